@@ -1,0 +1,178 @@
+"""What every later layer reads: users, items, texts and whole histories, with the splits as views by position."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssna.errors import DataError
+from ssna.ragged import Ints, Ragged
+
+SplitName = Literal["valid", "test"]
+MIN_EVENTS = 3  # leave-one-out: one event to learn from, one to validate on, one to test on
+
+
+@dataclass(frozen=True, eq=False)
+class IdMap:
+    """Outside ids and their rows. Row 0 is padding: row ``r`` is ``external[r - 1]``.
+
+    Attributes:
+        external: ``(n,)`` distinct, non-empty ids, as people write them.
+    """
+
+    external: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self._row_of) != len(self.external):
+            raise DataError("an id stands twice in the list of ids; ids must be distinct")
+        if "" in self._row_of:
+            raise DataError("an id is empty; every id needs at least one character")
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {external: row for row, external in enumerate(self.external, start=1)}
+
+    def __len__(self) -> int:
+        return len(self.external)
+
+    def __contains__(self, external: object) -> bool:
+        return external in self._row_of
+
+    def rows(self, ids: Iterable[str]) -> Ints:
+        """``(m,)`` rows of ``ids``; 0 for an id that is not known."""
+        return np.fromiter((self._row_of.get(external, 0) for external in ids), dtype=np.int64)
+
+    def ids(self, rows: Iterable[int]) -> list[str]:
+        """The outside ids of ``rows``, none of which may be 0."""
+        return [self.external[row - 1] for row in rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """Every user's events, uncut, oldest first. User ``u`` (from 0) owns ``items[offsets[u]:offsets[u + 1]]``.
+
+    Attributes:
+        items: ``(m,)`` int32 item rows, none of them 0.
+        times: ``(m,)`` int64 seconds since 1970, or None where the source has no time.
+        offsets: ``(U + 1,)`` int64.
+    """
+
+    items: NDArray[np.int32]
+    times: NDArray[np.int64] | None
+    offsets: Ints
+
+    def __post_init__(self) -> None:
+        Ragged(self.items, self.offsets)
+        if self.times is not None and self.times.shape != self.items.shape:
+            raise DataError("times and items differ in length; the data folder is damaged")
+        if len(self.items) and self.items.min() < 1:
+            raise DataError("a history holds row 0, which is padding; the data folder is damaged")
+
+    @cached_property
+    def ragged(self) -> Ragged:
+        """The same rows without times."""
+        return Ragged(self.items, self.offsets)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One question a user: given ``histories[u]``, find ``targets[u]``.
+
+    Attributes:
+        name: ``"valid"`` or ``"test"``.
+        histories: ``U`` rows, each cut to the data set's ``max_history`` latest items.
+        seen: ``U`` rows, the same histories uncut: what ``exclude_seen`` takes out of the ranking.
+        targets: ``(U,)`` item rows.
+    """
+
+    name: SplitName
+    histories: Ragged
+    seen: Ragged
+    targets: Ints
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A prepared data set. ``texts[r]`` is the text of item row ``r``; ``texts[0]`` is empty.
+
+    Attributes:
+        manifest: what ``prepare`` reports: counts, dropped rows by reason, source, rules (JSON values only).
+    """
+
+    users: IdMap
+    items: IdMap
+    texts: tuple[str, ...]
+    histories: Histories
+    max_history: int
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.texts) != len(self.items) + 1 or self.texts[0] != "":
+            raise DataError("there must be one text an item, after an empty one for padding")
+        if len(self.histories.ragged) != len(self.users):
+            raise DataError("there must be one history a user")
+        if len(self.users) == 0:
+            raise DataError("no user is left; lower min_user or min_item, or give more logs")
+        if self.histories.ragged.lengths.min() < MIN_EVENTS:
+            raise DataError(f"a user has fewer than {MIN_EVENTS} events, too few for leave-one-out")
+        if self.histories.items.max() > len(self.items):
+            raise DataError("a history names an item that is not in the catalogue")
+        if self.max_history < 1:
+            raise DataError("max_history must be at least 1")
+
+    @cached_property
+    def train(self) -> Ragged:
+        """``U`` rows: every event but each user's last two, uncut."""
+        ragged = self.histories.ragged
+        return ragged.slice(np.zeros_like(ragged.lengths), ragged.lengths - 2)
+
+    @cached_property
+    def valid(self) -> Split:
+        """The last event but one, given all before it."""
+        return self._leave_out("valid", 2)
+
+    @cached_property
+    def test(self) -> Split:
+        """The last event, given all before it (the validation item too)."""
+        return self._leave_out("test", 1)
+
+    def split(self, name: SplitName) -> Split:
+        """``valid`` or ``test`` by name."""
+        return {"valid": self.valid, "test": self.test}[name]
+
+    def _leave_out(self, name: SplitName, from_end: int) -> Split:
+        ragged = self.histories.ragged
+        seen = ragged.slice(np.zeros_like(ragged.lengths), ragged.lengths - from_end)
+        targets = ragged.values[ragged.offsets[1:] - from_end].astype(np.int64)
+        return Split(name, seen.last(self.max_history), seen, targets)
+
+    @cached_property
+    def interactions_used(self) -> int:
+        """Events that the test view reads: each user's target and at most ``max_history`` before it."""
+        return int(np.minimum(self.histories.ragged.lengths, self.max_history + 1).sum())
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over ids, texts, histories and ``max_history``: equal exactly when every figure can be compared.
+
+        Times are left out: they have done their work once the events are in order.
+        """
+        digest = hashlib.sha256(b"ssna-dataset-1")
+        for strings in (self.users.external, self.items.external, self.texts):
+            _update(digest, [text.encode() for text in strings])
+        digest.update(self.histories.offsets.astype("<i8").tobytes())
+        digest.update(self.histories.items.astype("<i4").tobytes())
+        digest.update(str(self.max_history).encode())
+        return digest.hexdigest()[:16]
+
+
+def _update(digest: "hashlib._Hash", parts: Sequence[bytes]) -> None:
+    digest.update(np.array([len(parts), *map(len, parts)], dtype="<i8").tobytes())
+    digest.update(b"".join(parts))
