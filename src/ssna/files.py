@@ -27,7 +27,7 @@ def write_file(path: Path, content: bytes | str) -> None:
     try:
         aside.write_bytes(content.encode() if isinstance(content, str) else content)
         fsync(aside)
-        os.replace(aside, path)
+        aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
     fsync(path.parent)

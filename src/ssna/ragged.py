@@ -62,7 +62,7 @@ class Ragged:
         """``(m,)`` each value's place in its row, from 0."""
         return np.arange(len(self.values)) - np.repeat(self.offsets[:-1], self.lengths)
 
-    def slice(self, start: Ints, stop: Ints) -> "Ragged":
+    def cut(self, start: Ints, stop: Ints) -> "Ragged":
         """Each row cut to ``[start, stop)``, both ``(n,)`` positions within the row."""
         lengths = stop - start
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
@@ -71,7 +71,7 @@ class Ragged:
 
     def last(self, count: int) -> "Ragged":
         """Each row's last ``count`` values (all of them where a row has fewer)."""
-        return self.slice(np.maximum(self.lengths - count, 0), self.lengths)
+        return self.cut(np.maximum(self.lengths - count, 0), self.lengths)
 
     def take(self, rows: Ints | slice) -> "Ragged":
         """The rows named, in the order named."""

@@ -57,7 +57,7 @@ def read_toml(path: Path) -> Tree:
 
 def override(tree: Tree, assignments: Iterable[str]) -> Tree:
     """A copy of ``tree`` with ``section.key=value`` assignments on top; values are TOML, or else plain strings."""
-    result = json.loads(json.dumps(tree))
+    result: Tree = json.loads(json.dumps(tree))
     for assignment in assignments:
         dotted, separator, text = assignment.partition("=")
         if not separator or not dotted.strip():

@@ -1,0 +1,68 @@
+"""``ssna``: one file a verb, loaded when it is called; no logic of its own."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ssna.errors import SsnaError
+
+VERBS = {
+    "demo": "Everything below, on MovieLens-100K, in one go.",
+    "prepare": "Logs and item texts -> a data set.",
+    "encode": "Texts of a data set -> a cache of language model states.",
+    "train": "A data set and a cache -> a run: a trained or fitted recommender and its figures.",
+    "evaluate": "The figures of a run.",
+    "compare": "Runs side by side in one table.",
+    "recommend": "Histories in, ranked items out.",
+}
+
+
+class Verbs(TyperGroup):
+    """Looks a verb up in ``VERBS`` and imports its module only then."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """In the order of the road from logs to recommendations."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The verb's function, as a command."""
+        if cmd_name not in VERBS:
+            return None
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command(cmd_name, help=VERBS[cmd_name])(getattr(import_module(f"ssna.cli.{cmd_name}"), cmd_name))
+        return typer.main.get_command(app)
+
+
+app = typer.Typer(
+    cls=Verbs,
+    name="ssna",
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def ssna() -> None:
+    """From interaction logs and item texts to a recommender that understands text."""
+
+
+def main() -> None:
+    """Run a verb. Exit codes: 0 done, 1 a named error, 2 usage, 130 interrupted."""
+    try:
+        app()
+    except SsnaError as error:
+        _fail(str(error), 1)
+    except OSError as error:
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}; nothing was left half-written", 1)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"ssna: {message}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,5 @@
+"""How well a scorer ranks the whole catalogue: ranks, lists and every figure that derives from them."""
+
+from ssna.evaluation.ranking import Evaluation, evaluate, ranks
+
+__all__ = ["Evaluation", "evaluate", "ranks"]

@@ -1,0 +1,26 @@
+"""Items to vectors, and vectors to scorers: every method there is, in one table."""
+
+from ssna.methods.base import FittedMethod, ItemEncoder, Method, MethodSettings, TrainedMethod
+from ssna.methods.ids import IdsSettings, build_ids
+from ssna.methods.ssna import SSNASettings, build_ssna
+from ssna.methods.training_free import (
+    BlendSettings,
+    ItemKnnSettings,
+    PopularitySettings,
+    TextKnnSettings,
+    fit_blend,
+    fit_item_knn,
+    fit_popularity,
+    fit_text_knn,
+)
+
+METHODS: dict[str, Method] = {
+    "ssna": TrainedMethod(SSNASettings, build_ssna, needs_text=True),
+    "ids": TrainedMethod(IdsSettings, build_ids, needs_text=False),
+    "popularity": FittedMethod(PopularitySettings, fit_popularity, needs_text=False),
+    "item-knn": FittedMethod(ItemKnnSettings, fit_item_knn, needs_text=False),
+    "text-knn": FittedMethod(TextKnnSettings, fit_text_knn, needs_text=True),
+    "blend": FittedMethod(BlendSettings, fit_blend, needs_text=True),
+}
+
+__all__ = ["METHODS", "FittedMethod", "ItemEncoder", "Method", "MethodSettings", "TrainedMethod"]

@@ -1,0 +1,7 @@
+"""The only training loop: batches of targets in, the best weights on validation out."""
+
+from ssna.training.batches import Batch
+from ssna.training.loop import Epoch, Fit, fit
+from ssna.training.settings import RunSettings
+
+__all__ = ["Batch", "Epoch", "Fit", "RunSettings", "fit"]

@@ -1,0 +1,5 @@
+"""``python -m ssna`` is ``ssna``."""
+
+from ssna.cli import main
+
+main()

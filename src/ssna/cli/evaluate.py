@@ -1,0 +1,44 @@
+"""``ssna evaluate``."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Split(StrEnum):
+    """The splits that a run keeps ranks of."""
+
+    valid = "valid"
+    test = "test"
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A folder that `ssna train` made.")],
+    split: Annotated[Split, typer.Option(help="Which targets.")] = Split.test,
+    cutoffs: Annotated[list[int] | None, typer.Option("-k", min=1, help="Cut-offs; 10 and 50 if none.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Recall and NDCG at any cut-off, from the ranks that the run keeps."""
+    from ssna.experiments import RunRecord
+    from ssna.experiments.record import read_evaluation
+
+    record = RunRecord.read(run)
+    evaluation = read_evaluation(run, split.value)
+    metrics = evaluation.metrics(tuple(cutoffs or (10, 50)))
+    if as_json:
+        about = {
+            "method": record.method,
+            "split": split.value,
+            "users": record.users,
+            "fingerprint": record.fingerprint,
+        }
+        typer.echo(json.dumps({**about, **metrics}))
+        return
+    typer.echo(
+        f"{record.method} on {split.value}, {record.users:,} users, {record.items:,} items, {record.fingerprint}"
+    )
+    for policy, figures in metrics.items():
+        typer.echo(f"{policy:13}" + "".join(f"  {name} {value:.4f}" for name, value in figures.items()))

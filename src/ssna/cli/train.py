@@ -1,0 +1,45 @@
+"""``ssna train``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    data: Annotated[Path, typer.Argument(help="A folder that `ssna prepare` made.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="Where the run goes.")],
+    cache: Annotated[
+        Path | None, typer.Option(help="A folder that `ssna encode` made, for methods that read text.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="ssna, ids, popularity, item-knn, text-knn or blend.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="paper or best; best if neither recipe nor method is named.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings, on top of the recipe.")] = None,
+    assignments: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, on top of all.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no line an epoch.")] = False,
+) -> None:
+    """Train a method, or fit a training-free one; evaluate it; keep the run."""
+    from ssna.data import load
+    from ssna.experiments import train as train_run
+    from ssna.report import accuracy, as_text
+    from ssna.text import LayerCache
+
+    dataset = load(data)
+    states = None if cache is None else LayerCache.open(cache, dataset.texts)
+    run = train_run(
+        dataset,
+        states,
+        recipe,
+        method=method,
+        config=config,
+        settings=assignments or (),
+        seed=seed,
+        out=out,
+        quiet=quiet,
+    )
+    if not quiet:
+        typer.echo(as_text(accuracy({out.name: run.record})), err=True, nl=False)
+        typer.echo(f"run: {out}", err=True)

@@ -1,0 +1,44 @@
+"""From a recipe, a method, a file and ``--set`` to the settings of a run."""
+
+import tomllib
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+
+from ssna.errors import SettingsError
+from ssna.settings import Tree, merge, override, read_toml
+from ssna.training import RunSettings
+
+RECIPES = ("paper", "best")
+
+
+def resolve(
+    recipe: str | None = None,
+    method: str | None = None,
+    config: Path | None = None,
+    assignments: Iterable[str] = (),
+    seed: int | None = None,
+) -> RunSettings:
+    """Settings, each source on top of the one before: recipe, ``config`` file, ``method``, assignments, seed.
+
+    Without a recipe and a method it is the recipe ``best``; a method alone has its own defaults. A method other
+    than the recipe's takes the place of the recipe's ``[method]`` section.
+    """
+    if recipe is None and method is None and config is None:
+        recipe = "best"
+    tree = read_recipe(recipe) if recipe else {}
+    if config is not None:
+        tree = merge(tree, read_toml(config))
+    if method is not None and tree.get("method", {}).get("name") != method:
+        tree["method"] = {"name": method}
+    tree = override(tree, assignments)
+    if seed is not None:
+        tree["seed"] = seed
+    return RunSettings.parse(tree)
+
+
+def read_recipe(name: str) -> Tree:
+    """A recipe of the package by name. Raises :class:`SettingsError` for any other name."""
+    if name not in RECIPES:
+        raise SettingsError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}")
+    return tomllib.loads(files("ssna.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8"))

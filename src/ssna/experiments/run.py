@@ -1,0 +1,222 @@
+"""Train or fit, evaluate, and keep everything in one folder."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ssna.data.dataset import Dataset, SplitName
+from ssna.errors import SettingsError
+from ssna.evaluation import Evaluation, evaluate
+from ssna.experiments.recipes import resolve
+from ssna.experiments.record import (
+    RECORD,
+    SPLITS,
+    RunRecord,
+    commit,
+    read_evaluation,
+    versions,
+    write_evaluations,
+)
+from ssna.files import new_folder, write_file
+from ssna.methods import METHODS, FittedMethod, TrainedMethod
+from ssna.recommender import Recommender
+from ssna.scoring import Scorer
+from ssna.text import LayerCache
+from ssna.text import encode as encode_texts
+from ssna.training import Epoch, RunSettings, fit
+from ssna.training.join import join
+
+SETTINGS, MODEL, EVENTS = "settings.toml", "model", "events"
+Report = Callable[[Epoch, bool], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: its figures, what they derive from, and the recommender."""
+
+    record: RunRecord
+    evaluations: dict[SplitName, Evaluation]
+    recommender: Recommender
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Run":
+        """From a run folder. Raises :class:`ArtifactError` if it is missing, foreign or damaged."""
+        folder = Path(folder)
+        record = RunRecord.read(folder)
+        evaluations = {split: read_evaluation(folder, split) for split in SPLITS}
+        return cls(record, evaluations, Recommender.load(folder / MODEL))
+
+
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    """What a method of either kind hands over."""
+
+    scorer: Scorer
+    epochs: tuple[Epoch, ...] = ()
+    best_epoch: int | None = None
+    parameters: int = 0
+    shares: dict[str, float] | None = None
+
+
+def encode(data: Dataset, model: str = "minilm", out: Path | str | None = None, **options: Any) -> LayerCache:
+    """States of every item text of ``data``, computed once; options as :func:`ssna.text.encode`."""
+    return encode_texts(data.texts, model, out, **options)[0]
+
+
+def train(
+    data: Dataset,
+    cache: LayerCache | None = None,
+    recipe: str | None = None,
+    *,
+    method: str | None = None,
+    config: Path | None = None,
+    settings: Iterable[str] = (),
+    seed: int | None = None,
+    out: Path | str | None = None,
+    quiet: bool = False,
+) -> Run:
+    """Train (or fit) a method on ``data``, evaluate it on both splits, and keep the run in ``out`` if given.
+
+    Args:
+        cache: states of the item texts; methods that read no text need none.
+        recipe, method, config, settings, seed: see :func:`ssna.experiments.resolve`; ``settings`` are assignments
+            such as ``"training.epochs=5"``.
+        out: run folder, replaced if it holds a run already.
+        quiet: print no line an epoch.
+
+    Raises:
+        SsnaError: settings, cache and data do not fit together, or training diverges.
+    """
+    resolved = resolve(recipe, method, config, settings, seed)
+    cache = _fitting_cache(resolved, data, cache)
+    if out is None:
+        return _run(data, cache, resolved, None, quiet)
+    with new_folder(Path(out), marker=RECORD) as folder:
+        run = _run(data, cache, resolved, folder, quiet)
+        write_file(folder / SETTINGS, resolved.to_toml())
+        write_evaluations(folder, data, run.evaluations)
+        (folder / MODEL).mkdir()
+        run.recommender.write(folder / MODEL)
+        run.record.write(folder)
+    return run
+
+
+def _run(data: Dataset, cache: LayerCache | None, settings: RunSettings, folder: Path | None, quiet: bool) -> Run:
+    start = time.perf_counter()
+    with _reporter(folder, settings, quiet) as report:
+        outcome = _produce(data, cache, settings, report)
+    seconds = time.perf_counter() - start
+    evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
+    encoding = None if cache is None else cache.encoding
+    record = RunRecord(
+        method=settings.method.name,
+        settings=settings.tree(),
+        seed=settings.seed,
+        fingerprint=data.fingerprint,
+        cache=None if encoding is None else encoding.tree(),
+        epochs=[asdict(epoch) for epoch in outcome.epochs],
+        best_epoch=outcome.best_epoch,
+        join=outcome.shares,
+        trainable_parameters=outcome.parameters,
+        seconds=seconds,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        users=len(data.users),
+        items=len(data.items),
+        valid=evaluations["valid"].metrics(),
+        test=evaluations["test"].metrics(),
+        versions=versions(),
+        commit=commit(),
+    )
+    counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
+    return Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding))
+
+
+def _produce(data: Dataset, cache: LayerCache | None, settings: RunSettings, report: Report) -> _Outcome:
+    method = METHODS[settings.method.name]
+    if isinstance(method, FittedMethod):
+        return _Outcome(method.fit(settings.method, data, cache, settings.dim))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.seed)
+        return _learn(method, data, cache, settings, report)
+
+
+def _learn(
+    method: TrainedMethod, data: Dataset, cache: LayerCache | None, settings: RunSettings, report: Report
+) -> _Outcome:
+    encoder = method.build(settings.method, data, cache, settings.dim)
+    fitted = fit(encoder, data, settings, on_epoch=lambda epoch, weights: report(epoch, bool(weights)))
+    scorer, shares = _joined(fitted.scorer, data, cache, settings)
+    parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
+    return _Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, shares)
+
+
+def _joined(
+    model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings
+) -> tuple[Scorer, dict[str, float] | None]:
+    if not settings.join.methods:
+        return model, None
+    partners: dict[str, Scorer] = {}
+    for name in settings.join.methods:
+        method = METHODS[name]
+        assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
+        partners[name] = method.fit(method.settings(name=name), data, cache, settings.dim)
+    blend = join(model, tuple(partners.values()), data.valid)
+    names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in partners.items()}
+    return blend, {names[id(part.scorer)]: part.weight for part in blend.parts}
+
+
+def _fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None) -> LayerCache | None:
+    """The cache bound to ``data``, or None for a run that reads no text."""
+    names = (settings.method.name, *settings.join.methods)
+    readers = [name for name in names if METHODS[name].needs_text]
+    if not readers:
+        return None
+    if cache is None:
+        raise SettingsError(f"{readers[0]} reads item texts: run `ssna encode` first and give its folder as the cache")
+    wanted = settings.text.pooling
+    if wanted and cache.pooling != wanted:
+        raise SettingsError(
+            f"the settings ask for {wanted} vectors, the cache holds {cache.pooling}: run `ssna encode` with "
+            f"--pooling {wanted} into another folder, or --set text.pooling={cache.pooling}"
+        )
+    return LayerCache.open(cache.folder, data.texts)
+
+
+@contextmanager
+def _reporter(folder: Path | None, settings: RunSettings, quiet: bool) -> Iterator[Report]:
+    """Says each epoch on standard error, and to TensorBoard where it is installed and there is a folder."""
+    writer = None
+    if folder is not None and isinstance(METHODS[settings.method.name], TrainedMethod):
+        writer = _tensorboard(folder / EVENTS)
+
+    def report(epoch: Epoch, better: bool) -> None:
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
+        if not quiet:
+            line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
+            print(line + ("  best so far" if better else ""), file=sys.stderr, flush=True)
+        if writer is not None:
+            writer.add_scalar("train/loss", epoch.loss, epoch.number)
+            for name, value in epoch.valid.items():
+                writer.add_scalar(f"valid/{name}", value, epoch.number)
+
+    try:
+        yield report
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder))

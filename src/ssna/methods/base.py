@@ -1,0 +1,72 @@
+"""The two contracts of a method: an encoder of items that is trained, or a scorer that is fitted at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ssna.data.dataset import Dataset
+from ssna.scoring import Scorer
+from ssna.settings import Settings
+from ssna.text import LayerCache
+
+
+class MethodSettings(Settings):
+    """What ``[method]`` holds for every method: its name in ``METHODS``."""
+
+    name: str
+
+
+class ItemEncoder(nn.Module):
+    """Item rows to vectors. All that a trained method is; the trainer knows nothing else of it."""
+
+    def forward(self, items: Tensor) -> Tensor:
+        """``items (n,)`` distinct rows from 1 -> ``(n, dim)``."""
+        raise NotImplementedError
+
+    def plan(self, total_steps: int) -> None:
+        """Told once, before the first step, how many there are at most."""
+
+    def penalty(self) -> Tensor | float:
+        """Added to every step's loss."""
+        return 0.0
+
+    def after_step(self, step: int) -> None:
+        """Called after every optimizer step, from 0, while the gradients are still there."""
+
+    def admission(self) -> nn.Module | None:
+        """The part, one of ``ADAPTERS``, that turns states of new texts ``(a, n, d)`` into vectors, if there is one."""
+        return None
+
+    @torch.no_grad()
+    def matrix(self, items: int, chunk: int = 4096) -> Tensor:
+        """Vectors of the whole catalogue, ``(items + 1, dim)`` fp32; row 0 is zero. Call it in evaluation mode."""
+        rows = torch.arange(1, items + 1, device=next(self.parameters()).device)
+        vectors = torch.cat([self(rows[start : start + chunk]).float() for start in range(0, items, chunk)])
+        return torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
+
+
+@dataclass(frozen=True)
+class TrainedMethod:
+    """A method whose item vectors are learned: ``build(settings, data, cache, dim)`` -> encoder.
+
+    ``cache`` is None for a method that does not ``needs_text``.
+    """
+
+    settings: type[MethodSettings]
+    build: Callable[[Any, Dataset, LayerCache | None, int], ItemEncoder]
+    needs_text: bool
+
+
+@dataclass(frozen=True)
+class FittedMethod:
+    """A training-free method: ``fit(settings, data, cache, dim)`` -> scorer. ``cache`` as in :class:`TrainedMethod`."""
+
+    settings: type[MethodSettings]
+    fit: Callable[[Any, Dataset, LayerCache | None, int], Scorer]
+    needs_text: bool
+
+
+Method = TrainedMethod | FittedMethod

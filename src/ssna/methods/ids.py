@@ -1,0 +1,34 @@
+"""Plain SASRec: a learned vector for every item, no text."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from ssna.data.dataset import Dataset
+from ssna.methods.base import ItemEncoder, MethodSettings
+from ssna.text import LayerCache
+
+
+class IdsSettings(MethodSettings):
+    """Nothing to set."""
+
+    name: Literal["ids"] = "ids"
+
+
+class Ids(ItemEncoder):
+    """One free vector an item."""
+
+    def __init__(self, items: int, dim: int) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(items + 1, dim)
+        nn.init.normal_(self.vectors.weight, std=0.02)
+
+    def forward(self, items: Tensor) -> Tensor:
+        """See :class:`ItemEncoder`."""
+        vectors: Tensor = self.vectors(items)
+        return vectors
+
+
+def build_ids(settings: IdsSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Ids:
+    """For ``METHODS``."""
+    return Ids(len(data.items), dim)

@@ -1,0 +1,105 @@
+"""Scorers that need no training, and are hard to beat: popularity, item-kNN, text-kNN and their blend."""
+
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from pydantic import Field
+
+from ssna.data.dataset import Dataset, Split
+from ssna.methods.base import MethodSettings
+from ssna.nn.adapter import WhiteningMap
+from ssna.nn.sasrec import RecencyMean
+from ssna.ragged import Ragged
+from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, Scorer, VectorScorer, chunks
+from ssna.text import LayerCache
+
+
+class PopularitySettings(MethodSettings):
+    """Nothing to set."""
+
+    name: Literal["popularity"] = "popularity"
+
+
+class ItemKnnSettings(MethodSettings):
+    """Co-occurrence within a user's training events, ``1 / distance``, both ways."""
+
+    name: Literal["item-knn"] = "item-knn"
+    window: int = Field(10, ge=1)
+    """Latest items of a history that vote."""
+    decay: float = Field(0.6, gt=0, le=1)
+    """Weight of a vote, once for each step back in time."""
+    shrinkage: float = Field(5.0, gt=0)
+    """Added to an item's total co-occurrence before its square root divides the item's column."""
+
+
+class TextKnnSettings(MethodSettings):
+    """Cosine of PCA-whitened vectors of the top layer."""
+
+    name: Literal["text-knn"] = "text-knn"
+    window: int = Field(5, ge=1)
+    """Latest items of a history that are averaged."""
+    decay: float = Field(0.5, gt=0, le=1)
+    """Weight of an item, once for each step back in time."""
+
+
+class BlendSettings(MethodSettings):
+    """Item-kNN and text-kNN, each divided by the standard deviation of its scores, in equal parts."""
+
+    name: Literal["blend"] = "blend"
+    item: ItemKnnSettings = ItemKnnSettings()
+    text: TextKnnSettings = TextKnnSettings()
+
+
+def fit_popularity(settings: PopularitySettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """The number of each item's training events."""
+    return PopularityScorer(torch.from_numpy(np.bincount(data.train.values, minlength=len(data.items) + 1)))
+
+
+def fit_item_knn(settings: ItemKnnSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """Co-occurrence over the training events, each column divided by the square root of its shrunken sum."""
+    together = co_occurrence(data.train.last(data.max_history), len(data.items))
+    column = np.asarray(together.sum(axis=0)).ravel()
+    scaled = together @ sparse.diags_array((1 / np.sqrt(column + settings.shrinkage)).astype(np.float32))
+    return NeighbourScorer(sparse.csr_array(scaled), settings.window, settings.decay)
+
+
+def co_occurrence(train: Ragged, items: int) -> sparse.csr_array:
+    """``(items + 1, items + 1)`` symmetric: the sum over users and pairs of events of ``1 / distance``."""
+    total = sparse.csr_array((items + 1, items + 1), dtype=np.float32)
+    for distance in range(1, int(train.lengths.max())):
+        later = np.flatnonzero(train.position_of_value >= distance)
+        pairs = (train.values[later], train.values[later - distance])
+        weights = np.full(len(later), 1 / distance, dtype=np.float32)
+        total = total + sparse.csr_array(sparse.coo_array((weights, pairs), shape=total.shape))
+    return sparse.csr_array(total + total.T)
+
+
+def fit_text_knn(settings: TextKnnSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """Whitened vectors of the top layer, at unit length, averaged with a decay over the latest items."""
+    assert cache is not None, "the run checks that a method that needs text gets a cache"
+    h = torch.from_numpy(cache.top(1))
+    white = WhiteningMap.fit(h[0, 1:], dim)
+    vectors = white(h)
+    vectors[0] = 0
+    return VectorScorer(vectors, RecencyMean(settings.window, settings.decay), data.max_history, white)
+
+
+def fit_blend(settings: BlendSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """Equal parts; the deviations are those of the scores on the validation histories."""
+    scorers = (fit_item_knn(settings.item, data, None, dim), fit_text_knn(settings.text, data, cache, dim))
+    return Blend([Part(scorer, 0.5, deviation(scorer, data.valid)) for scorer in scorers])
+
+
+def deviation(scorer: Scorer, split: Split) -> float:
+    """Standard deviation of all scores on the histories of ``split``, padding left out."""
+    count, total, squares = 0, 0.0, 0.0
+    for _, histories in chunks(split.histories):
+        scores = scorer.score(histories)[:, 1:].double()
+        count, total, squares = (
+            count + scores.numel(),
+            total + scores.sum().item(),
+            squares + scores.square().sum().item(),
+        )
+    return float(max(squares / count - (total / count) ** 2, 1e-12) ** 0.5)

@@ -1,0 +1,23 @@
+"""Recall@k and NDCG@k for one relevant item a user (Peng et al., 2021), from ranks that start at 1."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def recall(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
+    """``(n,)`` ranks -> ``(n,)``: 1 where the target stands among the first ``k``."""
+    return (ranks <= k).astype(np.float64)
+
+
+def ndcg(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
+    """``(n,)`` ranks -> ``(n,)``: ``1 / log2(1 + rank)`` where the target stands among the first ``k``, else 0."""
+    return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
+
+
+def summary(ranks: NDArray[np.integer], cutoffs: tuple[int, ...] = (10, 50)) -> dict[str, float]:
+    """Means over users: ``{"R@10": ..., "N@10": ..., "R@50": ..., "N@50": ...}``."""
+    result = {}
+    for k in cutoffs:
+        result[f"R@{k}"] = float(recall(ranks, k).mean())
+        result[f"N@{k}"] = float(ndcg(ranks, k).mean())
+    return result

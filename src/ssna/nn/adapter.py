@@ -1,0 +1,106 @@
+"""Adapters over the layers of a frozen language model: Eq. 1 to 4 of the paper."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssna.nn.integrate import INTEGRATIONS
+from ssna.nn.whitening import Whitening
+
+
+class MixtureAdapter(nn.Module):
+    """One layer's adapter: ``K`` parametric-whitening heads, mixed by Gaussian routing.
+
+    Args:
+        width: ``d``, the width of the language model.
+        dim: ``D``, the width of item vectors.
+        heads: ``K``, the paper's ``n_p``.
+    """
+
+    def __init__(self, width: int, dim: int, heads: int) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(heads, width))  # b_k
+        self.projection = nn.Parameter(torch.empty(width, heads, dim))  # W_k is [:, k]
+        self.route_mean = nn.Parameter(torch.empty(width, heads))  # B
+        self.route_deviation = nn.Parameter(torch.empty(width, heads))  # U
+        for weight in (self.projection, self.route_mean, self.route_deviation):
+            nn.init.normal_(weight, std=0.02)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """``h (n, d)`` -> ``z (n, D)``; Eq. 1 and 2.
+
+        ``(h - b) W = h W - b W``: one matrix product projects for all heads, and the shifts are mixed apart, so that
+        only one tensor of the size of all projections is made.
+        """
+        width, heads, dim = self.projection.shape
+        weights = F.softmax(self.route(h).float(), dim=-1)  # (n, K)
+        projected = (h @ self.projection.view(width, heads * dim)).view(-1, heads, dim)  # (n, K, D)
+        shifts = torch.einsum("kd,dke->ke", self.shift, self.projection)  # (K, D)
+        return (weights.to(projected.dtype)[..., None] * projected).sum(dim=1) - weights @ shifts
+
+    def route(self, h: Tensor) -> Tensor:
+        """Routing logits ``alpha (n, K)``; Eq. 3. A draw while training, the mean when evaluating."""
+        mean = h @ self.route_mean
+        if not self.training:
+            return mean
+        deviation = F.softplus((h @ self.route_deviation).float())
+        return mean + torch.randn_like(deviation) * deviation
+
+
+class LayerAdapters(nn.Module):
+    """The paper's AM: an adapter for each of the top ``a`` layers, and their integration.
+
+    Args:
+        layers: ``a``.
+        width, dim, heads: as in :class:`MixtureAdapter`.
+        integrate: a name in ``INTEGRATIONS``.
+    """
+
+    def __init__(self, layers: int, width: int, dim: int, heads: int, integrate: str) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {
+            "layers": layers,
+            "width": width,
+            "dim": dim,
+            "heads": heads,
+            "integrate": integrate,
+        }
+        self.adapters = nn.ModuleList(MixtureAdapter(width, dim, heads) for _ in range(layers))
+        self.integrate = INTEGRATIONS[integrate](layers, dim)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """``h (a, n, d)``, top layer first -> ``v* (n, D)``."""
+        z = [adapter(h_m) for adapter, h_m in zip(self.adapters, h, strict=True)]
+        v: Tensor = self.integrate(z)
+        return v
+
+
+class WhiteningMap(nn.Module):
+    """Text-kNN's way from states to vectors: whiten the top layer, and go to unit length."""
+
+    mean: Tensor
+    projection: Tensor
+
+    def __init__(self, width: int, dim: int) -> None:
+        super().__init__()
+        self.config = {"width": width, "dim": dim}
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("projection", torch.zeros(width, dim))
+
+    @classmethod
+    def fit(cls, h: Tensor, dim: int) -> "WhiteningMap":
+        """From the top layer's states ``(n, d)``, without padding."""
+        white = Whitening.fit(h, dim)
+        fitted = cls(h.shape[1], dim)
+        fitted.mean.copy_(white.mean)
+        fitted.projection.copy_(white.projection)
+        return fitted
+
+    def forward(self, h: Tensor) -> Tensor:
+        """``h (1, n, d)`` -> ``(n, D)``."""
+        return F.normalize(Whitening(self.mean, self.projection)(h[0]), dim=-1)
+
+
+ADAPTERS: dict[str, type[nn.Module]] = {"ssna": LayerAdapters, "whitening": WhiteningMap}

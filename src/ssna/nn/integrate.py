@@ -1,0 +1,49 @@
+"""How the outputs of the adapters become one item vector: Eq. 4, and the two variants of Table 8."""
+
+import torch
+from torch import Tensor, nn
+
+
+class GruIntegration(nn.Module):
+    """Eq. 4: a GRU from a zero state over the layers, top first."""
+
+    def __init__(self, layers: int, dim: int) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(dim, dim)
+
+    def forward(self, z: list[Tensor]) -> Tensor:
+        """``a`` tensors ``(n, D)``, top layer first -> ``v (n, D)``."""
+        state: Tensor = torch.zeros_like(z[0])
+        for z_m in z:
+            state = self.cell(z_m, state)
+        return state
+
+
+class MeanIntegration(nn.Module):
+    """MEAN of Table 8: the average over layers."""
+
+    def __init__(self, layers: int, dim: int) -> None:
+        super().__init__()
+
+    def forward(self, z: list[Tensor]) -> Tensor:
+        """``a`` tensors ``(n, D)`` -> ``v (n, D)``."""
+        return torch.stack(z).mean(dim=0)
+
+
+class WeightedIntegration(nn.Module):
+    """WEIGHTED of Table 8: a sum over layers with learned weights, equal at the start."""
+
+    def __init__(self, layers: int, dim: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.full((layers,), 1 / layers))
+
+    def forward(self, z: list[Tensor]) -> Tensor:
+        """``a`` tensors ``(n, D)`` -> ``v (n, D)``."""
+        return torch.einsum("a,and->nd", self.weights, torch.stack(z))
+
+
+INTEGRATIONS: dict[str, type[nn.Module]] = {
+    "gru": GruIntegration,
+    "mean": MeanIntegration,
+    "weighted": WeightedIntegration,
+}

@@ -1,0 +1,63 @@
+"""Cross-entropy over cosines, Eq. 8, for three choices of the items a target competes with.
+
+Eq. 8 as printed lacks its minus logarithm and leaves the positive out of the denominator; both are put back (see
+docs/decisions). A candidate that is the target itself, standing for another sample, never counts as its negative.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What the samples of a step may be contrasted with.
+
+    Attributes:
+        intents: ``(P, D)`` outputs of the sequence model.
+        vectors: ``(U, D)`` vectors of the step's distinct items, then those of ``sampled`` random ones.
+        targets: ``(P,)`` each sample's target as a row of ``vectors``.
+        in_batch: how many rows of ``vectors`` stand in the batch; the rest are random draws.
+    """
+
+    intents: Tensor
+    vectors: Tensor
+    targets: Tensor
+    in_batch: int
+
+
+def cosine_logits(intents: Tensor, vectors: Tensor, temperature: float) -> Tensor:
+    """Eq. 7 over the temperature: ``(P, D)``, ``(C, D)`` -> ``(P, C)``, in fp32."""
+    intents, vectors = F.normalize(intents.float(), dim=-1), F.normalize(vectors.float(), dim=-1)
+    with torch.autocast(intents.device.type, enabled=False):
+        return intents @ vectors.T / temperature
+
+
+def in_batch(candidates: Candidates, temperature: float) -> Tensor:
+    """Eq. 8: a sample competes with the targets of all the step's samples, repeats of its own target left out."""
+    targets = candidates.targets
+    logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature)  # (P, P)
+    repeats = (targets[:, None] == targets[None, :]).fill_diagonal_(False)
+    labels = torch.arange(len(targets), device=logits.device)
+    return F.cross_entropy(logits.masked_fill(repeats, -torch.inf), labels)
+
+
+def batch_items(candidates: Candidates, temperature: float) -> Tensor:
+    """A sample competes with every distinct item of the step, inputs as well as targets, each once."""
+    vectors = candidates.vectors[: candidates.in_batch]
+    return F.cross_entropy(cosine_logits(candidates.intents, vectors, temperature), candidates.targets)
+
+
+def sampled(candidates: Candidates, temperature: float) -> Tensor:
+    """As :func:`batch_items`, and with the random draws too (none of which stands in the batch)."""
+    return F.cross_entropy(cosine_logits(candidates.intents, candidates.vectors, temperature), candidates.targets)
+
+
+LOSSES: dict[str, Callable[[Candidates, float], Tensor]] = {
+    "in-batch": in_batch,
+    "batch-items": batch_items,
+    "sampled": sampled,
+}

@@ -1,0 +1,82 @@
+"""SASRec (Kang and McAuley, 2018) in the form of UniSRec (Hou et al., 2022): post-norm, GELU; Eq. 5 and 6."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssna.nn.attention import packed_causal_attention
+
+
+class SASRec(nn.Module):
+    """Packed item vectors -> packed intents: row ``i`` has read its sequence up to and including item ``i``.
+
+    Args:
+        dim: width of item vectors and of the model.
+        max_length: positions that have an embedding.
+        blocks, heads, inner: Transformer blocks, attention heads, width between a block's two linear layers.
+        dropout: on the input, on attention weights and on each sub-layer's output.
+    """
+
+    def __init__(self, dim: int, max_length: int, blocks: int, heads: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.config = {
+            "dim": dim, "max_length": max_length, "blocks": blocks, "heads": heads, "inner": inner, "dropout": dropout
+        }  # fmt: skip
+        self.position = nn.Embedding(max_length, dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-12)
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(Block(dim, heads, inner, dropout) for _ in range(blocks))
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
+        """``x (N, D)``, ``positions (N,)`` from 0, ``offsets (B + 1,)`` -> ``(N, D)``."""
+        x = self.dropout(self.norm(x + self.position(positions)))
+        for block in self.blocks:
+            x = block(x, offsets)
+        return x
+
+
+class Block(nn.Module):
+    """Self-attention, then two linear layers; each with dropout, a residual and a LayerNorm after it."""
+
+    def __init__(self, dim: int, heads: int, inner: int, dropout: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.attention_norm = nn.LayerNorm(dim, eps=1e-12)
+        self.widen = nn.Linear(dim, inner)
+        self.narrow = nn.Linear(inner, dim)
+        self.feed_norm = nn.LayerNorm(dim, eps=1e-12)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """``x (N, D)`` -> ``(N, D)``."""
+        q, k, v = self.qkv(x).view(len(x), 3, self.heads, -1).unbind(dim=1)  # each (N, H, D/H)
+        dropout = self.dropout.p if self.training else 0.0
+        mixed = packed_causal_attention(q, k, v, offsets, dropout).reshape(x.shape)
+        x = self.attention_norm(x + self.dropout(self.out(mixed)))
+        fed: Tensor = self.feed_norm(x + self.dropout(self.narrow(F.gelu(self.widen(x)))))
+        return fed
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=0.02)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
+
+class RecencyMean(nn.Module):
+    """A training-free intent: the last ``window`` items, each step back in time weighted by ``decay`` once more."""
+
+    def __init__(self, window: int, decay: float) -> None:
+        super().__init__()
+        self.config = {"window": window, "decay": decay}
+
+    def forward(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
+        """As :meth:`SASRec.forward`; every row is the weighted sum over the rows up to it."""
+        intent = x.clone()
+        for back in range(1, int(self.config["window"])):
+            rows = (positions >= back).nonzero().squeeze(1)
+            intent = intent.index_add(0, rows, x[rows - back], alpha=self.config["decay"] ** back)
+        return intent

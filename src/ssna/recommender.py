@@ -1,0 +1,225 @@
+"""The artefact: a scorer and the ids it speaks of; histories of ids in, ranked items with their texts out."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from ssna.data.dataset import IdMap
+from ssna.errors import ArtifactError, SsnaError
+from ssna.files import new_folder, read_json, write_json
+from ssna.ragged import Ints, Ragged
+from ssna.scoring import CHUNK, Blend, PopularityScorer, Scorer, VectorScorer, hide, restore
+from ssna.text import Encoding, embed
+
+FORMAT = 1
+MANIFEST, TENSORS, ITEMS = "model.json", "scorer.safetensors", "items.parquet"
+
+
+@dataclass(frozen=True)
+class ScoredItem:
+    """One recommended item; the higher the score the better, comparable within one answer only."""
+
+    item: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer to one history.
+
+    Attributes:
+        items: best first.
+        unknown: ids of the history that the catalogue does not have; they were skipped.
+        fallback: ``"popularity"`` where no known item was left in the history, else None.
+    """
+
+    items: tuple[ScoredItem, ...]
+    unknown: tuple[str, ...]
+    fallback: Literal["popularity"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """Recommends from histories of item ids. Frozen: :meth:`add_items` returns a new one.
+
+    Attributes:
+        scorer: ranks the catalogue.
+        items: outside ids; row ``r`` of the scorer is ``items.external[r - 1]``.
+        texts: ``(I + 1,)``, the first one empty.
+        counts: ``(I + 1,)`` training events of each item, for histories that say nothing.
+        encoding: how item texts became states, None for a method that reads no text.
+    """
+
+    scorer: Scorer
+    items: IdMap
+    texts: tuple[str, ...]
+    counts: NDArray[np.int64]
+    encoding: Encoding | None = None
+
+    def recommend(
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        exclude_seen: bool = True,
+        allow: Sequence[str] | None = None,
+        deny: Sequence[str] = (),
+    ) -> list[Recommendation]:
+        """The ``k`` best items for each history of item ids, oldest first.
+
+        Args:
+            exclude_seen: leave out the items of the history.
+            allow: rank these items only (unknown ids are ignored).
+            deny: leave these items out.
+
+        Raises:
+            SsnaError: ``k`` is below 1, or a history is a string where a list of ids belongs.
+        """
+        if k < 1:
+            raise SsnaError(f"k is {k}; ask for at least one item")
+        if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
+            raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
+        answers: list[Recommendation] = []
+        barred = self._barred(allow, deny)
+        for start in range(0, len(histories), CHUNK):
+            answers += self._answer(histories[start : start + CHUNK], k, exclude_seen, barred)
+        return answers
+
+    def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
+        """The items nearest to ``item``: by the cosine of vectors, or by the scorer itself where it has none."""
+        row = int(self.items.rows([item])[0])
+        if row == 0:
+            raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
+        vectors = _vectors(self.scorer)
+        history = Ragged.from_rows([[row]])
+        scores = self.scorer.score(history)[0] if vectors is None else vectors @ vectors[row]
+        scores = scores.clone()
+        scores[[0, row]] = -torch.inf
+        return self._scored(*scores.topk(min(k, len(scores))))
+
+    def add_items(self, texts: Mapping[str, str]) -> "Recommender":
+        """A recommender that knows these items too, by their texts alone: no training.
+
+        Raises:
+            ArtifactError: the method reads no text. SsnaError: an id is known already, or a text is empty.
+        """
+        if known := [item for item in texts if item in self.items]:
+            raise SsnaError(f"item {known[0]!r} is in the catalogue already; give new items new ids")
+        if empty := [item for item, text in texts.items() if not text.strip()]:
+            raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to place it by")
+        if self.encoding is None or not self.scorer.layers:
+            raise ArtifactError("this model reads no text and cannot admit new items; train method ssna")
+        if not texts:
+            return self
+        states = torch.from_numpy(np.ascontiguousarray(embed(tuple(texts.values()), self.encoding, self.scorer.layers)))
+        return replace(
+            self,
+            scorer=self.scorer.extended(states),
+            items=IdMap((*self.items.external, *texts)),
+            texts=(*self.texts, *texts.values()),
+            counts=np.pad(self.counts, (0, len(texts))),
+        )
+
+    def save(self, folder: Path | str) -> None:
+        """Write the artefact as one folder of safetensors, Parquet and JSON; whole or not at all."""
+        with new_folder(Path(folder), marker=MANIFEST) as aside:
+            self.write(aside)
+
+    def write(self, folder: Path) -> None:
+        """As :meth:`save`, into a folder that somebody else moves into place."""
+        config, tensors = self.scorer.state()
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
+        table = pa.table({"id": self.items.external, "text": self.texts[1:], "count": self.counts[1:]})
+        pq.write_table(table, folder / ITEMS, compression="zstd")
+        manifest = {
+            "format": FORMAT,
+            "scorer": {"kind": self.scorer.kind, "config": config},
+            "encoding": None if self.encoding is None else self.encoding.tree(),
+            "sha256": {name: _digest(folder / name) for name in (TENSORS, ITEMS)},
+        }
+        write_json(folder / MANIFEST, manifest)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Recommender":
+        """Read what :meth:`save` wrote. Raises :class:`ArtifactError` if it is missing, foreign or damaged."""
+        folder = Path(folder)
+        manifest = read_json(folder / MANIFEST)
+        if manifest.get("format") != FORMAT:
+            raise ArtifactError(
+                f"{folder} has format {manifest.get('format')!r}, this ssna reads {FORMAT}; train again"
+            )
+        try:
+            for name, expected in manifest["sha256"].items():
+                if name not in (TENSORS, ITEMS) or _digest(folder / name) != expected:
+                    raise ArtifactError(
+                        f"{folder / name} is not the file that was saved; copy or train the model again"
+                    )
+            scorer = restore(manifest["scorer"]["kind"], manifest["scorer"]["config"], load_file(folder / TENSORS))
+            table = pq.read_table(folder / ITEMS)
+            texts, items = table["text"].to_pylist(), IdMap(tuple(table["id"].to_pylist()))
+            counts = np.concatenate([[0], table["count"].to_numpy()])
+            encoding = manifest["encoding"] and Encoding.parse(manifest["encoding"], str(folder / MANIFEST))
+            return cls(scorer, items, ("", *texts), counts, encoding)
+        except (KeyError, TypeError, AttributeError, OSError, SafetensorError, pa.ArrowException) as cause:
+            raise ArtifactError(f"{folder} is damaged or no model ({cause}); copy or train the model again") from None
+
+    def _barred(self, allow: Sequence[str] | None, deny: Sequence[str]) -> Ints:
+        barred = np.zeros(len(self.items) + 1, dtype=bool)
+        if allow is not None:
+            barred[:] = True
+            barred[self.items.rows(allow)] = False
+        barred[self.items.rows(deny)] = True
+        return np.flatnonzero(barred)
+
+    def _answer(
+        self, histories: Sequence[Sequence[str]], k: int, exclude_seen: bool, barred: Ints
+    ) -> list[Recommendation]:
+        rows = [self.items.rows(history) for history in histories]
+        known = Ragged.from_rows([row[row > 0] for row in rows])
+        scores = self.scorer.score(known)
+        if (empty := np.flatnonzero(known.lengths == 0)).size:
+            scores[empty] = PopularityScorer(torch.from_numpy(self.counts)).score(known.take(empty))
+        if exclude_seen:
+            hide(scores, known)
+        scores[:, barred] = -torch.inf
+        best = scores.topk(min(k, scores.shape[1]), dim=1)
+        return [
+            Recommendation(
+                items=self._scored(values, indices),
+                unknown=tuple(item for item, row_ in zip(history, row, strict=True) if row_ == 0),
+                fallback=None if (row > 0).any() else "popularity",
+            )
+            for history, row, values, indices in zip(histories, rows, best.values, best.indices, strict=True)
+        ]
+
+    def _scored(self, values: torch.Tensor, rows: torch.Tensor) -> tuple[ScoredItem, ...]:
+        return tuple(
+            ScoredItem(self.items.external[row - 1], value, self.texts[row])
+            for value, row in zip(values.tolist(), rows.tolist(), strict=True)
+            if value != -np.inf
+        )
+
+
+def _vectors(scorer: Scorer) -> torch.Tensor | None:
+    """Unit vectors of the catalogue: those of the scorer, or of a blend's first part that has some."""
+    if isinstance(scorer, VectorScorer):
+        return F.normalize(scorer.vectors, dim=-1)
+    if isinstance(scorer, Blend):
+        return next((found for part in scorer.parts if (found := _vectors(part.scorer)) is not None), None)
+    return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,304 @@
+"""Scorers: histories in, a score for every item out. Everything that ranks, serves or is compared is one of these.
+
+Item rows start at 1; column 0 of every score matrix is padding and holds minus infinity.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssna.errors import ArtifactError
+from ssna.nn.adapter import ADAPTERS
+from ssna.nn.sasrec import RecencyMean, SASRec
+from ssna.ragged import Ints, Ragged
+
+Config = dict[str, Any]
+CHUNK = 512  # histories scored at once: bounds memory at CHUNK x items
+
+
+class Scorer(Protocol):
+    """Scores of any kind; equal for one history alone and among others, to rounding."""
+
+    kind: ClassVar[str]
+
+    def score(self, histories: Ragged) -> Tensor:
+        """``n`` histories -> ``(n, I + 1)`` fp32, minus infinity in column 0. An empty history scores every item 0."""
+        ...
+
+    def extended(self, h: Tensor) -> "Scorer":
+        """A scorer of ``n`` more items, put last, from their states ``h (a, n, d)``, top layer first.
+
+        Raises:
+            ArtifactError: the scorer cannot give an item a vector from its text.
+        """
+        ...
+
+    @property
+    def layers(self) -> int:
+        """The top layers that :meth:`extended` reads: at most ``a``."""
+        ...
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """What :func:`restore` rebuilds the scorer from: JSON values and tensors."""
+        ...
+
+
+class PopularityScorer:
+    """The number of training events of each item, whatever the history."""
+
+    kind: ClassVar[str] = "popularity"
+    layers: int = 0
+
+    def __init__(self, counts: Tensor) -> None:
+        self.counts = counts.float()  # (I + 1,)
+
+    def score(self, histories: Ragged) -> Tensor:
+        """See :class:`Scorer`."""
+        return without_padding(self.counts.repeat(len(histories), 1))
+
+    def extended(self, h: Tensor) -> "PopularityScorer":
+        """See :class:`Scorer`; a new item has no events."""
+        return PopularityScorer(F.pad(self.counts, (0, h.shape[1])))
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """See :class:`Scorer`."""
+        return {}, {"counts": self.counts}
+
+    @classmethod
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "PopularityScorer":
+        """The inverse of :meth:`state`."""
+        return cls(tensors["counts"])
+
+
+class NeighbourScorer:
+    """A sparse item-to-item matrix, summed over the last ``window`` items, each step back weighted by ``decay``."""
+
+    kind: ClassVar[str] = "neighbour"
+    layers: int = 0
+
+    def __init__(self, similarity: sparse.csr_array, window: int, decay: float) -> None:
+        self.similarity, self.window, self.decay = similarity, window, decay  # (I + 1, I + 1)
+
+    def score(self, histories: Ragged) -> Tensor:
+        """See :class:`Scorer`."""
+        recent = histories.last(self.window)
+        back = recent.lengths[recent.row_of_value] - 1 - recent.position_of_value
+        weights = sparse.csr_array(
+            (self.decay ** back.astype(np.float32), (recent.row_of_value, recent.values)),
+            shape=(len(recent), self.similarity.shape[0]),
+        )
+        return without_padding(torch.from_numpy((weights @ self.similarity).toarray().astype(np.float32, copy=False)))
+
+    def extended(self, h: Tensor) -> "NeighbourScorer":
+        """See :class:`Scorer`; a new item has no neighbours."""
+        size = self.similarity.shape[0] + h.shape[1]
+        offsets = np.pad(self.similarity.indptr, (0, h.shape[1]), mode="edge")
+        wider = sparse.csr_array((self.similarity.data, self.similarity.indices, offsets), shape=(size, size))
+        return NeighbourScorer(wider, self.window, self.decay)
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """See :class:`Scorer`."""
+        matrix = self.similarity
+        tensors = {
+            "values": torch.from_numpy(matrix.data.astype(np.float32)),
+            "columns": torch.from_numpy(matrix.indices.astype(np.int32)),
+            "offsets": torch.from_numpy(matrix.indptr.astype(np.int64)),
+        }
+        return {"window": self.window, "decay": self.decay}, tensors
+
+    @classmethod
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "NeighbourScorer":
+        """The inverse of :meth:`state`."""
+        size = len(tensors["offsets"]) - 1
+        parts = (tensors["values"].numpy(), tensors["columns"].numpy(), tensors["offsets"].numpy())
+        return cls(sparse.csr_array(parts, shape=(size, size)), config["window"], config["decay"])
+
+
+class VectorScorer:
+    """An item matrix and a sequence model: Eq. 7, the cosine of the intent after the last item with every item.
+
+    Args:
+        vectors: ``(I + 1, D)``, row 0 zero.
+        sequence: maps packed item vectors to packed intents, as :class:`ssna.nn.sasrec.SASRec`.
+        max_history: items of a history that are read, the latest.
+        admission: one of ``ADAPTERS``, states of new texts to vectors; None where only known items have a vector.
+    """
+
+    kind: ClassVar[str] = "vector"
+
+    def __init__(
+        self, vectors: Tensor, sequence: nn.Module, max_history: int, admission: nn.Module | None = None
+    ) -> None:
+        self.vectors, self.sequence, self.max_history = vectors.float(), sequence.eval(), max_history
+        self.admission = None if admission is None else admission.eval()
+        self.layers = 0 if admission is None else int(cast(Config, admission.config).get("layers", 1))
+        self.directions = F.normalize(self.vectors, dim=-1)
+
+    @torch.no_grad()
+    def score(self, histories: Ragged) -> Tensor:
+        """See :class:`Scorer`."""
+        return without_padding(F.normalize(self.intents(histories), dim=-1) @ self.directions.T)
+
+    @torch.no_grad()
+    def intents(self, histories: Ragged) -> Tensor:
+        """``n`` histories -> ``(n, D)``; zero for an empty one."""
+        recent = histories.last(self.max_history)
+        intents = self.vectors.new_zeros(len(recent), self.vectors.shape[1])
+        filled = np.flatnonzero(recent.lengths)
+        if len(filled):
+            packed = recent.take(filled)
+            x = self.vectors[torch.from_numpy(packed.values.astype(np.int64))]
+            positions, offsets = torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets)
+            intents[torch.from_numpy(filled)] = self.sequence(x, positions, offsets)[offsets[1:] - 1].float()
+        return intents
+
+    @torch.no_grad()
+    def extended(self, h: Tensor) -> "VectorScorer":
+        """See :class:`Scorer`."""
+        if self.admission is None:
+            raise ArtifactError(
+                "this model knows items by their ids alone and cannot admit new ones; train it with text"
+            )
+        vectors = torch.cat([self.vectors, self.admission(h[: self.layers]).float()])
+        return VectorScorer(vectors, self.sequence, self.max_history, self.admission)
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """See :class:`Scorer`."""
+        config: Config = {"max_history": self.max_history, "sequence": _describe(self.sequence, SEQUENCES)}
+        tensors = {"vectors": self.vectors, **_under("sequence.", self.sequence.state_dict())}
+        if self.admission is not None:
+            config["admission"] = _describe(self.admission, ADAPTERS)
+            tensors |= _under("admission.", self.admission.state_dict())
+        return config, tensors
+
+    @classmethod
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "VectorScorer":
+        """The inverse of :meth:`state`."""
+        sequence = _rebuild(config["sequence"], SEQUENCES, below("sequence.", tensors))
+        described = config.get("admission")
+        admission = _rebuild(described, ADAPTERS, below("admission.", tensors)) if described else None
+        return cls(tensors["vectors"], sequence, config["max_history"], admission)
+
+
+class Part(NamedTuple):
+    """One scorer of a :class:`Blend`: its scores are divided by ``scale``, then weighted by ``weight``."""
+
+    scorer: Scorer
+    weight: float
+    scale: float
+
+
+class Blend:
+    """A convex combination of scorers, each brought to unit deviation first."""
+
+    kind: ClassVar[str] = "blend"
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self.parts = tuple(parts)
+        self.layers = max(part.scorer.layers for part in parts)
+
+    def score(self, histories: Ragged) -> Tensor:
+        """See :class:`Scorer`."""
+        first, *others = self.parts
+        total = first.scorer.score(histories).mul_(first.weight / first.scale)
+        for part in others:
+            total.add_(part.scorer.score(histories), alpha=part.weight / part.scale)
+        return without_padding(total)
+
+    def extended(self, h: Tensor) -> "Blend":
+        """See :class:`Scorer`."""
+        return Blend([part._replace(scorer=part.scorer.extended(h)) for part in self.parts])
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """See :class:`Scorer`."""
+        parts, tensors = [], {}
+        for number, part in enumerate(self.parts):
+            config, below_it = part.scorer.state()
+            parts.append({"kind": part.scorer.kind, "weight": part.weight, "scale": part.scale, "config": config})
+            tensors.update({f"{number}.{name}": tensor for name, tensor in below_it.items()})
+        return {"parts": parts}, tensors
+
+    @classmethod
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "Blend":
+        """The inverse of :meth:`state`."""
+        return cls(
+            [
+                Part(restore(part["kind"], part["config"], below(f"{number}.", tensors)), part["weight"], part["scale"])
+                for number, part in enumerate(config["parts"])
+            ]
+        )
+
+
+SCORERS: dict[str, Any] = {cls.kind: cls for cls in (PopularityScorer, NeighbourScorer, VectorScorer, Blend)}
+SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean}
+
+
+def restore(kind: str, config: Config, tensors: Mapping[str, Tensor]) -> Scorer:
+    """The scorer that :meth:`Scorer.state` described. Raises :class:`ArtifactError` for anything else."""
+    if kind not in SCORERS:
+        raise ArtifactError(f"unknown kind of scorer {kind!r}; it was saved by another version of ssna")
+    try:
+        scorer: Scorer = SCORERS[kind].from_state(config, tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as cause:
+        raise ArtifactError(f"the saved {kind} scorer is damaged ({cause}); train it again") from None
+    return scorer
+
+
+def top(scorer: Scorer, histories: Ragged, k: int, exclude: Ragged | None = None) -> tuple[Ints, np.ndarray[Any, Any]]:
+    """The ``k`` best rows of each history, best first, items of ``exclude`` left out.
+
+    Returns:
+        ``(n, k)`` item rows and ``(n, k)`` fp32 scores; row 0 and minus infinity where fewer than ``k`` are left.
+    """
+    rows, scores = [], []
+    for start, chunk in chunks(histories):
+        matrix = scorer.score(chunk)
+        if exclude is not None:
+            hide(matrix, exclude.take(slice(start, start + len(chunk))))
+        best = matrix.topk(min(k, matrix.shape[1]), dim=1)
+        rows.append(best.indices.masked_fill(best.values == -torch.inf, 0))
+        scores.append(best.values)
+    return torch.cat(rows).numpy(), torch.cat(scores).numpy()
+
+
+def chunks(histories: Ragged) -> Iterator[tuple[int, Ragged]]:
+    """Runs of at most ``CHUNK`` histories, with the row where each starts."""
+    for start in range(0, len(histories), CHUNK):
+        yield start, histories.take(slice(start, start + CHUNK))
+
+
+def hide(matrix: Tensor, rows: Ragged) -> None:
+    """Set ``matrix[i, rows[i]]`` to minus infinity, in place."""
+    matrix[torch.from_numpy(rows.row_of_value), torch.from_numpy(rows.values.astype(np.int64))] = -torch.inf
+
+
+def without_padding(scores: Tensor) -> Tensor:
+    """``scores`` with minus infinity in column 0, in place."""
+    scores[:, 0] = -torch.inf
+    return scores
+
+
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names start with ``prefix``, without it."""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+def _describe(module: nn.Module, table: Mapping[str, type[nn.Module]]) -> Config:
+    kind = next(name for name, cls in table.items() if type(module) is cls)
+    return {"kind": kind, **cast(Config, module.config)}
+
+
+def _rebuild(described: Config, table: Mapping[str, type[nn.Module]], weights: Mapping[str, Tensor]) -> nn.Module:
+    arguments = dict(described)
+    module = table[arguments.pop("kind")](**arguments)
+    module.load_state_dict(weights)
+    return module

@@ -1,0 +1,153 @@
+"""Histories to packed batches, in the two formulations of one objective."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ssna.ragged import Ints, Ragged
+
+
+@dataclass(frozen=True, eq=False)
+class Segments:
+    """Stretches of histories. Row ``p`` of a segment, once read, predicts the event after it.
+
+    Attributes:
+        user: ``(S,)`` rows of the histories.
+        start, stop: ``(S,)`` the inputs are events ``start`` to ``stop``, exclusive, of that user.
+        fresh: ``(S,)`` the last so many inputs carry a loss; the others are context only.
+    """
+
+    user: Ints
+    start: Ints
+    stop: Ints
+    fresh: Ints
+
+
+def causal(histories: Ragged, max_history: int) -> Segments:
+    """One segment a user; a history of more than ``max_history`` inputs gets several, each half as long apart.
+
+    Each event but the first of a history is a target once, with at least half of ``max_history`` inputs before it
+    as far as the history has them.
+    """
+    inputs = histories.lengths - 1
+    stride = max(max_history // 2, 1)
+    count = np.where(inputs > 0, 1 + np.maximum(-(-(inputs - max_history) // stride), 0), 0)
+    user = np.repeat(np.arange(len(histories)), count)
+    last_first = np.arange(len(user)) - np.repeat(np.cumsum(count) - count, count)
+    stop = inputs[user] - last_first * stride
+    start = np.maximum(stop - max_history, 0)
+    earliest = last_first == count[user] - 1
+    return Segments(user, start, stop, np.where(earliest, stop - start, stride))
+
+
+def prefixes(histories: Ragged, max_history: int) -> Segments:
+    """One segment a target, holding the at most ``max_history`` events before it (the paper's sub-sequences)."""
+    targets = np.flatnonzero(histories.position_of_value > 0)
+    stop = histories.position_of_value[targets]
+    start = np.maximum(stop - max_history, 0)
+    return Segments(histories.row_of_value[targets], start, stop, np.ones_like(stop))
+
+
+FORMULATIONS: dict[str, Callable[[Ragged, int], Segments]] = {"prefixes": prefixes, "causal": causal}
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Packed segments of one optimizer step.
+
+    Attributes:
+        inputs: ``(N,)`` item rows. ``positions (N,)``: place in the segment, from 0. ``offsets (B + 1,)``.
+        predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give.
+        unique: ``(U,)`` distinct items of inputs and targets, then the random draws; each is encoded once.
+        in_batch: how many of ``unique`` are no draws.
+        input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
+    """
+
+    inputs: Tensor
+    positions: Tensor
+    offsets: Tensor
+    predict: Tensor
+    targets: Tensor
+    unique: Tensor
+    in_batch: int
+    input_index: Tensor
+    target_index: Tensor
+
+
+def pack(
+    histories: Ragged, segments: Segments, chosen: Ints, items: int, samples: int, rng: np.random.Generator
+) -> Batch:
+    """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out)."""
+    start, stop = segments.start[chosen], segments.stop[chosen]
+    context = histories.take(segments.user[chosen]).cut(start, stop + 1)  # inputs, and the last target behind them
+    last = context.offsets[1:] - 1
+    is_input = np.ones(len(context.values), dtype=bool)
+    is_input[last] = False
+    lengths = stop - start
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    from_end = np.repeat(lengths, lengths) - (np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths))
+    predict = np.flatnonzero(from_end <= np.repeat(segments.fresh[chosen], lengths))
+    inputs = context.values[is_input].astype(np.int64)
+    targets = context.values[np.flatnonzero(is_input)[predict] + 1].astype(np.int64)
+    distinct, index = np.unique(np.concatenate([inputs, targets]), return_inverse=True)
+    drawn = draw(distinct, items, samples, rng)
+    return Batch(
+        inputs=torch.from_numpy(inputs),
+        positions=torch.from_numpy(np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)),
+        offsets=torch.from_numpy(offsets),
+        predict=torch.from_numpy(predict),
+        targets=torch.from_numpy(targets),
+        unique=torch.from_numpy(np.concatenate([distinct, drawn])),
+        in_batch=len(distinct),
+        input_index=torch.from_numpy(index[: len(inputs)]),
+        target_index=torch.from_numpy(index[len(inputs) :]),
+    )
+
+
+def draw(present: Ints, items: int, samples: int, rng: np.random.Generator) -> Ints:
+    """At most ``samples`` distinct item rows, uniformly from those not ``present``."""
+    if samples == 0:
+        return np.zeros(0, dtype=np.int64)
+    absent = np.ones(items + 1, dtype=bool)
+    absent[0] = False
+    absent[present] = False
+    rows = np.flatnonzero(absent)
+    return rng.choice(rows, size=samples, replace=False, shuffle=False) if samples < len(rows) else rows
+
+
+class Batches:
+    """All targets of the training histories, once an epoch, in a new order each time.
+
+    Args:
+        batch_size: targets a step. Segments are not torn, so steps hold about as many.
+        rng: shuffles segments and draws random items.
+    """
+
+    def __init__(
+        self,
+        histories: Ragged,
+        items: int,
+        *,
+        formulation: str,
+        max_history: int,
+        batch_size: int,
+        samples: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self.histories, self.items, self.samples, self.rng = histories, items, samples, rng
+        self.segments = FORMULATIONS[formulation](histories, max_history)
+        self.targets = int(self.segments.fresh.sum())
+        self.steps = max(round(self.targets / batch_size), 1) if self.targets else 0
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self.rng.permutation(len(self.segments.user))
+        fresh = self.segments.fresh[order]
+        step = (np.cumsum(fresh) - fresh) * self.steps // self.targets
+        for chosen in np.split(order, np.flatnonzero(np.diff(step)) + 1):
+            yield pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng)

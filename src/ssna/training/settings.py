@@ -1,0 +1,97 @@
+"""All settings of a run, section by section, as a recipe or ``settings.toml`` holds them."""
+
+from typing import Any, Literal
+
+from pydantic import Field, SerializeAsAny, field_validator
+
+from ssna.errors import SettingsError
+from ssna.methods import METHODS, MethodSettings
+from ssna.settings import Settings
+
+
+class TextSettings(Settings):
+    """What a recipe expects of the cache."""
+
+    pooling: Literal["cls", "mean", "last"] | None = None
+    """How the cache must have pooled tokens; unset, any way will do."""
+
+
+class SequenceSettings(Settings):
+    """SASRec, as in UniSRec."""
+
+    blocks: int = Field(2, ge=1)
+    heads: int = Field(2, ge=1)
+    inner: int = Field(256, ge=1)
+    """Width between the two linear layers of a block."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """On the input, on attention weights and on each sub-layer's output."""
+
+
+class LossSettings(Settings):
+    """What a target competes with."""
+
+    name: Literal["in-batch", "batch-items", "sampled"] = "in-batch"
+    """``in-batch``: Eq. 8. ``batch-items``: all distinct items of the step. ``sampled``: those and random ones."""
+    temperature: float = Field(0.07, gt=0)
+    """``tau`` of Eq. 8."""
+    samples: int = Field(0, ge=0)
+    """Random items that ``sampled`` adds to every step, none of which stands in it."""
+
+
+class BatchSettings(Settings):
+    """How histories become samples."""
+
+    formulation: Literal["prefixes", "causal"] = "causal"
+    """``prefixes``: every sub-sequence is a sample. ``causal``: one pass over a history predicts every next item."""
+
+
+class TrainingSettings(Settings):
+    """Optimization and when to stop."""
+
+    epochs: int = Field(200, ge=1)
+    """At most so many passes over all targets."""
+    batch_size: int = Field(256, ge=1)
+    """Targets an optimizer step, in both formulations."""
+    learning_rate: float = Field(3e-4, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled (AdamW), on matrices only."""
+    warmup: float = Field(0.0, ge=0, lt=1)
+    """Share of all steps in which the learning rate rises from zero."""
+    decay: bool = False
+    """Let the learning rate fall to zero along a half cosine over ``epochs``."""
+    patience: int = Field(15, ge=1)
+    """Epochs without a better validation R@10 (seen excluded) after which training stops."""
+    precision: Literal["auto", "bf16", "fp32"] = "auto"
+    """``auto``: bf16 matrix products where the processor has them."""
+
+
+class JoinSettings(Settings):
+    """Training-free scorers that the trained model is joined with, in shares chosen on validation."""
+
+    methods: tuple[Literal["item-knn", "text-knn", "popularity"], ...] = ()
+
+
+class RunSettings(Settings):
+    """Everything that decides a run, but for data and cache."""
+
+    method: SerializeAsAny[MethodSettings]
+    """Its ``name`` says which of ``METHODS``; the other keys are that method's own."""
+    dim: int = Field(256, ge=1)
+    """Width of item vectors and of the sequence model."""
+    seed: int = Field(0, ge=0)
+    text: TextSettings = TextSettings()
+    sequence: SequenceSettings = SequenceSettings()
+    loss: LossSettings = LossSettings()
+    batches: BatchSettings = BatchSettings()
+    training: TrainingSettings = TrainingSettings()
+    join: JoinSettings = JoinSettings()
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _method(cls, tree: Any) -> Any:
+        if isinstance(tree, MethodSettings):
+            return tree
+        name = tree.get("name") if isinstance(tree, dict) else None
+        if name not in METHODS:
+            raise SettingsError(f"unknown method {name!r}; there are {', '.join(METHODS)}")
+        return METHODS[name].settings.parse(tree, "method")
