@@ -1,0 +1,7 @@
+"""From interaction logs and item texts to a :class:`Dataset`, and to the disk and back."""
+
+from ssna.data.dataset import Dataset, Histories, IdMap, Split
+from ssna.data.prepare import prepare
+from ssna.data.storage import load, save
+
+__all__ = ["Dataset", "Histories", "IdMap", "Split", "load", "prepare", "save"]

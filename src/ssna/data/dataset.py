@@ -131,7 +131,7 @@ class Dataset:
     def train(self) -> Ragged:
         """``U`` rows: every event but each user's last two, uncut."""
         ragged = self.histories.ragged
-        return ragged.slice(np.zeros_like(ragged.lengths), ragged.lengths - 2)
+        return ragged.cut(np.zeros_like(ragged.lengths), ragged.lengths - 2)
 
     @cached_property
     def valid(self) -> Split:
@@ -149,7 +149,7 @@ class Dataset:
 
     def _leave_out(self, name: SplitName, from_end: int) -> Split:
         ragged = self.histories.ragged
-        seen = ragged.slice(np.zeros_like(ragged.lengths), ragged.lengths - from_end)
+        seen = ragged.cut(np.zeros_like(ragged.lengths), ragged.lengths - from_end)
         targets = ragged.values[ragged.offsets[1:] - from_end].astype(np.int64)
         return Split(name, seen.last(self.max_history), seen, targets)
 
@@ -160,7 +160,7 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over ids, texts, histories and ``max_history``: equal exactly when every figure can be compared.
+        """16 hex digits over ids, texts, histories and ``max_history``: equal exactly when figures can be compared.
 
         Times are left out: they have done their work once the events are in order.
         """

@@ -1,0 +1,105 @@
+"""From rows as they were read to packed histories: Ibis expressions, one step after the other."""
+
+from dataclasses import dataclass
+
+import ibis
+import numpy as np
+import pyarrow as pa
+from ibis import Table
+
+from ssna.data.dataset import MIN_EVENTS, Histories
+from ssna.data.engine import Engine
+from ssna.data.sources import ITEM, USER, WHEN
+from ssna.data.sources.values import MICROSECONDS
+
+# Why a row of the logs is not used, in the order of asking: the first reason that holds is the one that counts.
+UNUSABLE = ("no_user", "no_item", "no_time", "no_text")
+CORE = ("below_min_user", "below_min_item", "short_history")
+REASONS = ("unreadable_row", *UNUSABLE, *CORE)
+
+ORDER_RULE = "by time, oldest first"
+TIES_RULE = "events of a user at the same time stand in the order of the MD5 of user id, U+001F, item id"
+_SEPARATOR = "\x1f"
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """What is left: ids in the order of their rows, and histories of item rows."""
+
+    users: tuple[str, ...]
+    items: tuple[str, ...]
+    histories: Histories
+
+
+def drop_unusable(engine: Engine, events: Table, with_text: Table | None) -> tuple[Table, dict[str, int]]:
+    """Leave out events without user, item or time, and those of items that are not in ``with_text`` (if given)."""
+    has_text = ibis.literal(True) if with_text is None else events[ITEM].isin(with_text[ITEM])
+    missing = (events[USER].isnull(), events[ITEM].isnull(), events[WHEN].isnull(), ~has_text)
+    judged = engine.hold(events.mutate(reason=ibis.cases(*zip(missing, UNUSABLE, strict=True), else_="")))
+    counts = judged.group_by("reason").agg(rows=judged.count()).to_pyarrow().to_pydict()
+    found = dict(zip(counts["reason"], counts["rows"], strict=True))
+    kept = judged.filter(judged.reason == "").drop("reason")
+    return kept, {reason: found.get(reason, 0) for reason in UNUSABLE}
+
+
+def k_core(engine: Engine, events: Table, min_user: int, min_item: int) -> tuple[Table, dict[str, int]]:
+    """Leave out users and items with too few events, in rounds until none has too few.
+
+    A user needs ``MIN_EVENTS`` in any case. The result is the same in whichever order users and items are taken.
+    """
+    dropped = dict.fromkeys(CORE, 0)
+    kept = engine.hold(events)
+    while True:
+        before = sum(dropped.values())
+        kept = _drop_rare(engine, kept, USER, {"below_min_user": min_user, "short_history": MIN_EVENTS}, dropped)
+        kept = _drop_rare(engine, kept, ITEM, {"below_min_item": min_item}, dropped)
+        if sum(dropped.values()) == before:
+            return kept, dropped
+
+
+def _drop_rare(engine: Engine, events: Table, key: str, least: dict[str, int], dropped: dict[str, int]) -> Table:
+    """The events whose ``key`` has at least ``least`` events for every reason; adds to the counts of ``dropped``.
+
+    Each round is held: an expression over all rounds would be computed from the logs again every time.
+    """
+    groups = events.group_by(key).agg(rows=events.count())
+    rare = engine.hold(groups.filter(groups.rows < max(least.values())))
+    sizes = rare.rows.to_pyarrow().to_numpy()
+    if len(sizes) == 0:
+        engine.free(rare)
+        return events
+    for reason, threshold in least.items():
+        dropped[reason] += int(sizes[sizes < threshold].sum())
+        sizes = sizes[sizes >= threshold]
+    kept = engine.hold(events.anti_join(rare, key))
+    for table in (rare, events):
+        engine.free(table)
+    return kept
+
+
+def pack(engine: Engine, events: Table, timed: bool) -> Packed:
+    """Rows for users and items in the order of their ids as text, and every user's events in order."""
+    users, items = (engine.hold(_numbered(events, key)) for key in (USER, ITEM))
+    tie = (events[USER] + _SEPARATOR + events[ITEM]).hexdigest("md5")
+    rows = events.mutate(tie=tie).join(users, USER).join(items, ITEM)
+    packed: pa.Table = (
+        rows.order_by("user_row", WHEN, "tie").select(user="user_row", item="item_row", when=WHEN).to_pyarrow()
+    )
+    lengths = np.bincount(packed["user"].to_numpy(), minlength=users.count().to_pyarrow().as_py())
+    times = packed["when"].to_numpy().astype(np.int64) // MICROSECONDS if timed else None
+    return Packed(
+        users=tuple(users.order_by("user_row")[USER].to_pyarrow().to_pylist()),
+        items=tuple(items.order_by("item_row")[ITEM].to_pyarrow().to_pylist()),
+        histories=Histories(
+            items=packed["item"].to_numpy().astype(np.int32) + np.int32(1),
+            times=times,
+            offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+        ),
+    )
+
+
+def _numbered(events: Table, key: str) -> Table:
+    """Distinct ids and their rows from 0."""
+    distinct = events.select(key).distinct()
+    row = ibis.row_number().over(order_by=key)
+    return distinct.mutate(**{f"{key}_row": row})

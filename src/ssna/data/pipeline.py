@@ -1,0 +1,127 @@
+"""The steps of ``prepare``, and the report on them that becomes the manifest."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+from ibis import Table
+
+from ssna.data.cleaning import ORDER_RULE, REASONS, TIES_RULE, drop_unusable, k_core, pack
+from ssna.data.dataset import MIN_EVENTS, Dataset, IdMap
+from ssna.data.engine import Engine, engine_errors, open_engine
+from ssna.data.sources import FORMATS, ITEM, Request, Source
+from ssna.data.sources.values import TIME_RULE
+from ssna.data.storage import describe
+from ssna.data.texts import TEXT_RULE, item_texts
+from ssna.errors import DataError
+from ssna.progress import progress
+
+_REMEDIES = {
+    "unreadable_row": "check the delimiter and the quotes of the file",
+    "no_user": "check the user column",
+    "no_item": "check the item column",
+    "no_time": "check the time column: numbers, or ISO dates such as 2024-05-31",
+    "no_text": "check that items and logs share their ids, or let the id serve as text: missing_text='id'",
+    "below_min_user": "lower min_user or min_item, or give more logs",
+    "below_min_item": "lower min_user or min_item, or give more logs",
+    "short_history": f"every user needs {MIN_EVENTS} events; give more logs",
+}
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What stays, as :func:`ssna.data.prepare` describes it."""
+
+    min_user: int
+    min_item: int
+    max_history: int
+    missing_text: str
+
+
+def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> Dataset:
+    """Read, clean and pack. Raises :class:`DataError` as :func:`ssna.data.prepare` says."""
+    with (
+        engine_errors(f"{request.logs} could not be prepared; is there enough memory and disk space?"),
+        progress("prepare", total=3, quiet=quiet) as advance,
+        open_engine() as engine,
+    ):
+        advance(0, "reading")
+        source = FORMATS[format_name].read(engine, request)
+        texts = _texts(engine, source, request, rules)
+        advance(1, "cleaning")
+        events, dropped = _clean(engine, source, texts, request, rules)
+        advance(1, "ordering")
+        packed = pack(engine, events, source.timed)
+        advance(1, "")
+    dataset = Dataset(
+        users=IdMap(packed.users),
+        items=IdMap(packed.items),
+        texts=("", *(texts.get(item, item) for item in packed.items)),
+        histories=packed.histories,
+        max_history=rules.max_history,
+    )
+    report = {
+        "rows_read": len(packed.histories.items) + sum(dropped.values()),
+        "dropped": dropped,
+        "rules": _sentences(rules, source.timed),
+        "source": {"format": format_name, "files": [file.name for file in source.files]},
+    }
+    return replace(dataset, manifest={**describe(dataset), **report})
+
+
+def _texts(engine: Engine, source: Source, request: Request, rules: Rules) -> dict[str, str]:
+    """Texts of the items that the logs name."""
+    if source.parts is None:
+        if rules.missing_text == "id":
+            return {}
+        raise DataError(
+            f"{request.items or request.logs}: no column of item text is known; name some with text=... (--text-cols), "
+            "or let the id serve as text: missing_text='id' (--missing-text id)"
+        )
+    used = source.parts.filter(source.parts[ITEM].isin(source.events[ITEM])).distinct()
+    return item_texts(used.to_pyarrow())
+
+
+def _clean(
+    engine: Engine, source: Source, texts: dict[str, str], request: Request, rules: Rules
+) -> tuple[Table, dict[str, int]]:
+    with_text = engine.import_arrow(pa.table({ITEM: pa.array(texts, pa.string())}))
+    usable, unusable = drop_unusable(engine, source.events, None if rules.missing_text == "id" else with_text)
+    if rules.missing_text == "fail" and unusable["no_text"]:
+        bare = source.events.filter(~source.events[ITEM].isin(with_text[ITEM]))[ITEM].min().to_pyarrow().as_py()
+        raise DataError(
+            f"{request.items or request.logs}: item {bare} has no text ({unusable['no_text']} events name such items); "
+            "add it, or let missing_text be 'drop' or 'id'"
+        )
+    kept, rare = k_core(engine, usable, rules.min_user, rules.min_item)
+    dropped = {"unreadable_row": source.unreadable, **unusable, **rare}
+    if kept.count().to_pyarrow().as_py() == 0:
+        raise _nobody_left(request, dropped)
+    return kept, {reason: dropped[reason] for reason in REASONS}
+
+
+def _nobody_left(request: Request, dropped: dict[str, int]) -> DataError:
+    rows = sum(dropped.values())
+    if rows == 0:
+        return DataError(f"{request.logs} holds no events; give logs with rows below the header")
+    reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count)
+    remedy = _REMEDIES[max(dropped, key=lambda reason: dropped[reason])]
+    return DataError(f"{request.logs}: no user is left of {rows} events (dropped: {reasons}); {remedy}")
+
+
+def _sentences(rules: Rules, timed: bool) -> dict[str, Any]:
+    least_user = max(rules.min_user, MIN_EVENTS)
+    missing = {"drop": "its events are dropped", "id": "its id is its text", "fail": "prepare fails"}
+    return {
+        "ids": "ids are text, trimmed; users and items are numbered in the alphabetical order of their ids",
+        "time": TIME_RULE if timed else "the source has no times",
+        "order": ORDER_RULE if timed else "as the source lists the events, oldest first",
+        "ties": TIES_RULE if timed else "there are none",
+        "text": TEXT_RULE,
+        "missing_text": f"where an item has no text, {missing[rules.missing_text]}",
+        "k_core": f"every user has at least {least_user} events and every item at least {max(rules.min_item, 1)}, "
+        "repeats included; what has fewer is dropped, in rounds, until nothing has",
+        "split": "leave one out: a user's last event is the test target, the one before the validation target; "
+        "the test history holds the validation item",
+        "history": f"histories are stored whole; a view reads at most {rules.max_history} events before its target",
+    }

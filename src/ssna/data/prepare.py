@@ -1,0 +1,91 @@
+"""``prepare``: from logs and item texts, in any known format, to a :class:`Dataset`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, get_args
+
+from ssna.data.dataset import Dataset
+from ssna.data.storage import save
+from ssna.errors import SettingsError
+
+FormatName = Literal["auto", "table", "unisrec", "recbole", "sequences"]
+MissingText = Literal["drop", "id", "fail"]
+
+
+def prepare(
+    logs: str | Path,
+    items: str | Path | None = None,
+    *,
+    format: FormatName = "auto",
+    user: str | None = None,
+    item: str | None = None,
+    time: str | None = None,
+    text: str | Sequence[str] | None = None,
+    min_user: int | None = None,
+    min_item: int | None = None,
+    max_history: int = 50,
+    missing_text: MissingText = "drop",
+    out: str | Path | None = None,
+    quiet: bool = False,
+) -> Dataset:
+    """Read logs, clean them, put every user's events in order; what was dropped and why stands in ``manifest``.
+
+    Equal content gives an equal fingerprint, whatever the order of the rows and the kind of the file.
+
+    Args:
+        logs: a table (CSV, TSV, Parquet, JSON lines), or the folder or file of another format.
+        items: a table of item texts, with the same item column; None where the logs hold the texts, too.
+        format: one of ``FORMATS``, or ``auto`` to tell it from the files.
+        user: the column of user ids; like the next two, the usual names are found without it.
+        item: the column of item ids.
+        time: the column of times: seconds or milliseconds since 1970, or ISO dates.
+        text: the columns that make up an item's text, in order.
+        min_user: the fewest events a user needs; None is 5, or off for formats that come prepared. 3 in any case.
+        min_item: the fewest events an item needs; None as above.
+        max_history: the number of events that a view reads before its target; more are stored.
+        missing_text: what happens to items without text: their events are dropped, the id serves as text, or
+            :class:`DataError`.
+        out: the folder to save to as well.
+        quiet: no progress bar.
+
+    Raises:
+        DataError: a file or column is not there or cannot be read, or nobody is left.
+        SettingsError: an argument is out of range.
+        SsnaError: ``out`` holds something else.
+    """
+    _check(format, min_user, min_item, max_history, missing_text)
+    from ssna.data.pipeline import Rules, assemble  # Ibis takes a second to load
+    from ssna.data.sources import FORMATS, Request, find_format
+
+    request = Request(
+        logs=Path(logs),
+        items=None if items is None else Path(items),
+        user=user,
+        item=item,
+        time=time,
+        text=(text,) if isinstance(text, str) else None if text is None else tuple(text),
+    )
+    format_name = find_format(request.logs) if format == "auto" else format
+    core = FORMATS[format_name].core
+    rules = Rules(
+        min_user=core if min_user is None else min_user,
+        min_item=core if min_item is None else min_item,
+        max_history=max_history,
+        missing_text=missing_text,
+    )
+    dataset = assemble(request, format_name, rules, quiet)
+    if out is not None:
+        save(dataset, out)
+    return dataset
+
+
+def _check(format: str, min_user: int | None, min_item: int | None, max_history: int, missing_text: str) -> None:
+    for name, value, allowed in (
+        ("format", format, get_args(FormatName)),
+        ("missing_text", missing_text, get_args(MissingText)),
+    ):
+        if value not in allowed:
+            raise SettingsError(f"{name} = {value!r}: it must be one of {', '.join(allowed)}")
+    for name, number, least in (("min_user", min_user, 0), ("min_item", min_item, 0), ("max_history", max_history, 1)):
+        if number is not None and number < least:
+            raise SettingsError(f"{name} = {number}: it must be at least {least}")

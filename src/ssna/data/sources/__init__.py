@@ -1,0 +1,46 @@
+"""One module a format: each recognises its files and reads them into a :class:`Source`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ssna.data.engine import Engine
+from ssna.data.sources import recbole, sequences, table, unisrec
+from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source
+from ssna.errors import DataError
+
+__all__ = ["FORMATS", "ITEM", "USER", "WHEN", "Format", "Request", "Source", "find_format"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """What ``prepare`` needs to know of a format.
+
+    Attributes:
+        recognises: whether a path looks like it.
+        read: the reader.
+        core: the events that a user and an item need where nothing else is asked for; 0 where the files come ready.
+    """
+
+    recognises: Callable[[Path], bool]
+    read: Callable[[Engine, Request], Source]
+    core: int
+
+
+# In the order in which ``auto`` tries them: a folder of UniSRec's files holds .inter files, too.
+FORMATS: dict[str, Format] = {
+    "unisrec": Format(unisrec.recognises, unisrec.read, core=0),
+    "recbole": Format(recbole.recognises, recbole.read, core=5),
+    "sequences": Format(sequences.recognises, sequences.read, core=0),
+    "table": Format(table.recognises, table.read, core=5),
+}
+
+
+def find_format(path: Path) -> str:
+    """The first of ``FORMATS`` that recognises ``path``. Raises :class:`DataError` if none does."""
+    for name, known in FORMATS.items():
+        if known.recognises(path):
+            return name
+    if not path.exists():
+        raise DataError(f"{path} does not exist; check the path of the logs")
+    raise DataError(f"{path} has none of the known formats; name one of {', '.join(FORMATS)} (format=, --format)")

@@ -1,0 +1,93 @@
+"""What a reader is asked for, and what it hands over."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ibis import Table
+
+from ssna.errors import DataError
+
+# Column names of every table between the readers and the packed arrays.
+USER = "user"
+ITEM = "item"
+WHEN = "when"
+
+_MOST_NAMES = 20
+
+
+@dataclass(frozen=True)
+class Request:
+    """Where the logs are, and which columns to read; None leaves the choice to the format."""
+
+    logs: Path
+    items: Path | None = None
+    user: str | None = None
+    item: str | None = None
+    time: str | None = None
+    text: tuple[str, ...] | None = None
+
+    def refuse(self, format_name: str, *names: str) -> None:
+        """Raise :class:`DataError` if one of the fields ``names`` is given, as ``format_name`` has no use for it."""
+        for name in names:
+            if getattr(self, name) is not None:
+                raise DataError(f"{self.logs}: the format {format_name} settles {name} itself; leave {name} out")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Rows as they were read, nothing dropped yet.
+
+    Attributes:
+        events: ``user`` and ``item`` (text, null where missing), ``when`` (int64: microseconds since 1970, or the
+            place in the user's history; null where missing).
+        parts: ``item`` and then one column for each part of its text, in order; an item may have several rows.
+            None where the source has no text.
+        timed: whether ``when`` is a time.
+        unreadable: rows of the logs that could not be taken apart; they are not in ``events``.
+        files: the files read.
+    """
+
+    events: Table
+    parts: Table | None
+    timed: bool
+    unreadable: int
+    files: tuple[Path, ...]
+
+
+def find_one(path: Path, suffix: str) -> Path | None:
+    """The file that ends in ``suffix``: ``path`` itself, ``path`` + suffix, or the only one in the folder ``path``.
+
+    Raises:
+        DataError: the folder holds several.
+    """
+    if path.is_dir():
+        found = sorted(path.glob(f"*{suffix}"))
+        if len(found) > 1:
+            names = ", ".join(file.name for file in found[:3])
+            raise DataError(f"{path} holds several *{suffix} files ({names}); name the one to read")
+        return found[0] if found else None
+    whole = path if path.name.endswith(suffix) else path.with_name(path.name + suffix)
+    return whole if whole.is_file() else None
+
+
+def require(path: Path | None, culprit: Path, wanted: str) -> Path:
+    """``path``, if there is such a file. Raises :class:`DataError` otherwise."""
+    if path is None or not path.is_file():
+        raise DataError(f"{culprit} has no {wanted}; check the path, or name another format")
+    return path
+
+
+def unknown_column(path: Path, name: str, known: Iterable[str]) -> DataError:
+    """The error for a column that ``path`` does not have."""
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    hint = f"did you mean {close[0]!r}? It has" if close else "it has"
+    return DataError(f"{path} has no column {name!r}; {hint}: {listed(names)}")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Column names for a message."""
+    names = list(names)
+    return ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")

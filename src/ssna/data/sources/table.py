@@ -1,0 +1,77 @@
+"""One file of events and, beside it or in it, the items' texts: any table with named columns."""
+
+from pathlib import Path
+
+from ssna.data.engine import Engine
+from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, listed
+from ssna.data.sources.tabular import TableFile, is_table, open_table
+from ssna.data.sources.values import as_id, as_microseconds, as_text
+from ssna.errors import DataError
+
+# Names that are taken for granted where none is given; case and punctuation do not count.
+USUAL_USER = ("user", "user_id", "customer", "customer_id")
+USUAL_ITEM = ("item", "item_id", "product", "product_id", "sku")
+USUAL_TIME = ("time", "timestamp", "date", "datetime")
+USUAL_TEXT = ("title", "name", "text", "categories", "category", "brand")
+
+
+def recognises(path: Path) -> bool:
+    """Whether the name of ``path`` is that of a table."""
+    return is_table(path)
+
+
+def read(engine: Engine, request: Request) -> Source:
+    """Read the logs, and the texts from the items file or from the logs themselves.
+
+    Raises:
+        DataError: a file or a column is not there, or a file cannot be read.
+    """
+    log = open_table(engine, request.logs)
+    item = _name(log, request.item, USUAL_ITEM, "item")
+    events = {
+        USER: (_name(log, request.user, USUAL_USER, "user"), as_id),
+        ITEM: (item, as_id),
+        WHEN: (_name(log, request.time, USUAL_TIME, "time"), as_microseconds),
+    }
+    catalogue = log if request.items is None else open_table(engine, request.items)
+    texts = {
+        f"part_{place}": (name, as_text) for place, name in enumerate(_text_names(catalogue, request.text), start=1)
+    }
+    if request.items is None:
+        rows = log.select(**events, **texts)
+        described = rows.table
+    else:
+        rows = log.select(**events)
+        described = catalogue.select(**{ITEM: (item, as_id)}, **texts).table
+    return Source(
+        events=rows.table.select(*events),
+        parts=described.select(ITEM, *texts) if texts else None,
+        timed=True,
+        unreadable=rows.unreadable,
+        files=(request.logs,) if request.items is None else (request.logs, request.items),
+    )
+
+
+def _name(file: TableFile, given: str | None, usual: tuple[str, ...], role: str) -> str:
+    if given is not None:
+        return given
+    found = _usual(file, usual)
+    if not found:
+        raise DataError(
+            f"{file.path}: which column is the {role}? Name it with {role}=... (--{role}-col); "
+            f"it has: {listed(file.names)}"
+        )
+    return found[0]
+
+
+def _text_names(file: TableFile, given: tuple[str, ...] | None) -> tuple[str, ...]:
+    return given if given is not None else _usual(file, USUAL_TEXT)
+
+
+def _usual(file: TableFile, usual: tuple[str, ...]) -> tuple[str, ...]:
+    known = {_plain(name): name for name in file.names}
+    return tuple(known[_plain(name)] for name in usual if _plain(name) in known)
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())

@@ -1,0 +1,73 @@
+"""What an id, a time and a piece of text look like, whatever the column's type: Ibis expressions."""
+
+import ibis
+from ibis.expr.types import Value
+
+TIME_RULE = (
+    "numbers are seconds since 1970 (milliseconds from 1e11 on, microseconds from 1e14, nanoseconds from 1e17); "
+    "anything else is an ISO date or time, UTC where it names no zone"
+)
+MICROSECONDS = 1_000_000
+
+
+def as_id(column: Value) -> Value:
+    """Ids as text, trimmed; null where nothing is left. A whole number is written without a fraction."""
+    return as_text(column).strip().nullif("")
+
+
+def as_text(column: Value) -> Value:
+    """Any value as text, NaN as none; the elements of a list are joined with a comma."""
+    kind = column.type()
+    if kind.is_json():
+        return _json_text(column, levels=2)
+    while kind.is_array() and kind.value_type.is_array():
+        column = column.flatten()
+        kind = column.type()
+    if kind.is_array():
+        return column.cast("array<string>").join(", ")
+    text = column.cast("string")
+    return ibis.cases((~column.isnan(), _without_fraction(text))) if kind.is_floating() else text
+
+
+def _json_text(value: Value, levels: int) -> Value:
+    """``levels`` of nested lists are taken apart; what is deeper stays JSON."""
+    text = ibis.coalesce(value.str, _without_fraction(value.cast("string")).nullif("null"))
+    if levels == 0:
+        return text
+    elements = value.array.map(lambda element: _json_text(element, levels - 1))
+    return ibis.coalesce(elements.join(", "), text)
+
+
+def _without_fraction(number: Value) -> Value:
+    """``17850.0`` as ``17850``: a column of whole numbers with gaps often arrives as floating point."""
+    return number.re_replace(r"^(-?\d+)\.0+$", r"\1")
+
+
+def as_microseconds(column: Value) -> Value:
+    """Times as microseconds since 1970, int64, by ``TIME_RULE``; null where there is no time."""
+    kind = column.type()
+    if kind.is_timestamp() or kind.is_date():
+        return _from_timestamp(column.cast("timestamp('UTC')"))
+    if kind.is_numeric():
+        return _from_number(column.cast("float64"))
+    text = as_text(column).strip()
+    is_date = text.re_search(r"^\d{4}-")
+    timestamp = ibis.cases((is_date, text.try_cast("timestamp('UTC')")))
+    return ibis.coalesce(_from_timestamp(timestamp), _from_number(text.try_cast("float64")))
+
+
+def _from_timestamp(zoned: Value) -> Value:
+    timestamp = zoned.cast("timestamp")
+    seconds = timestamp.truncate("s").epoch_seconds().cast("int64")
+    return seconds * MICROSECONDS + timestamp.microsecond().cast("int64")
+
+
+def _from_number(number: Value) -> Value:
+    size = number.abs()
+    scaled = ibis.cases(
+        (size < 1e11, number * 1e6),
+        (size < 1e14, number * 1e3),
+        (size < 1e17, number),
+        else_=number / 1e3,
+    )
+    return scaled.try_cast("int64")

@@ -1,0 +1,132 @@
+"""A data set on the disk: three Parquet files and a manifest."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.errors import DataError
+from ssna.files import new_folder, read_json, write_json
+
+FORMAT = 1
+
+MANIFEST = "manifest.json"
+ITEMS = "items.parquet"
+USERS = "users.parquet"
+EVENTS = "events.parquet"
+
+_ITEM_SCHEMA = pa.schema({"id": pa.string(), "text": pa.string()})
+_USER_SCHEMA = pa.schema({"id": pa.string()})
+
+
+def describe(dataset: Dataset) -> dict[str, Any]:
+    """The part of the manifest that follows from the data set itself, and is checked when it is loaded."""
+    return {
+        "format": FORMAT,
+        "users": len(dataset.users),
+        "items": len(dataset.items),
+        "interactions": len(dataset.histories.items),
+        "interactions_used": dataset.interactions_used,
+        "fingerprint": dataset.fingerprint,
+        "max_history": dataset.max_history,
+    }
+
+
+def save(dataset: Dataset, folder: str | Path) -> None:
+    """Write ``dataset`` as ``folder``, whole or not at all; a data set that stands there is replaced.
+
+    ``users.parquet`` (id) and ``items.parquet`` (id, text) hold row 1 first; ``events.parquet`` holds every user's
+    events in order, as rows of the two (user, item, and seconds since 1970 where the source has times).
+
+    Raises:
+        SsnaError: ``folder`` holds something else.
+        OSError: the disk is full, or may not be written.
+    """
+    histories = dataset.histories
+    events = {
+        "user": pa.array(histories.ragged.row_of_value + 1, pa.int32()),
+        "item": pa.array(histories.items, pa.int32()),
+    }
+    if histories.times is not None:
+        events["time"] = pa.array(histories.times, pa.int64())
+    items = {"id": dataset.items.external, "text": dataset.texts[1:]}
+    reported = {"rows_read": len(histories.items), "dropped": {}, **dataset.manifest, **describe(dataset)}
+    with new_folder(Path(folder), marker=MANIFEST) as aside:
+        _write(aside / USERS, pa.table({"id": dataset.users.external}, schema=_USER_SCHEMA))
+        _write(aside / ITEMS, pa.table(items, schema=_ITEM_SCHEMA))
+        _write(aside / EVENTS, pa.table(events))
+        write_json(aside / MANIFEST, reported)
+
+
+def load(folder: str | Path) -> Dataset:
+    """The data set in ``folder``.
+
+    Raises:
+        DataError: ``folder`` is not a data set, is of another format version, or is damaged.
+    """
+    folder = Path(folder)
+    manifest = read_json(folder / MANIFEST, DataError)
+    if manifest.get("format") != FORMAT:
+        raise DataError(
+            f"{folder} is not a data set of format {FORMAT} (its manifest says {manifest.get('format')!r}); "
+            "run prepare with this version of ssna"
+        )
+    with _damaged(folder):
+        users = _read(folder / USERS, {"id"})
+        items = _read(folder / ITEMS, {"id", "text"})
+        events = _read(folder / EVENTS, {"user", "item"})
+        dataset = Dataset(
+            users=IdMap(tuple(users["id"].to_pylist())),
+            items=IdMap(tuple(items["id"].to_pylist())),
+            texts=("", *items["text"].to_pylist()),
+            histories=_histories(events, len(users)),
+            max_history=manifest["max_history"],
+            manifest=manifest,
+        )
+        found = describe(dataset)
+        wrong = [key for key, value in found.items() if manifest[key] != value]
+        if wrong:
+            raise DataError(f"{wrong[0]} is {found[wrong[0]]}, but the manifest says {manifest[wrong[0]]}")
+    return dataset
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    pq.write_table(table, path, compression="zstd", write_page_checksum=True)
+
+
+def _read(path: Path, columns: set[str]) -> pa.Table:
+    # Opened by ourselves: given a path, pyarrow would read a folder of that name, too, and guess partitions.
+    with path.open("rb") as file:
+        table = pq.read_table(file, page_checksum_verification=True)
+    missing = columns - set(table.column_names)
+    if missing:
+        raise DataError(f"{path.name} has no column {min(missing)}")
+    if any(table[column].null_count for column in table.column_names):
+        raise DataError(f"{path.name} has empty cells")
+    return table
+
+
+def _histories(events: pa.Table, users: int) -> Histories:
+    user = events["user"].to_numpy()
+    if len(user) and (user.min() < 1 or user.max() > users or (np.diff(user) < 0).any()):
+        raise DataError(f"{EVENTS} is not in the order of the users")
+    lengths = np.bincount(user, minlength=users + 1)[1:]
+    return Histories(
+        items=events["item"].to_numpy().astype(np.int32),
+        times=events["time"].to_numpy().astype(np.int64) if "time" in events.column_names else None,
+        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+    )
+
+
+@contextmanager
+def _damaged(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (DataError, pa.ArrowException, OSError, KeyError, TypeError, ValueError, UnicodeError) as cause:
+        reason = " ".join(str(cause).split())[:200]
+        raise DataError(f"{folder} is damaged: {reason}; run prepare again") from None

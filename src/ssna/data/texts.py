@@ -1,0 +1,32 @@
+"""Item texts: the parts of a row cleaned and joined, and one text an item."""
+
+import html
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+TEXT_RULE = (
+    "the parts of a row are joined with '. ' after HTML entities are undone and white space is collapsed; "
+    "of several rows the longest text counts, of equally long ones the alphabetically first"
+)
+
+
+def item_texts(parts: pa.Table) -> dict[str, str]:
+    """Item id -> text, for the items that have one. ``parts``: the id, then a column for each part, in order."""
+    ids, *columns = (column.to_pylist() for column in parts.columns)
+    texts: dict[str, str] = {}
+    for item, *values in zip(ids, *columns, strict=True):
+        text = joined(values)
+        known = texts.get(item, "")
+        if text and (not known or (-len(text), text) < (-len(known), known)):
+            texts[item] = text
+    return texts
+
+
+def joined(parts: Iterable[str | None]) -> str:
+    """The parts that are there, cleaned, with ``". "`` between them."""
+    return ". ".join(part for part in map(_clean, parts) if part)
+
+
+def _clean(part: str | None) -> str:
+    return " ".join(html.unescape(part).split()) if part else ""
