@@ -27,6 +27,11 @@ class Verbs(TyperGroup):
         """In the order of the road from logs to recommendations."""
         return list(VERBS)
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """From ``VERBS`` alone: help imports no verb."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The verb's function, as a command."""
         if cmd_name not in VERBS:

