@@ -1,0 +1,10 @@
+"""Texts to vectors: a frozen language model reads every text once, and the layer cache keeps what it saw.
+
+Importing this costs little: torch and transformers load when a text is first encoded.
+"""
+
+from ssna.text.cache import LayerCache
+from ssna.text.encoding import Encoding
+from ssna.text.fill import EncodeReport, embed, encode
+
+__all__ = ["EncodeReport", "Encoding", "LayerCache", "embed", "encode"]

@@ -1,0 +1,64 @@
+"""``ssna encode``: texts to vectors, once."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+
+def _layers(text: str) -> str:
+    if text != "all" and not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise typer.BadParameter(f"{text!r} is neither `all` nor a number of layers, at least 1")
+    return text
+
+
+def encode(
+    data: Annotated[Path, typer.Argument(metavar="DATA", help="A data folder that `ssna prepare` wrote.")],
+    out: Annotated[
+        Path, typer.Option("-o", "--out", metavar="CACHE", help="The cache folder; texts it holds are not read again.")
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="NAME|DIR", help="minilm, a hub id, or a folder that save_pretrained wrote.")
+    ] = "minilm",
+    layers: Annotated[
+        str, typer.Option(metavar="all|N", callback=_layers, help="Keep all layers, or the top N.")
+    ] = "all",
+    pooling: Annotated[
+        Literal["cls", "mean", "last"], typer.Option(help="A text's vector: first token, mean of all, or last token.")
+    ] = "mean",
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Cut longer texts here. Default: the model's limit, at most 512.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
+    dtype: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16"],
+        typer.Option(help="What the model computes in. auto: as the cache began, else 16 bits where they are faster."),
+    ] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
+) -> None:
+    """Read every item text once with a frozen language model, and keep each layer's vectors in CACHE."""
+    import json
+
+    from ssna.data import load
+    from ssna.text import encode as encode_texts
+
+    cache, report = encode_texts(
+        load(data).texts,
+        model,
+        out,
+        layers="all" if layers == "all" else int(layers),
+        pooling=pooling,
+        max_tokens=max_tokens,
+        device=device,
+        dtype=dtype,
+        quiet=quiet,
+    )
+    if as_json:
+        typer.echo(json.dumps(report.tree()))
+    elif not quiet:
+        typer.echo(
+            f"{report.encoded:,} texts encoded ({report.tokens_per_second:,.0f} tokens/s), {report.reused:,} reused\n"
+            f"{out}: {report.layers} layers of {report.width} numbers a text, {cache.model}, {cache.pooling}",
+            err=True,
+        )

@@ -1,0 +1,183 @@
+"""The layer cache: what a language model saw in every text, one file a layer, rows keyed by the text itself.
+
+A cache folder holds
+
+    manifest.json       how the vectors were made (:class:`Manifest`)
+    keys.bin            16 bytes a row: the hash of its text
+    layer-06.f16.bin    width numbers a row, little-endian; ``f32`` where a value was too large for 16 bits
+
+Files only grow. Layers are written before their keys, so a row that has a key is whole in every layer.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssna.errors import CacheError, SettingsError
+from ssna.files import read_json
+from ssna.ragged import Ints
+from ssna.text.encoding import Encoding, Pooling
+
+Stored = Literal["f16", "f32"]
+FloatType = np.dtype[np.floating[Any]]
+
+FORMAT: Final = "ssna-layers-1"
+MANIFEST = "manifest.json"
+KEYS = "keys.bin"
+KEY_BYTES = 16
+STORED_DTYPES: Final[dict[Stored, FloatType]] = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4")}
+
+
+class Manifest(Encoding):
+    """``manifest.json``: the encoding, and what the numbers of each layer are stored as."""
+
+    format: Literal["ssna-layers-1"] = FORMAT
+    stored: tuple[Stored, ...]
+    """One entry a layer, in the order of ``layers``."""
+
+    @property
+    def encoding(self) -> Encoding:
+        """The part that does not depend on how the numbers are stored."""
+        return Encoding.model_validate(self.model_dump(include=set(Encoding.model_fields)))
+
+    @property
+    def files(self) -> Iterator[tuple[str, FloatType]]:
+        """Name and number type of each layer's file, in the order of ``layers``."""
+        return (
+            (layer_file(n, stored), STORED_DTYPES[stored]) for n, stored in zip(self.layers, self.stored, strict=True)
+        )
+
+
+def layer_file(layer: int, stored: Stored) -> str:
+    """The name of a layer's file."""
+    return f"layer-{layer:02d}.{stored}.bin"
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a cache. Raises :class:`CacheError` when ``folder`` is no cache."""
+    tree = read_json(folder / MANIFEST, CacheError)
+    if tree.get("format") != FORMAT:
+        raise CacheError(
+            f"{folder} is no layer cache (format {tree.get('format')!r}); name the folder ssna encode wrote"
+        )
+    try:
+        manifest = Manifest.parse(tree, str(folder / MANIFEST))
+    except SettingsError as invalid:
+        raise CacheError(f"{invalid}\nthe cache is damaged; encode into another folder") from None
+    if len(manifest.stored) != len(manifest.layers):
+        raise CacheError(f"{folder / MANIFEST} lists other files than layers; encode into another folder")
+    return manifest
+
+
+def key_of(text: str) -> bytes:
+    """16 bytes that stand for ``text``; two texts that share them by chance are not to be expected in 10^18 texts."""
+    return hashlib.blake2b(text.encode(errors="replace"), digest_size=KEY_BYTES).digest()
+
+
+def rows_by_key(keys: bytes) -> dict[bytes, int]:
+    """The row of every key in the content of ``keys.bin``; a torn last key is left out."""
+    whole = len(keys) // KEY_BYTES
+    return {keys[KEY_BYTES * row : KEY_BYTES * (row + 1)]: row for row in range(whole)}
+
+
+@dataclass(frozen=True, eq=False)
+class LayerCache:
+    """The vectors of one list of texts, read from a cache folder that may hold many more.
+
+    Attributes:
+        folder: the cache folder.
+        encoding: how the vectors were made.
+        rows: ``(I + 1,)`` the cache row of every text; -1 for an empty text, whose vectors are zero.
+        files: one ``(rows, d)`` memory map a layer, in the order of ``encoding.layers``.
+    """
+
+    folder: Path
+    encoding: Encoding
+    rows: Ints
+    files: tuple[NDArray[np.floating[Any]], ...]
+
+    @classmethod
+    def open(cls, folder: Path, texts: Sequence[str]) -> "LayerCache":
+        """Bind a cache to ``texts`` (``texts[0]`` is padding, an empty text). A million texts take seconds.
+
+        Raises:
+            CacheError: no cache, a damaged one, or one that lacks some of the texts.
+        """
+        folder = Path(folder)
+        manifest = read_manifest(folder)
+        try:
+            row_of = rows_by_key((folder / KEYS).read_bytes())
+            files = tuple(_map(folder / name, dtype, len(row_of), manifest.width) for name, dtype in manifest.files)
+        except FileNotFoundError as cause:
+            raise CacheError(f"{cause.filename} is missing; run `ssna encode DATA -o {folder}` to repair it") from None
+        rows = np.array([row_of.get(key_of(text), -2) if text else -1 for text in texts], dtype=np.int64)
+        missing = int((rows == -2).sum())
+        if missing:
+            asked = sum(text != "" for text in texts)
+            raise CacheError(
+                f"{folder}: cache of another data set: {missing:,} of {asked:,} texts are not in it\n"
+                f"run `ssna encode DATA -o {folder}`"
+            )
+        return cls(folder, manifest.encoding, rows, files)
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The numbers of the layers held, rising; 1 is the model's lowest."""
+        return self.encoding.layers
+
+    @property
+    def width(self) -> int:
+        """d, the numbers in a vector."""
+        return self.encoding.width
+
+    @property
+    def model(self) -> str:
+        """The language model: `minilm`, a hub id, or a folder."""
+        return self.encoding.model
+
+    @property
+    def pooling(self) -> Pooling:
+        """How a text's token vectors became one."""
+        return self.encoding.pooling
+
+    @property
+    def max_tokens(self) -> int:
+        """Where longer texts were cut."""
+        return self.encoding.max_tokens
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """12 hex digits; with the data set's own fingerprint, equal exactly for the same vectors."""
+        return self.encoding.fingerprint
+
+    def top(self, a: int) -> NDArray[np.float32]:
+        """``(a, I + 1, d)``: the top ``a`` layers, the last layer first, as Eq. 4 takes them; row 0 is zero.
+
+        Raises:
+            CacheError: ``a`` is not between 1 and the number of layers held.
+        """
+        if not 1 <= a <= len(self.layers):
+            raise CacheError(
+                f"{self.folder} holds {len(self.layers)} layers, {a} were asked for\n"
+                f"the model has {self.encoding.depth}; encode more of them into another folder"
+            )
+        result = np.zeros((a, len(self.rows), self.width), dtype=np.float32)
+        held = np.flatnonzero(self.rows >= 0)
+        for place, file in enumerate(reversed(self.files[-a:])):
+            result[place, held] = file[self.rows[held]]
+        return result
+
+
+def _map(path: Path, dtype: FloatType, rows: int, width: int) -> NDArray[np.floating[Any]]:
+    """A file's first ``rows`` rows; what an unfinished run left behind them is not looked at."""
+    if path.stat().st_size < rows * width * dtype.itemsize:
+        raise CacheError(f"{path} is cut short; run `ssna encode DATA -o {path.parent}` to repair it")
+    if rows == 0:  # an empty file cannot be mapped
+        return np.zeros((0, width), dtype=dtype)
+    return np.memmap(path, dtype=dtype, mode="r", shape=(rows, width))

@@ -1,0 +1,202 @@
+"""Filling a layer cache: only texts that it lacks are read, and a run that is cut off goes on where it stopped."""
+
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssna.errors import CacheError
+from ssna.progress import progress
+from ssna.text.cache import MANIFEST, LayerCache, Manifest, key_of, read_manifest
+from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
+from ssna.text.writer import CacheWriter, check_agreement, writing
+
+if TYPE_CHECKING:
+    from ssna.text.encoder import Encoded, TextEncoder
+
+SAVE_SECONDS = 5.0  # at most so much work is lost when the process is killed,
+SAVE_BYTES = 64 * 2**20  # and at most so much of it waits in memory
+
+_ONE_AT_A_TIME = Lock()  # neither tokenizers nor the first loading of weights bear two threads
+
+
+@dataclass(frozen=True)
+class EncodeReport:
+    """What one run did: ``encoded + reused`` is the number of texts that are not empty.
+
+    Attributes:
+        encoded: texts that went through the model.
+        reused: texts whose vectors were there already, or that repeat another text.
+        tokens_per_second: real tokens read a second, loading the model left out; 0 when nothing was encoded.
+        layers: how many layers the cache holds.
+        width: numbers in a vector.
+    """
+
+    encoded: int
+    reused: int
+    tokens_per_second: float
+    layers: int
+    width: int
+
+    def tree(self) -> dict[str, Any]:
+        """What ``encode --json`` prints."""
+        return asdict(self)
+
+
+def encode(
+    texts: Sequence[str],
+    model: str = "minilm",
+    out: Path | str | None = None,
+    *,
+    layers: Layers = "all",
+    pooling: Pooling = "mean",
+    max_tokens: int | None = None,
+    device: str = "auto",
+    dtype: Dtype = "auto",
+    quiet: bool = False,
+) -> tuple[LayerCache, EncodeReport]:
+    """Read every text once with a frozen language model; what a cache folder already holds is not read again.
+
+    Args:
+        texts: ``texts[r]`` belongs to item row ``r``; empty ones (``texts[0]``) get zero vectors.
+        model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
+        out: the cache folder; None takes one in the user's cache directory that all data sets share.
+        layers: ``"all"``, or how many of the top layers to keep.
+        pooling: ``cls``, ``mean`` or ``last``.
+        max_tokens: where longer texts are cut; None takes the model's own limit, at most 512.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.
+        quiet: no progress on standard error.
+
+    Raises:
+        EncoderError: the model cannot be found, loaded or run so.
+        CacheError: the folder is no cache, was made otherwise, is being written to, or the disk is full.
+    """
+    from ssna.text.encoder import TextEncoder
+
+    existing = _existing(None if out is None else Path(out))
+    if existing is not None and dtype == "auto":
+        dtype = existing.dtype
+    encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
+    folder = default_folder(encoder, layers) if out is None else Path(out)
+    encoding = _encoding(encoder, layers, folder, existing or _existing(folder))
+    with writing(folder, encoding) as writer:
+        missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
+        size = writer.reserve(len(missing))
+        if not quiet and missing:
+            _announce(encoding, len(missing), size, folder)
+        speed = _fill(writer, encoder, missing, quiet)
+    asked = sum(text != "" for text in texts)
+    report = EncodeReport(len(missing), asked - len(missing), round(speed, 1), len(encoding.layers), encoding.width)
+    return LayerCache.open(folder, texts), report
+
+
+def embed(
+    texts: Sequence[str], encoding: Encoding, layers: int | None = None, device: str = "auto"
+) -> NDArray[np.float32]:
+    """Vectors of a few new texts, made as ``encoding`` says, without a cache.
+
+    The model of the last call stays loaded, for servers that admit items one by one; threads take turns.
+
+    Returns:
+        ``(a, n, d)``, the last layer first, as :meth:`LayerCache.top` gives them; a = ``layers``, or all that the
+        encoding keeps. They equal a cache's vectors up to its 16 bits a number.
+
+    Raises:
+        EncoderError: the model is gone, or is not the one that made the cache.
+        CacheError: the encoding keeps fewer layers.
+    """
+    kept = len(encoding.layers) if layers is None else layers
+    if not 1 <= kept <= len(encoding.layers):
+        raise CacheError(f"the encoding keeps {len(encoding.layers)} layers, {kept} were asked for")
+    with _ONE_AT_A_TIME:
+        return _encoder_like(encoding, device).vectors(texts, kept)[::-1].copy()
+
+
+@lru_cache(maxsize=1)
+def _encoder_like(encoding: Encoding, device: str) -> "TextEncoder":
+    from ssna.text.encoder import TextEncoder
+
+    return TextEncoder.like(encoding, device)
+
+
+def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:
+    """Where a cache without a name lies: one folder for each way of encoding, under ``$XDG_CACHE_HOME/ssna``."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = Path(encoder.model.name)
+    slug = re.sub(r"[^\w.-]+", "-", name.name if name.is_absolute() else str(name))
+    parts = [slug, encoder.model.revision[:8], encoder.pooling, str(encoder.max_tokens), encoder.dtype]
+    return root / "ssna" / "-".join([*parts, *([] if layers == "all" else [f"top{layers}"])])
+
+
+def _existing(folder: Path | None) -> Manifest | None:
+    return read_manifest(folder) if folder is not None and (folder / MANIFEST).exists() else None
+
+
+def _encoding(encoder: "TextEncoder", layers: Layers, folder: Path, existing: Manifest | None) -> Encoding:
+    """What is to be stored. An existing cache knows its model's shape, so that a finished one needs no weights."""
+    if existing is None:
+        return encoder.encoding(layers)
+    if existing.revision != encoder.model.revision:
+        layers = len(existing.layers)  # of another model: only the model is worth a word
+    asked = encoder.encoding(layers, shape=(existing.depth, existing.width))
+    check_agreement(folder, existing, asked)
+    return asked
+
+
+@dataclass
+class _Pending:
+    """Rows that wait to be saved."""
+
+    keys: list[bytes] = field(default_factory=list)
+    vectors: list[NDArray[np.float32]] = field(default_factory=list)
+    since: float = field(default_factory=time.monotonic)
+
+    def add(self, keys: list[bytes], batch: "Encoded") -> None:
+        self.keys += [keys[row] for row in batch.rows]
+        self.vectors.append(batch.vectors)
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self.since > SAVE_SECONDS or sum(v.nbytes for v in self.vectors) > SAVE_BYTES
+
+    def save(self, writer: CacheWriter) -> None:
+        if self.keys:
+            writer.append(self.keys, np.concatenate(self.vectors, axis=1))
+
+
+def _fill(writer: CacheWriter, encoder: "TextEncoder", missing: dict[bytes, str], quiet: bool) -> float:
+    """Encode and save ``missing``; returns tokens a second."""
+    if not missing:
+        return 0.0
+    keys, texts = list(missing), list(missing.values())
+    _ = encoder.network  # loading it is not counted
+    pending, tokens, speed, start = _Pending(), 0, 0.0, time.monotonic()
+    with progress("encode", total=sum(map(len, texts)), quiet=quiet) as advance:
+        for batch in encoder.encode(texts, len(writer.manifest.layers)):
+            pending.add(keys, batch)
+            if pending.is_due:
+                pending.save(writer)
+                pending = _Pending()
+            tokens += batch.tokens
+            speed = tokens / (time.monotonic() - start)
+            advance(sum(len(texts[row]) for row in batch.rows), f"{speed:,.0f} tokens/s")
+    pending.save(writer)
+    return speed
+
+
+def _announce(encoding: Encoding, rows: int, size: int, folder: Path) -> None:
+    print(
+        f"{encoding.model}: {rows:,} texts to encode, {len(encoding.layers)} layers x {encoding.width} numbers: "
+        f"{size / 1e6:,.1f} MB in {folder}",
+        file=sys.stderr,
+    )

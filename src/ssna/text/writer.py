@@ -1,0 +1,187 @@
+"""Growing a layer cache: one writer at a time, and nothing to lose when it is killed."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssna.errors import CacheError
+from ssna.files import fsync, write_json
+from ssna.text.cache import (
+    KEY_BYTES,
+    KEYS,
+    MANIFEST,
+    STORED_DTYPES,
+    Manifest,
+    layer_file,
+    read_manifest,
+    rows_by_key,
+)
+from ssna.text.encoding import Encoding
+
+LOCK = ".lock"
+LARGEST_F16 = float(np.finfo(np.float16).max)
+COPY_BYTES = 2**26
+
+
+@contextmanager
+def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
+    """The only writer of ``folder``, which is made or repaired: rows that a killed run left torn are cut off.
+
+    Raises:
+        CacheError: another process writes there, the folder is something else or holds another encoding,
+            or (also from within the block) the disk refuses.
+    """
+    with _disk_errors_named(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            yield CacheWriter(folder, encoding)
+
+
+class CacheWriter:
+    """Appends rows. At any moment, a kill included, readers see a whole cache; build it with :func:`writing`."""
+
+    def __init__(self, folder: Path, encoding: Encoding) -> None:
+        self.folder = folder
+        self.manifest = _agreed_manifest(folder, encoding)
+        self._repair()
+        keys = folder / KEYS
+        self.known = frozenset(rows_by_key(keys.read_bytes())) if keys.exists() else frozenset()
+        self.rows = self._whole_rows()
+
+    def reserve(self, rows: int) -> int:
+        """Check that ``rows`` more rows fit on the disk, and say how many bytes they take.
+
+        Raises:
+            CacheError: they do not fit; nothing has been written yet.
+        """
+        size = rows * (KEY_BYTES + sum(self._row_bytes()))
+        free = shutil.disk_usage(self.folder).free
+        if size > free:
+            raise CacheError(
+                f"{self.folder}: {rows:,} texts take {size / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free\n"
+                "free some space, name a folder on another disk, or keep fewer layers with --layers"
+            )
+        for name, _ in self.manifest.files:
+            (self.folder / name).touch()
+        (self.folder / KEYS).touch()
+        write_json(self.folder / MANIFEST, self.manifest.tree())  # last: a folder with a manifest is a cache
+        return size
+
+    def append(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+        """Add rows: ``keys`` ``(n,)`` and ``vectors`` ``(layers, n, d)``, finite, lowest layer first.
+
+        Raises:
+            OSError: the disk refused; the cache is as it was before the call.
+        """
+        for place, layer in enumerate(vectors):
+            if self.manifest.stored[place] == "f16" and np.abs(layer).max(initial=0.0) > LARGEST_F16:
+                self._widen(place)
+        try:
+            for (name, dtype), layer in zip(self.manifest.files, vectors, strict=True):
+                _append(self.folder / name, layer.astype(dtype).tobytes())
+            _append(self.folder / KEYS, b"".join(keys))  # the rows count from here on
+        except OSError:
+            self._truncate(self.rows)
+            raise
+        self.rows += len(keys)
+
+    def _row_bytes(self) -> list[int]:
+        return [self.manifest.width * dtype.itemsize for _, dtype in self.manifest.files]
+
+    def _files(self) -> list[tuple[Path, int]]:
+        """Every file with its bytes a row, the keys first."""
+        names = [KEYS, *(name for name, _ in self.manifest.files)]
+        return [(self.folder / name, size) for name, size in zip(names, [KEY_BYTES, *self._row_bytes()], strict=True)]
+
+    def _whole_rows(self) -> int:
+        return min(path.stat().st_size // size if path.exists() else 0 for path, size in self._files())
+
+    def _repair(self) -> None:
+        ours = {path.name for path, _ in self._files()}
+        for stray in [*self.folder.glob("layer-*.bin"), *self.folder.glob(".*.aside")]:
+            if stray.name not in ours:  # a killed run was about to widen a layer, or had just done so
+                stray.unlink()
+        self._truncate(self._whole_rows())
+
+    def _truncate(self, rows: int) -> None:
+        for path, size in self._files():
+            if path.exists() and path.stat().st_size != rows * size:
+                os.truncate(path, rows * size)
+                fsync(path)
+
+    def _widen(self, place: int) -> None:
+        """Store a layer in 32 bits from now on: a whole new file first, then the manifest that names it."""
+        layer = self.manifest.layers[place]
+        narrow, wide = (self.folder / layer_file(layer, stored) for stored in ("f16", "f32"))
+        aside = wide.with_name(f".{wide.name}.aside")
+        try:
+            with narrow.open("rb") as source, aside.open("wb") as target:
+                while chunk := source.read(COPY_BYTES):
+                    target.write(np.frombuffer(chunk, STORED_DTYPES["f16"]).astype(STORED_DTYPES["f32"]).tobytes())
+            fsync(aside)
+            aside.replace(wide)
+            fsync(self.folder)
+        finally:
+            aside.unlink(missing_ok=True)
+        stored = tuple("f32" if n == place else old for n, old in enumerate(self.manifest.stored))
+        manifest = self.manifest.model_copy(update={"stored": stored})
+        write_json(self.folder / MANIFEST, manifest.tree())
+        self.manifest = manifest
+        narrow.unlink()
+
+
+def _agreed_manifest(folder: Path, encoding: Encoding) -> Manifest:
+    """The folder's manifest, or a first one for an empty folder."""
+    if not (folder / MANIFEST).exists():
+        foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "layer-", KEYS)))
+        if foreign:
+            raise CacheError(f"{folder} holds other files ({foreign[0]}) and is left alone; name another output folder")
+        return Manifest(**encoding.model_dump(), stored=("f16",) * len(encoding.layers))
+    manifest = read_manifest(folder)
+    check_agreement(folder, manifest, encoding)
+    return manifest
+
+
+def check_agreement(folder: Path, manifest: Encoding, encoding: Encoding) -> None:
+    """Raise :class:`CacheError` when the cache in ``folder`` was made in another way than ``encoding``."""
+    differences = manifest.differences(encoding)
+    if differences:
+        raise CacheError(f"{folder} was made with {'; '.join(differences)}\nname another output folder")
+
+
+def _append(path: Path, content: bytes) -> None:
+    with path.open("ab", buffering=0) as file:
+        rest = memoryview(content)
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The lock goes with the process that holds it, however that ends."""
+    with (folder / LOCK).open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CacheError(
+                f"another process is writing to {folder}; wait until it ends, or name another output folder"
+            ) from None
+        yield
+
+
+@contextmanager
+def _disk_errors_named(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as cause:
+        raise CacheError(
+            f"{folder} cannot be written: {cause.strerror or cause}\n"
+            "once that is settled, the same command goes on from the texts already there"
+        ) from None

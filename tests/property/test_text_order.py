@@ -1,0 +1,59 @@
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from unittest import mock
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssna.text import Encoding, encode
+from ssna.text.encoder import Encoded, TextEncoder
+
+ENCODING = Encoding(
+    model="stub", revision="r", pooling="mean", max_tokens=9, layers=(1, 2), depth=2, width=3, dtype="fp32"
+)
+
+
+def vector_of(text: str) -> np.ndarray:
+    """(2, 3) whole numbers that 16 bits hold exactly."""
+    return np.frombuffer(hashlib.sha256(text.encode()).digest()[:6], np.uint8).reshape(2, 3).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Stub:
+    """An encoder without a model: the vectors are the text's hash, in batches of its choosing."""
+
+    batch: int
+    network: None = None
+
+    @property
+    def model(self):
+        return ENCODING
+
+    def encoding(self, layers, shape=None):
+        return ENCODING
+
+    def encode(self, texts, layers):
+        for start in range(0, len(texts), self.batch):
+            rows = np.arange(start, min(start + self.batch, len(texts)))[::-1]
+            yield Encoded(rows, np.stack([vector_of(texts[row]) for row in rows], axis=1), tokens=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    runs=st.lists(st.lists(st.sampled_from(["", "a", "b", "ab", "a ", "é", "e\u0301", "\n", "c", "d"])), max_size=4),
+    batch=st.integers(1, 4),
+)
+def test_every_text_has_the_same_vectors_in_whatever_order_number_and_runs_it_comes(runs, batch):
+    with TemporaryDirectory() as folder, mock.patch.object(TextEncoder, "find", return_value=Stub(batch)):
+        known: set[str] = set()
+        for texts in runs:
+            cache, report = encode(["", *texts], out=Path(folder) / "cache", quiet=True)
+            full = [text for text in texts if text]
+            assert report.encoded == len(set(full) - known)
+            assert report.encoded + report.reused == len(full)
+            known |= set(full)
+            expected = [vector_of(text) if text else np.zeros((2, 3)) for text in ["", *texts]]
+            np.testing.assert_array_equal(cache.top(2), np.stack(expected, axis=1)[::-1])
