@@ -17,7 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: setup $(WHEEL)
-	$(PYTHON) -m ssna demo --output demo --wheel $(WHEEL)
+	$(PYTHON) -m ssna demo --out demo --wheel $(WHEEL)
 
 $(WHEEL):
 	$(PYTHON) -m pip download --quiet --no-deps --dest $(@D) recbole==1.2.1

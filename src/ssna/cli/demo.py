@@ -10,7 +10,7 @@ WHEEL = Path(".cache/recbole-1.2.1-py3-none-any.whl")
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--output", "-o", help="Where everything goes.")] = Path("demo"),
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where everything goes.")] = Path("demo"),
     wheel: Annotated[Path, typer.Option(help="The recbole 1.2.1 wheel, which carries MovieLens-100K.")] = WHEEL,
 ) -> None:
     """Logs to recommendations on real data, with honest baselines, and films that training never saw."""

@@ -8,7 +8,7 @@ import typer
 
 def train(
     data: Annotated[Path, typer.Argument(help="A folder that `ssna prepare` made.")],
-    out: Annotated[Path, typer.Option("--output", "-o", help="Where the run goes.")],
+    out: Annotated[Path, typer.Option("-o", "--out", help="Where the run goes.")],
     cache: Annotated[
         Path | None, typer.Option(help="A folder that `ssna encode` made, for methods that read text.")
     ] = None,

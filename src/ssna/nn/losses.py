@@ -30,10 +30,9 @@ class Candidates:
 
 
 def cosine_logits(intents: Tensor, vectors: Tensor, temperature: float) -> Tensor:
-    """Eq. 7 over the temperature: ``(P, D)``, ``(C, D)`` -> ``(P, C)``, in fp32."""
+    """Eq. 7 over the temperature: ``(P, D)``, ``(C, D)`` -> ``(P, C)``, in fp32 but for the product under autocast."""
     intents, vectors = F.normalize(intents.float(), dim=-1), F.normalize(vectors.float(), dim=-1)
-    with torch.autocast(intents.device.type, enabled=False):
-        return intents @ vectors.T / temperature
+    return (intents @ vectors.T).float() / temperature
 
 
 def in_batch(candidates: Candidates, temperature: float) -> Tensor:

@@ -127,8 +127,7 @@ class _Trainer:
         total, targets = 0.0, 0
         for batch in batches:
             with autocast(self.settings.training.precision):
-                candidates = self.model(batch)
-            loss = self.loss(candidates, self.settings.loss.temperature)
+                loss = self.loss(self.model(batch), self.settings.loss.temperature)
             if not math.isfinite(value := loss.item()):
                 raise TrainingError(f"the loss became {value} at step {self.step}; lower training.learning_rate")
             self.optimizer.zero_grad(set_to_none=True)
