@@ -1,5 +1,6 @@
 import importlib.util
 import json
+import logging
 import shutil
 import time
 
@@ -7,6 +8,7 @@ import huggingface_hub
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 from text_models import SIZES, save_tiny_model
 
 from ssna.errors import EncoderError
@@ -74,7 +76,7 @@ def test_a_model_that_has_changed_since_is_refused(folder):
     assert "000000000000 when the vectors were made" in message
 
 
-@pytest.mark.parametrize("name", ["no/such/folder", "/no/such/folder", "~/no-such-folder", "a name", "", "../up"])
+@pytest.mark.parametrize("name", ["no/such/folder", "/no/such/folder", "~nobody/folder", "a name", "", "../up"])
 def test_a_name_that_is_neither_folder_nor_id_is_a_named_error(name):
     assert "neither a model folder nor a hub id" in the_error(name)
 
@@ -128,6 +130,14 @@ def test_weights_of_another_size_are_a_named_error(folder):
     assert "its weights cannot be loaded" in the_error(str(folder))
 
 
+def test_weights_that_do_not_fit_on_the_device_are_a_named_error(folder, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(transformers.BertModel, "to", full)
+    assert "does not fit into the memory of cpu\nencode with" in the_error(str(folder))
+
+
 def test_a_missing_pooler_is_no_matter_because_nothing_reads_it(folder):
     model = transformers.BertModel.from_pretrained(folder, add_pooling_layer=False)
     model.save_pretrained(folder)
@@ -152,11 +162,23 @@ def test_a_model_that_does_not_read_text_is_a_named_error(folder):
         _ = TextEncoder.find(str(folder), dtype="fp32").shape
 
 
-def test_loading_is_silent_and_leaves_the_verbosity_of_transformers_as_it_was(folder, capfd):
-    before = transformers.utils.logging.get_verbosity(), transformers.utils.logging.is_progress_bar_enabled()
-    find(str(folder)).weights(CPU, torch.float32)
-    assert capfd.readouterr() == ("", "")
-    assert (transformers.utils.logging.get_verbosity(), transformers.utils.logging.is_progress_bar_enabled()) == before
+def test_loading_is_silent_and_leaves_transformers_as_talkative_as_it_was(folder, capfd):
+    ours, said = transformers.utils.logging, []
+    handler = logging.Handler()
+    handler.emit = said.append
+    before = ours.get_verbosity()
+    ours.set_verbosity_info()
+    ours.enable_progress_bar()
+    ours.add_handler(handler)
+    try:
+        find(str(folder)).weights(CPU, torch.float32)
+        assert capfd.readouterr() == ("", "")
+        assert said == []
+        assert ours.get_verbosity() == logging.INFO
+        assert ours.is_progress_bar_enabled()
+    finally:
+        ours.remove_handler(handler)
+        ours.set_verbosity(before)
 
 
 def test_a_hub_that_cannot_be_reached_is_a_named_error_within_seconds(hub_cache):
@@ -172,6 +194,14 @@ def test_a_model_fetched_before_needs_no_network_and_is_known_by_its_commit(hub_
     model = find("org/tiny")
     assert (model.name, model.revision) == ("org/tiny", "a" * 40)
     assert model.weights(CPU, torch.float32)
+
+
+def test_pickled_weights_from_the_hub_are_not_loaded(hub_cache):
+    fetched(hub_cache, "org/tiny", "a" * 40)
+    snapshot = hub_cache / "models--org--tiny" / "snapshots" / ("a" * 40)
+    torch.save(load_file(snapshot / "model.safetensors"), snapshot / "pytorch_model.bin")
+    (snapshot / "model.safetensors").unlink()
+    assert "its weights cannot be loaded" in the_error("org/tiny")
 
 
 def test_the_recorded_commit_is_loaded_after_the_hub_has_moved_on(hub_cache):

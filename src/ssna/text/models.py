@@ -85,7 +85,7 @@ class LanguageModel:
                 **self.options,
             )
             halves = bool(network.config.is_encoder_decoder)
-            network = (network.get_encoder() if halves else network).to(device)
+            network = _moved(network.get_encoder() if halves else network, device, self.name)
         missing = sorted(key for key in report["missing_keys"] if _is_used(key, halves))
         if missing:
             raise EncoderError(
@@ -108,8 +108,8 @@ def find(name: str, revision: str | None = None) -> LanguageModel:
     """
     if name in SHORT_NAMES:
         model = _in_folder(name, _folder_of_short_name(name))
-    elif name and Path(name).expanduser().is_dir():
-        folder = Path(name).expanduser().resolve()
+    elif name and Path(name).is_dir():
+        folder = Path(name).resolve()
         model = _in_folder(str(folder), folder)
     elif HUB_ID.fullmatch(name) and not Path(name).exists():
         return _on_hub(name, revision)
@@ -201,6 +201,15 @@ def _tokenizer(source: str, options: dict[str, Any]) -> Any:
         if len(tokenizer) <= len(tokenizer.all_special_tokens) + 1:  # made up by transformers for want of files
             raise ValueError("it has no words")
     return tokenizer
+
+
+def _moved(network: nn.Module, device: torch.device, name: str) -> Any:
+    try:
+        return network.to(device)
+    except torch.OutOfMemoryError:
+        raise EncoderError(
+            f"{name} does not fit into the memory of {device}\nencode with --device cpu, or with --dtype bf16"
+        ) from None
 
 
 def _is_used(key: str, halves: bool) -> bool:
