@@ -15,7 +15,6 @@ from ssna.data.sources.values import MICROSECONDS
 # Why a row of the logs is not used, in the order of asking: the first reason that holds is the one that counts.
 UNUSABLE = ("no_user", "no_item", "no_time", "no_text")
 CORE = ("below_min_user", "below_min_item", "short_history")
-REASONS = ("unreadable_row", *UNUSABLE, *CORE)
 
 ORDER_RULE = "by time, oldest first"
 TIES_RULE = "events of a user at the same time stand in the order of the MD5 of user id, U+001F, item id"
@@ -32,14 +31,18 @@ class Packed:
 
 
 def drop_unusable(engine: Engine, events: Table, with_text: Table | None) -> tuple[Table, dict[str, int]]:
-    """Leave out events without user, item or time, and those of items that are not in ``with_text`` (if given)."""
+    """Leave out events without user, item or time, and those of items that are not in ``with_text`` (if given).
+
+    Returns:
+        What is left, and a count for every reason and for ``""``: what is left.
+    """
     has_text = ibis.literal(True) if with_text is None else events[ITEM].isin(with_text[ITEM])
     missing = (events[USER].isnull(), events[ITEM].isnull(), events[WHEN].isnull(), ~has_text)
     judged = engine.hold(events.mutate(reason=ibis.cases(*zip(missing, UNUSABLE, strict=True), else_="")))
     counts = judged.group_by("reason").agg(rows=judged.count()).to_pyarrow().to_pydict()
     found = dict(zip(counts["reason"], counts["rows"], strict=True))
     kept = judged.filter(judged.reason == "").drop("reason")
-    return kept, {reason: found.get(reason, 0) for reason in UNUSABLE}
+    return kept, {reason: found.get(reason, 0) for reason in ("", *UNUSABLE)}
 
 
 def k_core(engine: Engine, events: Table, min_user: int, min_item: int) -> tuple[Table, dict[str, int]]:
@@ -63,17 +66,15 @@ def _drop_rare(engine: Engine, events: Table, key: str, least: dict[str, int], d
     Each round is held: an expression over all rounds would be computed from the logs again every time.
     """
     groups = events.group_by(key).agg(rows=events.count())
-    rare = engine.hold(groups.filter(groups.rows < max(least.values())))
+    rare = groups.filter(groups.rows < max(least.values()))
     sizes = rare.rows.to_pyarrow().to_numpy()
     if len(sizes) == 0:
-        engine.free(rare)
         return events
     for reason, threshold in least.items():
         dropped[reason] += int(sizes[sizes < threshold].sum())
         sizes = sizes[sizes >= threshold]
     kept = engine.hold(events.anti_join(rare, key))
-    for table in (rare, events):
-        engine.free(table)
+    engine.free(events)
     return kept
 
 
@@ -85,7 +86,7 @@ def pack(engine: Engine, events: Table, timed: bool) -> Packed:
     packed: pa.Table = (
         rows.order_by("user_row", WHEN, "tie").select(user="user_row", item="item_row", when=WHEN).to_pyarrow()
     )
-    lengths = np.bincount(packed["user"].to_numpy(), minlength=users.count().to_pyarrow().as_py())
+    lengths = np.bincount(packed["user"].to_numpy())
     times = packed["when"].to_numpy().astype(np.int64) // MICROSECONDS if timed else None
     return Packed(
         users=tuple(users.order_by("user_row")[USER].to_pyarrow().to_pylist()),

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 from ibis import Table
 
-from ssna.data.cleaning import ORDER_RULE, REASONS, TIES_RULE, drop_unusable, k_core, pack
+from ssna.data.cleaning import ORDER_RULE, TIES_RULE, drop_unusable, k_core, pack
 from ssna.data.dataset import MIN_EVENTS, Dataset, IdMap
 from ssna.data.engine import Engine, engine_errors, open_engine
 from ssna.data.sources import FORMATS, ITEM, Request, Source
@@ -94,10 +94,11 @@ def _clean(
             "add it, or let missing_text be 'drop' or 'id'"
         )
     kept, rare = k_core(engine, usable, rules.min_user, rules.min_item)
+    left = unusable.pop("") - sum(rare.values())
     dropped = {"unreadable_row": source.unreadable, **unusable, **rare}
-    if kept.count().to_pyarrow().as_py() == 0:
+    if left == 0:
         raise _nobody_left(request, dropped)
-    return kept, {reason: dropped[reason] for reason in REASONS}
+    return kept, dropped
 
 
 def _nobody_left(request: Request, dropped: dict[str, int]) -> DataError:

@@ -31,7 +31,7 @@ def read(engine: Engine, request: Request) -> Source:
     log, catalogue = open_tsv(engine, inter), open_tsv(engine, item_file)
     item = request.item or "item_id"
     rows = log.select(
-        **{
+        {
             USER: (_field(log, request.user or "user_id"), as_id),
             ITEM: (_field(log, item), as_id),
             WHEN: (_field(log, request.time or "timestamp"), as_microseconds),
@@ -39,7 +39,7 @@ def read(engine: Engine, request: Request) -> Source:
     )
     names = request.text if request.text is not None else _text_fields(catalogue, item)
     texts = {f"part_{place}": (_field(catalogue, name), as_text) for place, name in enumerate(names, start=1)}
-    described = catalogue.select(**{ITEM: (_field(catalogue, item), as_id)}, **texts).table
+    described = catalogue.select({ITEM: (_field(catalogue, item), as_id)} | texts).table
     return Source(
         events=rows.table,
         parts=_with_years(described, dict(zip(texts, names, strict=True))) if texts else None,

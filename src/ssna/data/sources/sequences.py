@@ -37,7 +37,7 @@ def read(engine: Engine, request: Request) -> Source:
     texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
     return Source(
         events=engine.import_arrow(_events(sequences)),
-        parts=catalogue.select(**{ITEM: ("item", as_id)}, **texts).table if texts else None,
+        parts=catalogue.select({ITEM: ("item", as_id)} | texts).table if texts else None,
         timed=False,
         unreadable=0,
         files=(sequences, catalogue.path),

@@ -38,11 +38,11 @@ def read(engine: Engine, request: Request) -> Source:
         f"part_{place}": (name, as_text) for place, name in enumerate(_text_names(catalogue, request.text), start=1)
     }
     if request.items is None:
-        rows = log.select(**events, **texts)
+        rows = log.select(events | texts)
         described = rows.table
     else:
-        rows = log.select(**events)
-        described = catalogue.select(**{ITEM: (item, as_id)}, **texts).table
+        rows = log.select(events)
+        described = catalogue.select({ITEM: (item, as_id)} | texts).table
     return Source(
         events=rows.table.select(*events),
         parts=described.select(ITEM, *texts) if texts else None,

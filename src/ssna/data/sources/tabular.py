@@ -3,7 +3,7 @@
 import csv
 import glob
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BufferedIOBase
 from pathlib import Path
@@ -19,7 +19,7 @@ from ssna.data.sources.source import unknown_column
 from ssna.data.sources.values import as_text
 from ssna.errors import DataError
 
-Convert = Callable[[Value], Value]
+Wanted = Mapping[str, tuple[str, Callable[[Value], Value]]]  # new name -> column and conversion
 
 _DELIMITERS = ",;\t|"
 _LINE = "line"
@@ -39,16 +39,15 @@ class TableFile:
 
     Attributes:
         names: the columns.
-        read: a selection ``{new name: column}`` of the rows as they are typed in the file, held by the engine.
+        read: the rows of a selection, held by the engine.
     """
 
-    engine: Engine
     path: Path
     names: tuple[str, ...]
-    read: Callable[[dict[str, str]], Rows]
+    read: Callable[[Wanted], Rows]
 
-    def select(self, **wanted: tuple[str, Convert]) -> Rows:
-        """Read columns: ``new_name=(column, conversion)``.
+    def select(self, wanted: Wanted) -> Rows:
+        """Read columns under new names.
 
         Raises:
             DataError: a column is not there, or the file is damaged, is not UTF-8, or opens a quote that swallows the
@@ -58,12 +57,10 @@ class TableFile:
             if column not in self.names:
                 raise unknown_column(self.path, column, self.names)
         with reading(self.path):
-            rows = self.read({new: column for new, (column, _) in wanted.items()})
+            rows = self.read(wanted)
             if rows.unreadable:
                 _require_utf8(self.path)
-            converted = {new: convert(rows.table[new]) for new, (_, convert) in wanted.items()}
-            table = self.engine.hold(rows.table.select(**converted))
-        return Rows(table, rows.unreadable)
+        return rows
 
 
 def open_table(engine: Engine, path: Path) -> TableFile:
@@ -119,16 +116,16 @@ def _open_delimited(engine: Engine, path: Path, quote: str) -> TableFile:
         rejects_limit=0,
     )
 
-    def read(wanted: dict[str, str]) -> Rows:
-        chosen = rows.select(**{new: rows[f"c{names.index(name)}"] for new, name in wanted.items()})
+    def read(wanted: Wanted) -> Rows:
+        chosen = {new: convert(rows[f"c{names.index(name)}"]) for new, (name, convert) in wanted.items()}
         try:
-            table = engine.hold(chosen)
+            table = engine.hold(rows.select(**chosen))
         except duckdb.InvalidInputException:
             _require_one_line_end(path)
             raise
         return Rows(table, _rejected(path, engine.connection.table(rejects)))
 
-    return TableFile(engine, path, names, read)
+    return TableFile(path, names, read)
 
 
 def _header(path: Path, quoted: bool) -> tuple[str, tuple[str, ...]]:
@@ -148,23 +145,25 @@ def _header(path: Path, quoted: bool) -> tuple[str, tuple[str, ...]]:
 
 def _rejected(path: Path, rejects: Table) -> int:
     """The number of rows that the engine left out. One row may stand there for several reasons."""
-    swallowed = rejects.filter(rejects.error_type == "UNQUOTED VALUE", rejects.csv_line.strip().contains("\n"))
-    line = swallowed.line.min().to_pyarrow().as_py()
-    if line is not None:
+    swallowed = (rejects.error_type == "UNQUOTED VALUE") & rejects.csv_line.strip().contains("\n")
+    found = rejects.agg(rows=rejects.line_byte_position.nunique(), line=rejects.line.min(where=swallowed))
+    counts = found.to_pyarrow().to_pylist()[0]
+    if counts["line"] is not None:
         raise DataError(
-            f"{path}, line {line}: a quote is opened and not closed before the line ends; "
+            f"{path}, line {counts['line']}: a quote is opened and not closed before the line ends; "
             'write a quote inside a quoted cell as ""'
         )
-    return int(rejects.line_byte_position.nunique().to_pyarrow().as_py())
+    return int(counts["rows"])
 
 
 def _open_parquet(engine: Engine, path: Path) -> TableFile:
     rows = engine.connection.read_parquet(glob.escape(str(path)))
 
-    def read(wanted: dict[str, str]) -> Rows:
-        return Rows(rows.select(**{new: rows[name] for new, name in wanted.items()}), unreadable=0)
+    def read(wanted: Wanted) -> Rows:
+        chosen = {new: convert(rows[name]) for new, (name, convert) in wanted.items()}
+        return Rows(engine.hold(rows.select(**chosen)), unreadable=0)
 
-    return TableFile(engine, path, tuple(rows.columns), read)
+    return TableFile(path, tuple(rows.columns), read)
 
 
 def _open_json(engine: Engine, path: Path) -> TableFile:
@@ -183,13 +182,15 @@ def _open_json(engine: Engine, path: Path) -> TableFile:
         _require_utf8(path)
         raise DataError(f"{path} holds no JSON object; write one object a line, with the names of the columns as keys")
 
-    def read(wanted: dict[str, str]) -> Rows:
+    def read(wanted: Wanted) -> Rows:
         # Text first, in a step of its own: the engine would take the JSON apart again for every use of a column.
-        texts = {new: as_text(line[f'"{name}"']) for new, name in wanted.items()}
-        table = engine.hold(rows.filter(is_object).select(**texts))
+        chosen = {new: as_text(line[f'"{name}"']) for new, (name, _) in wanted.items()}
+        texts = engine.hold(rows.filter(is_object).select(**chosen))
+        table = engine.hold(texts.select(**{new: convert(texts[new]) for new, (_, convert) in wanted.items()}))
+        engine.free(texts)
         return Rows(table, rows.filter(~is_object).count().to_pyarrow().as_py())
 
-    return TableFile(engine, path, tuple(name for name in names if '"' not in name), read)
+    return TableFile(path, tuple(name for name in names if '"' not in name), read)
 
 
 def json_keys(line: dt.JSON) -> dt.Array[dt.String]:

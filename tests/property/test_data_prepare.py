@@ -1,0 +1,165 @@
+import csv
+import json
+from collections import Counter
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ssna.data import Dataset, Histories, IdMap, load, prepare, save
+from ssna.data.cleaning import k_core
+from ssna.data.dataset import MIN_EVENTS
+from ssna.data.engine import open_engine
+from ssna.errors import DataError
+
+FEW = settings(max_examples=6, deadline=None)
+COLUMNS = ("user", "item", "time", "title")
+
+# No NUL, which CSV cannot carry, and no lone surrogates, which UTF-8 cannot.
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+
+
+@st.composite
+def logs(draw):
+    """Rows with repeats, ties, gaps and several texts an item; a few users are sure to survive."""
+    users = draw(st.lists(words, min_size=2, max_size=4, unique=True))
+    items = draw(st.lists(words, min_size=2, max_size=4, unique=True))
+    row = st.tuples(
+        st.sampled_from(users),
+        st.sampled_from(items),
+        st.sampled_from(["", "1", "2", "3000000000000", "2024-02-30", "2024-02-29"]),
+        st.sampled_from(["", "a text", "another &amp; longer"]) | words,
+    )
+    sure = [("sure", item, str(time), "text") for time, item in enumerate("xyzxyz")]
+    return draw(st.lists(row, max_size=30)) + sure
+
+
+def write(path, rows):
+    """The same rows in the kind of file that the name asks for; what is missing is missing in that kind's way."""
+    if path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file, quoting=csv.QUOTE_ALL).writerows([COLUMNS, *rows])
+        return path
+    cells = [[value or None for value in row] for row in rows]
+    if path.suffix == ".parquet":
+        columns = (pa.array(column, pa.string()) for column in zip(*cells, strict=True))
+        pq.write_table(pa.table(dict(zip(COLUMNS, columns, strict=True))), path)
+    else:
+        lines = (json.dumps(dict(zip(COLUMNS, row, strict=True))) for row in cells)
+        path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def ready(name, rows):
+    with TemporaryDirectory() as folder:
+        return prepare(write(Path(folder) / name, rows), min_user=2, min_item=2, quiet=True)
+
+
+@FEW
+@given(logs(), st.randoms(use_true_random=False))
+def test_neither_row_order_nor_kind_of_file_changes_the_fingerprint(rows, random):
+    shuffled = random.sample(rows, len(rows))
+    expected = ready("log.csv", rows)
+    for name in ("log.csv", "log.parquet", "log.jsonl"):
+        data = ready(name, shuffled)
+        assert data.fingerprint == expected.fingerprint
+        assert data.manifest["dropped"] == expected.manifest["dropped"]
+
+
+@FEW
+@given(logs())
+def test_kept_and_dropped_rows_add_up_and_the_core_holds(rows):
+    data = ready("log.csv", rows)
+    assert data.manifest["interactions"] + sum(data.manifest["dropped"].values()) == len(rows)
+    assert data.manifest["rows_read"] == len(rows)
+    assert data.histories.ragged.lengths.min() >= MIN_EVENTS
+    assert np.bincount(data.histories.items, minlength=len(data.items) + 1)[1:].min() >= 2
+    assert all(data.texts[1:])
+
+
+def naive_core(events, min_user, min_item):
+    """Round by round, in plain Python."""
+    while True:
+        users, items = Counter(user for user, _ in events), Counter(item for _, item in events)
+        kept = [
+            (user, item)
+            for user, item in events
+            if users[user] >= max(min_user, MIN_EVENTS) and items[item] >= min_item
+        ]
+        if len(kept) == len(events):
+            return Counter(kept)
+        events = kept
+
+
+@pytest.fixture(scope="module")
+def engine():
+    with open_engine() as engine:
+        yield engine
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("ijklmnop")), min_size=1, max_size=80),
+    st.integers(0, 6),
+    st.integers(0, 6),
+)
+def test_the_core_is_that_of_the_naive_rounds(engine, events, min_user, min_item):
+    table = engine.import_arrow(pa.table({"user": [user for user, _ in events], "item": [item for _, item in events]}))
+    kept, dropped = k_core(engine, table, min_user, min_item)
+    found = kept.to_pyarrow().to_pylist()
+    assert Counter((row["user"], row["item"]) for row in found) == naive_core(events, min_user, min_item)
+    assert len(found) + sum(dropped.values()) == len(events)
+
+
+@st.composite
+def datasets(draw):
+    external = st.text(st.characters(codec="utf-8"), min_size=1, max_size=5)
+    items = draw(st.lists(external, min_size=1, max_size=5, unique=True))
+    rows = draw(st.lists(st.lists(st.integers(1, len(items)), min_size=3, max_size=8), min_size=1, max_size=4))
+    lengths = [len(row) for row in rows]
+    times = st.lists(st.integers(-(2**63), 2**63 - 1), min_size=sum(lengths), max_size=sum(lengths))
+    stamps = draw(st.none() | times)
+    return Dataset(
+        users=IdMap(tuple(draw(st.lists(external, min_size=len(rows), max_size=len(rows), unique=True)))),
+        items=IdMap(tuple(items)),
+        texts=("", *draw(st.lists(st.text(st.characters(codec="utf-8")), min_size=len(items), max_size=len(items)))),
+        histories=Histories(
+            items=np.concatenate([np.array(row, np.int32) for row in rows]),
+            times=None if stamps is None else np.array(stamps, np.int64),
+            offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        ),
+        max_history=draw(st.integers(1, 9)),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(datasets())
+def test_any_data_set_comes_back_from_the_disk(dataset):
+    with TemporaryDirectory() as folder:
+        save(dataset, Path(folder) / "data")
+        loaded = load(Path(folder) / "data")
+    assert loaded.fingerprint == dataset.fingerprint
+    assert (loaded.users.external, loaded.items.external) == (dataset.users.external, dataset.items.external)
+    assert loaded.texts == dataset.texts
+    assert loaded.max_history == dataset.max_history
+    np.testing.assert_array_equal(loaded.histories.items, dataset.histories.items)
+    np.testing.assert_array_equal(loaded.histories.offsets, dataset.histories.offsets)
+    if dataset.histories.times is None:
+        assert loaded.histories.times is None
+    else:
+        np.testing.assert_array_equal(loaded.histories.times, dataset.histories.times)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(["log.csv", "log.tsv", "log.jsonl", "log.parquet", "log.csv.gz"]))
+def test_whatever_stands_in_a_file_is_read_or_refused_by_name(content, name):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(b"user,item,time,title\n" + content if name == "log.csv" else content)
+        with pytest.raises(DataError, match="log"):
+            prepare(path, quiet=True)

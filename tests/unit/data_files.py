@@ -1,0 +1,58 @@
+"""Small logs and folders for the tests of the data layer, and what to expect of them."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ssna.data import Dataset
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+COLUMNS = ("user", "item", "time", "title")
+
+Row = Sequence[Any]
+
+
+def square(users: int = 6, items: int = 6) -> list[tuple[str, str, int, str]]:
+    """Every user takes every item, user ``u`` beginning with item ``u``: a log that meets the 5-core."""
+    return [
+        (f"u{user}", f"i{(user + step) % items}", 1_000 + step, f"Title {(user + step) % items}")
+        for user in range(users)
+        for step in range(items)
+    ]
+
+
+def write_csv(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS, delimiter: str = ",") -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        writer.writerows([columns, *rows])
+    return path
+
+
+def write_parquet(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> Path:
+    pq.write_table(pa.table(dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))), path)
+    return path
+
+
+def write_json_lines(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> Path:
+    path.write_text("".join(json.dumps(dict(zip(columns, row, strict=True))) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def histories(dataset: Dataset) -> dict[str, list[str]]:
+    """Outside ids throughout."""
+    rows = dataset.histories.ragged
+    return {user: dataset.items.ids(row) for user, row in zip(dataset.users.external, rows, strict=True)}
+
+
+def texts(dataset: Dataset) -> dict[str, str]:
+    return dict(zip(dataset.items.external, dataset.texts[1:], strict=True))
+
+
+def dropped(dataset: Dataset) -> dict[str, int]:
+    """The reasons that occurred."""
+    return {reason: count for reason, count in dataset.manifest["dropped"].items() if count}
