@@ -60,7 +60,9 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     Raises:
         SsnaError: ``path`` exists and is something else.
     """
-    path = Path(path)
+    path = Path(path).resolve()  # a link stays, the folder that it points to is replaced
+    if path == Path.cwd():
+        raise SsnaError(f"{path} is the folder you are in; name another output folder")
     if path.exists() and not path.is_dir():
         raise SsnaError(f"{path} is a file; name another output folder")
     if path.is_dir() and any(path.iterdir()) and not (path / marker).exists():

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from ssna.data.dataset import IdMap
-from ssna.errors import ArtifactError, SsnaError
+from ssna.errors import ArtifactError, SettingsError, SsnaError
 from ssna.files import new_folder, read_json, write_json
 from ssna.ragged import Ints, Ragged
 from ssna.scoring import CHUNK, Blend, PopularityScorer, Scorer, VectorScorer, hide, restore
@@ -86,8 +86,7 @@ class Recommender:
         Raises:
             SsnaError: ``k`` is below 1, or a history is a string where a list of ids belongs.
         """
-        if k < 1:
-            raise SsnaError(f"k is {k}; ask for at least one item")
+        _check(k)
         if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
             raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
         answers: list[Recommendation] = []
@@ -98,6 +97,7 @@ class Recommender:
 
     def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
         """The items nearest to ``item``: by the cosine of vectors, or by the scorer itself where it has none."""
+        _check(k)
         row = int(self.items.rows([item])[0])
         if row == 0:
             raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
@@ -171,7 +171,15 @@ class Recommender:
             counts = np.concatenate([[0], table["count"].to_numpy()])
             encoding = manifest["encoding"] and Encoding.parse(manifest["encoding"], str(folder / MANIFEST))
             return cls(scorer, items, ("", *texts), counts, encoding)
-        except (KeyError, TypeError, AttributeError, OSError, SafetensorError, pa.ArrowException) as cause:
+        except (
+            KeyError,
+            TypeError,
+            AttributeError,
+            OSError,
+            SettingsError,
+            SafetensorError,
+            pa.ArrowException,
+        ) as cause:
             raise ArtifactError(f"{folder} is damaged or no model ({cause}); copy or train the model again") from None
 
     def _barred(self, allow: Sequence[str] | None, deny: Sequence[str]) -> Ints:
@@ -209,6 +217,11 @@ class Recommender:
             for value, row in zip(values.tolist(), rows.tolist(), strict=True)
             if value != -np.inf
         )
+
+
+def _check(k: int) -> None:
+    if k < 1:
+        raise SsnaError(f"k is {k}; ask for at least one item")
 
 
 def _vectors(scorer: Scorer) -> torch.Tensor | None:

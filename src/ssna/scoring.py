@@ -245,7 +245,8 @@ def restore(kind: str, config: Config, tensors: Mapping[str, Tensor]) -> Scorer:
     try:
         scorer: Scorer = SCORERS[kind].from_state(config, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as cause:
-        raise ArtifactError(f"the saved {kind} scorer is damaged ({cause}); train it again") from None
+        reason = " ".join(str(cause).split())  # torch writes several lines
+        raise ArtifactError(f"the saved {kind} scorer is damaged ({reason}); train it again") from None
     return scorer
 
 

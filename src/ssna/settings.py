@@ -1,5 +1,6 @@
 """The strict base of all settings, and their way from TOML files and ``--set key=value`` to checked values."""
 
+import copy
 import difflib
 import hashlib
 import json
@@ -20,7 +21,7 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 class Settings(BaseModel):
     """Frozen values, declared beside what they set; an unknown key fails and names the known ones."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 
     @classmethod
     def parse(cls: type[SettingsT], tree: Mapping[str, Any], source: str = "settings") -> SettingsT:
@@ -57,7 +58,7 @@ def read_toml(path: Path) -> Tree:
 
 def override(tree: Tree, assignments: Iterable[str]) -> Tree:
     """A copy of ``tree`` with ``section.key=value`` assignments on top; values are TOML, or else plain strings."""
-    result: Tree = json.loads(json.dumps(tree))
+    result = copy.deepcopy(tree)
     for assignment in assignments:
         dotted, separator, text = assignment.partition("=")
         if not separator or not dotted.strip():

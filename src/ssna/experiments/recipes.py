@@ -29,7 +29,8 @@ def resolve(
     tree = read_recipe(recipe) if recipe else {}
     if config is not None:
         tree = merge(tree, read_toml(config))
-    if method is not None and tree.get("method", {}).get("name") != method:
+    section = tree.get("method")
+    if method is not None and not (isinstance(section, dict) and section.get("name") == method):
         tree["method"] = {"name": method}
     tree = override(tree, assignments)
     if seed is not None:

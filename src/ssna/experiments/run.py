@@ -175,7 +175,8 @@ def _joined(
 
 def _fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None) -> LayerCache | None:
     """The cache bound to ``data``, or None for a run that reads no text."""
-    names = (settings.method.name, *settings.join.methods)
+    trained = isinstance(METHODS[settings.method.name], TrainedMethod)
+    names = (settings.method.name, *(settings.join.methods if trained else ()))
     readers = [name for name in names if METHODS[name].needs_text]
     if not readers:
         return None

@@ -140,7 +140,7 @@ class Batches:
         self.histories, self.items, self.samples, self.rng = histories, items, samples, rng
         self.segments = FORMULATIONS[formulation](histories, max_history)
         self.targets = int(self.segments.fresh.sum())
-        self.steps = max(round(self.targets / batch_size), 1) if self.targets else 0
+        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user))
 
     def __len__(self) -> int:
         return self.steps
@@ -148,6 +148,9 @@ class Batches:
     def __iter__(self) -> Iterator[Batch]:
         order = self.rng.permutation(len(self.segments.user))
         fresh = self.segments.fresh[order]
-        step = (np.cumsum(fresh) - fresh) * self.steps // self.targets
-        for chosen in np.split(order, np.flatnonzero(np.diff(step)) + 1):
+        step = np.arange(self.steps)
+        first = np.searchsorted((np.cumsum(fresh) - fresh) * self.steps, step * self.targets)
+        first = np.maximum.accumulate(first - step) + step  # no step is empty, however long its segments,
+        first = np.minimum(first, len(order) - self.steps + step)  # so that there are as many as planned
+        for chosen in np.split(order, first[1:]):
             yield pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng)

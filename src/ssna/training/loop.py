@@ -167,7 +167,7 @@ def _schedule(
 
     def factor(step: int) -> float:
         if step < warmup:
-            return (step + 1) / warmup
+            return min((step + 1) / warmup, 1.0)
         progress = (step - warmup) / max(total_steps - warmup, 1)
         return 0.5 * (1 + math.cos(math.pi * progress)) if settings.decay else 1.0
 

@@ -1,8 +1,8 @@
 """All settings of a run, section by section, as a recipe or ``settings.toml`` holds them."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field, SerializeAsAny, field_validator
+from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from ssna.errors import SettingsError
 from ssna.methods import METHODS, MethodSettings
@@ -78,7 +78,7 @@ class RunSettings(Settings):
     """Its ``name`` says which of ``METHODS``; the other keys are that method's own."""
     dim: int = Field(256, ge=1)
     """Width of item vectors and of the sequence model."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**63)
     text: TextSettings = TextSettings()
     sequence: SequenceSettings = SequenceSettings()
     loss: LossSettings = LossSettings()
@@ -92,6 +92,12 @@ class RunSettings(Settings):
         if isinstance(tree, MethodSettings):
             return tree
         name = tree.get("name") if isinstance(tree, dict) else None
-        if name not in METHODS:
+        if not isinstance(name, str) or name not in METHODS:
             raise SettingsError(f"unknown method {name!r}; there are {', '.join(METHODS)}")
         return METHODS[name].settings.parse(tree, "method")
+
+    @model_validator(mode="after")
+    def _heads_share_the_width(self) -> Self:
+        if self.dim % self.sequence.heads:
+            raise SettingsError(f"dim = {self.dim} is no multiple of sequence.heads = {self.sequence.heads}")
+        return self
