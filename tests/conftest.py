@@ -1,0 +1,130 @@
+"""What all tests share: tiny data sets, layer caches with given states, and a tiny random language model.
+
+The fixtures return functions, so that Hypothesis can call them too.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+
+from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.files import write_file, write_json
+from ssna.ragged import Ragged
+from ssna.text import LayerCache
+from ssna.text.cache import KEYS, MANIFEST, STORED_DTYPES, Manifest, key_of, layer_file
+
+sys.path.append(str(Path(__file__).parent / "unit"))  # text_models: tiny language models
+
+torch.set_num_threads(1)
+hypothesis.settings.register_profile("ssna", deadline=None, max_examples=40, derandomize=True)
+hypothesis.settings.load_profile("ssna")
+
+
+@pytest.fixture(scope="session")
+def make_data() -> Callable[..., Dataset]:
+    """Histories as lists of item rows -> a data set of users ``u0``, ... and items ``i1``, ... (row 1 is ``i1``)."""
+
+    def make(
+        rows: Sequence[Sequence[int]],
+        items: int | None = None,
+        texts: Sequence[str] | None = None,
+        max_history: int = 50,
+    ) -> Dataset:
+        packed = Ragged.from_rows(rows)
+        items = int(packed.values.max()) if items is None else items
+        texts = [f"text of item {row}" for row in range(1, items + 1)] if texts is None else texts
+        return Dataset(
+            IdMap(tuple(f"u{user}" for user in range(len(rows)))),
+            IdMap(tuple(f"i{row}" for row in range(1, items + 1))),
+            ("", *texts),
+            Histories(packed.values.astype(np.int32), None, packed.offsets),
+            max_history,
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_data(make_data: Callable[..., Dataset]) -> Callable[..., Dataset]:
+    """A data set of random histories, repeats included."""
+
+    def make(
+        seed: int = 0,
+        users: int = 30,
+        items: int = 20,
+        longest: int = 12,
+        texts: Sequence[str] | None = None,
+        max_history: int = 8,
+    ) -> Dataset:
+        rng = np.random.default_rng(seed)
+        rows = [rng.integers(1, items + 1, rng.integers(3, longest + 1)).tolist() for _ in range(users)]
+        return make_data(rows, items, texts, max_history)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_cache(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., LayerCache]:
+    """``(data, states (a, I, d), top layer first)`` -> a layer cache that holds just these; texts must be distinct."""
+
+    def make(data: Dataset, states: np.ndarray, pooling: str = "mean") -> LayerCache:
+        depth, _, width = states.shape
+        folder = tmp_path_factory.mktemp("cache")
+        manifest = Manifest(
+            model="none",
+            revision="0" * 40,
+            pooling=pooling,
+            max_tokens=16,
+            layers=tuple(range(1, depth + 1)),
+            depth=depth,
+            width=width,
+            dtype="fp32",
+            stored=("f32",) * depth,
+        )
+        write_json(folder / MANIFEST, manifest.tree())
+        write_file(folder / KEYS, b"".join(key_of(text) for text in data.texts[1:]))
+        for layer, h in zip(manifest.layers, states[::-1], strict=True):
+            write_file(folder / layer_file(layer, "f32"), h.astype(STORED_DTYPES["f32"]).tobytes())
+        return LayerCache.open(folder, data.texts)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_states() -> Callable[..., np.ndarray]:
+    """``(layers, items, width)``, top layer first."""
+
+    def make(seed: int = 0, layers: int = 3, items: int = 20, width: int = 12) -> np.ndarray:
+        return np.random.default_rng(seed).normal(size=(layers, items, width)).astype(np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def language_model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a tiny random BERT: 3 layers, width 16."""
+    from text_models import save_tiny_model
+
+    with torch.random.fork_rng(devices=[]):
+        return str(save_tiny_model(tmp_path_factory.mktemp("model")))
+
+
+@pytest.fixture(scope="session")
+def distinct_texts() -> Callable[[int], list[str]]:
+    """Distinct texts in the vocabulary of :func:`language_model`."""
+    from text_models import some_texts
+
+    return some_texts
+
+
+@pytest.fixture
+def new_name(tmp_path: Path) -> Callable[[], Path]:
+    """Paths in the test's folder that do not exist yet."""
+    numbers = count()
+    return lambda: tmp_path / f"new-{next(numbers)}"

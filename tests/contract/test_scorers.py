@@ -1,0 +1,175 @@
+"""What every scorer promises; a method that gives a new kind of scorer inherits these tests by its name below."""
+
+import json
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+
+from ssna.errors import ArtifactError
+from ssna.experiments import train
+from ssna.ragged import Ragged
+from ssna.scoring import Scorer, chunks, restore
+
+ITEMS, NEW = 20, 3
+SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
+SCORERS: dict[str, list[str]] = {
+    "popularity": [],
+    "item-knn": [],
+    "text-knn": ["dim=8"],
+    "blend": ["dim=8"],
+    "ssna": [*SMALL, "method.heads=2"],
+    "ids": SMALL,
+    "ssna joined": [*SMALL, "method.heads=2", 'join.methods=["item-knn", "text-knn"]'],
+    "ids joined": [*SMALL, 'join.methods=["item-knn", "text-knn"]'],
+}
+WITHOUT_TEXT = ("ids", "ids joined")
+WITH_TEXT = [name for name in SCORERS if name not in WITHOUT_TEXT]
+HISTORIES: Sequence[Sequence[int]] = [[1], [], [3, 3, 3], [5, 2, 9, 14, 1, 1, 7, 8, 2, 11, 12, 13], [20, 19], [4] * 30]
+
+
+@pytest.fixture(scope="module")
+def scorers(random_data: Callable, make_cache: Callable, random_states: Callable) -> dict[str, Scorer]:
+    data = random_data(seed=6, items=ITEMS)
+    cache = make_cache(data, random_states(seed=6, items=ITEMS))
+    return {
+        name: train(data, cache, method=name.split()[0], settings=settings, quiet=True).recommender.scorer
+        for name, settings in SCORERS.items()
+    }
+
+
+@pytest.fixture(params=SCORERS)
+def name(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def scorer(name: str, scorers: dict[str, Scorer]) -> Scorer:
+    return scorers[name]
+
+
+def scores_of(scorer: Scorer, histories: Sequence[Sequence[int]] = HISTORIES) -> torch.Tensor:
+    return scorer.score(Ragged.from_rows(histories))
+
+
+def test_scores_are_a_single_precision_number_for_every_history_and_row(scorer):
+    scores = scores_of(scorer)
+    assert (tuple(scores.shape), scores.dtype) == ((len(HISTORIES), ITEMS + 1), torch.float32)
+
+
+def test_padding_scores_minus_infinity(scorer):
+    assert (scores_of(scorer)[:, 0] == -torch.inf).all()
+
+
+def test_every_item_has_a_finite_score_even_after_an_empty_history(scorer):
+    assert torch.isfinite(scores_of(scorer)[:, 1:]).all()
+
+
+@pytest.mark.parametrize("name", [name for name in SCORERS if name != "popularity"])  # it never looks at the history
+def test_an_empty_history_scores_every_item_zero(scorer):
+    assert scores_of(scorer, [[]])[0, 1:].abs().max() == 0
+
+
+def test_empty_histories_alone_can_be_scored(scorer):
+    assert torch.isfinite(scores_of(scorer, [[], []])[:, 1:]).all()
+
+
+def test_no_histories_give_no_scores(scorer):
+    assert scores_of(scorer, []).shape == (0, ITEMS + 1)
+
+
+def test_a_history_scores_the_same_alone_and_among_others(scorer):
+    together = scores_of(scorer)
+    alone = torch.cat([scores_of(scorer, [history]) for history in HISTORIES])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_scoring_twice_gives_the_same(scorer):
+    assert torch.equal(scores_of(scorer), scores_of(scorer))
+
+
+def test_the_caller_may_write_into_the_scores(scorer):
+    before = scores_of(scorer)
+    scores_of(scorer).fill_(7.0)
+    assert torch.equal(scores_of(scorer), before)
+
+
+def test_scores_carry_no_gradient(scorer):
+    assert not scores_of(scorer).requires_grad
+
+
+def test_a_restored_scorer_gives_equal_scores(scorer):
+    config, tensors = scorer.state()
+    assert torch.equal(scores_of(restore(scorer.kind, config, tensors)), scores_of(scorer))
+
+
+def test_the_state_is_json_and_tensors(scorer):
+    config, tensors = scorer.state()
+    assert json.loads(json.dumps(config, allow_nan=False)) == config
+    assert all(isinstance(tensor, torch.Tensor) for tensor in tensors.values())
+
+
+def test_a_restored_scorer_reads_as_many_layers(scorer):
+    assert restore(scorer.kind, *scorer.state()).layers == scorer.layers
+
+
+@pytest.fixture
+def new_states(random_states: Callable) -> torch.Tensor:
+    return torch.from_numpy(random_states(seed=9, items=NEW))
+
+
+@pytest.fixture
+def extended(scorer: Scorer, new_states: torch.Tensor) -> Scorer:
+    return scorer.extended(new_states)
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_items_known_before_keep_their_scores_when_others_are_added(scorer, extended):
+    torch.testing.assert_close(
+        scores_of(extended)[:, : ITEMS + 1], scores_of(scorer), rtol=1e-4, atol=1e-5, check_stride=False
+    )
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_every_added_item_has_a_finite_score(extended):
+    scores = scores_of(extended)
+    assert scores.shape[1] == ITEMS + NEW + 1
+    assert torch.isfinite(scores[:, 1:]).all()
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_added_items_can_stand_in_a_history(extended):
+    assert torch.isfinite(scores_of(extended, [[ITEMS + 1, 3, ITEMS + NEW]])[:, 1:]).all()
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_adding_items_leaves_the_scorer_itself_alone(scorer, extended):
+    assert scores_of(scorer).shape[1] == ITEMS + 1
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_items_added_one_by_one_score_as_items_added_at_once(scorer, extended, new_states):
+    for row in range(NEW):
+        scorer = scorer.extended(new_states[:, row : row + 1])
+    torch.testing.assert_close(scores_of(scorer), scores_of(extended), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_an_extended_scorer_survives_its_state(extended):
+    assert torch.equal(scores_of(restore(extended.kind, *extended.state())), scores_of(extended))
+
+
+@pytest.mark.parametrize("name", WITHOUT_TEXT)
+def test_a_scorer_that_knows_items_by_ids_alone_admits_no_others(scorer, new_states):
+    with pytest.raises(ArtifactError, match="cannot admit new ones"):
+        scorer.extended(new_states)
+
+
+def test_chunks_cover_all_histories_in_their_order(monkeypatch):
+    monkeypatch.setattr("ssna.scoring.CHUNK", 4)
+    histories = Ragged.from_rows(HISTORIES)
+    found = [(start, len(part)) for start, part in chunks(histories)]
+    rows = [row.tolist() for _, part in chunks(histories) for row in part]
+    assert (found, rows) == ([(0, 4), (4, 2)], [list(history) for history in HISTORIES])
+    assert np.array_equal(histories.values, np.concatenate([np.array(h, dtype=int) for h in HISTORIES]))

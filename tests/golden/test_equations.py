@@ -1,0 +1,182 @@
+"""The modules against the paper's equations, written once more in loops (``naive.py``)."""
+
+import naive
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssna.nn.adapter import LayerAdapters, MixtureAdapter
+from ssna.nn.losses import LOSSES, Candidates, cosine_logits
+from ssna.nn.sasrec import RecencyMean, SASRec
+from ssna.ragged import Ragged
+from ssna.scoring import VectorScorer
+
+WIDTH, DIM, HEADS, ITEMS = 6, 4, 3, 5
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        yield
+
+
+def shaken(module: nn.Module) -> nn.Module:
+    """Every parameter random and of the size of one, biases and norms too, so that no term can hide."""
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, std=0.7)
+    return module.eval()
+
+
+def parts_of(adapter: MixtureAdapter) -> tuple[list, list, list]:
+    """``b_k``, ``W_k`` and ``B`` as the equations name them."""
+    projections = adapter.projection.permute(1, 0, 2).tolist()
+    return adapter.shift.tolist(), projections, adapter.route_mean.tolist()
+
+
+def lists_of(module: nn.Module) -> dict[str, list]:
+    return {name: tensor.tolist() for name, tensor in module.state_dict().items()}
+
+
+def assert_equal(actual: Tensor, expected: list) -> None:
+    torch.testing.assert_close(actual.detach(), torch.tensor(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_an_adapter_in_evaluation_is_equations_1_to_3_without_noise():
+    adapter, h = shaken(MixtureAdapter(WIDTH, DIM, HEADS)), torch.randn(ITEMS, WIDTH)
+    assert_equal(adapter(h), [naive.adapter(row, *parts_of(adapter)) for row in h.tolist()])
+
+
+@pytest.mark.parametrize("integrate", ["gru", "mean", "weighted"])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_adapters_and_their_integration_are_equations_1_to_4_top_layer_first(integrate, layers):
+    module, h = shaken(LayerAdapters(layers, WIDTH, DIM, HEADS, integrate)), torch.randn(layers, ITEMS, WIDTH)
+    expected = []
+    for item in range(ITEMS):
+        z = [naive.adapter(h[m, item].tolist(), *parts_of(module.adapters[m])) for m in range(layers)]
+        if integrate == "gru":
+            expected.append(naive.gru(lists_of(module.integrate.cell), z))
+        elif integrate == "mean":
+            expected.append(naive.mean(z))
+        else:
+            expected.append(naive.weighted(module.integrate.weights.tolist(), z))
+    assert_equal(module(h), expected)
+
+
+@pytest.fixture
+def draws():
+    """20,000 routing logits of one item, drawn in training mode, and the logits' mean and deviation by Eq. 3."""
+    adapter, h = shaken(MixtureAdapter(WIDTH, DIM, HEADS)).train(), torch.randn(WIDTH)
+    logits = adapter.route(h.expand(20_000, WIDTH)).detach()
+    mean = naive.row_times_matrix(h.tolist(), adapter.route_mean.tolist())
+    deviation = [naive.softplus(x) for x in naive.row_times_matrix(h.tolist(), adapter.route_deviation.tolist())]
+    return logits, torch.tensor(mean), torch.tensor(deviation)
+
+
+def test_routing_logits_have_the_mean_of_equation_3_in_training(draws):
+    logits, mean, deviation = draws
+    assert ((logits.mean(dim=0) - mean).abs() < 4 * deviation / 20_000**0.5).all()
+
+
+def test_routing_logits_have_the_standard_deviation_of_equation_3_in_training(draws):
+    logits, _, deviation = draws
+    torch.testing.assert_close(logits.std(dim=0), deviation, rtol=0.03, atol=0)
+
+
+def test_routing_noise_is_gaussian(draws):
+    logits, mean, deviation = draws
+    standard = ((logits - mean) / deviation).sort(dim=0).values
+    quantiles = torch.tensor([0.01, 0.1, 0.5, 0.9, 0.99])
+    expected = torch.special.ndtri(quantiles)[:, None].expand(-1, HEADS)
+    torch.testing.assert_close(standard[(quantiles * 20_000).long()], expected, rtol=0, atol=0.1)
+
+
+def test_routing_noise_is_drawn_apart_for_every_head(draws):
+    logits, _, _ = draws
+    correlation = torch.corrcoef(logits.T) - torch.eye(HEADS)
+    assert correlation.abs().max() < 0.03
+
+
+def test_there_is_no_routing_noise_in_evaluation():
+    adapter, h = shaken(MixtureAdapter(WIDTH, DIM, HEADS)), torch.randn(ITEMS, WIDTH)
+    assert_equal(adapter.route(h), [naive.row_times_matrix(row, adapter.route_mean.tolist()) for row in h.tolist()])
+
+
+def test_scores_are_the_cosines_of_equation_7():
+    vectors = torch.cat([torch.zeros(1, DIM), torch.randn(ITEMS, DIM)])
+    scorer = VectorScorer(vectors, RecencyMean(window=3, decay=0.5), max_history=9)
+    scores = scorer.score(Ragged.from_rows([[2, 1, 5, 4]]))[0, 1:]
+    intent = naive.recency_mean(vectors[[2, 1, 5, 4]].tolist(), window=3, decay=0.5)
+    assert_equal(scores, [naive.cosine(intent, vector) for vector in vectors[1:].tolist()])
+
+
+def test_logits_of_the_loss_are_cosines_over_the_temperature():
+    intents, vectors = torch.randn(3, DIM), torch.randn(ITEMS, DIM)
+    expected = [[naive.cosine(u, v) / 0.07 for v in vectors.tolist()] for u in intents.tolist()]
+    assert_equal(cosine_logits(intents, vectors, 0.07), expected)
+
+
+def a_step() -> Candidates:
+    """Six samples; items 0 to 4 stand in the batch, 3 only as an input; 5 and 6 are random draws. Targets repeat."""
+    return Candidates(torch.randn(6, DIM), torch.randn(7, DIM), torch.tensor([1, 0, 1, 2, 4, 1]), in_batch=5)
+
+
+@pytest.mark.parametrize("tau", [0.07, 1.0])
+def test_the_in_batch_loss_is_equation_8_with_repeats_of_the_target_left_out(tau):
+    step = a_step()
+    expected = naive.in_batch(step.intents.tolist(), step.vectors.tolist(), step.targets.tolist(), tau)
+    assert LOSSES["in-batch"](step, tau).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_batch_items_loss_has_every_other_item_of_the_step_as_a_negative_once():
+    step = a_step()
+    expected = naive.against(step.intents.tolist(), step.vectors[:5].tolist(), step.targets.tolist(), 0.07)
+    assert LOSSES["batch-items"](step, 0.07).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_sampled_loss_has_the_random_draws_as_negatives_too():
+    step = a_step()
+    expected = naive.against(step.intents.tolist(), step.vectors.tolist(), step.targets.tolist(), 0.07)
+    assert LOSSES["sampled"](step, 0.07).item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [[1], [7], [1, 7, 3, 2, 7]], ids=str)
+@pytest.mark.parametrize(("blocks", "heads"), [(1, 1), (2, 2), (2, 4)])
+def test_packed_sasrec_is_each_sequence_read_alone_in_loops(lengths, blocks, heads):
+    dim, longest = 8, 7
+    model = shaken(SASRec(dim, longest, blocks, heads, inner=6, dropout=0.5))
+    packed = Ragged.from_rows([range(length) for length in lengths])
+    x = torch.randn(sum(lengths), dim)
+    actual = model(x, torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets))
+    expected = [
+        row
+        for sequence in torch.split(x, lengths)
+        for row in naive.sasrec(lists_of(model), blocks, heads, sequence.tolist())
+    ]
+    assert_equal(actual, expected)
+
+
+def test_the_recency_mean_is_the_decayed_sum_of_the_latest_rows_at_every_position():
+    x = torch.randn(9, DIM)
+    packed = Ragged.from_rows([range(1), range(6), range(2)])
+    actual = RecencyMean(window=3, decay=0.5)(
+        x, torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets)
+    )
+    expected = [
+        naive.recency_mean(sequence[: t + 1].tolist(), 3, 0.5)
+        for sequence in torch.split(x, [1, 6, 2])
+        for t in range(len(sequence))
+    ]
+    assert_equal(actual, expected)
+
+
+def test_the_naive_gru_follows_torch():
+    cell = shaken(nn.GRUCell(DIM, DIM))
+    x, state = torch.randn(DIM), torch.randn(DIM)
+    assert_equal(cell(x, state), naive.gru_step(lists_of(cell), x.tolist(), state.tolist()))
+
+
+def test_the_naive_softplus_follows_torch():
+    x = torch.linspace(-4, 4, 9)
+    assert_equal(F.softplus(x), [naive.softplus(value) for value in x.tolist()])

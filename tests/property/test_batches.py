@@ -1,0 +1,185 @@
+"""How histories become batches, for histories of any lengths."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssna.ragged import Ragged
+from ssna.training.batches import FORMULATIONS, Batch, Batches, draw, pack
+
+lengths_of_users = st.lists(st.integers(0, 25), min_size=1, max_size=8)
+max_histories = st.integers(1, 10)
+formulations = st.sampled_from(sorted(FORMULATIONS))
+
+
+def numbered(lengths: list[int]) -> Ragged:
+    """Histories in which every event is an item of its own, numbered from 1: a packed batch tells where it is from."""
+    ends = np.cumsum(lengths)
+    return Ragged.from_rows([range(end - length + 1, end + 1) for end, length in zip(ends, lengths, strict=True)])
+
+
+def all_in_one(histories: Ragged, formulation: str, max_history: int) -> Batch:
+    segments = FORMULATIONS[formulation](histories, max_history)
+    items = len(histories.values)
+    return pack(histories, segments, np.arange(len(segments.user)), items, 0, np.random.default_rng(0))
+
+
+def samples(batch: Batch) -> list[tuple[list[int], int]]:
+    """Each target with the inputs that its intent has read, oldest first."""
+    sequence = torch.bucketize(batch.predict, batch.offsets, right=True) - 1
+    starts = batch.offsets[sequence]
+    return [
+        (batch.inputs[start : row + 1].tolist(), target)
+        for start, row, target in zip(starts.tolist(), batch.predict.tolist(), batch.targets.tolist(), strict=True)
+    ]
+
+
+def some_batches(lengths: list[int], formulation: str, max_history: int, batch_size: int, seed: int, samples: int = 2):
+    histories = numbered(lengths)
+    return Batches(
+        histories,
+        len(histories.values) + 5,
+        formulation=formulation,
+        max_history=max_history,
+        batch_size=batch_size,
+        samples=samples,
+        rng=np.random.default_rng(seed),
+    )
+
+
+@given(lengths_of_users, max_histories, formulations)
+def test_every_event_but_the_first_of_a_history_is_a_target_exactly_once(lengths, max_history, formulation):
+    histories = numbered(lengths)
+    expected = [item for row in histories for item in row[1:].tolist()]
+    assert sorted(all_in_one(histories, formulation, max_history).targets.tolist()) == expected
+
+
+@given(lengths_of_users, max_histories, formulations)
+def test_a_target_is_predicted_from_the_events_directly_before_it(lengths, max_history, formulation):
+    for inputs, target in samples(all_in_one(numbered(lengths), formulation, max_history)):
+        assert inputs == list(range(target - len(inputs), target))
+
+
+@given(lengths_of_users, max_histories, formulations)
+def test_inputs_are_of_the_targets_own_user(lengths, max_history, formulation):
+    histories = numbered(lengths)
+    for inputs, target in samples(all_in_one(histories, formulation, max_history)):
+        assert len(set(histories.row_of_value[np.array([*inputs, target]) - 1])) == 1
+
+
+@given(lengths_of_users, max_histories, formulations)
+def test_no_sequence_has_more_than_max_history_inputs(lengths, max_history, formulation):
+    batch = all_in_one(numbered(lengths), formulation, max_history)
+    assert (batch.offsets.diff() <= max_history).all()
+
+
+@given(lengths_of_users, max_histories)
+def test_prefixes_read_all_that_max_history_allows(lengths, max_history):
+    histories = numbered(lengths)
+    for inputs, target in samples(all_in_one(histories, "prefixes", max_history)):
+        assert len(inputs) == min(int(histories.position_of_value[target - 1]), max_history)
+
+
+@given(lengths_of_users, max_histories)
+def test_causal_reads_at_least_half_of_max_history_where_the_history_has_it(lengths, max_history):
+    histories = numbered(lengths)
+    for inputs, target in samples(all_in_one(histories, "causal", max_history)):
+        assert len(inputs) >= min(int(histories.position_of_value[target - 1]), max_history // 2)
+
+
+@given(lengths_of_users, max_histories, formulations)
+def test_positions_count_from_zero_in_every_sequence(lengths, max_history, formulation):
+    batch = all_in_one(numbered(lengths), formulation, max_history)
+    assert batch.positions.tolist() == [place for n in batch.offsets.diff().tolist() for place in range(n)]
+
+
+@given(lengths_of_users, max_histories, formulations, st.integers(1, 30), st.integers(0, 99))
+def test_an_epoch_has_every_target_once(lengths, max_history, formulation, batch_size, seed):
+    batches = some_batches(lengths, formulation, max_history, batch_size, seed)
+    found = [target for batch in batches for target in batch.targets.tolist()] if len(batches) else []
+    assert sorted(found) == [item for row in batches.histories for item in row[1:].tolist()]
+
+
+@given(lengths_of_users, max_histories, formulations, st.integers(1, 30))
+def test_a_step_holds_batch_size_targets_give_or_take_one_sequence(lengths, max_history, formulation, batch_size):
+    batches = some_batches(lengths, formulation, max_history, batch_size, seed=0)
+    if not len(batches):
+        return
+    even, longest = batches.targets / len(batches), int(batches.segments.fresh.max())
+    assert all(abs(len(batch.targets) - even) <= longest for batch in batches)
+
+
+@given(st.integers(1, 12), st.integers(1, 12))
+def test_a_step_holds_batch_size_targets_exactly_where_they_divide(users, steps):
+    batches = some_batches([4] * users * steps, "causal", 9, batch_size=3 * users, seed=0)
+    assert [len(batch.targets) for batch in batches] == [3 * users] * steps
+
+
+@given(lengths_of_users, max_histories, formulations, st.integers(1, 30))
+def test_the_length_is_the_number_of_steps_of_an_epoch(lengths, max_history, formulation, batch_size):
+    batches = some_batches(lengths, formulation, max_history, batch_size, seed=0)
+    assert len(batches) == (len(list(batches)) if len(batches) else 0)
+
+
+@given(lengths_of_users, max_histories, formulations)
+def test_inputs_and_targets_are_found_again_through_the_distinct_items(lengths, max_history, formulation):
+    histories = Ragged(numbered(lengths).values % 4 + 1, numbered(lengths).offsets)
+    batch = all_in_one(histories, formulation, max_history)
+    assert torch.equal(batch.unique[batch.input_index], batch.inputs)
+    assert torch.equal(batch.unique[batch.target_index], batch.targets)
+
+
+@given(lengths_of_users, max_histories, formulations)
+def test_every_distinct_item_of_a_step_stands_once_in_front_of_the_draws(lengths, max_history, formulation):
+    histories = Ragged(numbered(lengths).values % 4 + 1, numbered(lengths).offsets)
+    batch = all_in_one(histories, formulation, max_history)
+    present = {*batch.inputs.tolist(), *batch.targets.tolist()}
+    assert sorted(batch.unique[: batch.in_batch].tolist()) == sorted(present)
+
+
+@given(st.sets(st.integers(1, 30)), st.integers(0, 40), st.integers(0, 99))
+def test_random_draws_are_distinct_items_that_do_not_stand_in_the_batch(present, count, seed):
+    drawn = draw(np.array(sorted(present), dtype=np.int64), 30, count, np.random.default_rng(seed)).tolist()
+    assert len(set(drawn)) == len(drawn)
+    assert set(drawn) <= set(range(1, 31)) - present
+
+
+@given(st.sets(st.integers(1, 30)), st.integers(0, 40))
+def test_as_many_are_drawn_as_asked_for_until_the_catalogue_runs_out(present, count):
+    drawn = draw(np.array(sorted(present), dtype=np.int64), 30, count, np.random.default_rng(0))
+    assert len(drawn) == min(count, 30 - len(present))
+
+
+def test_every_absent_item_is_drawn_equally_often():
+    rng = np.random.default_rng(0)
+    drawn = np.concatenate([draw(np.array([2, 5]), 7, 2, rng) for _ in range(3000)])
+    np.testing.assert_allclose(np.bincount(drawn, minlength=8)[[1, 3, 4, 6, 7]] / 6000, 0.2, atol=0.02)
+
+
+def tensors(batch: Batch) -> list[list[int]]:
+    return [value.tolist() for value in vars(batch).values() if isinstance(value, torch.Tensor)]
+
+
+@given(lengths_of_users.filter(lambda lengths: max(lengths) > 1), formulations, st.integers(0, 99))
+def test_equal_seeds_give_equal_batches_in_every_epoch(lengths, formulation, seed):
+    first, second = (some_batches(lengths, formulation, 5, 4, seed) for _ in range(2))
+    for _ in range(2):
+        assert [tensors(batch) for batch in first] == [tensors(batch) for batch in second]
+
+
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_every_epoch_has_another_order(formulation):
+    batches = some_batches([6] * 20, formulation, 5, 8, seed=0)
+    orders = [tuple(target for batch in batches for target in batch.targets.tolist()) for _ in range(3)]
+    assert len(set(orders)) == 3
+
+
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_other_seeds_give_other_orders(formulation):
+    first, second = (
+        [target for batch in some_batches([6] * 20, formulation, 5, 8, seed) for target in batch.targets.tolist()]
+        for seed in (0, 1)
+    )
+    assert first != second

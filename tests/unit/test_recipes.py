@@ -1,0 +1,138 @@
+from importlib.resources import files
+
+import pytest
+
+from ssna.errors import SettingsError
+from ssna.experiments import RECIPES, resolve
+from ssna.methods import METHODS
+from ssna.nn.losses import LOSSES
+from ssna.settings import read_toml
+from ssna.training import RunSettings
+from ssna.training.batches import FORMULATIONS
+from ssna.training.settings import BatchSettings, LossSettings
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(content: str):
+        path = tmp_path / "config.toml"
+        path.write_text(content, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_is_valid(recipe):
+    assert resolve(recipe).method.name in METHODS
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_every_recipe_comes_back_from_toml_as_it_was(recipe, config):
+    settings = resolve(recipe)
+    assert RunSettings.parse(read_toml(config(settings.to_toml()))) == settings
+
+
+def test_every_recipe_file_is_listed_and_every_listed_recipe_is_there():
+    shipped = {file.name.removesuffix(".toml") for file in files("ssna.recipes").iterdir() if ".toml" in file.name}
+    assert shipped == set(RECIPES)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_alone_has_valid_settings_that_come_back_from_toml(method, config):
+    settings = resolve(method=method)
+    assert RunSettings.parse(read_toml(config(settings.to_toml()))) == settings
+
+
+def test_the_recipe_paper_holds_the_settings_of_the_paper():
+    paper = resolve("paper")
+    assert (paper.dim, paper.method.heads, paper.method.integrate, paper.method.start) == (256, 8, "gru", "random")
+    assert (paper.sequence.blocks, paper.sequence.heads, paper.loss.name, paper.loss.temperature) == (
+        2,
+        2,
+        "in-batch",
+        0.07,
+    )
+    assert (paper.training.learning_rate, paper.batches.formulation, paper.text.pooling) == (3e-4, "prefixes", "cls")
+    assert (paper.method.layers, paper.training.batch_size, paper.training.weight_decay) == (3, 256, 0)
+    assert (paper.method.ids, paper.training.warmup, paper.training.decay, paper.join.methods) == (False, 0, False, ())
+
+
+def test_without_recipe_and_method_it_is_the_recipe_best():
+    assert resolve() == resolve("best")
+
+
+def test_an_unknown_recipe_is_named_with_those_there_are():
+    with pytest.raises(SettingsError, match="no recipe 'bset'; there are paper"):
+        resolve("bset")
+
+
+def test_an_unknown_method_is_named_with_those_there_are():
+    with pytest.raises(SettingsError, match="unknown method 'ssan'; there are ssna"):
+        resolve(method="ssan")
+
+
+@pytest.mark.parametrize("assignment", ["method=ssna", "method.name=[1]", "method=3"])
+def test_a_method_that_is_no_name_is_an_error_in_words(assignment):
+    with pytest.raises(SettingsError, match="unknown method"):
+        resolve(assignments=[assignment])
+
+
+def test_a_method_section_that_is_no_section_gives_way_to_the_method_named(config):
+    assert resolve(config=config('method = "ssna"'), method="ids").method.name == "ids"
+
+
+def test_an_unknown_key_of_a_method_is_named_with_a_suggestion():
+    with pytest.raises(SettingsError, match=r"method: unknown setting heds; did you mean heads\?"):
+        resolve(method="ssna", assignments=["method.heds=3"])
+
+
+def test_an_unknown_key_of_a_section_is_named_with_a_suggestion():
+    with pytest.raises(SettingsError, match=r"unknown setting training\.epoch; did you mean epochs\?"):
+        resolve(assignments=["training.epoch=3"])
+
+
+def test_assignments_stand_above_the_file_and_the_file_above_the_recipe(config):
+    settings = resolve(
+        "paper",
+        config=config("dim = 64\n[training]\nepochs = 9\nbatch_size = 32"),
+        assignments=["training.epochs=4"],
+    )
+    assert (settings.dim, settings.training.epochs, settings.training.batch_size) == (64, 4, 32)
+    assert settings.training.learning_rate == 3e-4
+
+
+def test_another_method_than_the_recipes_takes_the_place_of_its_section():
+    settings = resolve("best", method="ids")
+    assert (settings.method.tree(), settings.loss.samples) == ({"name": "ids"}, 4000)
+
+
+def test_the_recipes_own_method_keeps_its_section():
+    assert resolve("best", method="ssna") == resolve("best")
+
+
+def test_the_seed_stands_above_everything():
+    assert resolve(assignments=["seed=3"], seed=5).seed == 5
+
+
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999999"])
+def test_a_seed_that_no_generator_takes_is_refused(seed):
+    with pytest.raises(SettingsError, match="seed"):
+        resolve(assignments=[f"seed={seed}"])
+
+
+def test_a_width_that_the_heads_cannot_share_is_refused():
+    with pytest.raises(SettingsError, match="heads"):
+        resolve(assignments=["dim=256", "sequence.heads=3"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "field", "table"), [(LossSettings, "name", LOSSES), (BatchSettings, "formulation", FORMULATIONS)]
+)
+def test_the_names_a_setting_allows_are_those_of_its_table(settings, field, table):
+    assert set(settings.model_fields[field].annotation.__args__) == set(table)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_is_called_the_same_in_its_table_and_in_its_settings(method):
+    assert METHODS[method].settings.model_fields["name"].default == method

@@ -1,0 +1,474 @@
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from ssna.data.dataset import Dataset
+from ssna.errors import ArtifactError, SettingsError, TrainingError
+from ssna.evaluation import evaluate
+from ssna.experiments import Run, resolve, train
+from ssna.methods.ids import Ids
+from ssna.nn.losses import LOSSES
+from ssna.nn.sasrec import SASRec
+from ssna.scoring import Blend, Part, PopularityScorer
+from ssna.settings import override
+from ssna.training import RunSettings, fit, loop
+from ssna.training import join as joining
+from ssna.training.join import join
+from ssna.training.loop import Model, _optimizer, _schedule, autocast
+from ssna.training.settings import TrainingSettings
+
+SMALL = ["dim=8", "sequence.inner=8", "sequence.blocks=1", "training.batch_size=32", "training.epochs=2"]
+
+
+def settings_of(*assignments: str) -> RunSettings:
+    return resolve(method="ids", assignments=[*SMALL, *assignments])
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(random_data: Callable[..., Dataset]) -> Dataset:
+    return random_data(seed=2)
+
+
+@pytest.fixture
+def encoder(data) -> Ids:
+    return Ids(len(data.items), 8)
+
+
+@pytest.fixture
+def validated(monkeypatch) -> Callable[..., None]:
+    """Lets validation say these values of R@10, one an epoch, whatever the model."""
+
+    def say(*recalls: float) -> None:
+        told = iter(recalls)
+        monkeypatch.setattr(
+            loop, "ranks", lambda *_: np.array([1] * round(10 * (r := next(told))) + [99] * round(10 - 10 * r))
+        )
+
+    return say
+
+
+def test_training_stops_after_patience_epochs_without_a_better_validation(data, encoder, validated):
+    validated(0.1, 0.3, 0.3, 0.2, 0.3, 0.9)
+    fitted = fit(encoder, data, settings_of("training.epochs=6", "training.patience=3"))
+    assert len(fitted.epochs) == 5
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_recall_at_10(data, encoder, validated):
+    validated(0.1, 0.3, 0.3, 0.2)
+    assert fit(encoder, data, settings_of("training.epochs=4")).best_epoch == 2
+
+
+def test_the_weights_of_the_best_epoch_are_kept(data, encoder, validated):
+    validated(0.1, 0.3, 0.2)
+    handed = []
+    fitted = fit(
+        encoder, data, settings_of("training.epochs=3"), on_epoch=lambda _, weights: handed.append(dict(weights))
+    )
+    kept = {f"sequence.{name}": weight for name, weight in fitted.sequence.state_dict().items()}
+    kept |= {f"encoder.{name}": weight for name, weight in encoder.state_dict().items()}
+    assert {name: torch.equal(weight, handed[1][name]) for name, weight in kept.items()} == dict.fromkeys(kept, True)
+
+
+def test_the_item_vectors_of_the_scorer_are_those_of_the_best_epoch(data, encoder, validated):
+    validated(0.3, 0.2, 0.1)
+    fitted = fit(encoder, data, settings_of("training.epochs=3"))
+    assert torch.equal(fitted.scorer.vectors[1:], encoder.vectors.weight[1:])
+
+
+def test_weights_are_handed_over_after_epochs_that_were_the_best_so_far(data, encoder, validated):
+    validated(0.1, 0.1, 0.3, 0.2)
+    handed = []
+    fit(encoder, data, settings_of("training.epochs=4"), on_epoch=lambda _, weights: handed.append(bool(weights)))
+    assert handed == [True, False, True, False]
+
+
+def test_a_training_set_without_targets_is_an_error_in_words(make_data):
+    data = make_data([[1, 2, 3], [3, 2, 1]])
+    with pytest.raises(TrainingError, match="nothing to learn from"):
+        fit(Ids(3, 8), data, settings_of())
+
+
+class Diverging(Ids):
+    """Its vectors are not numbers while training, or only when evaluating."""
+
+    bad_when_training = True
+
+    def forward(self, items):
+        return super().forward(items) * (float("nan") if self.training == self.bad_when_training else 1.0)
+
+
+def test_a_loss_that_is_not_finite_stops_training_and_names_the_remedy(data):
+    with pytest.raises(TrainingError, match=r"step 0; lower training\.learning_rate"):
+        fit(Diverging(len(data.items), 8), data, settings_of())
+
+
+def test_scores_that_are_not_numbers_stop_training_at_validation(data):
+    encoder = Diverging(len(data.items), 8)
+    encoder.bad_when_training = False
+    with pytest.raises(TrainingError, match="not a number"):
+        fit(encoder, data, settings_of())
+
+
+class Watched(Ids):
+    """Writes down how the trainer calls it."""
+
+    def __init__(self, items: int, dim: int) -> None:
+        super().__init__(items, dim)
+        self.planned: list[int] = []
+        self.steps: list[int] = []
+        self.gradients: list[bool] = []
+
+    def plan(self, total_steps: int) -> None:
+        self.planned.append(total_steps)
+
+    def after_step(self, step: int) -> None:
+        self.steps.append(step)
+        self.gradients.append(self.vectors.weight.grad is not None)
+
+
+@pytest.fixture
+def watched(data) -> Watched:
+    encoder = Watched(len(data.items), 8)
+    fit(encoder, data, settings_of("training.epochs=2"))
+    return encoder
+
+
+class Asked(Ids):
+    """Writes down the items that it is asked for while training."""
+
+    def __init__(self, items: int, dim: int) -> None:
+        super().__init__(items, dim)
+        self.asked: list[list[int]] = []
+
+    def forward(self, items):
+        if self.training:
+            self.asked.append(items.tolist())
+        return super().forward(items)
+
+
+def test_every_distinct_item_of_a_step_is_encoded_once(data):
+    encoder, steps = Asked(len(data.items), 8), []
+    fit(encoder, data, settings_of("training.epochs=1"), on_step=steps.append)
+    assert len(encoder.asked) == len(steps)
+    assert all(len(items) == len(set(items)) for items in encoder.asked)
+
+
+def test_an_encoder_is_told_the_number_of_steps_once(watched):
+    assert watched.planned == [len(watched.steps)]
+
+
+def test_an_encoder_is_called_after_every_step_with_its_number(watched):
+    assert watched.steps == list(range(len(watched.steps)))
+
+
+def test_gradients_are_still_there_after_a_step(watched):
+    assert all(watched.gradients)
+
+
+class Penalised(Ids):
+    def penalty(self):
+        return 1000 * self.vectors.weight[0].square().sum()
+
+
+def test_a_penalty_is_learned_from(data):
+    """Row 0 is padding: no loss ever reaches it, only the penalty does."""
+    encoder = Penalised(len(data.items), 8)
+    before = encoder.vectors.weight[0].norm().item()
+    fit(encoder, data, settings_of("training.epochs=1", "training.learning_rate=1e-3"))
+    assert encoder.vectors.weight[0].norm().item() < before
+
+
+def test_a_penalty_is_no_part_of_the_loss_reported(data):
+    reported = []
+    for kind in (Ids, Penalised):
+        torch.manual_seed(0)
+        fitted = fit(kind(len(data.items), 8), data, settings_of("training.epochs=1", "training.learning_rate=1e-9"))
+        reported.append(fitted.epochs[0].loss)
+    assert reported[0] == pytest.approx(reported[1], rel=1e-5)
+
+
+def test_the_loss_reported_is_the_mean_over_targets_not_over_steps(data, encoder, monkeypatch):
+    sizes: list[int] = []
+
+    def loss_of_size(candidates, temperature):
+        sizes.append(len(candidates.targets))
+        return 0 * candidates.intents.sum() + len(candidates.targets)
+
+    monkeypatch.setitem(LOSSES, "in-batch", loss_of_size)
+    fitted = fit(encoder, data, settings_of("training.epochs=1", "training.batch_size=7"))
+    assert len(set(sizes)) > 1
+    assert fitted.epochs[0].loss == pytest.approx(sum(size**2 for size in sizes) / sum(sizes))
+
+
+@given(warmup=st.floats(0, 0.99), decay=st.booleans(), total=st.integers(1, 60))
+def test_the_learning_rate_never_exceeds_the_one_set_and_never_falls_below_zero(warmup, decay, total):
+    rates = learning_rates(TrainingSettings(warmup=warmup, decay=decay, learning_rate=1.0), total)
+    assert all(0 <= rate <= 1 for rate in rates)
+
+
+def learning_rates(settings: TrainingSettings, total: int) -> list[float]:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=settings.learning_rate)
+    schedule = _schedule(optimizer, settings, total)
+    rates = []
+    for _ in range(total):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    return rates
+
+
+def test_the_learning_rate_rises_in_a_line_and_falls_along_half_a_cosine():
+    rates = learning_rates(TrainingSettings(warmup=0.25, decay=True, learning_rate=1.0), 8)
+    half_cosine = [0.5 * (1 + np.cos(np.pi * step / 6)) for step in range(6)]
+    assert rates == pytest.approx([0.5, 1.0, *half_cosine])
+
+
+def test_without_warmup_and_decay_the_learning_rate_stays():
+    assert learning_rates(TrainingSettings(learning_rate=0.1), 5) == [0.1] * 5
+
+
+def test_weight_decay_spares_vectors_such_as_biases():
+    model = Model(Ids(5, 8), SASRec(8, 4, 1, 1, 8, 0.0))
+    optimizer = _optimizer(model, TrainingSettings(weight_decay=0.1))
+    decayed = {group["weight_decay"]: {p.ndim for p in group["params"]} for group in optimizer.param_groups}
+    assert decayed == {0.1: {2}, 0.0: {1}}
+
+
+def test_frozen_parameters_are_not_given_to_the_optimizer():
+    model = Model(Ids(5, 8), SASRec(8, 4, 1, 1, 8, 0.0))
+    model.encoder.requires_grad_(False)
+    optimizer = _optimizer(model, TrainingSettings())
+    given_ids = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert given_ids == {id(p) for p in model.sequence.parameters()}
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", torch.float32), ("bf16", torch.bfloat16)])
+def test_matrix_products_have_the_precision_asked_for(precision, dtype):
+    with autocast(precision):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+def test_the_model_ranks_in_full_precision_after_training_in_half(data, encoder):
+    fitted = fit(encoder, data, settings_of("training.precision=bf16", "training.epochs=1"))
+    assert fitted.scorer.score(data.valid.histories).dtype == torch.float32
+
+
+@pytest.mark.parametrize("method", ["item-knn", "popularity"])
+def test_a_method_without_training_needs_no_cache_for_what_a_recipe_joins_to_trained_ones(data, method):
+    run = train(data, recipe="best", method=method, quiet=True)
+    assert run.record.join is None
+
+
+def test_a_cache_pooled_in_another_way_than_the_recipe_asks_for_is_refused(data, make_cache, random_states):
+    with pytest.raises(SettingsError, match="ask for mean vectors, the cache holds cls"):
+        train(data, make_cache(data, random_states(), pooling="cls"), "best", quiet=True)
+
+
+def test_a_method_that_reads_text_says_so_without_a_cache(data):
+    with pytest.raises(SettingsError, match="ssna reads item texts"):
+        train(data, method="ssna", quiet=True)
+
+
+# joining
+
+
+class Random:
+    """Scores that have nothing to do with the question, of a given size."""
+
+    kind, layers = "random", 0
+
+    def __init__(self, seed: int, size: float = 1.0) -> None:
+        self.table = size * torch.from_numpy(np.random.default_rng(seed).normal(size=(31, 21)).astype(np.float32))
+
+    def score(self, histories):
+        scores = self.table[torch.tensor([int(row.sum()) % 31 for row in histories])]
+        scores[:, 0] = -torch.inf
+        return scores
+
+
+class Oracle:
+    """Knows the validation targets, but for a share of the users."""
+
+    kind, layers = "oracle", 0
+
+    def __init__(self, data: Dataset) -> None:
+        self.answers = {tuple(h.tolist()): t for h, t in zip(data.valid.histories, data.valid.targets, strict=True)}
+
+    def score(self, histories):
+        scores = torch.zeros(len(histories), 21)
+        for row, history in enumerate(histories):
+            scores[row, self.answers[tuple(history.tolist())]] = 1.0
+        scores[:, 0] = -torch.inf
+        return scores
+
+
+def gain(scorer, data) -> float:
+    return evaluate(scorer, data.valid).metrics()["exclude_seen"]["N@10"]
+
+
+def scale_of(scorer, data) -> float:
+    return scorer.score(data.valid.histories)[:, 1:].numpy().std()
+
+
+def test_shares_are_tenths_that_sum_to_one(data):
+    blend = join(Random(0), [Random(1), Random(2)], data.valid)
+    weights = [part.weight for part in blend.parts]
+    assert sum(weights) == pytest.approx(1)
+    assert weights == [round(weight, 1) for weight in weights]
+
+
+def test_the_model_keeps_a_share_even_beside_an_oracle(data):
+    model = Random(0)
+    blend = join(model, [Oracle(data)], data.valid)
+    assert blend.parts[0].scorer is model
+    assert blend.parts[0].weight >= 0.1 - 1e-6
+
+
+def test_a_partner_that_does_not_help_is_left_out(data):
+    oracle = Oracle(data)
+    assert [part.scorer for part in join(oracle, [Random(0)], data.valid).parts] == [oracle]
+
+
+def test_scales_are_the_standard_deviations_of_the_scores_on_validation(data):
+    parts = (Random(0, 5.0), Random(1, 0.01))
+    blend = join(parts[0], [parts[1]], data.valid)
+    expected = {id(part): scale_of(part, data) for part in parts}
+    assert {id(part.scorer): part.scale for part in blend.parts} == pytest.approx(
+        {id(part.scorer): expected[id(part.scorer)] for part in blend.parts}, rel=1e-4
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_shares_are_the_best_of_all_tenths_on_validation(data, seed):
+    scorers = (Random(seed), Random(seed + 10), PopularityScorer(torch.arange(21.0)))
+    scales = [scale_of(scorer, data) for scorer in scorers]
+    gains = [
+        gain(Blend([Part(s, w / 10, scale) for s, w, scale in zip(scorers, tenths, scales, strict=True)]), data)
+        for tenths in product(range(11), repeat=3)
+        if sum(tenths) == 10 and tenths[0] > 0
+    ]
+    assert gain(join(scorers[0], scorers[1:], data.valid), data) == pytest.approx(max(gains), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_joined_model_is_never_worse_on_validation_than_alone(data, seed):
+    assert gain(join(Random(seed), [Random(seed + 10)], data.valid), data) >= gain(Random(seed), data) - 1e-9
+
+
+def test_the_validation_users_who_decide_are_spread_evenly_when_there_are_many(data, monkeypatch):
+    monkeypatch.setattr(joining, "USERS", 4)
+    asked: list[int] = []
+
+    class Counting(Random):
+        def score(self, histories):
+            asked.append(len(histories))
+            return super().score(histories)
+
+    join(Counting(0), [], data.valid)
+    assert set(asked) == {4}
+
+
+def test_a_run_with_its_test_targets_exchanged_learns_and_joins_the_same(make_data, data):
+    rows = [row.tolist() for row in data.histories.ragged]
+    exchanged = [[*row[:-1], other[-1]] for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
+    other = make_data(exchanged, len(data.items), data.texts[1:], data.max_history)
+    settings = [*SMALL, 'join.methods=["item-knn", "popularity"]']
+    first, second = (train(d, method="ids", settings=settings, quiet=True) for d in (data, other))
+    assert first.record.join == second.record.join
+    assert first.record.valid == second.record.valid
+    assert first.record.test != second.record.test
+
+
+def test_the_record_names_the_shares(data):
+    run = train(data, method="ids", settings=[*SMALL, 'join.methods=["item-knn", "popularity"]'], quiet=True)
+    assert set(run.record.join) <= {"ids", "item-knn", "popularity"}
+    assert sum(run.record.join.values()) == pytest.approx(1)
+
+
+# the run
+
+
+def test_a_run_folder_gives_the_run_back(data, new_name):
+    folder = new_name()
+    run = train(data, method="ids", settings=SMALL, out=folder, quiet=True)
+    loaded = type(run).load(folder)
+    assert loaded.record == run.record
+    for split, evaluation in run.evaluations.items():
+        for policy in evaluation.ranks:
+            np.testing.assert_array_equal(loaded.evaluations[split].ranks[policy], evaluation.ranks[policy])
+            np.testing.assert_array_equal(loaded.evaluations[split].lists[policy], evaluation.lists[policy])
+        np.testing.assert_array_equal(loaded.evaluations[split].targets, evaluation.targets)
+    history = [["i1", "i2"]]
+    assert loaded.recommender.recommend(history) == run.recommender.recommend(history)
+
+
+@pytest.mark.parametrize("file", ["record.json", "ranks.parquet", "model/model.json"])
+@pytest.mark.parametrize("kept", [None, 0.0, 0.5])
+def test_a_run_folder_with_a_missing_or_truncated_file_is_an_artifact_error_in_one_line(data, new_name, file, kept):
+    folder = new_name()
+    train(data, method="popularity", out=folder, quiet=True)
+    content = (folder / file).read_bytes()
+    (folder / file).unlink()
+    if kept is not None:
+        (folder / file).write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ArtifactError, match=r"[\w.]+") as caught:
+        Run.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"method": "ids"}', '{"unknown": 1}'])
+def test_a_record_of_another_program_is_an_artifact_error(data, new_name, content):
+    folder = new_name()
+    train(data, method="popularity", out=folder, quiet=True)
+    (folder / "record.json").write_text(content)
+    with pytest.raises(ArtifactError, match="no record of a run"):
+        Run.load(folder)
+
+
+def test_the_settings_of_a_run_folder_train_the_same_run_again(data, new_name):
+    folder = new_name()
+    run = train(data, method="ids", settings=SMALL, seed=4, out=folder, quiet=True)
+    again = train(data, config=folder / "settings.toml", quiet=True)
+    assert (again.record.settings, again.record.test) == (run.record.settings, run.record.test)
+
+
+def test_a_run_folder_has_the_files_that_the_design_names(data, new_name):
+    folder = new_name()
+    train(data, method="ids", settings=SMALL, out=folder, quiet=True)
+    assert {"settings.toml", "record.json", "ranks.parquet", "model"} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_failed_run_leaves_no_folder(data, new_name):
+    folder = new_name()
+    with pytest.raises(SettingsError):
+        train(data, method="ssna", out=folder, quiet=True)
+    assert not folder.exists()
+
+
+def test_a_quiet_run_prints_nothing(data, capfd):
+    train(data, method="ids", settings=SMALL, quiet=True)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_epochs_are_reported_on_standard_error_alone(data, capfd):
+    train(data, method="ids", settings=SMALL)
+    out, err = capfd.readouterr()
+    assert (out, err.count("epoch")) == ("", 2)
+
+
+def test_overriding_a_setting_changes_the_record(data):
+    run = train(data, method="ids", settings=[*SMALL, "seed=7"], quiet=True)
+    assert run.record.settings == RunSettings.parse(override(settings_of().tree(), ["seed=7"])).tree()
