@@ -68,8 +68,8 @@ def example(data: Dataset, run: Run, say: Say) -> None:
     for item in seen[-8:]:
         say(f"    {text[item]}")
     say("and is recommended:")
-    for place, item in enumerate(run.recommender.recommend([seen], k=10)[0].items, start=1):
-        say(f"{place:4d}  {item.text}")
+    for place, found in enumerate(run.recommender.recommend([seen], k=10)[0].items, start=1):
+        say(f"{place:4d}  {found.text}")
     say(f"What the user watched next: {text[data.items.ids([data.test.targets[user]])[0]]}")
 
 
