@@ -1,0 +1,68 @@
+"""Items withheld from training: nothing of them may be left, and the questions must be what users really did."""
+
+import numpy as np
+import pytest
+
+from ssna.data.cold import withhold
+from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.errors import DataError
+
+
+def dataset(rows: list[list[int]], items: int) -> Dataset:
+    names = tuple(f"i{number}" for number in range(1, items + 1))
+    histories = Histories(np.concatenate(rows).astype(np.int32), None, np.cumsum([0, *map(len, rows)]).astype(np.int64))
+    users = IdMap(tuple(f"u{number}" for number in range(len(rows))))
+    return Dataset(users, IdMap(names), ("", *(f"text of {name}" for name in names)), histories, 50)
+
+
+@pytest.fixture
+def data() -> Dataset:
+    rng = np.random.default_rng(1)
+    return dataset([rng.integers(1, 21, size=12).tolist() for _ in range(30)], items=20)
+
+
+def test_no_event_and_no_row_of_a_withheld_item_is_left(data: Dataset) -> None:
+    rest, withheld = withhold(data, 0.2, np.random.default_rng(0))
+    assert len(withheld.texts) == 4
+    assert not set(withheld.texts) & set(rest.items.external)
+    assert len(rest.histories.items) == sum(f"i{item}" not in withheld.texts for item in data.histories.items)
+
+
+def test_every_event_that_stays_keeps_its_item_and_its_place(data: Dataset) -> None:
+    rest, withheld = withhold(data, 0.2, np.random.default_rng(0))
+    for user, items in enumerate(rest.histories.ragged):
+        original = data.items.ids(data.histories.ragged[user].tolist())
+        assert rest.items.ids(items.tolist()) == [item for item in original if item not in withheld.texts]
+    assert all(
+        rest.texts[row] == f"text of {name}" for name, row in zip(rest.items.external, range(1, 99), strict=False)
+    )
+
+
+def test_a_question_is_what_a_user_did_before_the_last_withheld_item(data: Dataset) -> None:
+    _, withheld = withhold(data, 0.2, np.random.default_rng(0))
+    expected = {}
+    for items in data.histories.ragged:
+        names = data.items.ids(items.tolist())
+        places = [place for place, name in enumerate(names) if name in withheld.texts]
+        known = [name for name in names[: places[-1]] if name not in withheld.texts] if places else []
+        if known:
+            expected[tuple(known)] = names[places[-1]]
+    assert dict(zip(withheld.histories, withheld.targets, strict=True)) == expected
+
+
+def test_a_user_with_too_few_events_left_still_asks_but_does_not_train() -> None:
+    data = dataset([[1, 2, 3, 4], *[[1, 2, 5, 6, 7, 8, 9, 10]] * 3], items=10)
+    for seed in range(1000):
+        rest, withheld = withhold(data, 0.2, np.random.default_rng(seed))
+        if set(withheld.texts) == {"i3", "i4"}:
+            break
+    assert set(withheld.texts) == {"i3", "i4"}
+    assert "u0" not in rest.users
+    assert withheld.histories == (("i1", "i2"),)
+    assert withheld.targets == ("i4",)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, 0.01])
+def test_a_share_that_leaves_a_side_empty_is_refused(data: Dataset, share: float) -> None:
+    with pytest.raises(DataError, match="share"):
+        withhold(data, share, np.random.default_rng(0))
