@@ -4,6 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssna.nn.attention import packed_causal_attention
+from ssna.nn.dropout import ByteDropout
 
 
 class SASRec(nn.Module):
@@ -23,7 +24,7 @@ class SASRec(nn.Module):
         }  # fmt: skip
         self.position = nn.Embedding(max_length, dim)
         self.norm = nn.LayerNorm(dim, eps=1e-12)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
         self.blocks = nn.ModuleList(Block(dim, heads, inner, dropout) for _ in range(blocks))
         self.apply(_initialise)
 
@@ -47,7 +48,7 @@ class Block(nn.Module):
         self.widen = nn.Linear(dim, inner)
         self.narrow = nn.Linear(inner, dim)
         self.feed_norm = nn.LayerNorm(dim, eps=1e-12)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = ByteDropout(dropout)
 
     def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
         """``x (N, D)`` -> ``(N, D)``."""
