@@ -43,7 +43,9 @@ class Stub:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    runs=st.lists(st.lists(st.sampled_from(["", "a", "b", "ab", "a ", "é", "e\u0301", "\n", "c", "d"])), max_size=4),
+    runs=st.lists(
+        st.lists(st.sampled_from(["", "a", "A", "b", "ab", "a ", "é", "e\u0301", "\n", "c", "d"])), max_size=4
+    ),
     batch=st.integers(1, 4),
 )
 def test_every_text_has_the_same_vectors_in_whatever_order_number_and_runs_it_comes(runs, batch):

@@ -241,6 +241,19 @@ def test_a_disk_that_fills_up_leaves_the_rows_before_it_and_the_next_run_goes_on
     np.testing.assert_array_equal(LayerCache.open(tmp_path / "cache", TEXTS).top(3), expected_top(TEXTS, 3))
 
 
+def test_a_disk_that_fills_up_while_a_layer_is_widened_leaves_the_cache_as_it_was(folder, monkeypatch):
+    before = content(folder)
+
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writer_module, "fsync", full)
+        with pytest.raises(CacheError, match="No space left on device"):
+            fill(folder, [*TEXTS, "large"], vectors={"large": vectors_of(["large"]) * 10_000})
+    assert content(folder) == before
+
+
 def killed_at(step, folder, vectors):
     """Fill ``folder`` in a child that is killed in its ``step``-th dealing with the disk, if there is one."""
     child = os.fork()

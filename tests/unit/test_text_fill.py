@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -14,12 +17,12 @@ TEXTS = ["", *some_texts(12)]
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    return str(save_tiny_model(tmp_path_factory.mktemp("model")))
+    return str(save_tiny_model(tmp_path_factory.mktemp("one") / "model"))
 
 
 @pytest.fixture(scope="module")
 def other_model(tmp_path_factory):
-    return str(save_tiny_model(tmp_path_factory.mktemp("other"), seed=1))
+    return str(save_tiny_model(tmp_path_factory.mktemp("other") / "model", seed=1))
 
 
 @pytest.fixture
@@ -179,13 +182,21 @@ def test_embed_refuses_a_model_that_has_changed(tmp_path):
         embed(["word1"], cache.encoding)
 
 
-def test_embed_takes_threads_in_turn(model, out):
-    from concurrent.futures import ThreadPoolExecutor
-
+def test_embed_takes_threads_in_turn(model, out, monkeypatch):
     cache, _ = encode_quietly(TEXTS, model, out)
-    fill._encoder_like.cache_clear()
+    inside, most, real = [], [], TextEncoder.vectors
+
+    def slow(self, texts, layers):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+        return real(self, texts, layers)
+
+    monkeypatch.setattr(TextEncoder, "vectors", slow)
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda _: embed(TEXTS, cache.encoding), range(4)))
+    assert most == [1, 1, 1, 1]
     for result in results:
         np.testing.assert_array_equal(result, results[0])
 
