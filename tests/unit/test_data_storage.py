@@ -147,13 +147,19 @@ def test_a_missing_file_is_an_error(folder, file):
         load(folder)
 
 
-@pytest.mark.parametrize("file", ["users.parquet", "items.parquet", "events.parquet"])
-def test_a_single_flipped_bit_in_the_data_is_found(folder, file):
-    content = bytearray((folder / file).read_bytes())
-    content[60] ^= 1
-    (folder / file).write_bytes(content)
-    with pytest.raises(DataError, match="is damaged"):
-        load(folder)
+@pytest.mark.parametrize(
+    ("file", "column"), [("users.parquet", 0), ("items.parquet", 1), ("events.parquet", 1), ("events.parquet", 2)]
+)
+def test_a_flipped_bit_is_found_even_in_the_times_which_the_fingerprint_leaves_out(folder, file, column):
+    whole = (folder / file).read_bytes()
+    chunk = pq.read_metadata(folder / file).row_group(0).column(column)
+    end = (chunk.dictionary_page_offset or chunk.data_page_offset) + chunk.total_compressed_size
+    for place in range(end - 8, end):
+        content = bytearray(whole)
+        content[place] ^= 1
+        (folder / file).write_bytes(content)
+        with pytest.raises(DataError, match="is damaged"):
+            load(folder)
 
 
 @pytest.mark.parametrize(

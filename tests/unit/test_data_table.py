@@ -66,7 +66,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter(tmp_path, expecte
     path = write_csv(tmp_path / "log.csv", square())
     assert b"\r\n" in path.read_bytes()
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert ready(path).fingerprint == expected
+    assert ready(path, user="user").fingerprint == expected
     path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
     assert ready(path).fingerprint == expected
 

@@ -50,10 +50,9 @@ class Engine:
 
 @contextmanager
 def open_engine() -> Iterator[Engine]:
-    """An engine in memory that spills to a temporary folder and reads times without a zone as UTC."""
+    """An engine in memory that spills to a temporary folder; Ibis sets its clock to UTC."""
     with TemporaryDirectory(prefix="ssna-", ignore_cleanup_errors=True) as spill:
         connection = ibis.duckdb.connect(temp_directory=spill)
-        connection.raw_sql("SET TimeZone = 'UTC'")
         connection.raw_sql("SET enable_progress_bar = false")
         try:
             yield Engine(connection)
