@@ -109,7 +109,7 @@ def embed(
 
     Returns:
         ``(a, n, d)``, the last layer first, as :meth:`LayerCache.top` gives them; a = ``layers``, or all that the
-        encoding keeps. They equal a cache's vectors up to its 16 bits a number.
+        encoding keeps. They equal a cache's vectors up to rounding: its 16 bits a number, and the model's precision.
 
     Raises:
         EncoderError: the model is gone, or is not the one that made the cache.
