@@ -18,6 +18,8 @@ from ssna.methods import METHODS, FittedMethod, ItemEncoder, TrainedMethod
 from ssna.metrics import recall
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
+from ssna.ragged import Ragged
+from ssna.scoring import VectorScorer
 from ssna.text import LayerCache, encode
 from ssna.training import RunSettings, fit
 from ssna.training.batches import causal, pack
@@ -36,6 +38,10 @@ SMALL = [
 TRAINED = [name for name, method in METHODS.items() if isinstance(method, TrainedMethod)]
 READERS = [name for name, method in METHODS.items() if method.needs_text]
 PATTERNS = {"popularity": "few items", "text-knn": "like texts"}  # what it can learn; all others: what follows what
+
+
+def pattern_of(method: str) -> str:
+    return PATTERNS.get(method, "what follows what")
 
 
 @dataclass(frozen=True)
@@ -223,7 +229,7 @@ def test_steps_on_one_batch_lower_its_loss(encoder, trained, world):
 def finished(worlds: dict[str, World]) -> dict[str, Run]:
     """Every method, trained in earnest on a pattern that it can learn."""
     learn = ("training.epochs=25", "training.patience=25", "sequence.dropout=0.1")
-    return {method: run_of(method, worlds[PATTERNS.get(method, "what follows what")], *learn) for method in METHODS}
+    return {method: run_of(method, worlds[pattern_of(method)], *learn) for method in METHODS}
 
 
 def test_a_pattern_is_recovered(method, finished):
@@ -283,6 +289,18 @@ def test_a_run_does_not_depend_on_the_global_random_generators(trained, world):
             torch.manual_seed(seed)
             runs.append(run_of(trained, world, "training.epochs=1", "sequence.dropout=0.3"))
     assert torch.equal(weights(runs[0])["vectors"], weights(runs[1])["vectors"])
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_an_item_admitted_by_the_states_of_a_known_one_scores_as_that_one(reader, finished, worlds):
+    """So what is learned lies in the adapters, and the catalogue's own states are those of the cache."""
+    scorer = finished[reader].recommender.scorer
+    if not isinstance(scorer, VectorScorer) or not scorer.layers:
+        pytest.skip("its scores do not come from the text alone, or it admits nothing")
+    cache = worlds[pattern_of(reader)].cache
+    states = torch.from_numpy(cache.top(len(cache.layers)))  # more than a scorer may read
+    scores = scorer.extended(states[:, SOME_ITEMS]).score(Ragged.from_rows([[2, 3], [9]]))
+    torch.testing.assert_close(scores[:, ITEMS + 1 :], scores[:, SOME_ITEMS], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -74,9 +74,11 @@ def test_the_best_epoch_is_the_first_with_the_highest_recall_at_10(data, encoder
 def test_the_weights_of_the_best_epoch_are_kept(data, encoder, validated):
     validated(0.1, 0.3, 0.2)
     handed = []
-    fitted = fit(
-        encoder, data, settings_of("training.epochs=3"), on_epoch=lambda _, weights: handed.append(dict(weights))
-    )
+
+    def copy(_, weights):
+        handed.append({name: weight.clone() for name, weight in weights.items()})
+
+    fitted = fit(encoder, data, settings_of("training.epochs=3"), on_epoch=copy)
     kept = {f"sequence.{name}": weight for name, weight in fitted.sequence.state_dict().items()}
     kept |= {f"encoder.{name}": weight for name, weight in encoder.state_dict().items()}
     assert {name: torch.equal(weight, handed[1][name]) for name, weight in kept.items()} == dict.fromkeys(kept, True)
