@@ -7,22 +7,21 @@ import sys
 from typing import get_args
 
 import pytest
+from typer.testing import CliRunner
 
+from ssna.cli import app
 from ssna.data import load
 from ssna.data.prepare import FormatName
 from ssna.data.sources import FORMATS
 
-
-def ssna(*arguments, cwd):
-    command = [sys.executable, "-m", "ssna", "prepare", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60)
+COLUMNS = ("--user-col", "customer", "--item-col", "sku", "--time-col", "date")
 
 
 @pytest.fixture
-def shop(tmp_path):
-    purchases = [
-        (f"c{user}", f"{(user + step) % 6:03}", f"2024-01-{step + 1:02}") for user in range(6) for step in range(6)
-    ]
+def shop(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    steps = [(user, step) for user in range(6) for step in range(6)]
+    purchases = [(f"c{user}", f"{(user + step) % 6:03}", f"2024-01-{step + 1:02}") for user, step in steps]
     purchases.append(("c1", "001", "yesterday"))
     for name, columns, rows in (
         ("purchases.csv", ("customer", "sku", "date"), purchases),
@@ -33,23 +32,14 @@ def shop(tmp_path):
     return tmp_path
 
 
-COLUMNS = ("--user-col", "customer", "--item-col", "sku", "--time-col", "date")
+def prepare(*options):
+    """In this process: quick, but without what ``main`` does about errors."""
+    return CliRunner().invoke(app, ["prepare", "purchases.csv", "-o", "data", *map(str, options)])
 
 
 def test_json_goes_to_standard_output_and_is_the_manifest(shop):
-    done = ssna(
-        "purchases.csv",
-        "--items",
-        "products.csv",
-        "-o",
-        "data",
-        *COLUMNS,
-        "--text-cols",
-        "title,brand",
-        "--json",
-        cwd=shop,
-    )
-    assert done.returncode == 0
+    done = prepare("--items", "products.csv", *COLUMNS, "--text-cols", "title,brand", "--json")
+    assert done.exit_code == 0
     manifest = json.loads(done.stdout)
     assert manifest == json.loads((shop / "data/manifest.json").read_text())
     assert (manifest["users"], manifest["items"], manifest["interactions"], manifest["rows_read"]) == (6, 6, 36, 37)
@@ -58,65 +48,47 @@ def test_json_goes_to_standard_output_and_is_the_manifest(shop):
 
 
 def test_the_summary_goes_to_standard_error(shop):
-    done = ssna(
-        "purchases.csv",
-        "--items",
-        "products.csv",
-        "-o",
-        "data",
-        *COLUMNS,
-        "--text-cols",
-        "title",
-        "--text-cols",
-        "brand",
-        cwd=shop,
-    )
-    assert (done.returncode, done.stdout) == (0, "")
+    done = prepare("--items", "products.csv", *COLUMNS, "--text-cols", "title", "--text-cols", "brand")
+    assert (done.exit_code, done.stdout) == (0, "")
     data = load(shop / "data")
     for part in ("37 events", "no_time 1", "6, 6.0 events", data.fingerprint, "written to data"):
         assert part in done.stderr
     assert data.texts[1] == "Pan 0. ACME"
 
 
-def test_quiet_says_nothing(shop):
-    done = ssna("purchases.csv", "--items", "products.csv", "-o", "data", *COLUMNS, "--quiet", cwd=shop)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-
-
 def test_thresholds_and_the_history_are_settable(shop):
     rules = ("--min-user", 4, "--min-item", 3, "--max-history", 2, "--missing-text", "id", "--format", "table")
-    done = ssna("purchases.csv", "-o", "data", *COLUMNS, *rules, "--json", cwd=shop)
-    manifest = json.loads(done.stdout)
+    manifest = json.loads(prepare(*COLUMNS, *rules, "--json").stdout)
     assert (manifest["max_history"], manifest["interactions_used"]) == (2, 18)
     assert "at least 4 events and every item at least 3" in manifest["rules"]["k_core"]
     assert load(shop / "data").texts[1] == "000"
 
 
-def test_an_error_is_one_line_exit_code_one_and_no_folder(shop):
-    done = ssna(
-        "purchases.csv",
-        "--items",
-        "products.csv",
-        "-o",
-        "data",
-        "--user-col",
-        "costumer",
-        "--item-col",
-        "sku",
-        cwd=shop,
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "purchases.csv has no column 'costumer'; did you mean 'customer'?" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert sorted(path.name for path in shop.iterdir()) == ["products.csv", "purchases.csv"]
-
-
 @pytest.mark.parametrize(
-    "arguments", [("--max-history", "0"), ("--format", "amazon"), ("--missing-text", "guess"), ("--min-user", "x")]
+    "option", [("--max-history", "0"), ("--format", "amazon"), ("--missing-text", "guess"), ("--min-user", "x")]
 )
-def test_a_wrong_option_is_a_usage_error(shop, arguments):
-    assert ssna("purchases.csv", "-o", "data", *arguments, cwd=shop).returncode == 2
+def test_a_wrong_option_is_a_usage_error(shop, option):
+    assert prepare(*option).exit_code == 2
 
 
 def test_every_format_can_be_named():
     assert set(get_args(FormatName)) == {"auto", *FORMATS}
+
+
+def in_a_process_of_its_own(*arguments):
+    command = [sys.executable, "-m", "ssna", "prepare", "purchases.csv", "-o", "data", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+def test_quiet_says_nothing_at_all(shop):
+    done = in_a_process_of_its_own("--items", "products.csv", *COLUMNS, "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert len(load(shop / "data").users) == 6
+
+
+def test_an_error_is_one_line_exit_code_one_and_no_folder(shop):
+    done = in_a_process_of_its_own("--user-col", "costumer", "--item-col", "sku", "--time-col", "date")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "purchases.csv has no column 'costumer'; did you mean 'customer'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert sorted(path.name for path in shop.iterdir()) == ["products.csv", "purchases.csv"]

@@ -60,15 +60,13 @@ def ready(name, rows):
         return prepare(write(Path(folder) / name, rows), min_user=2, min_item=2, quiet=True)
 
 
-@FEW
+@pytest.mark.parametrize("name", ["log.csv", "log.parquet", "log.jsonl"])
+@settings(max_examples=3, deadline=None)
 @given(logs(), st.randoms(use_true_random=False))
-def test_neither_row_order_nor_kind_of_file_changes_the_fingerprint(rows, random):
-    shuffled = random.sample(rows, len(rows))
-    expected = ready("log.csv", rows)
-    for name in ("log.csv", "log.parquet", "log.jsonl"):
-        data = ready(name, shuffled)
-        assert data.fingerprint == expected.fingerprint
-        assert data.manifest["dropped"] == expected.manifest["dropped"]
+def test_neither_row_order_nor_kind_of_file_changes_the_fingerprint(name, rows, random):
+    expected, data = ready("log.csv", rows), ready(name, random.sample(rows, len(rows)))
+    assert data.fingerprint == expected.fingerprint
+    assert data.manifest["dropped"] == expected.manifest["dropped"]
 
 
 @FEW

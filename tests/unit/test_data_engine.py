@@ -1,6 +1,3 @@
-import os
-import signal
-import threading
 from pathlib import Path
 
 import duckdb
@@ -11,22 +8,9 @@ from ssna.data.engine import engine_errors, open_engine, reading
 from ssna.errors import DataError
 
 
-@pytest.fixture
-def ctrl_c():
-    """What Python does at Ctrl-C; a shell's background job comes without it."""
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, former)
-
-
-@pytest.mark.usefixtures("ctrl_c")
-def test_an_interrupt_in_the_middle_of_a_query_is_an_interrupt():
-    long = "SELECT sum(a.range * b.range) FROM range(200_000) a, range(200_000) b"
-    with open_engine() as engine, engine_errors("x"):
-        alarm = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-        alarm.start()
-        with pytest.raises(KeyboardInterrupt), engine_errors("x"):
-            engine.connection.raw_sql(long)
+def test_what_duckdb_makes_of_ctrl_c_is_an_interrupt_again():
+    with pytest.raises(KeyboardInterrupt), engine_errors("it failed"):
+        raise RuntimeError("Query interrupted")
 
 
 @pytest.mark.parametrize("cause", [duckdb.IOException("disk\n\nLINE 1"), pa.ArrowInvalid("disk"), OSError("disk")])
