@@ -1,10 +1,11 @@
 """The artefact: a scorer and the ids it speaks of; histories of ids in, ranked items with their texts out."""
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -146,9 +147,9 @@ class Recommender:
             "format": FORMAT,
             "scorer": {"kind": self.scorer.kind, "config": config},
             "encoding": None if self.encoding is None else self.encoding.tree(),
-            "sha256": {name: _digest(folder / name) for name in (TENSORS, ITEMS)},
         }
-        write_json(folder / MANIFEST, manifest)
+        files = {name: _digest(folder / name) for name in (TENSORS, ITEMS)}
+        write_json(folder / MANIFEST, {**manifest, "sha256": {MANIFEST: _checksum(manifest), **files}})
 
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
@@ -160,8 +161,10 @@ class Recommender:
                 f"{folder} has format {manifest.get('format')!r}, this ssna reads {FORMAT}; train again"
             )
         try:
-            for name, expected in manifest["sha256"].items():
-                if name not in (TENSORS, ITEMS) or _digest(folder / name) != expected:
+            expected = manifest.pop("sha256")
+            found = {MANIFEST: _checksum(manifest), **{name: _digest(folder / name) for name in (TENSORS, ITEMS)}}
+            for name, digest in found.items():
+                if digest != expected[name]:
                     raise ArtifactError(
                         f"{folder / name} is not the file that was saved; copy or train the model again"
                     )
@@ -231,6 +234,10 @@ def _vectors(scorer: Scorer) -> torch.Tensor | None:
     if isinstance(scorer, Blend):
         return next((found for part in scorer.parts if (found := _vectors(part.scorer)) is not None), None)
     return None
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -27,7 +27,10 @@ class Scorer(Protocol):
     kind: ClassVar[str]
 
     def score(self, histories: Ragged) -> Tensor:
-        """``n`` histories -> ``(n, I + 1)`` fp32, minus infinity in column 0. An empty history scores every item 0."""
+        """``n`` histories -> ``(n, I + 1)`` fp32, minus infinity in column 0.
+
+        An empty history says nothing: every item scores 0, or its popularity where that is all that counts.
+        """
         ...
 
     def extended(self, h: Tensor) -> "Scorer":

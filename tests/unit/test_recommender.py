@@ -373,10 +373,6 @@ def test_a_bit_turned_in_the_manifest_never_raises_anything_but_an_artifact_erro
         assert "\n" not in (error_of_loading(saved) or "")
 
 
-@pytest.mark.xfail(
-    reason="the manifest has no checksum of its own: another window, decay, weight or max_history loads in silence",
-    strict=True,
-)
 def test_a_number_changed_in_the_manifest_is_an_artifact_error(saved):
     manifest = json.loads((saved / module.MANIFEST).read_text())
     manifest["scorer"]["config"]["parts"][0]["weight"] *= 0.5

@@ -31,7 +31,6 @@ def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
     for start, histories in chunks(split.histories):
         rows = slice(start, start + len(histories))
         scaled = torch.stack([s.score(histories) / scale for s, scale in zip(scorers, scales, strict=True)])
-        scaled[:, :, 0] = 0  # minus infinity times a share of zero would be no number
         targets = torch.from_numpy(split.targets[rows])
         for number, share in enumerate(shares):
             scores = torch.einsum("s,snc->nc", torch.from_numpy(share), scaled)
