@@ -44,6 +44,8 @@ def read_json(path: Path, error: type[SsnaError] = ArtifactError) -> dict[str, A
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise error(f"{path} does not exist; is {path.parent} the right folder?") from None
+    except NotADirectoryError:
+        raise error(f"{path.parent} is a file where a folder that ssna made is needed; name that folder") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as cause:
         raise error(f"{path} cannot be read ({cause}); the folder is damaged, make it anew") from None
     if not isinstance(value, dict):

@@ -166,3 +166,11 @@ def test_a_data_set_asks_for_the_last_event_but_one_and_for_the_last(make_data):
     assert [row.tolist() for row in data.test.seen] == [[1, 2, 3, 4], [6, 7]]
     assert [row.tolist() for row in data.valid.histories] == [[2, 3], [6]]
     assert [row.tolist() for row in data.train] == [[1, 2, 3], [6]]
+
+
+def test_a_target_that_left_is_a_miss_even_where_the_catalogue_is_shorter_than_the_list():
+    ranks = {policy: np.array([1, 4]) for policy in ("exclude_seen", "include_seen")}
+    lists = {policy: np.zeros((2, 3), dtype=np.int32) for policy in ranks}
+    metrics = Evaluation(np.array([1, 2]), ranks, lists, items=3).metrics((10, 50))
+    assert metrics["exclude_seen"]["R@50"] == 0.5
+    assert metrics["exclude_seen"]["N@50"] == 0.5

@@ -39,7 +39,7 @@ def test_recall_and_ndcg_agree_with_ranx_when_ties_count_against_the_target(ranx
     qrels = ranx.Qrels({f"u{user:02d}": {names[targets[user]]: 1} for user in range(USERS)})
     expected = ranx.evaluate(qrels, ranx.Run(run), [f"recall@{k}", f"ndcg@{k}"])
     ranks = target_ranks(torch.from_numpy(scores), torch.from_numpy(targets)).numpy()
-    actual = summary(ranks, (k,))
+    actual = summary(ranks, 10**6, (k,))
     assert actual == pytest.approx({f"R@{k}": expected[f"recall@{k}"], f"N@{k}": expected[f"ndcg@{k}"]})
 
 
@@ -54,6 +54,6 @@ def test_ndcg_falls_with_the_logarithm_of_the_rank_and_is_zero_after_k():
 
 
 def test_the_summary_is_the_mean_over_users():
-    assert summary(np.array([1, 20])) == pytest.approx(
+    assert summary(np.array([1, 20]), 100) == pytest.approx(
         {"R@10": 0.5, "N@10": 0.5, "R@50": 1.0, "N@50": 0.5 + 0.5 / math.log2(21)}
     )

@@ -42,4 +42,7 @@ def train(
     )
     if not quiet:
         typer.echo(as_text(accuracy({out.name: run.record})), err=True, nl=False)
+        if run.record.join:
+            shares = ", ".join(f"{name} {share:.1f}" for name, share in run.record.join.items())
+            typer.echo(f"joined on validation: {shares}", err=True)
         typer.echo(f"run: {out}", err=True)

@@ -47,7 +47,7 @@ class Evaluation:
 
     def metrics(self, cutoffs: tuple[int, ...] = (10, 50)) -> dict[str, dict[str, float]]:
         """Policy -> ``{"R@10", "N@10", "R@50", "N@50"}``, means over users."""
-        return {policy: summary(self.ranks[policy], cutoffs) for policy in POLICIES}
+        return {policy: summary(self.ranks[policy], self.items, cutoffs) for policy in POLICIES}
 
 
 def evaluate(scorer: Scorer, split: Split, among: Ints | None = None) -> Evaluation:

@@ -95,6 +95,8 @@ def train(
     Raises:
         SsnaError: settings, cache and data do not fit together, or training diverges.
     """
+    if any(isinstance(given, str | Path) for given in (data, cache)):
+        raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
     resolved = resolve(recipe, method, config, settings, seed)
     cache = _fitting_cache(resolved, data, cache)
     if out is None:

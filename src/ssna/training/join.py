@@ -36,7 +36,7 @@ def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
             scores = torch.einsum("s,snc->nc", torch.from_numpy(share), scaled)
             scores[:, 0] = -torch.inf
             hide(scores, split.seen.take(rows))
-            gains[number] += ndcg(target_ranks(scores, targets).numpy(), 10).sum()
+            gains[number] += ndcg(target_ranks(scores, targets).numpy(), min(10, scores.shape[1] - 1)).sum()
     best = [round(share, 1) for share in shares[int(gains.argmax())].tolist()]
     return Blend([Part(*part) for part in zip(scorers, best, scales, strict=True) if part[1] > 0])
 

@@ -100,7 +100,7 @@ def fit(
         start = time.perf_counter()
         loss = trainer.epoch(batches, on_step)
         seconds = time.perf_counter() - start
-        valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid))
+        valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
         epochs.append(Epoch(number, loss, seconds, valid))
         if best == 0 or valid["R@10"] > epochs[best - 1].valid["R@10"]:
             best, best_weights = number, {name: weight.clone() for name, weight in model.state_dict().items()}
