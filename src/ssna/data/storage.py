@@ -100,9 +100,10 @@ def _write(path: Path, table: pa.Table) -> None:
 
 
 def _read(path: Path, columns: set[str]) -> pa.Table:
-    # Opened by ourselves: given a path, pyarrow would read a folder of that name, too, and guess partitions.
-    with path.open("rb") as file:
-        table = pq.read_table(file, page_checksum_verification=True)
+    # Opened by ourselves: given a path, pyarrow would read a folder of that name, too, and guess partitions. Opened
+    # by Arrow and read at once, not ahead: a reader thread that needs Python may still run when the process ends.
+    with pa.OSFile(str(path)) as file:
+        table = pq.read_table(file, page_checksum_verification=True, pre_buffer=False)
     missing = columns - set(table.column_names)
     if missing:
         raise DataError(f"{path.name} has no column {min(missing)}")
