@@ -29,7 +29,7 @@ TERMS = (
 )
 BASELINES = ("popularity", "text-knn", "item-knn", "blend")
 COLD_SHARE = 0.05
-BEST_SETTINGS = ("training.epochs=5",)  # films have many events each; seven epochs gain little
+BEST_SETTINGS = ("training.epochs=5",)  # keeps the demo within five minutes on two cores
 COLD_SETTINGS = ("method.ids=false", "join.methods=[]", "training.epochs=2")
 
 Say = Callable[[str], None]
