@@ -38,14 +38,19 @@ def write_json(path: Path, value: Any) -> None:
     write_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, error: type[SsnaError] = ArtifactError) -> dict[str, Any]:
-    """The JSON object in ``path``; raises ``error`` with the culprit when there is none."""
+def read_json(path: Path, error: type[SsnaError] = ArtifactError, *, maker: str = "ssna") -> dict[str, Any]:
+    """The JSON object in ``path``; raises ``error`` with the culprit when there is none.
+
+    Args:
+        maker: the command that writes folders with such a file, for the message.
+    """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise error(f"{path} does not exist; is {path.parent} the right folder?") from None
+        what = "is no folder that" if path.parent.is_dir() else "does not exist; name a folder that"
+        raise error(f"{path.parent} {what} `{maker}` made (there is no {path.name})") from None
     except NotADirectoryError:
-        raise error(f"{path.parent} is a file where a folder that ssna made is needed; name that folder") from None
+        raise error(f"{path.parent} is a file; name a folder that `{maker}` made") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as cause:
         raise error(f"{path} cannot be read ({cause}); the folder is damaged, make it anew") from None
     if not isinstance(value, dict):

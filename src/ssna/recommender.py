@@ -25,6 +25,7 @@ from ssna.text import Encoding, embed
 
 FORMAT = 1
 MANIFEST, TENSORS, ITEMS = "model.json", "scorer.safetensors", "items.parquet"
+IN_RUN = "model"  # the artefact's folder within a run folder
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,8 @@ class Recommender:
         _check(k)
         if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
             raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
+        if isinstance(allow, str) or isinstance(deny, str):
+            raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
         answers: list[Recommendation] = []
         barred = self._barred(allow, deny)
         for start in range(0, len(histories), CHUNK):
@@ -153,9 +156,15 @@ class Recommender:
 
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
-        """Read what :meth:`save` wrote. Raises :class:`ArtifactError` if it is missing, foreign or damaged."""
+        """Read what :meth:`save` wrote, or the model of a run folder.
+
+        Raises:
+            ArtifactError: it is missing, foreign or damaged.
+        """
         folder = Path(folder)
-        manifest = read_json(folder / MANIFEST)
+        if (folder / IN_RUN / MANIFEST).is_file():
+            folder = folder / IN_RUN
+        manifest = read_json(folder / MANIFEST, maker="ssna train")
         if manifest.get("format") != FORMAT:
             raise ArtifactError(
                 f"{folder} has format {manifest.get('format')!r}, this ssna reads {FORMAT}; train again"

@@ -95,9 +95,14 @@ def _explain(root: type[BaseModel], error: Any) -> str:
     if error["type"] != "extra_forbidden":
         return f"{dotted} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
     known = _keys_at(root, path[:-1])
-    close = difflib.get_close_matches(path[-1], known, n=1)
+    close = difflib.get_close_matches(path[-1], known, n=1) or _homes(root, path[-1])
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
     return f"unknown setting {dotted}; {hint}"
+
+
+def _homes(root: type[BaseModel], key: str) -> list[str]:
+    """The sections that know ``key``, as dotted paths."""
+    return [f"{section}.{key}" for section in root.model_fields if key in _keys_at(root, [section])]
 
 
 def _keys_at(root: type[BaseModel], path: list[str]) -> list[str]:

@@ -210,7 +210,7 @@ def test_a_manifest_that_does_not_belong_is_refused(folder, changes, message):
 
 
 def test_a_folder_of_something_else_is_not_a_data_set(tmp_path):
-    with pytest.raises(DataError, match=r"manifest.json does not exist; is .* the right folder"):
+    with pytest.raises(DataError, match=r"no folder that `ssna prepare` made \(there is no manifest.json\)"):
         load(tmp_path)
     (tmp_path / "manifest.json").write_text("[]")
     with pytest.raises(DataError, match="not a JSON object"):

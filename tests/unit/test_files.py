@@ -171,8 +171,10 @@ def test_a_damaged_json_file_is_named_in_one_line(tmp_path, damaged):
 
 
 def test_a_missing_json_file_raises_the_error_asked_for(tmp_path):
-    with pytest.raises(DataError, match=r"v\.json does not exist"):
-        read_json(tmp_path / "v.json", DataError)
+    with pytest.raises(DataError, match=r"no folder that `ssna x` made \(there is no v\.json\)"):
+        read_json(tmp_path / "v.json", DataError, maker="ssna x")
+    with pytest.raises(ArtifactError, match=r"absent does not exist; name a folder that `ssna` made"):
+        read_json(tmp_path / "absent" / "v.json")
 
 
 def test_json_is_readable_by_people(tmp_path):

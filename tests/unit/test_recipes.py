@@ -74,7 +74,7 @@ def test_an_unknown_method_is_named_with_those_there_are():
 
 @pytest.mark.parametrize("assignment", ["method=ssna", "method.name=[1]", "method=3"])
 def test_a_method_that_is_no_name_is_an_error_in_words(assignment):
-    with pytest.raises(SettingsError, match="unknown method"):
+    with pytest.raises(SettingsError, match=r"unknown method|choose a method with --method"):
         resolve(assignments=[assignment])
 
 
@@ -136,3 +136,19 @@ def test_the_names_a_setting_allows_are_those_of_its_table(settings, field, tabl
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_is_called_the_same_in_its_table_and_in_its_settings(method):
     assert METHODS[method].settings.model_fields["name"].default == method
+
+
+def test_a_setting_without_its_section_is_told_its_section():
+    with pytest.raises(SettingsError, match=r"unknown setting epochs; did you mean training\.epochs\?"):
+        resolve("best", assignments=["epochs=2"])
+
+
+def test_assigning_another_methods_name_leaves_the_recipes_method_keys_behind():
+    settings = resolve("best", assignments=["method.name=ids"])
+    assert settings.method == resolve(method="ids").method
+    assert settings.training == resolve("best").training
+
+
+def test_a_method_assigned_as_a_value_is_told_the_option():
+    with pytest.raises(SettingsError, match="choose a method with --method ids"):
+        resolve("best", assignments=["method=ids"])

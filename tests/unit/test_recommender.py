@@ -105,6 +105,12 @@ def test_a_number_of_items_beyond_the_catalogue_gives_all_that_are_left(fixed):
     assert ids(fixed.recommend([["a"]], k=1000)[0]) == ["b", "c", "d", "e"]
 
 
+@pytest.mark.parametrize("lists", [{"allow": "a"}, {"deny": "a"}])
+def test_a_string_in_the_place_of_a_list_of_ids_is_an_error_in_words(fixed, lists):
+    with pytest.raises(SsnaError, match="lists of item ids"):
+        fixed.recommend([["a"]], **lists)
+
+
 @pytest.mark.parametrize("k", [0, -3])
 def test_fewer_than_one_item_cannot_be_asked_for(fixed, k):
     with pytest.raises(SsnaError, match="ask for at least one item"):
@@ -325,6 +331,11 @@ def test_a_saved_recommender_gives_equal_answers(any_recommender, tmp_path):
     histories = [["i1", "i2", "i3"], ["i9"], [], ["x"]]
     assert loaded.recommend(histories, k=ITEMS) == any_recommender.recommend(histories, k=ITEMS)
     assert loaded.similar_items("i4") == any_recommender.similar_items("i4")
+
+
+def test_a_run_folder_loads_as_the_model_in_it(fixed, tmp_path):
+    fixed.save(tmp_path / "run" / "model")
+    assert Recommender.load(tmp_path / "run").recommend([["a"]]) == fixed.recommend([["a"]])
 
 
 def test_saving_replaces_an_older_model(fixed, saved):

@@ -474,3 +474,8 @@ def test_epochs_are_reported_on_standard_error_alone(data, capfd):
 def test_overriding_a_setting_changes_the_record(data):
     run = train(data, method="ids", settings=[*SMALL, "seed=7"], quiet=True)
     assert run.record.settings == RunSettings.parse(override(settings_of().tree(), ["seed=7"])).tree()
+
+
+def test_paths_in_the_place_of_data_or_cache_are_an_error_in_words():
+    with pytest.raises(SettingsError, match="not paths"):
+        train("data", "cache")

@@ -22,10 +22,9 @@ def recommend(
     include_seen: Annotated[bool, typer.Option(help="Items of the history may be recommended too.")] = False,
 ) -> None:
     """Histories in, ranked items out, a JSON line each, streaming."""
-    from ssna.experiments.run import MODEL
     from ssna.recommender import Recommender
 
-    recommender = Recommender.load(run / MODEL)
+    recommender = Recommender.load(run)
     with nullcontext(sys.stdin) if users == "-" else Path(users).open(encoding="utf-8") as lines:
         questions = _parse(lines)
         while block := list(islice(questions, 256)):

@@ -70,11 +70,11 @@ def load(folder: str | Path) -> Dataset:
         DataError: ``folder`` is not a data set, is of another format version, or is damaged.
     """
     folder = Path(folder)
-    manifest = read_json(folder / MANIFEST, DataError)
+    manifest = read_json(folder / MANIFEST, DataError, maker="ssna prepare")
     if manifest.get("format") != FORMAT:
         raise DataError(
             f"{folder} is not a data set of format {FORMAT} (its manifest says {manifest.get('format')!r}); "
-            "run prepare with this version of ssna"
+            "name a folder that `ssna prepare` of this version made"
         )
     with _damaged(folder):
         users = _read(folder / USERS, {"id"})

@@ -29,6 +29,11 @@ def resolve(
     tree = read_recipe(recipe) if recipe else {}
     if config is not None:
         tree = merge(tree, read_toml(config))
+    assignments = tuple(assignments)
+    assigned = override({}, assignments).get("method", {})
+    if not isinstance(assigned, dict):
+        raise SettingsError(f"--set method={assigned}: choose a method with --method {assigned}")
+    method = assigned.get("name", method)
     section = tree.get("method")
     if method is not None and not (isinstance(section, dict) and section.get("name") == method):
         tree["method"] = {"name": method}

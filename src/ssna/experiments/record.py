@@ -64,7 +64,7 @@ class RunRecord:
     @classmethod
     def read(cls, folder: Path) -> "RunRecord":
         """From a run folder. Raises :class:`ArtifactError` if it holds no record."""
-        value = read_json(folder / RECORD)
+        value = read_json(folder / RECORD, maker="ssna train")
         try:
             return cls(**value)
         except TypeError as cause:

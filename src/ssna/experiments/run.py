@@ -27,14 +27,14 @@ from ssna.experiments.record import (
 )
 from ssna.files import new_folder, write_file
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
-from ssna.recommender import Recommender
+from ssna.recommender import IN_RUN, Recommender
 from ssna.scoring import Scorer
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
 from ssna.training import Epoch, RunSettings, fit
 from ssna.training.join import join
 
-SETTINGS, MODEL, EVENTS = "settings.toml", "model", "events"
+SETTINGS, EVENTS = "settings.toml", "events"
 Report = Callable[[Epoch, bool], None]
 
 
@@ -52,7 +52,7 @@ class Run:
         folder = Path(folder)
         record = RunRecord.read(folder)
         evaluations = {split: read_evaluation(folder, split) for split in SPLITS}
-        return cls(record, evaluations, Recommender.load(folder / MODEL))
+        return cls(record, evaluations, Recommender.load(folder / IN_RUN))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,14 +105,14 @@ def train(
         run = _run(data, cache, resolved, folder, quiet)
         write_file(folder / SETTINGS, resolved.to_toml())
         write_evaluations(folder, data, run.evaluations)
-        (folder / MODEL).mkdir()
-        run.recommender.write(folder / MODEL)
+        (folder / IN_RUN).mkdir()
+        run.recommender.write(folder / IN_RUN)
         run.record.write(folder)
     return run
 
 
 def _run(data: Dataset, cache: LayerCache | None, settings: RunSettings, folder: Path | None, quiet: bool) -> Run:
-    start = time.perf_counter()
+    start, code = time.perf_counter(), commit()
     with _reporter(folder, settings, quiet) as report:
         outcome = _produce(data, cache, settings, report)
     seconds = time.perf_counter() - start
@@ -135,7 +135,7 @@ def _run(data: Dataset, cache: LayerCache | None, settings: RunSettings, folder:
         valid=evaluations["valid"].metrics(),
         test=evaluations["test"].metrics(),
         versions=versions(),
-        commit=commit(),
+        commit=code,
     )
     counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
     return Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding))

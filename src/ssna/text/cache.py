@@ -61,7 +61,7 @@ def layer_file(layer: int, stored: Stored) -> str:
 
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of a cache. Raises :class:`CacheError` when ``folder`` is no cache."""
-    tree = read_json(folder / MANIFEST, CacheError)
+    tree = read_json(folder / MANIFEST, CacheError, maker="ssna encode")
     if tree.get("format") != FORMAT:
         raise CacheError(
             f"{folder} is no layer cache (format {tree.get('format')!r}); name the folder ssna encode wrote"
