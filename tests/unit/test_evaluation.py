@@ -46,7 +46,7 @@ class FixedScorer:
 
 def split_of(seen: list[list[int]], targets: list[int], max_history: int = 3) -> Split:
     uncut = Ragged.from_rows(seen)
-    return Split("test", uncut.last(max_history), uncut, np.array(targets, dtype=np.int64))
+    return Split("test", np.arange(len(uncut)), uncut.last(max_history), uncut, np.array(targets, dtype=np.int64))
 
 
 questions = st.lists(

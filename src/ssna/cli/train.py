@@ -38,6 +38,7 @@ def train(
         settings=assignments or (),
         seed=seed,
         out=out,
+        name=data.resolve().name,
         quiet=quiet,
     )
     if not quiet:

@@ -80,22 +80,30 @@ class Histories:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One question a user: given ``histories[u]``, find ``targets[u]``.
+    """One question a user: given ``histories[i]`` of user ``users[i]``, find ``targets[i]``.
 
     Attributes:
         name: ``"valid"`` or ``"test"``.
-        histories: ``U`` rows, each cut to the data set's ``max_history`` latest items.
-        seen: ``U`` rows, the same histories uncut: what ``exclude_seen`` takes out of the ranking.
-        targets: ``(U,)`` item rows.
+        users: ``(n,)`` who is asked: user rows from 0, rising.
+        histories: ``n`` rows, each cut to the data set's ``max_history`` latest items.
+        seen: ``n`` rows, the same histories uncut: what ``exclude_seen`` takes out of the ranking.
+        targets: ``(n,)`` item rows.
     """
 
     name: SplitName
+    users: Ints
     histories: Ragged
     seen: Ragged
     targets: Ints
 
     def __len__(self) -> int:
         return len(self.targets)
+
+    def take(self, rows: Ints | slice) -> "Split":
+        """Some of the questions, in the order named."""
+        chosen = np.arange(len(self))[rows]
+        histories, seen = self.histories.take(chosen), self.seen.take(chosen)
+        return Split(self.name, self.users[chosen], histories, seen, self.targets[chosen])
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +159,7 @@ class Dataset:
         ragged = self.histories.ragged
         seen = ragged.cut(np.zeros_like(ragged.lengths), ragged.lengths - from_end)
         targets = ragged.values[ragged.offsets[1:] - from_end].astype(np.int64)
-        return Split(name, seen.last(self.max_history), seen, targets)
+        return Split(name, np.arange(len(ragged)), seen.last(self.max_history), seen, targets)
 
     @cached_property
     def interactions_used(self) -> int:

@@ -88,7 +88,7 @@ def cold_evaluation(recommender: Recommender, withheld: Withheld) -> Evaluation:
     """Admit the withheld items by their texts, and rank each target among them."""
     recommender = recommender.add_items(withheld.texts)
     histories = Ragged.from_rows([recommender.items.rows(history) for history in withheld.histories])
-    split = Split("test", histories, histories, recommender.items.rows(withheld.targets))
+    split = Split("test", np.arange(len(histories)), histories, histories, recommender.items.rows(withheld.targets))
     return evaluate(recommender.scorer, split, among=recommender.items.rows(withheld.texts))
 
 

@@ -1,8 +1,8 @@
-"""What a run leaves behind in figures: ``record.json`` and ``ranks.parquet``."""
+"""What a run leaves behind in figures: ``record.json``, ``ranks.parquet`` and ``lists.parquet``."""
 
 import platform
 import subprocess
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from ssna.data.dataset import Dataset, SplitName
 from ssna.errors import ArtifactError
@@ -17,7 +18,7 @@ from ssna.evaluation import Evaluation
 from ssna.evaluation.ranking import POLICIES
 from ssna.files import read_json, write_json
 
-RECORD, RANKS = "record.json", "ranks.parquet"
+RECORD, RANKS, LISTS = "record.json", "ranks.parquet", "lists.parquet"
 SPLITS: tuple[SplitName, ...] = ("valid", "test")
 
 
@@ -29,22 +30,29 @@ class RunRecord:
         method: name in ``METHODS``.
         settings: resolved, as in ``settings.toml``.
         fingerprint: of the data set.
+        data: what it is: its folder's name (or None), counts of users, items and interactions, and how it is split.
         cache: model, revision and pooling of the states, or None.
-        epochs: ``{"number", "loss", "seconds", "valid": {...}}`` each; empty for a training-free method.
+        epochs: ``{"number", "loss", "seconds", "batches", "valid": {...}}`` each; empty for a training-free method.
+        batches: how many a whole epoch has; an epoch of a run cut short (``training.batches``) has fewer.
         best_epoch: the epoch whose weights were kept, or None.
         join: shares of the model and of the scorers it is joined with, or None.
         seconds: training, validation and fitting together.
-        peak_memory_bytes: the most the process ever held.
-        items, users: size of the ranking, number of users ranked.
+        peak_memory_bytes: on a GPU the device memory held at most; on a CPU the process's, above its start.
+        items, users: size of the ranking, number of users ranked on the test split.
         valid, test: policy -> metric -> mean over users.
+        beyond: policy -> coverage, novelty and share of popular items of the first ten on the test split.
+        experiment: for a run of a grid its ``"data"``, ``"entry"`` and ``"point"`` (dotted key -> value); else None.
+        machine: processor, threads and device that seconds and memory belong to.
     """
 
     method: str
     settings: dict[str, Any]
     seed: int
     fingerprint: str
+    data: dict[str, Any]
     cache: dict[str, Any] | None
     epochs: list[dict[str, Any]]
+    batches: int
     best_epoch: int | None
     join: dict[str, float] | None
     trainable_parameters: int
@@ -54,8 +62,16 @@ class RunRecord:
     items: int
     valid: dict[str, dict[str, float]]
     test: dict[str, dict[str, float]]
+    beyond: dict[str, dict[str, float]]
+    machine: dict[str, Any]
     versions: dict[str, str]
     commit: str | None
+    experiment: dict[str, Any] | None = field(default=None)
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether the run was cut short on purpose, so that its figures are no result."""
+        return bool(self.settings.get("rehearsal"))
 
     def write(self, folder: Path) -> None:
         """As ``record.json``."""
@@ -72,35 +88,59 @@ class RunRecord:
 
 
 def write_evaluations(folder: Path, data: Dataset, evaluations: dict[SplitName, Evaluation]) -> None:
-    """Ranks and lists of both splits, a row a user and split, as ``ranks.parquet``."""
-    tables = []
-    for split, evaluation in evaluations.items():
+    """Ranks and lists of both splits, a row a user and split.
+
+    ``ranks.parquet``: user and target, what is known of them from the training events (``history``: length of the
+    history ranked from, ``events``: training events of the target), and the ranks. ``lists.parquet``: the best items.
+    """
+    counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
+    ranks, lists = [], []
+    for name, evaluation in evaluations.items():
+        split = data.split(name)
+        split_column = pa.array([name] * len(evaluation.targets))
         columns: dict[str, Any] = {
-            "split": pa.array([split] * len(evaluation.targets)),
-            "user": pa.array(data.users.external),
+            "split": split_column,
+            "user": pa.array(data.users.ids(split.users + 1)),
             "target": evaluation.targets,
             "items": np.full(len(evaluation.targets), evaluation.items),
+            "history": split.seen.lengths,
+            "events": counts[evaluation.targets],
         }
-        for policy in POLICIES:
-            columns[f"rank_{policy}"] = evaluation.ranks[policy]
-            flat = pa.array(evaluation.lists[policy].ravel())
-            columns[f"top_{policy}"] = pa.FixedSizeListArray.from_arrays(flat, evaluation.lists[policy].shape[1])
-        tables.append(pa.table(columns))
-    pq.write_table(pa.concat_tables(tables), folder / RANKS, compression="zstd")
+        ranks.append(pa.table(columns | {f"rank_{policy}": evaluation.ranks[policy] for policy in POLICIES}))
+        best = {f"top_{policy}": _fixed(evaluation.lists[policy]) for policy in POLICIES}
+        lists.append(pa.table({"split": split_column, **best}))
+    pq.write_table(pa.concat_tables(ranks), folder / RANKS, compression="zstd")
+    pq.write_table(pa.concat_tables(lists), folder / LISTS, compression="zstd")
 
 
 def read_evaluation(folder: Path, split: SplitName) -> Evaluation:
     """One split's evaluation back. Raises :class:`ArtifactError` if the file is missing or damaged."""
+    ranks, lists = read_ranks(folder, split), _read(folder / LISTS, split)
     try:
-        table = pq.read_table(folder / RANKS, filters=[("split", "=", split)]).combine_chunks()
         return Evaluation(
-            targets=table["target"].to_numpy(),
-            ranks={policy: table[f"rank_{policy}"].to_numpy() for policy in POLICIES},
-            lists={policy: _matrix(table[f"top_{policy}"]) for policy in POLICIES},
-            items=int(table["items"][0].as_py()),
+            targets=ranks["target"].to_numpy(),
+            ranks={policy: ranks[f"rank_{policy}"].to_numpy() for policy in POLICIES},
+            lists={policy: _matrix(lists[f"top_{policy}"]) for policy in POLICIES},
+            items=int(ranks["items"][0].as_py()),
         )
-    except (OSError, KeyError, IndexError, ValueError, pa.ArrowException) as cause:
-        raise ArtifactError(f"{folder / RANKS} is missing or damaged ({cause}); train again") from None
+    except (KeyError, IndexError, ValueError, pa.ArrowException) as cause:
+        raise ArtifactError(f"{folder} holds damaged ranks or lists ({cause}); train again") from None
+
+
+def read_ranks(folder: Path, split: SplitName) -> pa.Table:
+    """``ranks.parquet``, one split of it. Raises :class:`ArtifactError` if the file is missing or damaged."""
+    return _read(folder / RANKS, split)
+
+
+def _read(path: Path, split: SplitName) -> pa.Table:
+    try:
+        return pq.read_table(path, filters=[("split", "=", split)]).combine_chunks()
+    except (OSError, ValueError, pa.ArrowException) as cause:
+        raise ArtifactError(f"{path} is missing or damaged ({cause}); train again") from None
+
+
+def _fixed(lists: Any) -> Any:
+    return pa.FixedSizeListArray.from_arrays(pa.array(lists.ravel()), lists.shape[1])
 
 
 def _matrix(column: Any) -> Any:
@@ -109,9 +149,36 @@ def _matrix(column: Any) -> Any:
     return lists.flatten().to_numpy().reshape(len(lists), -1)
 
 
+def about(data: Dataset) -> dict[str, Any]:
+    """What a record says of the data set besides its fingerprint."""
+    return {
+        "users": len(data.users),
+        "items": len(data.items),
+        "interactions": len(data.histories.items),
+        "split": "leave-one-out",
+    }
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Processor, threads and device of this run."""
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
 def versions() -> dict[str, str]:
     """Of Python and of the libraries that figures depend on."""
-    libraries = ("ssna", "torch", "transformers", "numpy", "scipy")
+    libraries = ("ssna", "torch", "transformers", "peft", "numpy", "scipy")
     return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
 
 

@@ -1,10 +1,9 @@
 """Train or fit, evaluate, and keep everything in one folder."""
 
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,19 @@ import numpy as np
 import torch
 
 from ssna.data.dataset import Dataset, SplitName
+from ssna.device import choose_device
 from ssna.errors import SettingsError
-from ssna.evaluation import Evaluation, evaluate
+from ssna.evaluation import Evaluation, beyond_accuracy, evaluate
+from ssna.evaluation.ranking import POLICIES
+from ssna.experiments.memory import MemoryMeter
 from ssna.experiments.recipes import resolve
 from ssna.experiments.record import (
     RECORD,
     SPLITS,
     RunRecord,
+    about,
     commit,
+    machine,
     read_evaluation,
     versions,
     write_evaluations,
@@ -63,6 +67,7 @@ class _Outcome:
     epochs: tuple[Epoch, ...] = ()
     best_epoch: int | None = None
     parameters: int = 0
+    batches: int = 0
     shares: dict[str, float] | None = None
 
 
@@ -81,6 +86,7 @@ def train(
     settings: Iterable[str] = (),
     seed: int | None = None,
     out: Path | str | None = None,
+    name: str | None = None,
     quiet: bool = False,
 ) -> Run:
     """Train (or fit) a method on ``data``, evaluate it on both splits, and keep the run in ``out`` if given.
@@ -90,6 +96,7 @@ def train(
         recipe, method, config, settings, seed: see :func:`ssna.experiments.resolve`; ``settings`` are assignments
             such as ``"training.epochs=5"``.
         out: run folder, replaced if it holds a run already.
+        name: what tables call the data set.
         quiet: print no line an epoch.
 
     Raises:
@@ -97,55 +104,75 @@ def train(
     """
     if any(isinstance(given, str | Path) for given in (data, cache)):
         raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
-    resolved = resolve(recipe, method, config, settings, seed)
-    cache = _fitting_cache(resolved, data, cache)
-    if out is None:
-        return _run(data, cache, resolved, None, quiet)
-    with new_folder(Path(out), marker=RECORD) as folder:
-        run = _run(data, cache, resolved, folder, quiet)
-        write_file(folder / SETTINGS, resolved.to_toml())
-        write_evaluations(folder, data, run.evaluations)
-        (folder / IN_RUN).mkdir()
-        run.recommender.write(folder / IN_RUN)
-        run.record.write(folder)
+    return execute(data, cache, resolve(recipe, method, config, settings, seed), out, name=name, quiet=quiet)
+
+
+def execute(
+    data: Dataset,
+    cache: LayerCache | None,
+    settings: RunSettings,
+    out: Path | str | None = None,
+    *,
+    name: str | None = None,
+    experiment: dict[str, Any] | None = None,
+    quiet: bool = False,
+) -> Run:
+    """As :func:`train`, from settings that are resolved; ``experiment`` is kept in the record."""
+    cache = _fitting_cache(settings, data, cache)
+    device = _device(settings)
+    with nullcontext() if out is None else new_folder(Path(out), marker=RECORD) as folder:
+        start, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
+        with _reporter(folder, settings, quiet) as report:
+            outcome = _produce(data, cache, settings, device, report)
+        seconds, peak = time.perf_counter() - start, memory.peak
+        evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
+        encoding = None if cache is None else cache.encoding
+        counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
+        record = RunRecord(
+            method=settings.method.name,
+            settings=settings.tree(),
+            seed=settings.seed,
+            fingerprint=data.fingerprint,
+            data={"name": name, **about(data)},
+            cache=None if encoding is None else encoding.tree(),
+            epochs=[asdict(epoch) for epoch in outcome.epochs],
+            batches=outcome.batches,
+            best_epoch=outcome.best_epoch,
+            join=outcome.shares,
+            trainable_parameters=outcome.parameters,
+            seconds=seconds,
+            peak_memory_bytes=peak,
+            users=len(data.test),
+            items=len(data.items),
+            valid=evaluations["valid"].metrics(),
+            test=evaluations["test"].metrics(),
+            beyond={policy: beyond_accuracy(evaluations["test"].lists[policy], counts) for policy in POLICIES},
+            machine=machine(str(device)),
+            versions=versions(),
+            commit=code,
+            experiment=experiment,
+        )
+        run = Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding))
+        if folder is not None:
+            _keep(run, data, settings, folder)
     return run
 
 
-def _run(data: Dataset, cache: LayerCache | None, settings: RunSettings, folder: Path | None, quiet: bool) -> Run:
-    start, code = time.perf_counter(), commit()
-    with _reporter(folder, settings, quiet) as report:
-        outcome = _produce(data, cache, settings, report)
-    seconds = time.perf_counter() - start
-    evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
-    encoding = None if cache is None else cache.encoding
-    record = RunRecord(
-        method=settings.method.name,
-        settings=settings.tree(),
-        seed=settings.seed,
-        fingerprint=data.fingerprint,
-        cache=None if encoding is None else encoding.tree(),
-        epochs=[asdict(epoch) for epoch in outcome.epochs],
-        best_epoch=outcome.best_epoch,
-        join=outcome.shares,
-        trainable_parameters=outcome.parameters,
-        seconds=seconds,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-        users=len(data.users),
-        items=len(data.items),
-        valid=evaluations["valid"].metrics(),
-        test=evaluations["test"].metrics(),
-        versions=versions(),
-        commit=code,
-    )
-    counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
-    return Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding))
+def _keep(run: Run, data: Dataset, settings: RunSettings, folder: Path) -> None:
+    write_file(folder / SETTINGS, settings.to_toml())
+    write_evaluations(folder, data, run.evaluations)
+    (folder / IN_RUN).mkdir()
+    run.recommender.write(folder / IN_RUN)
+    run.record.write(folder)
 
 
-def _produce(data: Dataset, cache: LayerCache | None, settings: RunSettings, report: Report) -> _Outcome:
+def _produce(
+    data: Dataset, cache: LayerCache | None, settings: RunSettings, device: torch.device, report: Report
+) -> _Outcome:
     method = METHODS[settings.method.name]
     if isinstance(method, FittedMethod):
         return _Outcome(method.fit(settings.method, data, cache, settings.dim))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
         return _learn(method, data, cache, settings, report)
 
@@ -157,7 +184,13 @@ def _learn(
     fitted = fit(encoder, data, settings, on_epoch=lambda epoch, weights: report(epoch, bool(weights)))
     scorer, shares = _joined(fitted.scorer, data, cache, settings)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
-    return _Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, shares)
+    return _Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares)
+
+
+def _device(settings: RunSettings) -> torch.device:
+    """Training-free methods stay on the CPU."""
+    trained = isinstance(METHODS[settings.method.name], TrainedMethod)
+    return choose_device(settings.training.device) if trained else torch.device("cpu")
 
 
 def _joined(

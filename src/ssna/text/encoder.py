@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ssna.device import choose_device
 from ssna.errors import EncoderError
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling, Precision
 from ssna.text.models import LanguageModel, find, quiet
@@ -227,16 +228,6 @@ def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
     steps = torch.arange(1, mask.shape[1] + 1, device=mask.device)  # (T,)
     chosen = (mask * (steps if pooling == "last" else steps.flip(0))).argmax(dim=1)  # (b,)
     return states[torch.arange(len(states), device=states.device), chosen]
-
-
-def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one. Raises :class:`EncoderError` for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError, ValueError):
-        raise EncoderError(f"there is no device {name} here; --device auto takes what there is") from None
 
 
 def choose_dtype(dtype: Dtype, device: torch.device) -> Precision:

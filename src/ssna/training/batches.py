@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,6 +76,11 @@ class Batch:
     in_batch: int
     input_index: Tensor
     target_index: Tensor
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch there."""
+        values: dict[str, Any] = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in vars(self).items()}
+        return Batch(**values)
 
 
 def pack(

@@ -11,7 +11,6 @@ from ssna.data.dataset import Split
 from ssna.evaluation.ranking import target_ranks
 from ssna.methods.training_free import deviation
 from ssna.metrics import ndcg
-from ssna.ragged import Ints
 from ssna.scoring import Blend, Part, Scorer, chunks, hide
 
 STEPS = 10  # shares are multiples of a tenth
@@ -50,5 +49,4 @@ def _simplex(parts: int) -> NDArray[np.float32]:
 def _thin(split: Split) -> Split:
     if len(split) <= USERS:
         return split
-    rows: Ints = np.linspace(0, len(split) - 1, USERS).astype(np.int64)
-    return Split(split.name, split.histories.take(rows), split.seen.take(rows), split.targets[rows])
+    return split.take(np.linspace(0, len(split) - 1, USERS).astype(np.int64))

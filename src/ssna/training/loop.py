@@ -1,16 +1,20 @@
 """The only training loop."""
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ssna.data.dataset import Dataset
+from ssna.device import choose_device
 from ssna.errors import TrainingError
 from ssna.evaluation import ranks
 from ssna.methods import ItemEncoder
@@ -26,11 +30,13 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over all targets: mean loss, seconds of training, and validation metrics (seen excluded)."""
+    """One pass over all targets (or over ``batches`` batches of them): mean loss, seconds of training, and validation
+    metrics (seen excluded)."""
 
     number: int
     loss: float
     seconds: float
+    batches: int
     valid: dict[str, float]
 
 
@@ -42,6 +48,8 @@ class Fit:
     sequence: SASRec
     epochs: tuple[Epoch, ...]
     best_epoch: int
+    batches: int
+    """How many a whole epoch has."""
 
 
 class Model(nn.Module):
@@ -58,9 +66,25 @@ class Model(nn.Module):
         return Candidates(intents[batch.predict], vectors, batch.target_index, batch.in_batch)
 
     def scorer(self, items: int, max_history: int) -> VectorScorer:
-        """The model as it stands, ready to rank: in evaluation mode until the next epoch."""
+        """The model as it stands, ready to rank on the CPU: in evaluation mode until the next epoch."""
         self.eval()
-        return VectorScorer(self.encoder.matrix(items), self.sequence, max_history, self.encoder.admission())
+        return VectorScorer(
+            self.encoder.matrix(items).cpu(), on_cpu(self.sequence), max_history, on_cpu(self.encoder.admission())
+        )
+
+    def learned(self) -> Weights:
+        """Copies of all that training changes; frozen language models stay where they are."""
+        frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        return {name: weight.clone() for name, weight in self.state_dict().items() if name not in frozen}
+
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module | None)
+
+
+def on_cpu(module: ModuleT) -> ModuleT:
+    """``module`` itself if it is there already, else a copy."""
+    away = module is not None and any(tensor.device.type != "cpu" for tensor in module.parameters())
+    return copy.deepcopy(module).cpu() if away and module is not None else module
 
 
 def fit(
@@ -93,61 +117,75 @@ def fit(
     if not len(batches):
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
-    trainer = _Trainer(model, settings, total_steps=len(batches) * settings.training.epochs)
+    model.to(choose_device(settings.training.device))
+    each_epoch = min(len(batches), settings.training.batches or len(batches))
+    steps = -(-each_epoch // settings.training.accumulate)
+    trainer = _Trainer(model, settings, total_steps=steps * settings.training.epochs)
     epochs: list[Epoch] = []
     best, best_weights = 0, dict[str, Tensor]()
     for number in range(1, settings.training.epochs + 1):
         start = time.perf_counter()
-        loss = trainer.epoch(batches, on_step)
+        loss = trainer.epoch(islice(batches, each_epoch), on_step)
         seconds = time.perf_counter() - start
         valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
-        epochs.append(Epoch(number, loss, seconds, valid))
+        epochs.append(Epoch(number, loss, seconds, each_epoch, valid))
         if best == 0 or valid["R@10"] > epochs[best - 1].valid["R@10"]:
-            best, best_weights = number, {name: weight.clone() for name, weight in model.state_dict().items()}
+            best, best_weights = number, model.learned()
         on_epoch(epochs[-1], best_weights if best == number else {})
         if number - best >= settings.training.patience:
             break
-    model.load_state_dict(best_weights)
-    return Fit(model.scorer(len(data.items), data.max_history), model.sequence, tuple(epochs), best)
+    model.load_state_dict(best_weights, strict=False)
+    scorer = model.scorer(len(data.items), data.max_history)
+    return Fit(scorer, model.sequence, tuple(epochs), best, len(batches))
 
 
 class _Trainer:
     """Optimizer, schedule and precision around one model."""
 
     def __init__(self, model: Model, settings: RunSettings, total_steps: int) -> None:
-        self.model, self.settings, self.step = model, settings, 0
+        self.model, self.settings, self.step = model, settings.training, 0
+        self.device = next(model.parameters()).device
+        self.temperature = settings.loss.temperature
         self.loss = LOSSES[settings.loss.name]
         model.encoder.plan(total_steps)
-        self.optimizer = _optimizer(model, settings.training)
-        self.schedule = _schedule(self.optimizer, settings.training, total_steps)
+        self.optimizer = _optimizer(model, self.settings)
+        self.schedule = _schedule(self.optimizer, self.settings, total_steps)
 
     def epoch(self, batches: Iterable[Batch], on_step: Callable[[float], None]) -> float:
         """The mean loss over all targets."""
         self.model.train()
-        total, targets = 0.0, 0
-        for batch in batches:
-            with autocast(self.settings.training.precision):
-                loss = self.loss(self.model(batch), self.settings.loss.temperature)
-            if not math.isfinite(value := loss.item()):
-                raise TrainingError(f"the loss became {value} at step {self.step}; lower training.learning_rate")
+        total, targets, remaining = 0.0, 0, iter(batches)
+        while group := tuple(islice(remaining, self.settings.accumulate)):
             self.optimizer.zero_grad(set_to_none=True)
-            (loss + self.model.encoder.penalty()).backward()
+            for batch in group:
+                value = self.accumulate(batch.to(self.device), 1 / len(group))
+                total, targets = total + value * len(batch.targets), targets + len(batch.targets)
+                on_step(value)
             self.optimizer.step()
             self.model.encoder.after_step(self.step)
             self.schedule.step()
             self.step += 1
-            total, targets = total + value * len(batch.targets), targets + len(batch.targets)
-            on_step(value)
         return total / targets
 
+    def accumulate(self, batch: Batch, share: float) -> float:
+        """Add ``share`` of the gradient of a batch's loss and of the method's penalty; the loss itself."""
+        with autocast(self.settings.precision, self.device.type):
+            loss = self.loss(self.model(batch), self.temperature)
+        if not math.isfinite(value := loss.item()):
+            raise TrainingError(f"the loss became {value} at step {self.step}; lower training.learning_rate")
+        ((loss + self.model.encoder.penalty()) * share).backward()
+        return value
 
-def autocast(precision: str) -> AbstractContextManager[object]:
-    """bf16 matrix products where asked for, or where ``auto`` finds a processor that has them; fp32 otherwise."""
-    wanted = precision == "bf16" or (precision == "auto" and _has_bf16())
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=wanted)
+
+def autocast(precision: str, device: str = "cpu") -> AbstractContextManager[object]:
+    """bf16 matrix products where asked for, or where ``auto`` finds a device that has them; fp32 otherwise."""
+    wanted = precision == "bf16" or (precision == "auto" and _has_bf16(device))
+    return torch.autocast(device, dtype=torch.bfloat16, enabled=wanted)
 
 
-def _has_bf16() -> bool:
+def _has_bf16(device: str) -> bool:
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 

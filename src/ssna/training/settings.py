@@ -51,7 +51,11 @@ class TrainingSettings(Settings):
     epochs: int = Field(200, ge=1)
     """At most so many passes over all targets."""
     batch_size: int = Field(256, ge=1)
-    """Targets an optimizer step, in both formulations."""
+    """Targets a batch, in both formulations."""
+    accumulate: int = Field(1, ge=1)
+    """Batches whose gradients are averaged for one optimizer step; a target competes within its own batch."""
+    batches: int | None = Field(None, ge=1)
+    """At most so many batches an epoch: to time a method, or to rehearse (set ``rehearsal`` too)."""
     learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     """Decoupled (AdamW), on matrices only."""
@@ -62,7 +66,9 @@ class TrainingSettings(Settings):
     patience: int = Field(15, ge=1)
     """Epochs without a better validation R@10 (seen excluded) after which training stops."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
-    """``auto``: bf16 matrix products where the processor has them."""
+    """``auto``: bf16 matrix products where the device has them."""
+    device: str = "auto"
+    """``auto`` (a GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ..."""
 
 
 class JoinSettings(Settings):
@@ -79,6 +85,8 @@ class RunSettings(Settings):
     dim: int = Field(256, ge=1)
     """Width of item vectors and of the sequence model."""
     seed: int = Field(0, ge=0, lt=2**63)
+    rehearsal: bool = False
+    """The run is cut short on purpose; every table says that its figures are no result."""
     text: TextSettings = TextSettings()
     sequence: SequenceSettings = SequenceSettings()
     loss: LossSettings = LossSettings()

@@ -1,0 +1,139 @@
+"""Run folders, sorted for tables: data set and language model first, then entries, then seeds."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssna.errors import ArtifactError
+from ssna.evaluation.ranking import Policy
+from ssna.experiments import RunRecord
+from ssna.experiments.record import RECORD
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A finished run: its record, and where its ranks lie."""
+
+    path: Path
+    record: RunRecord
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What stands as one method in a table: the settings with the best validation R@10, one run a seed.
+
+    Attributes:
+        name: the grid's name for it, or the run folder's.
+        runs: of the chosen settings, by rising seed.
+        point: what the grid varied, at the chosen settings (dotted key -> value).
+        tried: how many settings it was chosen from.
+        candidates: every run of the entry, of all settings.
+    """
+
+    name: str
+    runs: tuple[RunFolder, ...]
+    point: dict[str, Any]
+    tried: int
+    candidates: tuple[RunFolder, ...]
+
+    @property
+    def record(self) -> RunRecord:
+        """Of the first seed."""
+        return self.runs[0].record
+
+    def figures(self, policy: Policy, metric: str) -> np.ndarray[Any, Any]:
+        """``(seeds,)`` of a test metric."""
+        return np.array([run.record.test[policy][metric] for run in self.runs])
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Entries that may be compared: one data set, one language model (and entries that read none)."""
+
+    fingerprint: str
+    data: dict[str, Any]
+    model: str | None
+    entries: tuple[Entry, ...]
+
+    @property
+    def title(self) -> str:
+        """The data set's name, or its fingerprint."""
+        return str(self.data["name"] or self.fingerprint)
+
+    @property
+    def note(self) -> str:
+        """What must stand under every figure: data, users, items, split."""
+        users, items = self.entries[0].record.users, self.entries[0].record.items
+        split = "last item of every user" if self.data["split"] == "leave-one-out" else "split by time"
+        name = f"{self.data['name']} " if self.data["name"] else ""
+        return f"{name}{self.fingerprint}: {users:,} users, all {items:,} items ranked, {split}"
+
+
+def find(paths: Iterable[Path]) -> list[RunFolder]:
+    """The runs that ``paths`` are, or hold at any depth, in order of their paths.
+
+    Raises:
+        ArtifactError: a path holds no run, or a run is damaged.
+    """
+    folders: dict[Path, None] = {}
+    for path in paths:
+        found = [path] if (path / RECORD).is_file() else sorted(file.parent for file in path.rglob(RECORD))
+        found = [folder for folder in found if not _aside(folder, path)]
+        if not found:
+            raise ArtifactError(f"{path} holds no run; name folders that `ssna train` or `ssna grid` made")
+        folders |= dict.fromkeys(found)
+    return [RunFolder(folder, RunRecord.read(folder)) for folder in folders]
+
+
+def benches(runs: Sequence[RunFolder]) -> list[Bench]:
+    """Runs by data set and language model; a run that reads no text stands beside every model of its data set."""
+    result = []
+    fingerprints = dict.fromkeys(run.record.fingerprint for run in runs)
+    for fingerprint in fingerprints:
+        same = [run for run in runs if run.record.fingerprint == fingerprint]
+        models = dict.fromkeys(model_of(run.record) for run in same)
+        for model in [model for model in models if model is not None] or [None]:
+            among = [run for run in same if model_of(run.record) in (model, None)]
+            result.append(Bench(fingerprint, among[0].record.data, model, tuple(_entries(among))))
+    return result
+
+
+def model_of(record: RunRecord) -> str | None:
+    """The language model whose states a run read: the last part of its name."""
+    return None if record.cache is None else str(record.cache["model"]).rstrip("/").rsplit("/", 1)[-1]
+
+
+def _entries(runs: Sequence[RunFolder]) -> Iterable[Entry]:
+    named: dict[str, list[RunFolder]] = defaultdict(list)
+    folders = [run.path.name for run in runs if run.record.experiment is None]
+    for run in runs:
+        plain = run.path.name if folders.count(run.path.name) == 1 else str(run.path)
+        named[run.record.experiment["entry"] if run.record.experiment else plain].append(run)
+    for name, candidates in named.items():
+        yield _chosen(name, candidates)
+
+
+def _chosen(name: str, candidates: list[RunFolder]) -> Entry:
+    """The settings with the best mean validation R@10 (seen excluded) over the seeds that all settings have."""
+    points: dict[str, list[RunFolder]] = defaultdict(list)
+    for run in candidates:
+        points[repr(sorted((k, v) for k, v in run.record.settings.items() if k != "seed"))].append(run)
+    shared = set.intersection(*({run.record.seed for run in runs} for runs in points.values()))
+
+    def validation(runs: list[RunFolder]) -> float:
+        counted = [run for run in runs if run.record.seed in shared] or runs
+        return float(np.mean([run.record.valid["exclude_seen"]["R@10"] for run in counted]))
+
+    best = max(points.values(), key=validation)
+    best = sorted(best, key=lambda run: run.record.seed)
+    experiment = best[0].record.experiment
+    return Entry(name, tuple(best), experiment["point"] if experiment else {}, len(points), tuple(candidates))
+
+
+def _aside(folder: Path, root: Path) -> bool:
+    """Whether a run is still being written, or was left by a kill."""
+    return any(part.startswith(".") for part in folder.relative_to(root).parts)
