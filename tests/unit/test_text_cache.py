@@ -89,7 +89,7 @@ def test_texts_that_are_not_there_are_counted(folder):
 
 
 def test_a_folder_without_a_manifest_is_no_cache(tmp_path):
-    with pytest.raises(CacheError, match=r"manifest\.json does not exist"):
+    with pytest.raises(CacheError, match=r"no folder that `ssna encode` made"):
         LayerCache.open(tmp_path, TEXTS)
 
 

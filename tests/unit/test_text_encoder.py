@@ -7,7 +7,7 @@ from text_models import POSITIONS, SIZES, WORDS, one_at_a_time, save_tiny_model,
 
 from ssna.errors import EncoderError
 from ssna.text import encoder as encoder_module
-from ssna.text.encoder import TextEncoder, choose_device, choose_dtype, pool
+from ssna.text.encoder import TextEncoder, choose_dtype, pool
 
 TEXTS = some_texts(12)
 
@@ -169,9 +169,3 @@ def test_the_processor_decides_between_16_and_32_bits(monkeypatch, amx, expected
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx, "avx512_bf16": True})
     assert choose_dtype("auto", torch.device("cpu")) == expected
     assert choose_dtype("fp16", torch.device("cpu")) == "fp16"
-
-
-@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there_is_a_named_error(device):
-    with pytest.raises(EncoderError, match=f"no device {device} here"):
-        choose_device(device)

@@ -95,8 +95,10 @@ def benches(runs: Sequence[RunFolder]) -> list[Bench]:
     fingerprints = dict.fromkeys(run.record.fingerprint for run in runs)
     for fingerprint in fingerprints:
         same = [run for run in runs if run.record.fingerprint == fingerprint]
-        models = dict.fromkeys(model_of(run.record) for run in same)
-        for model in [model for model in models if model is not None] or [None]:
+        models: list[str | None] = [
+            *dict.fromkeys(model for run in same if (model := model_of(run.record)) is not None)
+        ]
+        for model in models or [None]:
             among = [run for run in same if model_of(run.record) in (model, None)]
             result.append(Bench(fingerprint, among[0].record.data, model, tuple(_entries(among))))
     return result
