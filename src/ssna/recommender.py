@@ -123,7 +123,10 @@ class Recommender:
         if empty := [item for item, text in texts.items() if not text.strip()]:
             raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to place it by")
         if self.encoding is None or not self.scorer.layers:
-            raise ArtifactError("this model reads no text and cannot admit new items; train method ssna")
+            raise ArtifactError(
+                "this model cannot admit items by their texts: it reads none, or tuned a language model that is not "
+                "kept; train method ssna"
+            )
         if not texts:
             return self
         states = torch.from_numpy(np.ascontiguousarray(embed(tuple(texts.values()), self.encoding, self.scorer.layers)))

@@ -165,7 +165,7 @@ class VectorScorer:
         """See :class:`Scorer`."""
         if self.admission is None:
             raise ArtifactError(
-                "this model knows items by their ids alone and cannot admit new ones; train it with text"
+                "this model cannot give an item a vector from its text alone; train method ssna, tmlp or tmoe"
             )
         vectors = torch.cat([self.vectors, self.admission(h[: self.layers]).float()])
         return VectorScorer(vectors, self.sequence, self.max_history, self.admission)

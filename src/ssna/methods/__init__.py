@@ -3,6 +3,7 @@
 from ssna.methods.base import FittedMethod, ItemEncoder, Method, MethodSettings, TrainedMethod
 from ssna.methods.ids import IdsSettings, build_ids
 from ssna.methods.ssna import SSNASettings, build_ssna
+from ssna.methods.top import TMLPSettings, TMoESettings, build_tmlp, build_tmoe
 from ssna.methods.training_free import (
     BlendSettings,
     ItemKnnSettings,
@@ -13,9 +14,22 @@ from ssna.methods.training_free import (
     fit_popularity,
     fit_text_knn,
 )
+from ssna.methods.tuned import (
+    AdaLoraSettings,
+    FullSettings,
+    LoraSettings,
+    build_adalora,
+    build_full,
+    build_lora,
+)
 
 METHODS: dict[str, Method] = {
     "ssna": TrainedMethod(SSNASettings, build_ssna, needs_text=True),
+    "tmlp": TrainedMethod(TMLPSettings, build_tmlp, needs_text=True),
+    "tmoe": TrainedMethod(TMoESettings, build_tmoe, needs_text=True),
+    "lora": TrainedMethod(LoraSettings, build_lora, needs_text=True),
+    "adalora": TrainedMethod(AdaLoraSettings, build_adalora, needs_text=True),
+    "full": TrainedMethod(FullSettings, build_full, needs_text=True),
     "ids": TrainedMethod(IdsSettings, build_ids, needs_text=False),
     "popularity": FittedMethod(PopularitySettings, fit_popularity, needs_text=False),
     "item-knn": FittedMethod(ItemKnnSettings, fit_item_knn, needs_text=False),

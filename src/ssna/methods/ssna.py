@@ -2,12 +2,11 @@
 
 from typing import Literal
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from ssna.data.dataset import Dataset
-from ssna.methods.base import ItemEncoder, MethodSettings
+from ssna.methods.base import MethodSettings
+from ssna.methods.frozen import FrozenEncoder, top_states
 from ssna.nn.adapter import LayerAdapters
 from ssna.nn.start import whiten
 from ssna.text import LayerCache
@@ -29,38 +28,10 @@ class SSNASettings(MethodSettings):
     """Add a free vector for every item, zero at the start (an item admitted later has none)."""
 
 
-class SSNA(ItemEncoder):
-    """Frozen states to item vectors.
-
-    Args:
-        states: ``(a, I + 1, d)``, top layer first, row 0 zero.
-        dim: ``D``, width of item vectors.
-    """
-
-    states: Tensor
-
-    def __init__(self, states: Tensor, dim: int, settings: SSNASettings) -> None:
-        super().__init__()
-        layers, rows, width = states.shape
-        self.register_buffer("states", states, persistent=False)
-        self.text = LayerAdapters(layers, width, dim, settings.heads, settings.integrate)
-        if settings.start == "whitened":
-            whiten(self.text, states[:, 1:])
-        self.ids = nn.Embedding(rows, dim) if settings.ids else None
-        if self.ids is not None:
-            nn.init.zeros_(self.ids.weight)
-
-    def forward(self, items: Tensor) -> Tensor:
-        """See :class:`ItemEncoder`."""
-        v: Tensor = self.text(self.states[:, items])
-        return v if self.ids is None else v + self.ids(items)
-
-    def admission(self) -> LayerAdapters:
-        """See :class:`ItemEncoder`."""
-        return self.text
-
-
-def build_ssna(settings: SSNASettings, data: Dataset, cache: LayerCache | None, dim: int) -> SSNA:
+def build_ssna(settings: SSNASettings, data: Dataset, cache: LayerCache | None, dim: int) -> FrozenEncoder:
     """For ``METHODS``."""
-    assert cache is not None, "the run checks that a method that needs text gets a cache"
-    return SSNA(torch.from_numpy(cache.top(settings.layers)), dim, settings)
+    states = top_states(cache, settings.layers)
+    adapters = LayerAdapters(settings.layers, states.shape[-1], dim, settings.heads, settings.integrate)
+    if settings.start == "whitened":
+        whiten(adapters, states[:, 1:])
+    return FrozenEncoder(states, adapters, dim if settings.ids else None)

@@ -1,5 +1,6 @@
 """Adapters over the layers of a frozen language model: Eq. 1 to 4 of the paper."""
 
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -77,6 +78,23 @@ class LayerAdapters(nn.Module):
         return v
 
 
+class MLPAdapter(nn.Module):
+    """TMLP: ``depth`` linear layers over the top layer's states, GELU between them."""
+
+    def __init__(self, width: int, dim: int, depth: int) -> None:
+        super().__init__()
+        self.config = {"width": width, "dim": dim, "depth": depth}
+        widths = [width, *[dim] * depth]
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
+
+    def forward(self, h: Tensor) -> Tensor:
+        """``h (1, n, d)`` -> ``(n, D)``."""
+        x: Tensor = self.layers[0](h[0])
+        for layer in self.layers[1:]:
+            x = layer(F.gelu(x))
+        return x
+
+
 class WhiteningMap(nn.Module):
     """Text-kNN's way from states to vectors: whiten the top layer, and go to unit length."""
 
@@ -103,4 +121,8 @@ class WhiteningMap(nn.Module):
         return F.normalize(Whitening(self.mean, self.projection)(h[0]), dim=-1)
 
 
-ADAPTERS: dict[str, type[nn.Module]] = {"ssna": LayerAdapters, "whitening": WhiteningMap}
+ADAPTERS: dict[str, type[nn.Module]] = {
+    "ssna": LayerAdapters,
+    "mlp": MLPAdapter,
+    "whitening": WhiteningMap,
+}

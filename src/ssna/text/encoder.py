@@ -146,8 +146,8 @@ class TextEncoder:
         by_length = sorted(range(len(texts)), key=lambda row: -len(texts[row]))
         for start in range(0, len(by_length), WINDOW):
             rows = by_length[start : start + WINDOW]
-            tokens = self._tokenize([texts[row] for row in rows])
-            for batch in _batches([len(ids) for ids in tokens], TOKENS_PER_BATCH.get(self.device.type, 4_096)):
+            tokens = self.tokenize([texts[row] for row in rows])
+            for batch in batches_by_length([len(ids) for ids in tokens], TOKENS_PER_BATCH.get(self.device.type, 4_096)):
                 vectors = self._vectors([tokens[i] for i in batch], layers)
                 if not np.isfinite(vectors).all():
                     raise EncoderError(
@@ -164,7 +164,8 @@ class TextEncoder:
             result[:, np.array(full)[batch.rows]] = batch.vectors
         return result
 
-    def _tokenize(self, texts: list[str]) -> list[list[int]]:
+    def tokenize(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text, special tokens included, cut to ``max_tokens``; at least one a text."""
         with quiet():
             ids = self.model.tokenizer(
                 [text.encode(errors="replace").decode() for text in texts],  # half surrogate pairs break tokenizers
@@ -242,7 +243,7 @@ def choose_dtype(dtype: Dtype, device: torch.device) -> Precision:
     return "bf16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "fp32"
 
 
-def _batches(lengths: list[int], budget: int) -> Iterator[NDArray[np.int64]]:
+def batches_by_length(lengths: list[int], budget: int) -> Iterator[NDArray[np.int64]]:
     """Texts of like length together, longest first, at most ``budget`` tokens a batch with padding."""
     order = np.argsort(-np.array(lengths), kind="stable")
     start = 0

@@ -1,0 +1,283 @@
+"""Baselines that tune the language model itself: LoRA, AdaLoRA and full fine-tuning of its top layers.
+
+Each distinct item of a batch goes through the model once, forward and backward; that is what SSNA does without.
+"""
+
+import warnings
+from typing import Any, Literal, Self, TypeVar, cast
+
+import numpy as np
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from ssna.data.dataset import Dataset
+from ssna.errors import SettingsError
+from ssna.methods.base import ItemEncoder, MethodSettings
+from ssna.ragged import Ragged
+from ssna.text import LayerCache
+
+# Names of the linear maps to query and value (or of one map that holds them), by family of models.
+ATTENTION = (
+    ("query", "value"),  # BERT, RoBERTa, ELECTRA
+    ("q_lin", "v_lin"),  # DistilBERT
+    ("q_proj", "v_proj"),  # Llama, Mistral, Qwen, OPT, BART
+    ("q", "v"),  # MPNet, T5
+    ("query_proj", "value_proj"),  # DeBERTa
+    ("Wqkv",),  # ModernBERT, MPT
+    ("qkv_proj",),  # Phi-3, CodeGen
+    ("query_key_value",),  # GPT-NeoX, BLOOM, Falcon
+    ("c_attn",),  # GPT-2
+)
+
+
+class TunedSettings(MethodSettings):
+    """What the three share."""
+
+    checkpointing: bool = False
+    """Keep no activations inside the language model's layers and compute them again going back: memory for time."""
+
+
+class LoraSettings(TunedSettings):
+    """LoRA (Hu et al., 2021) on the query and value maps of every layer, by the library peft."""
+
+    name: Literal["lora"] = "lora"
+    rank: int = Field(8, ge=1)
+    """``r``."""
+    alpha: float = Field(16, gt=0)
+    """The update is scaled by ``alpha / r``."""
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """``p``, on the input of the update."""
+
+
+class AdaLoraSettings(TunedSettings):
+    """AdaLoRA (Zhang et al., 2023) on the same maps, by the library peft."""
+
+    name: Literal["adalora"] = "adalora"
+    initial_rank: int = Field(12, ge=1)
+    rank: int = Field(8, ge=1)
+    """Mean rank of a map at the end; where it goes is decided by the importance of each direction."""
+    alpha: float = Field(16, gt=0)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    """``p``, on the input of the update."""
+    orthogonality: float = Field(0.5, ge=0)
+    """Weight of the penalty that keeps singular directions orthogonal."""
+    begin: float = Field(0.02, ge=0, lt=1)
+    """Share of all planned steps before the first rank is taken away."""
+    end: float = Field(0.2, gt=0, le=1)
+    """Share of all planned steps after which the ranks stay (training seldom runs to its last planned epoch)."""
+
+    @model_validator(mode="after")
+    def _falls(self) -> Self:
+        if self.rank > self.initial_rank or self.begin >= self.end:
+            raise SettingsError("adalora needs rank <= initial_rank and begin < end")
+        return self
+
+
+class FullSettings(TunedSettings):
+    """All weights of the top layers (Yuan et al., 2023); the layers below and the embeddings stay."""
+
+    name: Literal["full"] = "full"
+    layers: int = Field(2, ge=1)
+    """``n_t``: top layers that are tuned."""
+
+
+class TunedEncoder(ItemEncoder):
+    """Token ids, through a language model that learns, to item vectors.
+
+    Args:
+        network: reads ``(b, T)`` token ids; what it is to learn requires gradients, the rest does not.
+        tokens: ``I + 1`` rows of token ids, row 0 that of an empty text.
+        pooling: ``cls``, ``mean`` or ``last``, as the cache's.
+        padding: the token that fills short texts up.
+        width, dim: of the network's states and of item vectors; a linear map leads from one to the other.
+    """
+
+    ids: Tensor
+    offsets: Tensor
+
+    def __init__(self, network: nn.Module, tokens: Ragged, pooling: Any, padding: int, width: int, dim: int) -> None:
+        super().__init__()
+        self.network, self.pooling, self.padding = network, pooling, padding
+        self.register_buffer("ids", torch.from_numpy(tokens.values.astype(np.int64)), persistent=False)
+        self.register_buffer("offsets", torch.from_numpy(tokens.offsets), persistent=False)
+        self.project = nn.Linear(width, dim)
+
+    def forward(self, items: Tensor) -> Tensor:
+        """See :class:`ItemEncoder`. Texts of like length go through the network together."""
+        from ssna.text.encoder import TOKENS_PER_BATCH, batches_by_length
+
+        lengths = (self.offsets[items + 1] - self.offsets[items]).tolist()
+        groups = [torch.from_numpy(rows) for rows in batches_by_length(lengths, TOKENS_PER_BATCH[items.device.type])]
+        vectors = torch.cat([self._read(items[rows.to(items.device)]) for rows in groups])
+        back = torch.argsort(torch.cat(groups)).to(items.device)
+        return cast(Tensor, self.project(vectors))[back]
+
+    def _read(self, items: Tensor) -> Tensor:
+        """``(b,)`` item rows -> ``(b, d)`` pooled states of the top layer."""
+        from ssna.text.encoder import pool
+
+        start, stop = self.offsets[items], self.offsets[items + 1]
+        steps = torch.arange(int((stop - start).max()), device=items.device)
+        places = start[:, None] + steps  # (b, T)
+        mask = places < stop[:, None]
+        ids = self.ids[places.clamp(max=len(self.ids) - 1)].masked_fill(~mask, self.padding)
+        states = self.network(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+        return pool(states, mask, self.pooling)
+
+
+EncoderT = TypeVar("EncoderT", bound=TunedEncoder)
+
+
+class AdaLoraEncoder(TunedEncoder):
+    """What peft leaves to the training loop: the schedule of the ranks, and the penalty.
+
+    peft adds the penalty only to an output that has a ``loss``, which the states of a text have not.
+    """
+
+    settings: AdaLoraSettings
+
+    def plan(self, total_steps: int) -> None:
+        """Ranks fall from step ``begin`` to ``end`` along a cubic (Zhang et al., 2023, Eq. 12)."""
+        if total_steps < 2:
+            return
+        config = self._tuner.peft_config["default"]
+        end = min(max(round(self.settings.end * total_steps), 1), total_steps - 1)
+        config.total_step, config.tfinal = total_steps, total_steps - end
+        config.tinit = min(round(self.settings.begin * total_steps), end - 1)
+        config.deltaT = max((end - config.tinit) // 50, 1)
+
+    def penalty(self) -> Tensor:
+        """Mean of ``|P P' - 1|`` and ``|Q' Q - 1|`` (Frobenius) over all maps, weighted (Eq. 4 there)."""
+        distances = []
+        for name, weight in self.network.named_parameters():
+            if "lora_A" in name or "lora_B" in name:
+                product = weight @ weight.T if "lora_A" in name else weight.T @ weight
+                distances.append(torch.linalg.norm(product - torch.eye(len(product), device=weight.device)))
+        return self.settings.orthogonality * torch.stack(distances).mean()
+
+    def after_step(self, step: int) -> None:
+        """Importance from the gradients of the step, then the ranks of the step's budget."""
+        self._tuner.update_and_allocate(step)
+
+    @property
+    def total_rank(self) -> int:
+        """Directions that are not masked, over all maps."""
+        values = [weight for name, weight in self.network.named_parameters() if "lora_E" in name]
+        return int(sum(torch.count_nonzero(weight).item() for weight in values))
+
+    @property
+    def _tuner(self) -> Any:
+        return cast(Any, self.network).base_model
+
+
+def build_lora(settings: LoraSettings, data: Dataset, cache: LayerCache | None, dim: int) -> TunedEncoder:
+    """For ``METHODS``."""
+    from peft import LoraConfig
+
+    reader = _reader(cache)
+    network = _prepared(reader.network, settings)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=cast(int, settings.alpha),  # peft divides by the rank, whatever number it is
+        lora_dropout=settings.dropout,
+        target_modules=attention_maps(network, reader.model.name),
+    )
+    return _encoder(TunedEncoder, _with_adapters(network, config), reader, data, dim)
+
+
+def build_adalora(settings: AdaLoraSettings, data: Dataset, cache: LayerCache | None, dim: int) -> AdaLoraEncoder:
+    """For ``METHODS``."""
+    from peft import AdaLoraConfig
+
+    reader = _reader(cache)
+    network = _prepared(reader.network, settings)
+    config = AdaLoraConfig(
+        init_r=settings.initial_rank,
+        target_r=settings.rank,
+        lora_alpha=cast(int, settings.alpha),
+        lora_dropout=settings.dropout,
+        target_modules=attention_maps(network, reader.model.name),
+        total_step=2**31,  # plan() sets the schedule
+    )
+    encoder = _encoder(AdaLoraEncoder, _with_adapters(network, config), reader, data, dim)
+    encoder.settings = settings
+    return encoder
+
+
+def build_full(settings: FullSettings, data: Dataset, cache: LayerCache | None, dim: int) -> TunedEncoder:
+    """For ``METHODS``."""
+    reader = _reader(cache)
+    network = _prepared(reader.network, settings)
+    blocks, norms = top_layers(network, settings.layers, reader.shape[0], reader.model.name)
+    for part in (*blocks, *norms):
+        part.requires_grad_(True)
+    return _encoder(TunedEncoder, network, reader, data, dim)
+
+
+def attention_maps(network: nn.Module, name: str) -> list[str]:
+    """Names of the maps to query and value in ``network``. Raises :class:`SettingsError` if there are none."""
+    from transformers.pytorch_utils import Conv1D
+
+    linear = {path.rsplit(".", 1)[-1] for path, part in network.named_modules() if isinstance(part, nn.Linear | Conv1D)}
+    for names in ATTENTION:
+        if linear.issuperset(names):
+            return list(names)
+    known = ", ".join("/".join(names) for names in ATTENTION)
+    raise SettingsError(f"{name} has no query and value maps of a known name ({known}); train ssna or full instead")
+
+
+def top_layers(network: nn.Module, count: int, depth: int, name: str) -> tuple[list[nn.Module], list[nn.Module]]:
+    """The top ``count`` of ``depth`` layers, and the norms that come after them (decoders have one).
+
+    Raises:
+        SettingsError: there are fewer layers, or no list of them is found.
+    """
+    if count > depth:
+        raise SettingsError(f"{name} has {depth} layers; method.layers = {count} of them cannot be tuned")
+    for parent in network.modules():
+        children = list(parent.named_children())
+        for place, (_, child) in enumerate(children):
+            if isinstance(child, nn.ModuleList) and len(child) == depth:
+                after = [module for _, module in children[place + 1 :] if "norm" in type(module).__name__.lower()]
+                return list(child)[-count:], after
+    raise SettingsError(f"{name} keeps its layers in no list of {depth}; train lora or ssna instead")
+
+
+def _reader(cache: LayerCache | None) -> Any:
+    """The cache's language model, its weights in fp32: they, or what is added to them, are to learn."""
+    from ssna.text.encoder import TextEncoder
+
+    assert cache is not None, "the run checks that a method that needs text gets a cache"
+    encoding = cache.encoding
+    return TextEncoder.find(
+        encoding.model,
+        pooling=encoding.pooling,
+        max_tokens=encoding.max_tokens,
+        device="cpu",
+        dtype="fp32",
+        revision=encoding.revision,
+    )
+
+
+def _prepared(network: nn.Module, settings: TunedSettings) -> nn.Module:
+    if settings.checkpointing:
+        try:
+            cast(Any, network).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        except (AttributeError, ValueError) as cause:
+            raise SettingsError(f"method.checkpointing: this language model cannot ({cause}); leave it off") from None
+    return network
+
+
+def _with_adapters(network: nn.Module, config: Any) -> nn.Module:
+    from peft import get_peft_model
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft says that it fits itself to GPT-2's transposed maps
+        adapted: nn.Module = get_peft_model(cast(Any, network), config)
+    return adapted
+
+
+def _encoder(kind: type[EncoderT], network: nn.Module, reader: Any, data: Dataset, dim: int) -> EncoderT:
+    tokens = Ragged.from_rows(reader.tokenize(list(data.texts)))
+    return kind(network, tokens, reader.pooling, reader.model.padding_id, reader.shape[1], dim)
