@@ -14,13 +14,20 @@ def ndcg(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
     return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
 
 
-def summary(ranks: NDArray[np.integer], items: int, cutoffs: tuple[int, ...] = (10, 50)) -> dict[str, float]:
-    """Means over users: ``{"R@10": ..., "N@10": ..., "R@50": ..., "N@50": ...}``.
+def per_user(
+    ranks: NDArray[np.integer], items: int, cutoffs: tuple[int, ...] = (10, 50)
+) -> dict[str, NDArray[np.float64]]:
+    """``(n,)`` ranks -> ``{"R@10", "N@10", "R@50", "N@50"}``, ``(n,)`` each.
 
     A rank above ``items`` is a miss at any cut-off, also where the catalogue is shorter than the list.
     """
     result = {}
     for k in cutoffs:
-        result[f"R@{k}"] = float(recall(ranks, min(k, items)).mean())
-        result[f"N@{k}"] = float(ndcg(ranks, min(k, items)).mean())
+        result[f"R@{k}"] = recall(ranks, min(k, items))
+        result[f"N@{k}"] = ndcg(ranks, min(k, items))
     return result
+
+
+def summary(ranks: NDArray[np.integer], items: int, cutoffs: tuple[int, ...] = (10, 50)) -> dict[str, float]:
+    """Means of :func:`per_user` over users."""
+    return {name: float(values.mean()) for name, values in per_user(ranks, items, cutoffs).items()}

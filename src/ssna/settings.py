@@ -63,14 +63,21 @@ def override(tree: Tree, assignments: Iterable[str]) -> Tree:
         dotted, separator, text = assignment.partition("=")
         if not separator or not dotted.strip():
             raise SettingsError(f"--set {assignment}: write it as section.key=value")
-        *sections, key = dotted.strip().split(".")
-        node = result
-        for section in sections:
-            node = node.setdefault(section, {})
-            if not isinstance(node, dict):
-                raise SettingsError(f"--set {assignment}: {section} is a value, not a section")
-        node[key] = _value(text.strip())
+        try:
+            assign(result, dotted.strip(), _value(text.strip()))
+        except SettingsError as wrong:
+            raise SettingsError(f"--set {assignment}: {wrong}") from None
     return result
+
+
+def assign(tree: Tree, dotted: str, value: Any) -> None:
+    """Put ``value`` at ``section.key`` of ``tree``, in place."""
+    *sections, key = dotted.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise SettingsError(f"{section} is a value, not a section")
+    tree[key] = value
 
 
 def merge(base: Tree, top: Mapping[str, Any]) -> Tree:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ssna.data import Dataset, Histories, IdMap, load, prepare, save
 from ssna.data.cleaning import k_core
-from ssna.data.dataset import MIN_EVENTS
+from ssna.data.cuts import MIN_EVENTS
 from ssna.data.engine import open_engine
 from ssna.errors import DataError
 

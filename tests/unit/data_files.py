@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssna.data import Dataset
+from ssna.data import Dataset, Histories, IdMap
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 COLUMNS = ("user", "item", "time", "title")
@@ -56,3 +57,17 @@ def texts(dataset: Dataset) -> dict[str, str]:
 def dropped(dataset: Dataset) -> dict[str, int]:
     """The reasons that occurred."""
     return {reason: count for reason, count in dataset.manifest["dropped"].items() if count}
+
+
+def timed(rows: Sequence[Sequence[tuple[int, int]]], max_history: int = 50, protocol: Any = "time") -> Dataset:
+    """Users ``u0``, ...: each a list of (item row, second)."""
+    items, times = np.array([event for row in rows for event in row], dtype=np.int64).reshape(-1, 2).T
+    names = tuple(f"i{row}" for row in range(1, int(items.max(initial=0)) + 1))
+    return Dataset(
+        users=IdMap(tuple(f"u{user}" for user in range(len(rows)))),
+        items=IdMap(names),
+        texts=("", *(f"text of {name}" for name in names)),
+        histories=Histories(items.astype(np.int32), times, np.cumsum([0, *map(len, rows)])),
+        max_history=max_history,
+        protocol=protocol,
+    )

@@ -209,6 +209,17 @@ def test_a_manifest_that_does_not_belong_is_refused(folder, changes, message):
         load(folder)
 
 
+def test_a_folder_from_before_there_were_two_splits_is_leave_one_out(dataset, folder):
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for key in ("split", "asked", "unseen_targets"):
+        del manifest[key]
+    path.write_text(json.dumps(manifest))
+    loaded = load(folder)
+    assert (loaded.protocol, loaded.fingerprint) == ("leave-one-out", "77681cfca9787c81")
+    assert loaded.manifest == dataset.manifest
+
+
 def test_a_folder_of_something_else_is_not_a_data_set(tmp_path):
     with pytest.raises(DataError, match=r"no folder that `ssna prepare` made \(there is no manifest.json\)"):
         load(tmp_path)

@@ -15,6 +15,7 @@ VERBS = {
     "encode": "Texts of a data set -> a cache of language model states.",
     "train": "A data set and a cache -> a run: a trained or fitted recommender and its figures.",
     "evaluate": "The figures of a run.",
+    "grid": "Many runs from one file: what is finished is skipped, several processes may share it.",
     "compare": "Runs side by side in one table.",
     "recommend": "Histories in, ranked items out.",
 }

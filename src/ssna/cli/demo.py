@@ -25,7 +25,7 @@ def demo(
     from ssna.data import prepare
     from ssna.experiments import demo as road
     from ssna.experiments import encode, train
-    from ssna.report import accuracy, as_text
+    from ssna.report import benches, find, overall, render
 
     raw = road.unpack(wheel, out)
     say(road.TERMS)
@@ -39,7 +39,8 @@ def demo(
     step(f"train {out / 'data'} --cache {out / 'cache'} --recipe best {options} -o {out / 'runs' / 'best'}")
     runs["best"] = train(data, cache, recipe="best", settings=road.BEST_SETTINGS, out=out / "runs" / "best")
     step(f"compare {out / 'runs'}/*")
-    say(as_text(accuracy({name: run.record for name, run in runs.items()})))
+    found = find(out / "runs" / name for name in runs)
+    say(render([overall(bench) for bench in benches(found)], "text"))
     step(f"recommend {out / 'runs' / 'best'}")
     road.example(data, runs["best"], say)
     step("train, without some films; then add them by their texts alone")

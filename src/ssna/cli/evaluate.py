@@ -27,18 +27,16 @@ def evaluate(
 
     record = RunRecord.read(run)
     evaluation = read_evaluation(run, split.value)
-    metrics = evaluation.metrics(tuple(cutoffs or (10, 50)))
+    users, metrics = len(evaluation.targets), evaluation.metrics(tuple(cutoffs or (10, 50)))
     if as_json:
         about = {
             "method": record.method,
             "split": split.value,
-            "users": record.users,
+            "users": users,
             "fingerprint": record.fingerprint,
         }
         typer.echo(json.dumps({**about, **metrics}))
         return
-    typer.echo(
-        f"{record.method} on {split.value}, {record.users:,} users, {record.items:,} items, {record.fingerprint}"
-    )
+    typer.echo(f"{record.method} on {split.value}, {users:,} users, {record.items:,} items, {record.fingerprint}")
     for policy, figures in metrics.items():
         typer.echo(f"{policy:13}" + "".join(f"  {name} {value:.4f}" for name, value in figures.items()))

@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from ssna.data.cuts import SplitRule
 from ssna.data.dataset import Dataset
 from ssna.data.prepare import FormatName, MissingText
 
@@ -36,6 +37,10 @@ def prepare(
     ] = None,
     max_history: Annotated[int, typer.Option(min=1, help="The events that a history holds when it is used.")] = 50,
     missing_text: Annotated[MissingText, typer.Option(help="What happens to items without text.")] = "drop",
+    split: Annotated[
+        SplitRule,
+        typer.Option(help="Test on each user's last event, or on what came after a moment that all users share."),
+    ] = "leave-one-out",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
 ) -> None:
@@ -54,6 +59,7 @@ def prepare(
         min_item=min_item,
         max_history=max_history,
         missing_text=missing_text,
+        split=split,
         out=out,
         quiet=quiet,
     )
@@ -73,7 +79,17 @@ def _summary(dataset: Dataset, out: Path) -> str:
             f"dropped   {dropped or 'none'}",
             f"users     {manifest['users']:,}, {average:.1f} events each on average",
             f"items     {manifest['items']:,}",
-            f"events    {manifest['interactions']:,} ({manifest['interactions_used']:,} used)",
+            f"events    {manifest['interactions']:,} ({manifest['interactions_used']:,} read in the test)",
+            f"split     {_split(manifest)}",
+            f"asked     {manifest['asked']['valid']:,} users in validation, {manifest['asked']['test']:,} in test "
+            f"({manifest['unseen_targets']:,} test targets never occur in training)",
             f"data      {manifest['fingerprint']}, written to {out}",
         )
     )
+
+
+def _split(manifest: dict[str, Any]) -> str:
+    if "moments" not in manifest:
+        return str(manifest["split"])
+    dates = {name: moment["date"] for name, moment in manifest["moments"].items()}
+    return f"{manifest['split']}: validation from {dates['valid']}, test from {dates['test']}"

@@ -24,7 +24,7 @@ def train(
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
     from ssna.data import load
     from ssna.experiments import train as train_run
-    from ssna.report import accuracy, as_text
+    from ssna.report import benches, find, overall, render
     from ssna.text import LayerCache
 
     dataset = load(data)
@@ -42,7 +42,7 @@ def train(
         quiet=quiet,
     )
     if not quiet:
-        typer.echo(as_text(accuracy({out.name: run.record})), err=True, nl=False)
+        typer.echo(render([overall(bench) for bench in benches(find([out]))], "text"), err=True, nl=False)
         if run.record.join:
             shares = ", ".join(f"{name} {share:.1f}" for name, share in run.record.join.items())
             typer.echo(f"joined on validation: {shares}", err=True)

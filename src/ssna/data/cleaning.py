@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 from ibis import Table
 
-from ssna.data.dataset import MIN_EVENTS, Histories
+from ssna.data.cuts import MIN_EVENTS
+from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
 from ssna.data.sources import ITEM, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
@@ -45,16 +46,18 @@ def drop_unusable(engine: Engine, events: Table, with_text: Table | None) -> tup
     return kept, {reason: found.get(reason, 0) for reason in ("", *UNUSABLE)}
 
 
-def k_core(engine: Engine, events: Table, min_user: int, min_item: int) -> tuple[Table, dict[str, int]]:
+def k_core(
+    engine: Engine, events: Table, min_user: int, min_item: int, least: int = MIN_EVENTS
+) -> tuple[Table, dict[str, int]]:
     """Leave out users and items with too few events, in rounds until none has too few.
 
-    A user needs ``MIN_EVENTS`` in any case. The result is the same in whichever order users and items are taken.
+    A user needs ``least`` in any case. The result is the same in whichever order users and items are taken.
     """
     dropped = dict.fromkeys(CORE, 0)
     kept = engine.hold(events)
     while True:
         before = sum(dropped.values())
-        kept = _drop_rare(engine, kept, USER, {"below_min_user": min_user, "short_history": MIN_EVENTS}, dropped)
+        kept = _drop_rare(engine, kept, USER, {"below_min_user": min_user, "short_history": least}, dropped)
         kept = _drop_rare(engine, kept, ITEM, {"below_min_item": min_item}, dropped)
         if sum(dropped.values()) == before:
             return kept, dropped

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.data.dataset import MIN_EVENTS, Dataset, Histories, IdMap
+from ssna.data.cuts import MIN_EVENTS
+from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.errors import DataError
 from ssna.ragged import Ragged
 
@@ -33,8 +34,11 @@ def withhold(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dat
     Users with fewer than three events left leave the data set, but still ask if anything stands before the event.
 
     Raises:
-        DataError: the share leaves no item on one side, or nobody with enough events.
+        DataError: the share leaves no item on one side, or nobody with enough events; or ``data`` is split by time,
+            where a question may lie before the end of training.
     """
+    if data.protocol != "leave-one-out":
+        raise DataError("items are withheld under leave-one-out only; a split by time has unseen targets of its own")
     count = round(share * len(data.items))
     if not 0 < count < len(data.items):
         raise DataError(f"withholding {share:.0%} of {len(data.items)} items leaves a side empty; choose another share")

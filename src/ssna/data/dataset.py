@@ -1,4 +1,4 @@
-"""What every later layer reads: users, items, texts and whole histories, with the splits as views by position."""
+"""What every later layer reads: users, items, texts and whole histories, with the splits as views."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssna.data.cuts import CUTS, Cuts, SplitRule, asked
 from ssna.errors import DataError
 from ssna.ragged import Ints, Ragged
 
 SplitName = Literal["valid", "test"]
-MIN_EVENTS = 3  # leave-one-out: one event to learn from, one to validate on, one to test on
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class Histories:
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One question a user: given ``histories[i]`` of user ``users[i]``, find ``targets[i]``.
+    """At most one question a user: given ``histories[i]`` of user ``users[i]``, find ``targets[i]``.
 
     Attributes:
         name: ``"valid"`` or ``"test"``.
@@ -112,6 +112,7 @@ class Dataset:
 
     Attributes:
         manifest: what ``prepare`` reports: counts, dropped rows by reason, source, rules (JSON values only).
+        protocol: how histories are split: one of ``CUTS``.
     """
 
     users: IdMap
@@ -120,6 +121,7 @@ class Dataset:
     histories: Histories
     max_history: int
     manifest: dict[str, Any] = field(default_factory=dict)
+    protocol: SplitRule = "leave-one-out"
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.items) + 1 or self.texts[0] != "":
@@ -128,49 +130,61 @@ class Dataset:
             raise DataError("there must be one history a user")
         if len(self.users) == 0:
             raise DataError("no user is left; lower min_user or min_item, or give more logs")
-        if self.histories.ragged.lengths.min() < MIN_EVENTS:
-            raise DataError(f"a user has fewer than {MIN_EVENTS} events, too few for leave-one-out")
+        if self.protocol not in CUTS:
+            raise DataError(f"the split {self.protocol!r} is not known; it must be one of {', '.join(CUTS)}")
+        self.cuts  # noqa: B018 - refuses what cannot be cut
         if self.histories.items.max() > len(self.items):
             raise DataError("a history names an item that is not in the catalogue")
         if self.max_history < 1:
             raise DataError("max_history must be at least 1")
 
     @cached_property
+    def cuts(self) -> Cuts:
+        """Where the protocol cuts each user's row."""
+        return CUTS[self.protocol](self.histories.ragged, self.histories.times)
+
+    @cached_property
     def train(self) -> Ragged:
-        """``U`` rows: every event but each user's last two, uncut."""
-        ragged = self.histories.ragged
-        return ragged.cut(np.zeros_like(ragged.lengths), ragged.lengths - 2)
+        """``U`` rows: what stands before each user's validation cut, whole. By time, rows may be empty."""
+        return self.histories.ragged.cut(np.zeros_like(self.cuts.valid), self.cuts.valid)
 
     @cached_property
     def valid(self) -> Split:
-        """The last event but one, given all before it."""
-        return self._leave_out("valid", 2)
+        """The event at the validation cut, given all before it: the last but one, or the first from ``t_valid`` on
+        (of users who have one before ``t_test``)."""
+        return self._ask("valid", self.cuts.valid, self.cuts.test)
 
     @cached_property
     def test(self) -> Split:
-        """The last event, given all before it (the validation item too)."""
-        return self._leave_out("test", 1)
+        """The event at the test cut, given all before it (those of validation too): the last one, or the first from
+        ``t_test`` on."""
+        return self._ask("test", self.cuts.test, self.histories.ragged.lengths)
 
     def split(self, name: SplitName) -> Split:
         """``valid`` or ``test`` by name."""
         return {"valid": self.valid, "test": self.test}[name]
 
-    def _leave_out(self, name: SplitName, from_end: int) -> Split:
-        ragged = self.histories.ragged
-        seen = ragged.cut(np.zeros_like(ragged.lengths), ragged.lengths - from_end)
-        targets = ragged.values[ragged.offsets[1:] - from_end].astype(np.int64)
-        return Split(name, np.arange(len(ragged)), seen.last(self.max_history), seen, targets)
+    def _ask(self, name: SplitName, at: Ints, until: Ints) -> Split:
+        ragged, users = self.histories.ragged, asked(at, until)
+        seen = ragged.take(users).cut(np.zeros_like(users), at[users])
+        targets = ragged.values[ragged.offsets[users] + at[users]].astype(np.int64)
+        return Split(name, users, seen.last(self.max_history), seen, targets)
 
     @cached_property
     def interactions_used(self) -> int:
-        """Events that the test view reads: each user's target and at most ``max_history`` before it."""
-        return int(np.minimum(self.histories.ragged.lengths, self.max_history + 1).sum())
+        """Events that the test view reads: each target, and at most ``max_history`` before it."""
+        return len(self.test) + len(self.test.histories.values)
+
+    @cached_property
+    def unseen_targets(self) -> int:
+        """Test targets that have no training event, of anybody."""
+        return int((~np.isin(self.test.targets, self.train.values)).sum())
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over ids, texts, histories and ``max_history``: equal exactly when figures can be compared.
+        """16 hex digits over ids, texts, histories, cuts, ``max_history``; equal exactly when figures can be compared.
 
-        Times are left out: they have done their work once the events are in order.
+        Times are left out: they have done their work once the events are in order, and cut.
         """
         digest = hashlib.sha256(b"ssna-dataset-1")
         for strings in (self.users.external, self.items.external, self.texts):
@@ -178,6 +192,8 @@ class Dataset:
         digest.update(self.histories.offsets.astype("<i8").tobytes())
         digest.update(self.histories.items.astype("<i4").tobytes())
         digest.update(str(self.max_history).encode())
+        if self.protocol != "leave-one-out":  # whose cuts follow from the histories
+            digest.update(np.concatenate([self.cuts.valid, self.cuts.test]).astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
 

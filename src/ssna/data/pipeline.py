@@ -7,7 +7,8 @@ import pyarrow as pa
 from ibis import Table
 
 from ssna.data.cleaning import ORDER_RULE, TIES_RULE, drop_unusable, k_core, pack
-from ssna.data.dataset import MIN_EVENTS, Dataset, IdMap
+from ssna.data.cuts import MIN_EVENTS, NO_TIMES, SplitRule
+from ssna.data.dataset import Dataset, IdMap
 from ssna.data.engine import Engine, engine_errors, open_engine
 from ssna.data.sources import FORMATS, ITEM, Request, Source
 from ssna.data.sources.values import TIME_RULE
@@ -27,6 +28,15 @@ _REMEDIES = {
     "short_history": f"every user needs {MIN_EVENTS} events; give more logs",
 }
 
+_SPLITS: dict[SplitRule, str] = {
+    "leave-one-out": "leave one out: a user's last event is the test target, the one before the validation target; "
+    "the test history holds the validation item",
+    "time": "by time: all stamps sorted, validation begins at the one behind the first 80 % of the events, the test at "
+    "the one behind 90 %; training is what came before validation; a user with events before a beginning is asked for "
+    "the first event from then on, in validation if it came before the test begins, given all events before the "
+    "beginning",
+}
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -36,6 +46,12 @@ class Rules:
     min_item: int
     max_history: int
     missing_text: str
+    split: SplitRule
+
+    @property
+    def least(self) -> int:
+        """The fewest events of a user that the split can do with."""
+        return MIN_EVENTS if self.split == "leave-one-out" else 1
 
 
 def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> Dataset:
@@ -47,6 +63,8 @@ def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> D
     ):
         advance(0, "reading")
         source = FORMATS[format_name].read(engine, request)
+        if rules.split == "time" and not source.timed:
+            raise DataError(f"{request.logs} {NO_TIMES}")
         texts = _texts(engine, source, request, rules)
         advance(1, "cleaning")
         events, dropped = _clean(engine, source, texts, request, rules)
@@ -59,6 +77,7 @@ def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> D
         texts=("", *(texts.get(item, item) for item in packed.items)),
         histories=packed.histories,
         max_history=rules.max_history,
+        protocol=rules.split,
     )
     report = {
         "rows_read": len(packed.histories.items) + sum(dropped.values()),
@@ -93,7 +112,7 @@ def _clean(
             f"{request.items or request.logs}: item {bare} has no text ({unusable['no_text']} events name such items); "
             "add it, or let missing_text be 'drop' or 'id'"
         )
-    kept, rare = k_core(engine, usable, rules.min_user, rules.min_item)
+    kept, rare = k_core(engine, usable, rules.min_user, rules.min_item, rules.least)
     left = unusable.pop("") - sum(rare.values())
     dropped = {"unreadable_row": source.unreadable, **unusable, **rare}
     if left == 0:
@@ -111,7 +130,7 @@ def _nobody_left(request: Request, dropped: dict[str, int]) -> DataError:
 
 
 def _sentences(rules: Rules, timed: bool) -> dict[str, Any]:
-    least_user = max(rules.min_user, MIN_EVENTS)
+    least_user = max(rules.min_user, rules.least)
     missing = {"drop": "its events are dropped", "id": "its id is its text", "fail": "prepare fails"}
     return {
         "ids": "ids are text, trimmed; users and items are numbered in the alphabetical order of their ids",
@@ -122,7 +141,6 @@ def _sentences(rules: Rules, timed: bool) -> dict[str, Any]:
         "missing_text": f"where an item has no text, {missing[rules.missing_text]}",
         "k_core": f"every user has at least {least_user} events and every item at least {max(rules.min_item, 1)}, "
         "repeats included; what has fewer is dropped, in rounds, until nothing has",
-        "split": "leave one out: a user's last event is the test target, the one before the validation target; "
-        "the test history holds the validation item",
+        "split": _SPLITS[rules.split],
         "history": f"histories are stored whole; a view reads at most {rules.max_history} events before its target",
     }

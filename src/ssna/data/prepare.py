@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
+from ssna.data.cuts import SplitRule
 from ssna.data.dataset import Dataset
 from ssna.data.storage import save
 from ssna.errors import SettingsError
@@ -25,6 +26,7 @@ def prepare(
     min_item: int | None = None,
     max_history: int = 50,
     missing_text: MissingText = "drop",
+    split: SplitRule = "leave-one-out",
     out: str | Path | None = None,
     quiet: bool = False,
 ) -> Dataset:
@@ -40,20 +42,24 @@ def prepare(
         item: the column of item ids.
         time: the column of times: seconds or milliseconds since 1970, or ISO dates.
         text: the columns that make up an item's text, in order.
-        min_user: the fewest events a user needs; None is 5, or off for formats that come prepared. 3 in any case.
+        min_user: the fewest events a user needs; None is 5, or off for formats that come prepared. 3 in any case under
+            leave-one-out.
         min_item: the fewest events an item needs; None as above.
         max_history: the number of events that a view reads before its target; more are stored.
         missing_text: what happens to items without text: their events are dropped, the id serves as text, or
             :class:`DataError`.
+        split: ``leave-one-out``: a user's last event is the test target, the one before it the validation target.
+            ``time``: the same two moments for everybody, at 80 % and 90 % of all events; training is what came before.
         out: the folder to save to as well.
         quiet: no progress bar.
 
     Raises:
-        DataError: a file or column is not there or cannot be read, or nobody is left.
+        DataError: a file or column is not there or cannot be read, nobody is left, or a split by time finds no times
+            or nobody to ask.
         SettingsError: an argument is out of range.
         SsnaError: ``out`` holds something else.
     """
-    _check(format, min_user, min_item, max_history, missing_text)
+    _check(format, min_user, min_item, max_history, missing_text, split)
     from ssna.data.pipeline import Rules, assemble  # Ibis takes a second to load
     from ssna.data.sources import FORMATS, Request, find_format
 
@@ -72,6 +78,7 @@ def prepare(
         min_item=core if min_item is None else min_item,
         max_history=max_history,
         missing_text=missing_text,
+        split=split,
     )
     dataset = assemble(request, format_name, rules, quiet)
     if out is not None:
@@ -79,10 +86,13 @@ def prepare(
     return dataset
 
 
-def _check(format: str, min_user: int | None, min_item: int | None, max_history: int, missing_text: str) -> None:
+def _check(
+    format: str, min_user: int | None, min_item: int | None, max_history: int, missing_text: str, split: str
+) -> None:
     for name, value, allowed in (
         ("format", format, get_args(FormatName)),
         ("missing_text", missing_text, get_args(MissingText)),
+        ("split", split, get_args(SplitRule)),
     ):
         if value not in allowed:
             raise SettingsError(f"{name} = {value!r}: it must be one of {', '.join(allowed)}")

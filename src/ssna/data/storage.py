@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ssna.data.cuts import iso
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.errors import DataError
 from ssna.files import new_folder, read_json, write_json
@@ -34,7 +35,20 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "interactions_used": dataset.interactions_used,
         "fingerprint": dataset.fingerprint,
         "max_history": dataset.max_history,
+        **_describe_split(dataset),
     }
+
+
+def _describe_split(dataset: Dataset) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "split": dataset.protocol,
+        "asked": {"valid": len(dataset.valid), "test": len(dataset.test)},
+        "unseen_targets": dataset.unseen_targets,
+    }
+    if dataset.cuts.moments is not None:
+        moments = zip(("valid", "test"), dataset.cuts.moments, strict=True)
+        described["moments"] = {name: {"seconds": moment, "date": iso(moment)} for name, moment in moments}
+    return described
 
 
 def save(dataset: Dataset, folder: str | Path) -> None:
@@ -87,7 +101,10 @@ def load(folder: str | Path) -> Dataset:
             histories=_histories(events, len(users)),
             max_history=manifest["max_history"],
             manifest=manifest,
+            protocol=manifest.get("split", "leave-one-out"),
         )
+        if "split" not in manifest:  # made when there was but one
+            manifest.update(_describe_split(dataset))
         found = describe(dataset)
         wrong = [key for key, value in found.items() if manifest[key] != value]
         if wrong:

@@ -62,16 +62,16 @@ def baselines(data: Dataset, cache: LayerCache, folder: Path) -> dict[str, Run]:
 
 def example(data: Dataset, run: Run, say: Say) -> None:
     """One user's latest films and ten recommendations, titles readable."""
-    user = int(np.flatnonzero(data.test.seen.lengths >= 10)[0])
-    seen = data.items.ids(data.test.seen[user].tolist())
+    row = int(np.flatnonzero(data.test.seen.lengths >= 10)[0])
+    seen = data.items.ids(data.test.seen[row].tolist())
     text = dict(zip(data.items.external, data.texts[1:], strict=True))
-    say(f"User {data.users.external[user]} watched {len(seen)} films, the latest last:")
+    say(f"User {data.users.external[data.test.users[row]]} watched {len(seen)} films, the latest last:")
     for item in seen[-8:]:
         say(f"    {text[item]}")
     say("and is recommended:")
     for place, found in enumerate(run.recommender.recommend([seen], k=10)[0].items, start=1):
         say(f"{place:4d}  {found.text}")
-    say(f"What the user watched next: {text[data.items.ids([data.test.targets[user]])[0]]}")
+    say(f"What the user watched next: {text[data.items.ids([data.test.targets[row]])[0]]}")
 
 
 def cold(data: Dataset, cache: LayerCache, seed: int = 0) -> tuple[Withheld, dict[str, Evaluation]]:

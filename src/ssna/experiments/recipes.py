@@ -33,14 +33,18 @@ def resolve(
     assigned = override({}, assignments).get("method", {})
     if not isinstance(assigned, dict):
         raise SettingsError(f"--set method={assigned}: choose a method with --method {assigned}")
-    method = assigned.get("name", method)
-    section = tree.get("method")
-    if method is not None and not (isinstance(section, dict) and section.get("name") == method):
-        tree["method"] = {"name": method}
-    tree = override(tree, assignments)
+    tree = override(with_method(tree, assigned.get("name", method)), assignments)
     if seed is not None:
         tree["seed"] = seed
     return RunSettings.parse(tree)
+
+
+def with_method(tree: Tree, method: str | None) -> Tree:
+    """``tree`` with ``method``'s defaults for its ``[method]`` section, unless it is that method's already."""
+    section = tree.get("method")
+    if method is None or (isinstance(section, dict) and section.get("name") == method):
+        return tree
+    return tree | {"method": {"name": method}}
 
 
 def read_recipe(name: str) -> Tree:

@@ -155,7 +155,7 @@ def about(data: Dataset) -> dict[str, Any]:
         "users": len(data.users),
         "items": len(data.items),
         "interactions": len(data.histories.items),
-        "split": "leave-one-out",
+        "split": data.protocol,
     }
 
 

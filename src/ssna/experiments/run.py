@@ -208,11 +208,16 @@ def _joined(
     return blend, {names[id(part.scorer)]: part.weight for part in blend.parts}
 
 
-def _fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None) -> LayerCache | None:
-    """The cache bound to ``data``, or None for a run that reads no text."""
+def reads_text(settings: RunSettings) -> list[str]:
+    """The methods of a run that read item texts: its own, and those that it is joined with."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
     names = (settings.method.name, *(settings.join.methods if trained else ()))
-    readers = [name for name in names if METHODS[name].needs_text]
+    return [name for name in names if METHODS[name].needs_text]
+
+
+def _fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None) -> LayerCache | None:
+    """The cache bound to ``data``, or None for a run that reads no text."""
+    readers = reads_text(settings)
     if not readers:
         return None
     if cache is None:

@@ -65,12 +65,16 @@ class Bench:
         return str(self.data["name"] or self.fingerprint)
 
     @property
+    def split(self) -> str:
+        """How the test events were set aside, in words."""
+        return "last item of every user" if self.data["split"] == "leave-one-out" else "split by time"
+
+    @property
     def note(self) -> str:
         """What must stand under every figure: data, users, items, split."""
         users, items = self.entries[0].record.users, self.entries[0].record.items
-        split = "last item of every user" if self.data["split"] == "leave-one-out" else "split by time"
         name = f"{self.data['name']} " if self.data["name"] else ""
-        return f"{name}{self.fingerprint}: {users:,} users, all {items:,} items ranked, {split}"
+        return f"{name}{self.fingerprint}: {users:,} users, all {items:,} items ranked, {self.split}"
 
 
 def find(paths: Iterable[Path]) -> list[RunFolder]:
@@ -84,7 +88,7 @@ def find(paths: Iterable[Path]) -> list[RunFolder]:
         found = [path] if (path / RECORD).is_file() else sorted(file.parent for file in path.rglob(RECORD))
         found = [folder for folder in found if not _aside(folder, path)]
         if not found:
-            raise ArtifactError(f"{path} holds no run; name folders that `ssna train` or `ssna grid` made")
+            raise ArtifactError(f"{path} holds no run (no {RECORD}); name what `ssna train` or `ssna grid` made")
         folders |= dict.fromkeys(found)
     return [RunFolder(folder, RunRecord.read(folder)) for folder in folders]
 
@@ -116,11 +120,14 @@ def _entries(runs: Sequence[RunFolder]) -> Iterable[Entry]:
         plain = run.path.name if folders.count(run.path.name) == 1 else str(run.path)
         named[run.record.experiment["entry"] if run.record.experiment else plain].append(run)
     for name, candidates in named.items():
-        yield _chosen(name, candidates)
+        yield choose(name, candidates)
 
 
-def _chosen(name: str, candidates: list[RunFolder]) -> Entry:
-    """The settings with the best mean validation R@10 (seen excluded) over the seeds that all settings have."""
+def choose(name: str, candidates: Sequence[RunFolder]) -> Entry:
+    """The entry ``name`` of ``candidates``: the settings with the best mean validation R@10 (seen excluded).
+
+    Means are over the seeds that all settings have.
+    """
     points: dict[str, list[RunFolder]] = defaultdict(list)
     for run in candidates:
         points[repr(sorted((k, v) for k, v in run.record.settings.items() if k != "seed"))].append(run)

@@ -4,7 +4,7 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-Style = Literal["score", "percent", "signed", "seconds", "bytes", "count"]
+Style = Literal["score", "percent", "signed", "difference", "p", "number", "seconds", "bytes", "count"]
 
 
 @dataclass(frozen=True)
@@ -12,12 +12,14 @@ class Figure:
     """One number.
 
     Attributes:
-        value: full precision.
-        style: how people read it: ``.1436``, ``85 %``, ``+1.8 %``, ``16.3``, ``2.3 GB``, ``1,234``.
+        value: full precision; of ``percent`` and ``signed`` the share (.018), of ``bytes`` bytes.
+        style: how people read it: ``.1436``, ``85 %``, ``+1.8 %``, ``+.0123``, ``.0040``, ``12.34``, ``16.3``,
+            ``2.3 GB``, ``1,234``.
         deviation: over seeds, in the same unit, or None for a single run.
         contest: figures of one contest compete for best and second; None for a figure that competes with none.
         lower: the lowest wins.
-        mark: put behind it, such as ``*``; the notes say what it means.
+        mark: put behind it, such as ``*``; the notes say what it means. (Plain text marks the best ``*`` and the
+            second ``+``, so figures that compete take other marks.)
     """
 
     value: float
@@ -37,6 +39,7 @@ class Table:
     """Rows under headings.
 
     Attributes:
+        head: of a heading in two lines the first names a group, which it shares with its neighbours.
         labels: how many leading columns name the row instead of holding figures.
     """
 

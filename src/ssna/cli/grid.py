@@ -1,0 +1,39 @@
+"""``ssna grid``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def grid(
+    experiment: Annotated[Path, typer.Argument(metavar="EXPERIMENT.toml", help="Entries over data sets.")],
+    out: Annotated[Path, typer.Option("-o", "--out", metavar="RUNS", help="Where run folders go, or stand already.")],
+    root: Annotated[Path, typer.Option(help="Where the experiment's data and cache folders lie.")] = Path(),
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="This data set or entry alone; may be given several times.")
+    ] = None,
+    rehearse: Annotated[
+        bool, typer.Option(help="Cut every run short as the experiment says; tables will say so too.")
+    ] = False,
+    plan: Annotated[bool, typer.Option(help="Print the runs, and run none.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no line a run.")] = False,
+) -> None:
+    """Run what is not finished; start it again after a crash, or in several processes at once."""
+    from ssna.experiments.grid import run_grid
+    from ssna.experiments.plan import Experiment, tasks
+
+    wanted = Experiment.read(experiment).only(only or ())
+    if plan:
+        for task in tasks(wanted, rehearse):
+            typer.echo(str(task.folder))
+        return
+
+    def say(line: str) -> None:
+        if not quiet:
+            print(line, file=sys.stderr, flush=True)
+
+    folders = run_grid(wanted, out, root, rehearse, say)
+    if not quiet:
+        typer.echo(f"{len(folders)} runs in {out}; see them with: ssna compare {out}", err=True)
