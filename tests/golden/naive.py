@@ -165,3 +165,9 @@ def recency_mean(x: Matrix, window: int, decay: float) -> list[float]:
     """The intent after the last row: the last ``window`` rows, each step back weighted by ``decay`` once more."""
     latest = list(reversed(x))[:window]
     return [sum(decay**back * row[j] for back, row in enumerate(latest)) for j in range(len(x[0]))]
+
+
+def distance_from_orthonormal(vectors: Matrix) -> float:
+    """``|P P' - 1|`` (Frobenius) of the rows ``P``: one term of AdaLoRA's penalty (Zhang et al., 2023, Eq. 4)."""
+    rows = range(len(vectors))
+    return math.sqrt(sum((dot(vectors[i], vectors[j]) - (i == j)) ** 2 for i in rows for j in rows))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.methods.ssna import SSNA, SSNASettings
+from ssna.methods.ssna import SSNASettings, over
 
 ITEMS, WIDTH = 60, 16
 
@@ -36,7 +36,7 @@ def untrained(h: np.ndarray, dim: int, integrate: str) -> np.ndarray:
     states = torch.from_numpy(np.concatenate([np.zeros_like(h[:, :1]), h], axis=1))
     settings = SSNASettings(layers=len(h), heads=4, integrate=integrate, start="whitened")
     with torch.random.fork_rng(devices=[]):
-        encoder = SSNA(states, dim, settings).eval()
+        encoder = over(states, dim, settings).eval()
     return encoder(torch.arange(1, ITEMS + 1)).detach().numpy()
 
 

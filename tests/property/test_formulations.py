@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ssna.methods.ids import Ids
-from ssna.methods.ssna import SSNA, SSNASettings
+from ssna.methods.ssna import SSNASettings, over
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.ragged import Ragged
@@ -27,7 +27,7 @@ def a_model(kind: str) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         states = torch.cat([torch.zeros(2, 1, 5), torch.randn(2, ITEMS, 5)], dim=1)
-        encoder = Ids(ITEMS, 8) if kind == "ids" else SSNA(states, 8, SSNASettings(layers=2, heads=2, ids=True))
+        encoder = Ids(ITEMS, 8) if kind == "ids" else over(states, 8, SSNASettings(layers=2, heads=2, ids=True))
         model = Model(encoder, SASRec(8, MAX_HISTORY, blocks=2, heads=2, inner=8, dropout=0.5))
         for parameter in model.parameters():
             nn.init.normal_(parameter, std=0.3)

@@ -293,7 +293,7 @@ def test_an_item_that_cannot_be_added_is_named(recommender, texts, message):
 
 @pytest.mark.parametrize("name", ["ids", "item-knn", "popularity"])
 def test_a_method_that_reads_no_text_admits_no_items(any_recommender):
-    with pytest.raises(ArtifactError, match="reads no text"):
+    with pytest.raises(ArtifactError, match="cannot admit items by their texts"):
         any_recommender.add_items({"new": "word1"})
 
 

@@ -20,7 +20,8 @@ SIZES = {
     "t5": {"d_model": 16, "num_layers": 3, "num_heads": 2, "d_ff": 32, "d_kv": 8},
 }
 SIZES |= dict.fromkeys(("roberta", "mpnet", "llama"), SIZES["bert"])
-DECODERS = ("gpt2", "llama")
+SIZES["mistral"] = {**SIZES["bert"], "num_key_value_heads": 1}  # its keys and values are half as wide as its queries
+DECODERS = ("gpt2", "llama", "mistral")
 
 
 def save_tiny_model(folder: Path, architecture: str = "bert", seed: int = 0) -> Path:

@@ -31,20 +31,39 @@ class Format(StrEnum):
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Runs, or folders that hold runs at any depth.")],
-    table: Annotated[Name, typer.Option(help="What is compared.")] = Name.accuracy,
-    form: Annotated[Format, typer.Option("--format", help="text marks the best * and the second +.")] = Format.text,
+    table: Annotated[
+        Name | None, typer.Option(help="What is compared. [default: accuracy; all with --format html]")
+    ] = None,
+    form: Annotated[
+        Format,
+        typer.Option("--format", help="text marks the best * and the second +; html is a page with plots."),
+    ] = Format.text,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A file, instead of standard output.")] = None,
     of: Annotated[
         str | None, typer.Option(help="For --table improvement: whose; ssna unless given.", metavar="NAME")
     ] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Put the paper's figures beside, marked as theirs.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw, too: .svg, .png or .pdf (accuracy, runtime, layers).")
+    ] = None,
 ) -> None:
     """Runs side by side, data set by data set and language model by language model."""
     from ssna.files import write_file
-    from ssna.report import benches, find, render, tables
+    from ssna.report import PLOTS, all_tables, benches, draw, find, page, render, tables
 
-    if of is not None and table is not Name.improvement:
+    if of is not None and table is not Name.improvement and form is not Format.html:
         raise typer.BadParameter("it belongs to --table improvement", param_hint="--of")
-    written = render(tables(table, benches(find(runs)), of), form)
+    drawn = table or Name.accuracy
+    if plot is not None and drawn not in PLOTS:
+        raise typer.BadParameter(f"there are plots of {', '.join(PLOTS)}", param_hint="--plot")
+    found = benches(find(runs))
+    if form is Format.html:
+        chosen = all_tables(found, of, paper) if table is None else tables(table, found, of, paper)
+        written = page(found, chosen)
+    else:
+        written = render(tables(drawn, found, of, paper), form)
+    if plot is not None:
+        draw(PLOTS[drawn](found), plot)
     if out is None:
         typer.echo(written, nl=False)
     else:

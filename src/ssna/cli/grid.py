@@ -1,6 +1,5 @@
 """``ssna grid``."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,10 +29,6 @@ def grid(
             typer.echo(str(task.folder))
         return
 
-    def say(line: str) -> None:
-        if not quiet:
-            print(line, file=sys.stderr, flush=True)
-
-    folders = run_grid(wanted, out, root, rehearse, say)
+    folders = run_grid(wanted, out, root, rehearse, quiet)
     if not quiet:
         typer.echo(f"{len(folders)} runs in {out}; see them with: ssna compare {out}", err=True)

@@ -6,8 +6,9 @@ folder stands, and folders appear whole. So a grid may be killed and started aga
 
 import fcntl
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -24,16 +25,17 @@ from ssna.text import LayerCache
 
 CLAIMS = ".claims"
 PAUSE = 1.0  # seconds between looks at what other processes are still running
-Say = Callable[[str], None]
+MINUTE = 60.0  # between two lines about the epochs of a run
 
 
-def run_grid(experiment: Experiment, out: Path, root: Path, rehearse: bool, say: Say) -> list[Path]:
+def run_grid(experiment: Experiment, out: Path, root: Path, rehearse: bool = False, quiet: bool = False) -> list[Path]:
     """Run what is not finished, winners last; the folders of all runs, those of other processes too.
 
     Args:
         out: where run folders go: ``out / data / entry / point``.
         root: where the experiment's data and cache folders lie.
-        say: told a line a run.
+        rehearse: cut every run short, as the experiment says.
+        quiet: say nothing on standard error.
 
     Raises:
         SettingsError: a setting is wrong, or ``out`` holds a run of the same name with other settings.
@@ -41,7 +43,7 @@ def run_grid(experiment: Experiment, out: Path, root: Path, rehearse: bool, say:
         TrainingError: some runs failed; all others are finished.
     """
     first = tasks(experiment, rehearse)
-    workshop = _Workshop(out, root, say)
+    workshop = _Workshop(out, root, quiet)
     workshop.check(first)
     failed = workshop.work(first)
     finished = [task for task in first if task not in failed]
@@ -61,10 +63,14 @@ def run_grid(experiment: Experiment, out: Path, root: Path, rehearse: bool, say:
 class _Workshop:
     """One process's part in a grid."""
 
-    def __init__(self, out: Path, root: Path, say: Say) -> None:
-        self.out, self.root, self.say = out, root, say
+    def __init__(self, out: Path, root: Path, quiet: bool) -> None:
+        self.out, self.root, self.quiet = out, root, quiet
         self._data: tuple[str, Dataset] | None = None
         self._fingerprints: dict[str, str] = {}
+
+    def say(self, line: str) -> None:
+        if not self.quiet:
+            print(line, file=sys.stderr, flush=True)
 
     def check(self, planned: Sequence[Task]) -> None:
         """Every data set and cache can be opened, and finished runs are those that are planned."""
@@ -103,16 +109,26 @@ class _Workshop:
         folder = self.out / task.folder
         for left in folder.parent.glob(f".{folder.name}.*"):  # by a kill: the claim is ours, so nobody writes there
             shutil.rmtree(left, ignore_errors=True)
+        self.say(f"{task.folder}")
         about = {"data": task.place.name, "entry": task.entry.name, "point": task.point}
         try:
-            run = execute(data, cache, task.settings, folder, name=task.place.name, experiment=about, quiet=True)
+            run = execute(
+                data,
+                cache,
+                task.settings,
+                folder,
+                name=task.place.name,
+                experiment=about,
+                quiet=self.quiet,
+                pause=MINUTE,
+            )
         except SsnaError as error:
-            self.say(f"{task.folder}  FAILED: {error}")
+            self.say(f"    FAILED: {error}")
             return False
         record = run.record
         epochs = f", {len(record.epochs)} epochs" if record.epochs else ""
         valid = record.valid["exclude_seen"]["R@10"]
-        self.say(f"{task.folder}  valid R@10 {valid:.4f}  {record.seconds:.1f} s{epochs}")
+        self.say(f"    valid R@10 {valid:.4f}  {record.seconds:.1f} s{epochs}")
         return True
 
     def inputs(self, task: Task) -> tuple[Dataset, LayerCache | None]:

@@ -116,13 +116,19 @@ def execute(
     name: str | None = None,
     experiment: dict[str, Any] | None = None,
     quiet: bool = False,
+    pause: float = 0.0,
 ) -> Run:
-    """As :func:`train`, from settings that are resolved; ``experiment`` is kept in the record."""
+    """As :func:`train`, from settings that are resolved.
+
+    Args:
+        experiment: kept in the record.
+        pause: seconds, at least, between two lines about epochs.
+    """
     cache = _fitting_cache(settings, data, cache)
     device = _device(settings)
     with nullcontext() if out is None else new_folder(Path(out), marker=RECORD) as folder:
         start, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
-        with _reporter(folder, settings, quiet) as report:
+        with _reporter(folder, settings, quiet, pause) as report:
             outcome = _produce(data, cache, settings, device, report)
         seconds, peak = time.perf_counter() - start, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
@@ -232,15 +238,19 @@ def _fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | Non
 
 
 @contextmanager
-def _reporter(folder: Path | None, settings: RunSettings, quiet: bool) -> Iterator[Report]:
+def _reporter(folder: Path | None, settings: RunSettings, quiet: bool, pause: float) -> Iterator[Report]:
     """Says each epoch on standard error, and to TensorBoard where it is installed and there is a folder."""
     writer = None
     if folder is not None and isinstance(METHODS[settings.method.name], TrainedMethod):
         writer = _tensorboard(folder / EVENTS)
 
+    said = time.perf_counter()
+
     def report(epoch: Epoch, better: bool) -> None:
+        nonlocal said
         figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
-        if not quiet:
+        if not quiet and (now := time.perf_counter()) - said >= pause:
+            said = now
             line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
             print(line + ("  best so far" if better else ""), file=sys.stderr, flush=True)
         if writer is not None:

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from pydantic import Field
+from torch import Tensor
 
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
@@ -30,8 +31,13 @@ class SSNASettings(MethodSettings):
 
 def build_ssna(settings: SSNASettings, data: Dataset, cache: LayerCache | None, dim: int) -> FrozenEncoder:
     """For ``METHODS``."""
-    states = top_states(cache, settings.layers)
-    adapters = LayerAdapters(settings.layers, states.shape[-1], dim, settings.heads, settings.integrate)
+    return over(top_states(cache, settings.layers), dim, settings)
+
+
+def over(states: Tensor, dim: int, settings: SSNASettings) -> FrozenEncoder:
+    """SSNA over ``states (a, I + 1, d)``, top layer first, row 0 zero."""
+    layers, _, width = states.shape
+    adapters = LayerAdapters(layers, width, dim, settings.heads, settings.integrate)
     if settings.start == "whitened":
         whiten(adapters, states[:, 1:])
     return FrozenEncoder(states, adapters, dim if settings.ids else None)

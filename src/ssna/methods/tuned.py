@@ -69,8 +69,8 @@ class AdaLoraSettings(TunedSettings):
 
     @model_validator(mode="after")
     def _falls(self) -> Self:
-        if self.rank > self.initial_rank or self.begin >= self.end:
-            raise SettingsError("adalora needs rank <= initial_rank and begin < end")
+        if self.rank >= self.initial_rank or self.begin >= self.end:
+            raise SettingsError("adalora needs method.rank < method.initial_rank and method.begin < method.end")
         return self
 
 
@@ -231,17 +231,29 @@ def top_layers(network: nn.Module, count: int, depth: int, name: str) -> tuple[l
     """The top ``count`` of ``depth`` layers, and the norms that come after them (decoders have one).
 
     Raises:
-        SettingsError: there are fewer layers, or no list of them is found.
+        SettingsError: there are fewer layers, or no list of them is found (XLM keeps their parts in several).
     """
     if count > depth:
         raise SettingsError(f"{name} has {depth} layers; method.layers = {count} of them cannot be tuned")
     for parent in network.modules():
-        children = list(parent.named_children())
-        for place, (_, child) in enumerate(children):
-            if isinstance(child, nn.ModuleList) and len(child) == depth:
-                after = [module for _, module in children[place + 1 :] if "norm" in type(module).__name__.lower()]
-                return list(child)[-count:], after
+        lists = [child for child in parent.children() if isinstance(child, nn.ModuleList) and len(child) == depth]
+        if len(lists) == 1:
+            layers = list(lists[0])
+            return layers[-count:], _norms_after(layers[-1], network)
     raise SettingsError(f"{name} keeps its layers in no list of {depth}; train lora or ssna instead")
+
+
+def _norms_after(top: nn.Module, network: nn.Module) -> list[nn.Module]:
+    """The norms that the states of a one-token text pass behind ``top``; their order in the network says nothing."""
+    passed: list[nn.Module] = []
+    leaves = (part for part in network.modules() if not list(part.children()))
+    norms = (part for part in leaves if "norm" in type(part).__name__.lower())
+    hooks = [part.register_forward_hook(lambda part, *_: passed.append(part)) for part in (top, *norms)]
+    with torch.no_grad():
+        network(input_ids=torch.zeros(1, 1, dtype=torch.long))
+    for hook in hooks:
+        hook.remove()
+    return passed[passed.index(top) + 1 :]
 
 
 def _reader(cache: LayerCache | None) -> Any:

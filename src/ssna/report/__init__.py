@@ -1,6 +1,7 @@
 """Tables over finished runs; reads run folders only."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from ssna.errors import ArtifactError
 from ssna.report.ablation import integration, layers
@@ -8,11 +9,30 @@ from ssna.report.accuracy import accuracy, overall
 from ssna.report.best_settings import best_settings
 from ssna.report.cost import memory, runtime
 from ssna.report.formats import FORMATS, render
+from ssna.report.html import report as page
 from ssna.report.improvement import improvement
+from ssna.report.paper import beside
+from ssna.report.plots import PLOTS
+from ssna.report.plots import write as draw
 from ssna.report.runs import Bench, benches, find
 from ssna.report.table import Table
 
-__all__ = ["FORMATS", "TABLES", "Bench", "Table", "benches", "find", "improvement", "overall", "render", "tables"]
+__all__ = [
+    "FORMATS",
+    "PLOTS",
+    "TABLES",
+    "Bench",
+    "Table",
+    "all_tables",
+    "benches",
+    "draw",
+    "find",
+    "improvement",
+    "overall",
+    "page",
+    "render",
+    "tables",
+]
 
 TABLES: dict[str, Callable[[Sequence[Bench]], list[Table]]] = {
     "accuracy": accuracy,
@@ -33,8 +53,8 @@ NEEDS = {
 }
 
 
-def tables(name: str, found: Sequence[Bench], of: str | None = None) -> list[Table]:
-    """One of ``TABLES``; ``of`` is the method whose improvement is shown.
+def tables(name: str, found: Sequence[Bench], of: str | None = None, paper: bool = False) -> list[Table]:
+    """One of ``TABLES``; ``of`` is the method whose improvement is shown; ``paper`` puts the paper's figures beside.
 
     Raises:
         ArtifactError: the runs hold nothing for it.
@@ -42,4 +62,13 @@ def tables(name: str, found: Sequence[Bench], of: str | None = None) -> list[Tab
     result = improvement(found, of) if name == "improvement" else TABLES[name](found)
     if not result:
         raise ArtifactError(f"there is nothing for the table {name!r} in these runs; it takes {NEEDS[name]}")
+    return beside(name, result, found) if paper else result
+
+
+def all_tables(found: Sequence[Bench], of: str | None = None, paper: bool = False) -> list[Table]:
+    """Every table that the runs hold something for."""
+    result: list[Table] = []
+    for name in TABLES:
+        with suppress(ArtifactError):
+            result += tables(name, found, of, paper)
     return result

@@ -1,0 +1,178 @@
+"""Grids through the command line: skipped when finished, resumed after a kill, shared by processes."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssna.cli import main
+from ssna.data.storage import save
+from ssna.experiments.record import RECORD
+
+GRID = """
+title = "small"
+winners = [0, 1]
+settings = { "dim" = 16, "sequence.inner" = 16, "training.epochs" = 4, "training.batch_size" = 32 }
+[[data]]
+name = "A"
+folder = "data/A"
+[[data]]
+name = "B"
+folder = "data/B"
+[[entries]]
+name = "ids"
+method = "ids"
+grid = { "training.learning_rate" = [1e-3, 3e-3, 1e-2], "sequence.blocks" = [1, 2] }
+[[entries]]
+name = "item-knn"
+method = "item-knn"
+winners = []
+"""
+RUNS = 2 * (3 * 2 + 1 + 1)  # points, item-knn, the winner's other seed; on both data sets
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory, random_data) -> Path:
+    folder = tmp_path_factory.mktemp("grid")
+    (folder / "data").mkdir()
+    for seed, name in enumerate("AB"):
+        save(random_data(seed, users=200, items=60), folder / "data" / name)
+    (folder / "grid.toml").write_text(GRID)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def unbroken(root: Path) -> Path:
+    assert run(root, "unbroken") == 0
+    return root / "unbroken"
+
+
+def run(root: Path, out: str, *more: str) -> int:
+    words = ["grid", str(root / "grid.toml"), "-o", str(root / out), "--root", str(root), "--quiet", *more]
+    return call(*words)
+
+
+def call(*words: str) -> int:
+    before = sys.argv
+    sys.argv = ["ssna", *words]
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def start(root: Path, out: str) -> subprocess.Popen[str]:
+    words = ["grid", str(root / "grid.toml"), "-o", str(root / out), "--root", str(root)]
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "ssna", *words], stderr=subprocess.PIPE, text=True, env=alone)
+
+
+def records(folder: Path) -> dict[str, int]:
+    """Finished runs, and when each was finished."""
+    found = [path for path in folder.rglob(RECORD) if not any(part.startswith(".") for part in path.parts)]
+    return {str(path.parent.relative_to(folder)): path.stat().st_mtime_ns for path in found}
+
+
+def begun(stderr: str) -> list[str]:
+    return [line for line in stderr.splitlines() if line.startswith(("A/", "B/"))]
+
+
+def table(folder: Path, file: Path) -> str:
+    assert call("compare", str(folder), "--format", "csv", "--out", str(file)) == 0
+    return file.read_text()
+
+
+def test_a_grid_makes_one_folder_a_run(unbroken: Path) -> None:
+    assert len(records(unbroken)) == RUNS
+    assert "A/ids/learning_rate=0.001,blocks=1,seed=0" in records(unbroken)
+    seconds = [name for name in records(unbroken) if name.startswith("A/ids/") and name.endswith("seed=1")]
+    assert len(seconds) == 1
+
+
+def test_the_winner_is_the_point_with_the_best_validation(unbroken: Path) -> None:
+    from ssna.experiments import RunRecord
+
+    for data in "AB":
+        runs = [RunRecord.read(path) for path in (unbroken / data / "ids").iterdir()]
+        first = [record for record in runs if record.seed == 0]
+        best = max(record.valid["exclude_seen"]["R@10"] for record in first)
+        again = next(record for record in runs if record.seed == 1)
+        twin = next(record for record in first if record.experiment == again.experiment)
+        assert twin.valid["exclude_seen"]["R@10"] == best
+
+
+def test_a_finished_grid_runs_nothing(root: Path, unbroken: Path) -> None:
+    before = records(unbroken)
+    assert run(root, "unbroken") == 0
+    assert records(unbroken) == before
+
+
+def test_a_killed_grid_goes_on_in_two_processes_that_do_no_run_twice(root: Path, unbroken: Path) -> None:
+    killed = start(root, "killed")
+    deadline = time.monotonic() + 120
+    while len(records(root / "killed")) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    before = records(root / "killed")
+    assert 3 <= len(before) < RUNS
+    pair = [start(root, "killed") for _ in range(2)]
+    said = [process.communicate(timeout=300)[1] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], said
+    after = records(root / "killed")
+    assert set(after) == set(records(unbroken))
+    assert {name: after[name] for name in before} == before  # none repeated
+    runs = [line for stderr in said for line in begun(stderr)]
+    assert sorted(runs) == sorted(set(after) - set(before))  # the others once, by one of the two
+    assert all(begun(stderr) for stderr in said)
+    left = [path for path in (root / "killed").rglob(".*") if path.is_dir() and path.name != ".claims"]
+    assert left == []
+    assert table(root / "killed", root / "killed.csv") == table(unbroken, root / "unbroken.csv")
+
+
+def test_a_folder_with_runs_of_other_settings_is_refused(root: Path, unbroken: Path, capsys) -> None:
+    assert run(root, "unbroken", "--rehearse") == 1
+    message = capsys.readouterr().err
+    assert "was run with other settings; give another -o" in message
+
+
+def test_a_missing_data_set_is_named_before_anything_runs(root: Path, capsys) -> None:
+    (root / "other.toml").write_text(GRID.replace("data/B", "data/C"))
+    assert call("grid", str(root / "other.toml"), "-o", str(root / "other"), "--root", str(root)) == 1
+    assert "data/C does not exist; name a folder that `ssna prepare` made" in capsys.readouterr().err
+    assert records(root / "other") == {}
+
+
+def test_a_run_that_fails_does_not_stop_the_others(root: Path, capsys) -> None:
+    broken = GRID.replace("[1e-3, 3e-3, 1e-2]", "[1e-3, 1e30]").replace("winners = [0, 1]", "winners = [0]")
+    (root / "broken.toml").write_text(broken)
+    words = ["grid", str(root / "broken.toml"), "-o", str(root / "broken"), "--root", str(root), "--only", "A"]
+    assert call(*words) == 1
+    message = capsys.readouterr().err
+    assert "FAILED" in message
+    assert "2 of 5 runs failed" in message
+    assert len(records(root / "broken")) == 3
+
+
+def test_the_plan_names_every_run_and_runs_none(root: Path, capsys) -> None:
+    assert call("grid", str(root / "grid.toml"), "-o", str(root / "none"), "--root", str(root), "--plan") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 14
+    assert not (root / "none").exists()
+
+
+def test_rehearsals_say_so_in_the_record_and_in_the_table(root: Path) -> None:
+    assert run(root, "rehearsed", "--rehearse", "--only", "A") == 0
+    np.testing.assert_equal("rehearsal" in table_text(root / "rehearsed", root / "rehearsed.md"), True)
+
+
+def table_text(folder: Path, file: Path) -> str:
+    assert call("compare", str(folder), "--format", "md", "--out", str(file)) == 0
+    return file.read_text()

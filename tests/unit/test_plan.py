@@ -1,0 +1,140 @@
+"""What an experiment's file asks for, before anything runs."""
+
+from pathlib import Path
+
+import pytest
+
+from ssna.errors import SettingsError
+from ssna.experiments.plan import Experiment, tasks
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+BASE = """
+title = "t"
+recipe = "paper"
+models = ["small", "large"]
+seeds = [0, 1]
+settings = { "batches.formulation" = "causal" }
+[rehearsal]
+training.epochs = 3
+[[data]]
+name = "A"
+folder = "data/A"
+cache = "caches/A-{model}"
+[[entries]]
+name = "ours"
+method = "ssna"
+settings = { "training.batch_size" = 64 }
+grid = { "method.layers" = [2, 3], "training.learning_rate" = [1e-3] }
+[[entries]]
+name = "popularity"
+method = "popularity"
+"""
+
+
+@pytest.fixture
+def read(tmp_path):
+    def make(content: str = BASE) -> Experiment:
+        (tmp_path / "e.toml").write_text(content)
+        return Experiment.read(tmp_path / "e.toml")
+
+    return make
+
+
+def test_every_point_runs_with_every_seed_and_every_model(read):
+    ours = [task for task in tasks(read()) if task.entry.name == "ours"]
+    found = {(task.model, task.point["method.layers"], task.settings.seed) for task in ours}
+    assert found == {(model, layers, seed) for model in ("small", "large") for layers in (2, 3) for seed in (0, 1)}
+    assert len(ours) == 8
+
+
+def test_a_run_that_reads_no_text_runs_once_whatever_the_models(read):
+    popularity = [task for task in tasks(read()) if task.entry.name == "popularity"]
+    assert [(task.model, task.cache, task.settings.seed) for task in popularity] == [(None, None, 0), (None, None, 1)]
+
+
+def test_the_cache_is_that_of_the_model(read):
+    assert {task.cache for task in tasks(read()) if task.model == "large"} == {"caches/A-large"}
+
+
+def test_folders_are_distinct_and_tell_what_runs(read):
+    folders = [task.folder for task in tasks(read())]
+    assert len(set(folders)) == len(folders)
+    assert Path("A/large/ours/layers=2,learning_rate=0.001,seed=1") in folders
+
+
+def test_settings_are_the_recipes_then_the_experiments_then_the_entrys_then_the_points(read):
+    task = next(task for task in tasks(read()) if task.point.get("method.layers") == 2)
+    settings = task.settings
+    assert (settings.batches.formulation, settings.training.batch_size, settings.training.learning_rate) == (
+        "causal",
+        64,
+        1e-3,
+    )
+    assert (settings.method.layers, settings.method.heads, settings.training.patience) == (2, 8, 15)
+    assert not settings.rehearsal
+
+
+def test_a_rehearsal_is_cut_short_and_says_so(read):
+    assert {(task.settings.rehearsal, task.settings.training.epochs) for task in tasks(read(), rehearse=True)} == {
+        (True, 3)
+    }
+
+
+def test_two_keys_of_one_name_keep_their_sections_in_the_folder(read):
+    content = BASE.replace('"training.learning_rate" = [1e-3]', '"sequence.heads" = [1], "method.heads" = [4]')
+    task = next(task for task in tasks(read(content)) if task.entry.name == "ours")
+    assert task.label == "method.layers=2,sequence.heads=1,method.heads=4,seed=0"
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["popularity"], {("A", "popularity", None)}),
+        (["large", "ours"], {("A", "ours", "large")}),
+        (["A"], {("A", "ours", "small"), ("A", "ours", "large"), ("A", "popularity", None)}),
+    ],
+)
+def test_only_what_is_named_is_planned(read, names, found):
+    planned = tasks(read().only(names))
+    assert {(task.place.name, task.entry.name, task.model) for task in planned} == found
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('method = "ssna"', 'method = "sna"', "unknown method 'sna'"),
+        ('"method.layers" = [2, 3]', '"method.layer" = [2, 3]', "unknown setting layer; did you mean layers"),
+        ('name = "popularity"', 'name = "ours"', "two entries are called ours"),
+        ('name = "A"', 'name = "../A"', "a name becomes a folder"),
+        ('title = "t"', 'titel = "t"', "unknown setting titel; did you mean title"),
+        ('recipe = "paper"', 'recipe = "papr"', "no recipe 'papr'"),
+        ("seeds = [0, 1]", "seeds = []", "seeds"),
+        ('models = ["small", "large"]', 'models = ["small", "small"]', "two models are called small"),
+    ],
+)
+def test_a_wrong_experiment_is_named_before_anything_runs(read, old, new, message):
+    assert BASE.count(old) == 1
+    with pytest.raises(SettingsError, match=message):
+        tasks(read(BASE.replace(old, new)))
+
+
+def test_an_unknown_name_is_told_those_there_are(read):
+    with pytest.raises(SettingsError, match="has no 'B'; it has A, large, ours, popularity, small"):
+        read().only(["B"])
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.rglob("*.toml")), ids=lambda path: "/".join(path.parts[-2:]))
+@pytest.mark.parametrize("rehearse", [False, True])
+def test_every_experiment_of_the_repository_can_be_planned(path, rehearse):
+    planned = tasks(Experiment.read(path), rehearse)
+    folders = {task.folder for task in planned}
+    assert len(folders) == len(planned) > 0
+
+
+def test_the_papers_search_spaces_are_those_of_its_hyper_parameter_section():
+    grids = {entry.name: entry.grid for entry in Experiment.read(EXPERIMENTS / "paper" / "overall.toml").entries}
+    assert grids["ssna"] == {"training.batch_size": [32, 64, 128, 256], "method.layers": [2, 3]}
+    assert grids["tmlp"] == {"training.batch_size": [32, 64, 128, 256], "method.depth": [1, 2, 3]}
+    assert grids["tmoe"] == {"training.batch_size": [32, 64, 128, 256]}
+    assert grids["lora"] == grids["adalora"] == {"method.dropout": [0.1, 0.2, 0.3]}
+    assert grids["full"] == {"method.layers": [2, 4, 6]}
