@@ -1,12 +1,12 @@
 # setup: install into the active virtual environment, or into .venv if none is active
 # demo:  logs to recommendations on MovieLens-100K      test: the whole suite
-# check: what CI runs (style, types, layers, tests)
+# check: what CI runs (style, types, layers, tests)           report: committed tables and plots, from committed runs
 VENV   ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.ssna-installed
 WHEEL  := .cache/recbole-1.2.1-py3-none-any.whl
 
-.PHONY: setup demo test lint check clean
+.PHONY: setup demo test lint check report clean
 
 setup: $(STAMP)
 
@@ -32,6 +32,9 @@ lint: setup
 	$(VENV)/bin/lint-imports
 
 check: lint test
+
+report: setup
+	$(PYTHON) benchmarks/report.py
 
 clean:
 	rm -rf demo runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

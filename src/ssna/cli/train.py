@@ -12,7 +12,10 @@ def train(
     cache: Annotated[
         Path | None, typer.Option(help="A folder that `ssna encode` made, for methods that read text.")
     ] = None,
-    method: Annotated[str | None, typer.Option(help="ssna, ids, popularity, item-knn, text-knn or blend.")] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="ssna, tmlp, tmoe, lora, adalora, full, ids, popularity, item-knn, text-knn or blend."),
+    ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="paper or best; best if neither recipe nor method is named.")
     ] = None,
