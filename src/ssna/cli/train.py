@@ -14,7 +14,7 @@ def train(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="ssna, tmlp, tmoe, lora, adalora, full, ids, popularity, item-knn, text-knn or blend."),
+        typer.Option(help="ssna, tmlp, tmoe, lora, adalora, full, ids, or a training-free one."),
     ] = None,
     recipe: Annotated[
         str | None, typer.Option(help="paper or best; best if neither recipe nor method is named.")

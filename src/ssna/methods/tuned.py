@@ -108,7 +108,10 @@ class TunedEncoder(ItemEncoder):
         from ssna.text.encoder import TOKENS_PER_BATCH, batches_by_length
 
         lengths = (self.offsets[items + 1] - self.offsets[items]).tolist()
-        groups = [torch.from_numpy(rows) for rows in batches_by_length(lengths, TOKENS_PER_BATCH[items.device.type])]
+        groups = [
+            torch.from_numpy(rows)
+            for rows in batches_by_length(lengths, TOKENS_PER_BATCH.get(items.device.type, 4_096))
+        ]
         vectors = torch.cat([self._read(items[rows.to(items.device)]) for rows in groups])
         back = torch.argsort(torch.cat(groups)).to(items.device)
         return cast(Tensor, self.project(vectors))[back]

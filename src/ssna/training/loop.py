@@ -100,7 +100,7 @@ def fit(
 
     Args:
         on_epoch: called after every epoch with its figures, and the weights if they are the best so far, else ``{}``.
-        on_step: called after every step with its loss.
+        on_step: called after every batch with its loss.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
