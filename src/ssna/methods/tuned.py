@@ -62,9 +62,9 @@ class AdaLoraSettings(TunedSettings):
     """``p``, on the input of the update."""
     orthogonality: float = Field(0.5, ge=0)
     """Weight of the penalty that keeps singular directions orthogonal."""
-    begin: float = Field(0.02, ge=0, lt=1)
+    begin: float = Field(0.01, ge=0, lt=1)
     """Share of all planned steps before the first rank is taken away."""
-    end: float = Field(0.2, gt=0, le=1)
+    end: float = Field(0.1, gt=0, le=1)
     """Share of all planned steps after which the ranks stay (training seldom runs to its last planned epoch)."""
 
     @model_validator(mode="after")
