@@ -88,11 +88,14 @@ def cross_entropy(intent: Vector, positive: Vector, negatives: Matrix, tau: floa
     return -math.log(right / (right + sum(math.exp(cosine(intent, v) / tau) for v in negatives)))
 
 
-def in_batch(intents: Matrix, vectors: Matrix, targets: Sequence[int], tau: float) -> float:
-    """Eq. 8 over a batch: other samples' targets are the negatives, but for repeats of one's own."""
+def in_batch(
+    intents: Matrix, vectors: Matrix, targets: Sequence[int], tau: float, users: Sequence[int] | None = None
+) -> float:
+    """Eq. 8 over a batch: other users' targets are the negatives, but for repeats of one's own."""
+    users = range(len(targets)) if users is None else users
     terms = []
     for sample, target in enumerate(targets):
-        others = [vectors[t] for other, t in enumerate(targets) if other != sample and t != target]
+        others = [vectors[t] for other, t in enumerate(targets) if users[other] != users[sample] and t != target]
         terms.append(cross_entropy(intents[sample], vectors[target], others, tau))
     return sum(terms) / len(terms)
 

@@ -1,5 +1,7 @@
 """The modules against the paper's equations, written once more in loops (``naive.py``)."""
 
+from dataclasses import replace
+
 import naive
 import pytest
 import torch
@@ -127,6 +129,14 @@ def test_the_in_batch_loss_is_equation_8_with_repeats_of_the_target_left_out(tau
     step = a_step()
     expected = naive.in_batch(step.intents.tolist(), step.vectors.tolist(), step.targets.tolist(), tau)
     assert LOSSES["in-batch"](step, tau).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_what_else_a_user_chose_is_no_negative_of_the_in_batch_loss():
+    users = [3, 3, 5, 3, 8, 8]
+    step = replace(a_step(), users=torch.tensor(users))
+    expected = naive.in_batch(step.intents.tolist(), step.vectors.tolist(), step.targets.tolist(), 0.07, users)
+    assert LOSSES["in-batch"](step, 0.07).item() == pytest.approx(expected, rel=1e-5)
+    assert LOSSES["in-batch"](replace(step, users=None), 0.07).item() != pytest.approx(expected, rel=1e-3)
 
 
 def test_the_batch_items_loss_has_every_other_item_of_the_step_as_a_negative_once():

@@ -70,6 +70,13 @@ def test_inputs_are_of_the_targets_own_user(lengths, max_history, formulation):
 
 
 @given(lengths_of_users, max_histories, formulations)
+def test_a_batch_knows_whose_each_target_is(lengths, max_history, formulation):
+    histories = numbered(lengths)
+    batch = all_in_one(histories, formulation, max_history)
+    assert batch.users.tolist() == histories.row_of_value[batch.targets.numpy() - 1].tolist()
+
+
+@given(lengths_of_users, max_histories, formulations)
 def test_no_sequence_has_more_than_max_history_inputs(lengths, max_history, formulation):
     batch = all_in_one(numbered(lengths), formulation, max_history)
     assert (batch.offsets.diff() <= max_history).all()

@@ -21,12 +21,14 @@ class Candidates:
         vectors: ``(U, D)`` vectors of the step's distinct items, then those of ``sampled`` random ones.
         targets: ``(P,)`` each sample's target as a row of ``vectors``.
         in_batch: how many rows of ``vectors`` stand in the batch; the rest are random draws.
+        users: ``(P,)`` whose sample each is, as any numbers; None: no two are of one user.
     """
 
     intents: Tensor
     vectors: Tensor
     targets: Tensor
     in_batch: int
+    users: Tensor | None = None
 
 
 def cosine_logits(intents: Tensor, vectors: Tensor, temperature: float) -> Tensor:
@@ -36,12 +38,17 @@ def cosine_logits(intents: Tensor, vectors: Tensor, temperature: float) -> Tenso
 
 
 def in_batch(candidates: Candidates, temperature: float) -> Tensor:
-    """Eq. 8: a sample competes with the targets of all the step's samples, repeats of its own target left out."""
-    targets = candidates.targets
+    """Eq. 8: a sample competes with "the ground-truth next items from all other users in the same batch".
+
+    What else the same user chose is no negative, and neither is a repeat of the target.
+    """
+    targets, users = candidates.targets, candidates.users
     logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature)  # (P, P)
-    repeats = (targets[:, None] == targets[None, :]).fill_diagonal_(False)
+    barred = targets[:, None] == targets[None, :]
+    if users is not None:
+        barred |= users[:, None] == users[None, :]
     labels = torch.arange(len(targets), device=logits.device)
-    return F.cross_entropy(logits.masked_fill(repeats, -torch.inf), labels)
+    return F.cross_entropy(logits.masked_fill(barred.fill_diagonal_(False), -torch.inf), labels)
 
 
 def batch_items(candidates: Candidates, temperature: float) -> Tensor:

@@ -61,7 +61,7 @@ class Batch:
 
     Attributes:
         inputs: ``(N,)`` item rows. ``positions (N,)``: place in the segment, from 0. ``offsets (B + 1,)``.
-        predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give.
+        predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give. ``users (P,)``: to whom.
         unique: ``(U,)`` distinct items of inputs and targets, then the random draws; each is encoded once.
         in_batch: how many of ``unique`` are no draws.
         input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
@@ -72,6 +72,7 @@ class Batch:
     offsets: Tensor
     predict: Tensor
     targets: Tensor
+    users: Tensor
     unique: Tensor
     in_batch: int
     input_index: Tensor
@@ -106,6 +107,7 @@ def pack(
         offsets=torch.from_numpy(offsets),
         predict=torch.from_numpy(predict),
         targets=torch.from_numpy(targets),
+        users=torch.from_numpy(np.repeat(segments.user[chosen], segments.fresh[chosen])),
         unique=torch.from_numpy(np.concatenate([distinct, drawn])),
         in_batch=len(distinct),
         input_index=torch.from_numpy(index[: len(inputs)]),

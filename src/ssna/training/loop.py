@@ -63,7 +63,7 @@ class Model(nn.Module):
         """Encode each distinct item of the step once, then read all sequences."""
         vectors = self.encoder(batch.unique)  # (U, D)
         intents = self.sequence(vectors[batch.input_index], batch.positions, batch.offsets)  # (N, D)
-        return Candidates(intents[batch.predict], vectors, batch.target_index, batch.in_batch)
+        return Candidates(intents[batch.predict], vectors, batch.target_index, batch.in_batch, batch.users)
 
     def scorer(self, items: int, max_history: int) -> VectorScorer:
         """The model as it stands, ready to rank on the CPU: in evaluation mode until the next epoch."""
