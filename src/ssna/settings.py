@@ -7,7 +7,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -115,8 +115,13 @@ def _homes(root: type[BaseModel], key: str) -> list[str]:
 def _keys_at(root: type[BaseModel], path: list[str]) -> list[str]:
     model: Any = root
     for part in path:
-        found = model.model_fields.get(part)
-        model = found.annotation if found else None
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return []
-    return sorted(model.model_fields)
+        if part.isdigit():  # a place in a list
+            model = next(iter(get_args(model)), None)
+        else:
+            found = model.model_fields.get(part) if _is_section(model) else None
+            model = found.annotation if found else None
+    return sorted(model.model_fields) if _is_section(model) else []
+
+
+def _is_section(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, BaseModel)

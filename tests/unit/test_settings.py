@@ -146,3 +146,11 @@ def test_a_file_that_is_not_toml_is_named(tmp_path, content):
     (tmp_path / "bad.toml").write_bytes(content)
     with pytest.raises(SettingsError, match=r"bad\.toml is not a TOML file"):
         read_toml(tmp_path / "bad.toml")
+
+
+def test_an_unknown_key_in_a_list_of_sections_is_told_what_was_meant():
+    from ssna.experiments.plan import Experiment
+
+    tree = {"title": "t", "data": [{"name": "A", "folder": "a"}], "entries": [{"name": "e", "method": "m", "gird": {}}]}
+    with pytest.raises(SettingsError, match=r"unknown setting entries\.0\.gird; did you mean grid\?"):
+        Experiment.parse(tree)

@@ -58,12 +58,12 @@ def compare(
         raise typer.BadParameter(f"there are plots of {', '.join(PLOTS)}", param_hint="--plot")
     found = benches(find(runs))
     if form is Format.html:
-        chosen = all_tables(found, of, paper) if table is None else tables(table, found, of, paper)
+        chosen = all_tables(found, of, paper) if table is None else tables(table.value, found, of, paper)
         written = page(found, chosen)
     else:
-        written = render(tables(drawn, found, of, paper), form)
+        written = render(tables(drawn.value, found, of, paper), form)
     if plot is not None:
-        draw(PLOTS[drawn](found), plot)
+        draw(PLOTS[drawn.value](found), plot)
     if out is None:
         typer.echo(written, nl=False)
     else:

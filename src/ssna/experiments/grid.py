@@ -145,7 +145,8 @@ class _Workshop:
             return False
         record = RunRecord.read(folder)
         if record.settings != task.settings.tree():
-            raise SettingsError(f"{folder} was run with other settings; give another -o, or delete that run")
+            how = "was rehearsed, or run with other settings" if record.rehearsal else "was run with other settings"
+            raise SettingsError(f"{folder} {how}; give another -o, or delete that run")
         if record.fingerprint != self._fingerprints[task.place.name]:
             raise SettingsError(f"{folder} stands on other data ({record.fingerprint}); give another -o, or delete it")
         return True
