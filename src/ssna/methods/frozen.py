@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ssna.methods.base import ItemEncoder
+from ssna.nn.padding import pad_rows
 from ssna.text import LayerCache
 
 
@@ -28,7 +29,7 @@ class FrozenEncoder(ItemEncoder):
 
     def forward(self, items: Tensor) -> Tensor:
         """See :class:`ItemEncoder`."""
-        v: Tensor = self.text(self.states[:, items])
+        v: Tensor = self.text(self.states[:, pad_rows(items)])[: len(items)]
         return v if self.ids is None else v + self.ids(items)
 
     def admission(self) -> nn.Module:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssna.nn.integrate import INTEGRATIONS
+from ssna.nn.mixture import Mixture, product_dtype
 from ssna.nn.whitening import Whitening
 
 
@@ -30,24 +31,17 @@ class MixtureAdapter(nn.Module):
             nn.init.normal_(weight, std=0.02)
 
     def forward(self, h: Tensor) -> Tensor:
-        """``h (n, d)`` -> ``z (n, D)``; Eq. 1 and 2.
-
-        ``(h - b) W = h W - b W``: one matrix product projects for all heads, and the shifts are mixed apart, so that
-        only one tensor of the size of all projections is made.
-        """
-        width, heads, dim = self.projection.shape
+        """``h (n, d)`` -> ``z (n, D)``; Eq. 1 and 2."""
         weights = F.softmax(self.route(h).float(), dim=-1)  # (n, K)
-        projected = (h @ self.projection.view(width, heads * dim)).view(-1, heads, dim)  # (n, K, D)
-        shifts = torch.einsum("kd,dke->ke", self.shift, self.projection)  # (K, D)
-        return (weights.to(projected.dtype)[..., None] * projected).sum(dim=1) - weights @ shifts
+        z: Tensor = Mixture.apply(h, self.shift, self.projection, weights, product_dtype(h))
+        return z
 
     def route(self, h: Tensor) -> Tensor:
         """Routing logits ``alpha (n, K)``; Eq. 3. A draw while training, the mean when evaluating."""
-        mean = h @ self.route_mean
         if not self.training:
-            return mean
-        deviation = F.softplus((h @ self.route_deviation).float())
-        return mean + torch.randn_like(deviation) * deviation
+            return h @ self.route_mean
+        mean, spread = (h @ torch.cat([self.route_mean, self.route_deviation], dim=1)).float().chunk(2, dim=1)
+        return mean + torch.randn_like(mean) * F.softplus(spread)
 
 
 class LayerAdapters(nn.Module):

@@ -1,31 +1,63 @@
 """Causal self-attention over packed sequences."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssna.nn.dropout import drop
 
-def packed_causal_attention(q: Tensor, k: Tensor, v: Tensor, offsets: Tensor, dropout: float = 0.0) -> Tensor:
+TILE = 128
+"""Rows of a tile, unless a sequence is longer: large enough for matrix products, small beside the width of a model."""
+
+
+class Tiles(NamedTuple):
+    """Packed rows in ``T`` tiles of ``M``: sequences stand whole, side by side, so that few rows of a tile are padding.
+
+    Attributes:
+        place: ``(N,)`` where each packed row stands among the ``T * M`` rows of all tiles.
+        hidden: ``(T, 1, M, M)`` True where a row does not see another, as later or of another sequence.
+    """
+
+    place: Tensor
+    hidden: Tensor
+
+
+def tile(offsets: Tensor) -> Tiles:
+    """Sequences at ``offsets (B + 1,)`` int64, in their order, into tiles."""
+    lengths = offsets.diff()
+    size = max(int(lengths.max()), min(TILE, int(offsets[-1])))
+    starts, filled = [], 0  # of each sequence, among the rows of all tiles
+    for length in lengths.tolist():
+        if filled % size + length > size:
+            filled += -filled % size
+        starts.append(filled)
+        filled += length
+    moved = torch.tensor(starts, device=offsets.device) - offsets[:-1]
+    sequence = torch.repeat_interleave(lengths)  # (N,)
+    place = torch.arange(len(sequence), device=offsets.device) + moved[sequence]
+    owner = place.new_full((-(-filled // size) * size,), -1).index_copy(0, place, sequence).view(-1, 1, size)
+    later = torch.ones(size, size, dtype=torch.bool, device=offsets.device).triu(1)
+    return Tiles(place, later | (owner[..., None] != owner[..., None, :]))
+
+
+def packed_causal_attention(qkv: Tensor, tiles: Tiles, dropout: float = 0.0) -> Tensor:
     """Every row attends to itself and to the earlier rows of its own sequence.
 
-    Sequences stand at the start of their rows of a ``(B, T)`` grid, so a causal mask alone keeps padding out of
-    every row that is read back; only this product sees padding, the projections around it do not.
-
     Args:
-        q, k, v: ``(N, H, D/H)``, packed rows.
-        offsets: ``(B + 1,)`` int64, sequence ``b`` is rows ``offsets[b]:offsets[b + 1]``.
+        qkv: ``(N, 3, H, D/H)``, queries, keys and values of packed rows.
+        tiles: where they stand, from :func:`tile`.
         dropout: share of attention weights dropped.
 
     Returns:
         ``(N, H, D/H)``.
     """
-    lengths = offsets.diff()
-    sequence = torch.repeat_interleave(lengths)  # (N,)
-    position = torch.arange(len(q), device=q.device) - offsets[sequence]
-    grid = (len(lengths), int(lengths.max()), *q.shape[1:])
-
-    def spread(packed: Tensor) -> Tensor:
-        return packed.new_zeros(grid).index_put((sequence, position), packed).transpose(1, 2)  # (B, H, T, D/H)
-
-    mixed = F.scaled_dot_product_attention(spread(q), spread(k), spread(v), dropout_p=dropout, is_causal=True)
-    return mixed.transpose(1, 2)[sequence, position]
+    count, _, size, _ = tiles.hidden.shape
+    spread = qkv.new_zeros(count * size, *qkv.shape[1:]).index_copy(0, tiles.place, qkv)
+    q, k, v = spread.view(count, size, *qkv.shape[1:]).permute(2, 0, 3, 1, 4)  # each (T, H, M, D/H)
+    scores = (q * q.shape[-1] ** -0.5) @ k.mT
+    exact = torch.promote_types(scores.dtype, torch.float32)
+    weights = F.softmax(scores.masked_fill(tiles.hidden, -torch.inf), dim=-1, dtype=exact)
+    mixed = drop(weights.to(v.dtype), dropout) @ v  # (T, H, M, D/H)
+    return mixed.transpose(1, 2).flatten(0, 1)[tiles.place]

@@ -4,11 +4,21 @@ import torch
 from torch import Tensor, nn
 
 
-class ByteDropout(nn.Module):
-    """Sets a share ``p`` of values to zero while training, and scales the others up; one random byte a value.
+def drop(x: Tensor, p: float) -> Tensor:
+    """Set a share ``p`` of values to zero and scale the others up; one random byte a value.
 
     ``p`` counts in 256ths; the scale is that of the share in fact dropped, so that the expected value is exact.
     """
+    threshold = min(round(p * 256), 255)
+    if threshold == 0:
+        return x
+    words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+    kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= threshold
+    return x * (kept * x.new_tensor(256 / (256 - threshold)))
+
+
+class ByteDropout(nn.Module):
+    """:func:`drop` while training."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
@@ -16,9 +26,4 @@ class ByteDropout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Any shape."""
-        threshold = min(round(self.p * 256), 255)
-        if not self.training or threshold == 0:
-            return x
-        words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
-        kept = words.view(torch.uint8)[: x.numel()].view(x.shape) >= threshold
-        return x * (kept * x.new_tensor(256 / (256 - threshold)))
+        return drop(x, self.p) if self.training else x

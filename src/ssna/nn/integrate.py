@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class GruIntegration(nn.Module):
@@ -12,10 +13,14 @@ class GruIntegration(nn.Module):
         self.cell = nn.GRUCell(dim, dim)
 
     def forward(self, z: list[Tensor]) -> Tensor:
-        """``a`` tensors ``(n, D)``, top layer first -> ``v (n, D)``."""
-        state: Tensor = torch.zeros_like(z[0])
-        for z_m in z:
-            state = self.cell(z_m, state)
+        """``a`` tensors ``(n, D)``, top layer first -> ``v (n, D)``. Inputs of all layers go through one product."""
+        cell, state = self.cell, torch.zeros_like(z[0])
+        inputs = F.linear(torch.cat(z), cell.weight_ih, cell.bias_ih).chunk(len(z))
+        for number, x in enumerate(inputs):
+            past = F.linear(state, cell.weight_hh, cell.bias_hh) if number else cell.bias_hh.to(x.dtype)
+            reset, update = torch.sigmoid(x[:, : -cell.hidden_size] + past[..., : -cell.hidden_size]).chunk(2, dim=1)
+            new = torch.tanh(x[:, -cell.hidden_size :] + reset * past[..., -cell.hidden_size :])
+            state = torch.lerp(new, state, update)
         return state
 
 

@@ -3,8 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssna.nn.attention import packed_causal_attention
+from ssna.nn.attention import Tiles, packed_causal_attention, tile
 from ssna.nn.dropout import ByteDropout
+from ssna.nn.padding import pad_rows
 
 
 class SASRec(nn.Module):
@@ -30,10 +31,12 @@ class SASRec(nn.Module):
 
     def forward(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
         """``x (N, D)``, ``positions (N,)`` from 0, ``offsets (B + 1,)`` -> ``(N, D)``."""
-        x = self.dropout(self.norm(x + self.position(positions)))
+        rows = len(x)
+        x = pad_rows(self.dropout(self.norm(x + self.position(positions))))
+        tiles = tile(offsets)
         for block in self.blocks:
-            x = block(x, offsets)
-        return x
+            x = block(x, tiles)
+        return x[:rows]
 
 
 class Block(nn.Module):
@@ -50,12 +53,11 @@ class Block(nn.Module):
         self.feed_norm = nn.LayerNorm(dim, eps=1e-12)
         self.dropout = ByteDropout(dropout)
 
-    def forward(self, x: Tensor, offsets: Tensor) -> Tensor:
+    def forward(self, x: Tensor, tiles: Tiles) -> Tensor:
         """``x (N, D)`` -> ``(N, D)``."""
-        q, k, v = self.qkv(x).view(len(x), 3, self.heads, -1).unbind(dim=1)  # each (N, H, D/H)
-        dropout = self.dropout.p if self.training else 0.0
-        mixed = packed_causal_attention(q, k, v, offsets, dropout).reshape(x.shape)
-        x = self.attention_norm(x + self.dropout(self.out(mixed)))
+        qkv = self.qkv(x)[: len(tiles.place)].view(len(tiles.place), 3, self.heads, -1)
+        mixed = packed_causal_attention(qkv, tiles, self.dropout.p if self.training else 0.0)
+        x = self.attention_norm(x + self.dropout(self.out(pad_rows(mixed.flatten(1)))))
         fed: Tensor = self.feed_norm(x + self.dropout(self.narrow(F.gelu(self.widen(x)))))
         return fed
 
