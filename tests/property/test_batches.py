@@ -190,3 +190,13 @@ def test_other_seeds_give_other_orders(formulation):
         for seed in (0, 1)
     )
     assert first != second
+
+
+@given(st.lists(st.lists(st.integers(1, 6), max_size=8), min_size=1, max_size=6), formulations)
+def test_a_batch_carries_each_targets_share_of_all_targets(rows, formulation):
+    histories = Ragged.from_rows(rows)
+    segments = FORMULATIONS[formulation](histories, 4)
+    batch = pack(histories, segments, np.arange(len(segments.user)), 6, 0, np.random.default_rng(0))
+    everyone = [item for row in rows for item in row[1:]]
+    expected = [everyone.count(item) / len(everyone) for item in batch.targets.tolist()]
+    assert batch.log_share.exp().tolist() == pytest.approx(expected)

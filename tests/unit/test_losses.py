@@ -1,6 +1,11 @@
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from ssna.nn import catalogue as chunked
+from ssna.nn.catalogue import Catalogue
 from ssna.nn.losses import LOSSES, Candidates
 
 
@@ -11,8 +16,12 @@ def candidates(**changes) -> Candidates:
         "vectors": torch.randn(7, 6, generator=generator),
         "targets": torch.tensor([0, 1, 2, 1]),
         "in_batch": 5,
+        "log_share": torch.tensor([-1.0, -2.0, -1.5, -2.0]),
     }
-    return Candidates(**{**values, **changes})
+    made = {**values, **changes}
+    vectors = made["vectors"]
+    catalogue = Catalogue(lambda rows: vectors[rows - 1], len(vectors), made["targets"] + 1)
+    return Candidates(**{"catalogue": catalogue, **made})
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -44,7 +53,9 @@ def test_under_autocast_only_the_product_loses_precision(name):
     torch.testing.assert_close(loss, LOSSES[name](candidates(), 0.1), rtol=0.02, atol=0.02)
 
 
-@pytest.mark.parametrize(("name", "read"), [("in-batch", 3), ("batch-items", 5), ("sampled", 7)])
+@pytest.mark.parametrize(
+    ("name", "read"), [("in-batch", 3), ("in-batch-logq", 3), ("batch-items", 5), ("sampled", 7), ("full", 7)]
+)
 def test_gradients_reach_the_candidates_and_no_other_vector(name, read):
     vectors = candidates().vectors.requires_grad_()
     LOSSES[name](candidates(vectors=vectors), 0.1).backward()
@@ -54,3 +65,69 @@ def test_gradients_reach_the_candidates_and_no_other_vector(name, read):
 def test_a_batch_of_one_target_repeated_has_no_negatives_and_no_loss():
     alone = candidates(targets=torch.tensor([3, 3, 3, 3]))
     assert LOSSES["in-batch"](alone, 0.1).item() == 0
+
+
+def plain_full(intents, vectors, targets, temperature):
+    return F.cross_entropy(F.normalize(intents, dim=-1) @ F.normalize(vectors, dim=-1).T / temperature, targets)
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 7, 4096])
+def test_the_full_softmax_in_chunks_is_the_plain_one_and_so_is_its_gradient(chunk, monkeypatch):
+    monkeypatch.setattr(chunked, "CHUNK", chunk)
+    intents, vectors = (x.double().requires_grad_() for x in (candidates().intents, candidates().vectors))
+    given = candidates(intents=intents, vectors=vectors)
+    ours, plain = LOSSES["full"](given, 0.1), plain_full(intents, vectors, given.targets, 0.1)
+    torch.testing.assert_close(ours.double(), plain, rtol=1e-5, atol=1e-6)
+    (3 * ours).backward()
+    wanted = torch.autograd.grad(3 * plain, [intents, vectors])
+    torch.testing.assert_close([intents.grad, vectors.grad], list(wanted), rtol=1e-5, atol=1e-6)
+
+
+def test_the_full_softmax_encodes_chunks_again_from_the_same_noise(monkeypatch):
+    monkeypatch.setattr(chunked, "CHUNK", 2)
+    seen = []
+
+    def noisy(rows):
+        vectors = weight[rows - 1] + torch.randn(len(rows), 6)
+        seen.append(vectors.detach())
+        return vectors
+
+    weight = candidates().vectors.requires_grad_()
+    given = candidates(catalogue=Catalogue(noisy, 7, candidates().targets + 1))
+    loss = LOSSES["full"](given, 0.1)
+    state = torch.get_rng_state()
+    loss.backward()
+    assert len(seen) == 8
+    for forward, backward in zip(seen[:4], seen[4:], strict=True):
+        assert torch.equal(forward, backward)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_the_full_softmax_holds_no_matrix_of_the_catalogue(monkeypatch):
+    monkeypatch.setattr(chunked, "CHUNK", 10)
+    largest = []
+
+    class Sizes(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            largest.extend(
+                x.numel() for x in (out if isinstance(out, tuple | list) else [out]) if isinstance(x, Tensor)
+            )
+            return out
+
+    scale = torch.ones(6, requires_grad=True)
+    catalogue = Catalogue(lambda rows: torch.sin(rows[:, None] * torch.arange(1, 7)) * scale, 1000, torch.arange(1, 5))
+    with Sizes():
+        LOSSES["full"](candidates(catalogue=catalogue), 0.1).backward()
+    assert scale.grad is not None
+    assert max(largest) == 60  # a chunk's vectors, where those of all items are 6,000 values and their logits 4,000
+
+
+def test_logq_is_the_in_batch_loss_with_shares_taken_off_and_alike_shares_change_nothing():
+    given = candidates()
+    logits = F.normalize(given.intents, dim=-1) @ F.normalize(given.vectors[given.targets], dim=-1).T / 0.1
+    logits = logits - given.log_share
+    logits[1, 3] = logits[3, 1] = -torch.inf
+    torch.testing.assert_close(LOSSES["in-batch-logq"](given, 0.1), F.cross_entropy(logits, torch.arange(4)))
+    even = candidates(log_share=torch.full((4,), -3.0))
+    torch.testing.assert_close(LOSSES["in-batch-logq"](even, 0.1), LOSSES["in-batch"](even, 0.1))

@@ -1,4 +1,4 @@
-"""Cross-entropy over cosines, Eq. 8, for three choices of the items a target competes with.
+"""Cross-entropy over cosines, Eq. 8, for several choices of the items a target competes with.
 
 Eq. 8 as printed lacks its minus logarithm and leaves the positive out of the denominator; both are put back (see
 docs/decisions). A candidate that is the target itself, standing for another sample, never counts as its negative.
@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssna.nn.catalogue import Catalogue, log_normalizers
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -22,6 +24,8 @@ class Candidates:
         targets: ``(P,)`` each sample's target as a row of ``vectors``.
         in_batch: how many rows of ``vectors`` stand in the batch; the rest are random draws.
         users: ``(P,)`` whose sample each is, as any numbers; None: no two are of one user.
+        log_share: ``(P,)`` logarithm of each target's share of all training targets.
+        catalogue: all items, to be encoded in chunks, and where in it the targets are.
     """
 
     intents: Tensor
@@ -29,6 +33,8 @@ class Candidates:
     targets: Tensor
     in_batch: int
     users: Tensor | None = None
+    log_share: Tensor | None = None
+    catalogue: Catalogue | None = None
 
 
 def cosine_logits(intents: Tensor, vectors: Tensor, temperature: float) -> Tensor:
@@ -42,8 +48,22 @@ def in_batch(candidates: Candidates, temperature: float) -> Tensor:
 
     What else the same user chose is no negative, and neither is a repeat of the target.
     """
+    return _in_batch(candidates, temperature, 0.0)
+
+
+def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
+    """As :func:`in_batch`, each target's logit less the logarithm of its share of the targets (Yi et al., 2019, Eq. 5).
+
+    What is often a target is often a negative; the correction undoes that, so that the loss estimates a softmax over
+    the catalogue.
+    """
+    assert candidates.log_share is not None, "batches of training carry the shares"
+    return _in_batch(candidates, temperature, candidates.log_share)
+
+
+def _in_batch(candidates: Candidates, temperature: float, correction: Tensor | float) -> Tensor:
     targets, users = candidates.targets, candidates.users
-    logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature)  # (P, P)
+    logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature) - correction  # (P, P)
     barred = targets[:, None] == targets[None, :]
     if users is not None:
         barred |= users[:, None] == users[None, :]
@@ -62,8 +82,20 @@ def sampled(candidates: Candidates, temperature: float) -> Tensor:
     return F.cross_entropy(cosine_logits(candidates.intents, candidates.vectors, temperature), candidates.targets)
 
 
+def full(candidates: Candidates, temperature: float) -> Tensor:
+    """A sample competes with the whole catalogue, which is encoded in chunks, forward and again backward."""
+    intents, catalogue = F.normalize(candidates.intents.float(), dim=-1), candidates.catalogue
+    assert catalogue is not None, "batches of training carry the catalogue"
+    positives = F.normalize(candidates.vectors[candidates.targets].float(), dim=-1)
+    logits = (intents * positives).sum(dim=-1) / temperature
+    others = log_normalizers(intents, catalogue, temperature)
+    return (torch.logaddexp(logits, others) - logits).mean()
+
+
 LOSSES: dict[str, Callable[[Candidates, float], Tensor]] = {
     "in-batch": in_batch,
+    "in-batch-logq": in_batch_logq,
     "batch-items": batch_items,
     "sampled": sampled,
+    "full": full,
 }

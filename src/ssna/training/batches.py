@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ssna.ragged import Ints, Ragged
@@ -62,8 +63,9 @@ class Batch:
     Attributes:
         inputs: ``(N,)`` item rows. ``positions (N,)``: place in the segment, from 0. ``offsets (B + 1,)``.
         predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give. ``users (P,)``: to whom.
+        log_share: ``(P,)`` logarithm of each target's share of all targets.
         unique: ``(U,)`` distinct items of inputs and targets, then the random draws; each is encoded once.
-        in_batch: how many of ``unique`` are no draws.
+        in_batch: how many of ``unique`` are no draws. ``items``: how many the catalogue has.
         input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
     """
 
@@ -73,8 +75,10 @@ class Batch:
     predict: Tensor
     targets: Tensor
     users: Tensor
+    log_share: Tensor
     unique: Tensor
     in_batch: int
+    items: int
     input_index: Tensor
     target_index: Tensor
 
@@ -84,10 +88,27 @@ class Batch:
         return Batch(**values)
 
 
+def log_shares(histories: Ragged, items: int) -> NDArray[np.float32]:
+    """``(items + 1,)`` logarithm of each item's share of all targets, which are all events but a user's first."""
+    counts = np.bincount(histories.values[histories.position_of_value > 0], minlength=items + 1)
+    with np.errstate(divide="ignore"):
+        shares: NDArray[np.float32] = np.log(counts / max(counts.sum(), 1)).astype(np.float32)
+    return shares
+
+
 def pack(
-    histories: Ragged, segments: Segments, chosen: Ints, items: int, samples: int, rng: np.random.Generator
+    histories: Ragged,
+    segments: Segments,
+    chosen: Ints,
+    items: int,
+    samples: int,
+    rng: np.random.Generator,
+    shares: NDArray[np.float32] | None = None,
 ) -> Batch:
-    """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out)."""
+    """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out).
+
+    ``shares``: what :func:`log_shares` gives, if it is known.
+    """
     start, stop = segments.start[chosen], segments.stop[chosen]
     context = histories.take(segments.user[chosen]).cut(start, stop + 1)  # inputs, and the last target behind them
     last = context.offsets[1:] - 1
@@ -101,6 +122,7 @@ def pack(
     targets = context.values[np.flatnonzero(is_input)[predict] + 1].astype(np.int64)
     distinct, index = np.unique(np.concatenate([inputs, targets]), return_inverse=True)
     drawn = draw(distinct, items, samples, rng)
+    shares = log_shares(histories, items) if shares is None else shares
     return Batch(
         inputs=torch.from_numpy(inputs),
         positions=torch.from_numpy(np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)),
@@ -108,8 +130,10 @@ def pack(
         predict=torch.from_numpy(predict),
         targets=torch.from_numpy(targets),
         users=torch.from_numpy(np.repeat(segments.user[chosen], segments.fresh[chosen])),
+        log_share=torch.from_numpy(shares[targets]),
         unique=torch.from_numpy(np.concatenate([distinct, drawn])),
         in_batch=len(distinct),
+        items=items,
         input_index=torch.from_numpy(index[: len(inputs)]),
         target_index=torch.from_numpy(index[len(inputs) :]),
     )
@@ -146,6 +170,7 @@ class Batches:
         rng: np.random.Generator,
     ) -> None:
         self.histories, self.items, self.samples, self.rng = histories, items, samples, rng
+        self.shares = log_shares(histories, items)
         self.segments = FORMULATIONS[formulation](histories, max_history)
         self.targets = int(self.segments.fresh.sum())
         self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user))
@@ -161,4 +186,4 @@ class Batches:
         first = np.maximum.accumulate(first - step) + step  # no step is empty, however long its segments,
         first = np.minimum(first, len(order) - self.steps + step)  # so that there are as many as planned
         for chosen in np.split(order, first[1:]):
-            yield pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng)
+            yield pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng, self.shares)

@@ -19,6 +19,7 @@ from ssna.errors import TrainingError
 from ssna.evaluation import ranks
 from ssna.methods import ItemEncoder
 from ssna.metrics import summary
+from ssna.nn.catalogue import Catalogue
 from ssna.nn.losses import LOSSES, Candidates
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import VectorScorer
@@ -63,7 +64,15 @@ class Model(nn.Module):
         """Encode each distinct item of the step once, then read all sequences."""
         vectors = self.encoder(batch.unique)  # (U, D)
         intents = self.sequence(vectors[batch.input_index], batch.positions, batch.offsets)  # (N, D)
-        return Candidates(intents[batch.predict], vectors, batch.target_index, batch.in_batch, batch.users)
+        return Candidates(
+            intents[batch.predict],
+            vectors,
+            batch.target_index,
+            batch.in_batch,
+            batch.users,
+            batch.log_share,
+            Catalogue(self.encoder, batch.items, batch.targets),
+        )
 
     def scorer(self, items: int, max_history: int) -> VectorScorer:
         """The model as it stands, ready to rank on the CPU: in evaluation mode until the next epoch."""
