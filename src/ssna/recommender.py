@@ -125,7 +125,7 @@ class Recommender:
         if self.encoding is None or not self.scorer.layers:
             raise ArtifactError(
                 "this model cannot admit items by their texts: it reads none, or tuned a language model that is not "
-                "kept; train method ssna"
+                "kept; ssna, tmlp, tmoe and text-knn can admit items"
             )
         if not texts:
             return self

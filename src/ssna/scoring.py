@@ -165,7 +165,9 @@ class VectorScorer:
         """See :class:`Scorer`."""
         if self.admission is None:
             raise ArtifactError(
-                "this model cannot give an item a vector from its text alone; train method ssna, tmlp or tmoe"
+                "this model cannot admit items by their texts: its vectors are learned for each item (ids), or by a "
+                "language model that is not kept (lora, adalora, full), and neighbours joined to them do not help; "
+                "ssna, tmlp, tmoe and text-knn can"
             )
         vectors = torch.cat([self.vectors, self.admission(h[: self.layers]).float()])
         return VectorScorer(vectors, self.sequence, self.max_history, self.admission)

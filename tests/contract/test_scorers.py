@@ -162,7 +162,7 @@ def test_an_extended_scorer_survives_its_state(extended):
 
 @pytest.mark.parametrize("name", WITHOUT_TEXT)
 def test_a_scorer_that_knows_items_by_ids_alone_admits_no_others(scorer, new_states):
-    with pytest.raises(ArtifactError, match="cannot give an item a vector from its text"):
+    with pytest.raises(ArtifactError, match="cannot admit items by their texts"):
         scorer.extended(new_states)
 
 

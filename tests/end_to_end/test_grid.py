@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import ssna
 
-from ssna.cli import main
 from ssna.data.storage import save
 from ssna.experiments.record import RECORD
 
@@ -54,19 +54,7 @@ def unbroken(root: Path) -> Path:
 
 def run(root: Path, out: str, *more: str) -> int:
     words = ["grid", str(root / "grid.toml"), "-o", str(root / out), "--root", str(root), "--quiet", *more]
-    return call(*words)
-
-
-def call(*words: str) -> int:
-    before = sys.argv
-    sys.argv = ["ssna", *words]
-    try:
-        main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    finally:
-        sys.argv = before
-    return 0
+    return ssna(*words)
 
 
 def start(root: Path, out: str) -> subprocess.Popen[str]:
@@ -86,7 +74,7 @@ def begun(stderr: str) -> list[str]:
 
 
 def table(folder: Path, file: Path) -> str:
-    assert call("compare", str(folder), "--format", "csv", "--out", str(file)) == 0
+    assert ssna("compare", str(folder), "--format", "csv", "--out", str(file)) == 0
     return file.read_text()
 
 
@@ -146,7 +134,7 @@ def test_a_folder_with_runs_of_other_settings_is_refused(root: Path, unbroken: P
 
 def test_a_missing_data_set_is_named_before_anything_runs(root: Path, capsys) -> None:
     (root / "other.toml").write_text(GRID.replace("data/B", "data/C"))
-    assert call("grid", str(root / "other.toml"), "-o", str(root / "other"), "--root", str(root)) == 1
+    assert ssna("grid", str(root / "other.toml"), "-o", str(root / "other"), "--root", str(root)) == 1
     assert "data/C does not exist; name a folder that `ssna prepare` made" in capsys.readouterr().err
     assert records(root / "other") == {}
 
@@ -155,7 +143,7 @@ def test_a_run_that_fails_does_not_stop_the_others(root: Path, capsys) -> None:
     broken = GRID.replace("[1e-3, 3e-3, 1e-2]", "[1e-3, 1e30]").replace("winners = [0, 1]", "winners = [0]")
     (root / "broken.toml").write_text(broken)
     words = ["grid", str(root / "broken.toml"), "-o", str(root / "broken"), "--root", str(root), "--only", "A"]
-    assert call(*words) == 1
+    assert ssna(*words) == 1
     message = capsys.readouterr().err
     assert "FAILED" in message
     assert "2 of 5 runs failed" in message
@@ -163,9 +151,27 @@ def test_a_run_that_fails_does_not_stop_the_others(root: Path, capsys) -> None:
 
 
 def test_the_plan_names_every_run_and_runs_none(root: Path, capsys) -> None:
-    assert call("grid", str(root / "grid.toml"), "-o", str(root / "none"), "--root", str(root), "--plan") == 0
-    assert len(capsys.readouterr().out.splitlines()) == 14
+    assert ssna("grid", str(root / "grid.toml"), "-o", str(root / "none"), "--root", str(root), "--plan") == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 14
+    assert "to do   A/ids/learning_rate=0.001,blocks=1,seed=0" in said.out.splitlines()
+    assert said.err == "0 done, 0 running, 14 to do, 2 more when winners are known\n"
     assert not (root / "none").exists()
+
+
+def test_the_plan_of_a_finished_grid_counts_its_runs_as_done(root: Path, unbroken: Path, capsys) -> None:
+    assert run(root, "unbroken", "--plan") == 0
+    said = capsys.readouterr()
+    assert [line[:8] for line in said.out.splitlines()] == ["done    "] * RUNS
+    assert said.err == f"{RUNS} done, 0 running, 0 to do\n"
+
+
+def test_the_plan_reports_what_is_missing_and_lists_the_runs_all_the_same(root: Path, capsys) -> None:
+    (root / "other.toml").write_text(GRID.replace("data/B", "data/C"))
+    assert ssna("grid", root / "other.toml", "-o", root / "other", "--root", root, "--plan") == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 14
+    assert said.err.count("problem: data set B: ") == 1
 
 
 def test_rehearsals_say_so_in_the_record_and_in_the_table(root: Path) -> None:
@@ -174,5 +180,5 @@ def test_rehearsals_say_so_in_the_record_and_in_the_table(root: Path) -> None:
 
 
 def table_text(folder: Path, file: Path) -> str:
-    assert call("compare", str(folder), "--format", "md", "--out", str(file)) == 0
+    assert ssna("compare", str(folder), "--format", "md", "--out", str(file)) == 0
     return file.read_text()

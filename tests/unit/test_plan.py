@@ -106,9 +106,10 @@ def test_only_what_is_named_is_planned(read, names, found):
         ('"method.layers" = [2, 3]', '"method.layer" = [2, 3]', "unknown setting layer; did you mean layers"),
         ('name = "popularity"', 'name = "ours"', "two entries are called ours"),
         ('name = "A"', 'name = "../A"', "a name becomes a folder"),
-        ('title = "t"', 'titel = "t"', "unknown setting titel; did you mean title"),
+        ('title = "t"', 'titel = "t"', "e.toml: title is missing; unknown setting titel$"),
         ('recipe = "paper"', 'recipe = "papr"', "no recipe 'papr'"),
         ("seeds = [0, 1]", "seeds = []", "seeds"),
+        ('folder = "data/A"\n', "", r"e.toml: data\.0\.folder is missing$"),
         ('models = ["small", "large"]', 'models = ["small", "small"]', "two models are called small"),
     ],
 )
@@ -118,12 +119,20 @@ def test_a_wrong_experiment_is_named_before_anything_runs(read, old, new, messag
         tasks(read(BASE.replace(old, new)))
 
 
+def test_a_folder_in_the_place_of_an_experiment_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"is a folder; name an experiment's \.toml file"):
+        Experiment.read(tmp_path)
+
+
 def test_an_unknown_name_is_told_those_there_are(read):
     with pytest.raises(SettingsError, match="has no 'B'; it has A, large, ours, popularity, small"):
         read().only(["B"])
 
 
-@pytest.mark.parametrize("path", sorted(EXPERIMENTS.rglob("*.toml")), ids=lambda path: "/".join(path.parts[-2:]))
+GRIDS = [path for path in sorted(EXPERIMENTS.rglob("*.toml")) if path.parent.name != "data"]  # there: for prepare
+
+
+@pytest.mark.parametrize("path", GRIDS, ids=lambda path: "/".join(path.parts[-2:]))
 @pytest.mark.parametrize("rehearse", [False, True])
 def test_every_experiment_of_the_repository_can_be_planned(path, rehearse):
     planned = tasks(Experiment.read(path), rehearse)

@@ -10,11 +10,10 @@ from some_runs import SSNA, make_run
 
 from ssna.errors import ArtifactError, SettingsError
 from ssna.report import benches
+from ssna.report.bins import FEW, HISTORY, POPULARITY, Bins, binned
 from ssna.report.plots import (
     PLOTS,
-    POPULARITY,
     accuracy_against_seconds,
-    binned,
     by_history,
     by_popularity,
     curves,
@@ -63,18 +62,18 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone(bench) -> None:
 
 
 def test_a_target_falls_into_the_bin_of_its_training_events(bench) -> None:
-    users, means = binned(bench.entries[0], "exclude_seen", "events", tuple(POPULARITY.values()))
+    users, means = binned(bench.entries[0], "exclude_seen", POPULARITY)
     assert users.tolist() == [1, 2, 2, 2, 2, 1]
-    assert means["R@10"].tolist() == [1, 0.5, 0.5, 1, 0, 1]
-    assert means["N@10"] == pytest.approx([1, 0.5, 0.5 / np.log2(3), 1, 0, 0.5])
+    assert means["R@10"][0].tolist() == [1, 0.5, 0.5, 1, 0, 1]
+    assert means["N@10"][0] == pytest.approx([1, 0.5, 0.5 / np.log2(3), 1, 0, 0.5])
 
 
-def test_bins_are_means_over_seeds(tmp_path) -> None:
+def test_bins_have_means_of_every_seed(tmp_path) -> None:
     one = {"events": [3], "history": [2], "experiment": {"data": "d", "entry": "e", "point": {}}}
     runs = [make_run(tmp_path / str(seed), seed=seed, ranks=[rank], **one) for seed, rank in enumerate((1, 11))]
-    _, means = binned(benches(runs)[0].entries[0], "exclude_seen", "events", (0, 1))
-    assert means["R@10"][1] == 0.5
-    assert np.isnan(means["R@10"][0])  # nobody there: not a score of 0
+    _, means = binned(benches(runs)[0].entries[0], "exclude_seen", POPULARITY)
+    assert means["R@10"][:, 1].tolist() == [1, 0]
+    assert np.isnan(means["R@10"][:, 0]).all()  # nobody there: not a score of 0
 
 
 def test_every_bin_says_how_many_users_it_has_small_ones_too(bench) -> None:
@@ -95,7 +94,7 @@ def test_one_n_stands_for_all_entries_so_their_users_must_be_the_same(tmp_path) 
 
 def test_ranks_without_what_a_plot_needs_are_refused(bench) -> None:
     with pytest.raises(ArtifactError, match="says no colour of its ranks; train again"):
-        binned(bench.entries[0], "exclude_seen", "colour", (0,))
+        binned(bench.entries[0], "exclude_seen", Bins("colour", "colours", {"all": 0}))
 
 
 def test_layers_draw_test_recall_of_each_a_and_leave_other_settings_out(tmp_path) -> None:
@@ -130,6 +129,42 @@ def test_curves_draw_validation_and_loss_and_mark_the_epoch_that_was_kept(bench)
     assert recall.lines[0].get_markevery() == [2]
     assert len(recall.lines) == 1  # no epochs, no curve
     assert [text.get_text() for text in curves([bench]).legends[0].texts] == ["trained"]
+
+
+def test_a_curve_of_a_joined_model_is_said_to_be_the_one_before_joining(tmp_path) -> None:
+    runs = [make_run(tmp_path / "best", join={"ssna": 0.7, "item-knn": 0.3}), make_run(tmp_path / "ssna")]
+    found = benches(runs)
+    assert [text.get_text() for text in curves(found).legends[0].texts] == ["best, before joining", "ssna"]
+    test, validation = accuracy_against_seconds(found).axes
+    assert "before joining" in validation.get_ylabel()
+    assert "before joining" not in test.get_ylabel()
+
+
+def test_epochs_are_whole_numbers(tmp_path) -> None:
+    for epochs in (1, 2, 3, 30):
+        panels = curves(benches([make_run(tmp_path / str(epochs), epochs=epochs)])).axes
+        assert all(float(tick).is_integer() for panel in panels for tick in panel.get_xticks())
+
+
+def test_where_nothing_trains_a_note_stands_in_the_place_of_the_epochs(bench) -> None:
+    free = replace(bench, entries=bench.entries[1:])
+    assert [panel.axison for panel in accuracy_against_seconds([free]).axes] == [True, False]
+    assert "no epochs: none of these methods trains" in words(accuracy_against_seconds([free]))
+    assert [panel.axison for panel in accuracy_against_seconds([bench]).axes] == [True, True]
+
+
+@pytest.mark.parametrize("plot", [by_popularity, by_history])
+def test_bins_with_few_users_have_open_markers_and_the_caption_says_so(tmp_path, plot) -> None:
+    many, few = [7] * FEW, [30] * (FEW - 1)
+    run = make_run(tmp_path / "run", events=many + few, history=many + few, ranks=[1] * (2 * FEW - 1))
+    line, hollow = plot(benches([run])).axes[0].lines
+    starts = [*(POPULARITY if plot is by_popularity else HISTORY).starts.values()]
+    places = [np.searchsorted(starts, number, side="right") - 1 for number in (7, 30)]
+    assert line.get_markevery() == [places[0]]
+    assert hollow.get_markerfacecolor() == "none"
+    assert places[1] in hollow.get_xdata()
+    assert places[0] not in hollow.get_xdata()
+    assert f"open markers: fewer than {FEW}" in plot.caption
 
 
 def test_nothing_to_draw_is_an_error_that_says_what_was_asked(bench) -> None:

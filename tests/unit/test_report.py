@@ -1,5 +1,7 @@
 """Tables of accuracy, cost, ablations and best settings: which figures stand where, and what is said beneath."""
 
+import csv
+import io
 from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
@@ -13,7 +15,7 @@ from ssna.cli import app
 from ssna.cli.compare import Format, Name
 from ssna.errors import ArtifactError
 from ssna.experiments import RunRecord
-from ssna.report import FORMATS, TABLES, benches, find, overall, tables
+from ssna.report import FORMATS, PLOTS, TABLES, benches, find, overall, render, tables
 from ssna.report.cells import METRICS
 from ssna.report.runs import Bench
 from ssna.report.table import Figure, Table
@@ -202,10 +204,11 @@ def test_memory_says_which_memory_it_is(tmp_path: Path) -> None:
     assert "above what it held at the start of the run" in said(table)
 
 
-def test_memory_of_training_free_methods_does_not_compete(bench: Bench) -> None:
+def test_memory_of_training_free_methods_is_noise_and_left_out(bench: Bench) -> None:
     (table,) = TABLES["memory"]([bench])
+    assert values(table, "popularity") == [None, None, 1000]
     places = {row[0]: table.place(row[1]) for row in table.rows if isinstance(row[1], Figure)}
-    assert places == {"popularity": None, "ssna": 1, "tmlp": 1}
+    assert places == {"ssna": 1, "tmlp": 1}
 
 
 def test_integration_compares_each_way_at_its_best_settings(tmp_path: Path) -> None:
@@ -281,8 +284,46 @@ def test_a_table_without_its_runs_says_what_it_takes(tmp_path: Path, name: str) 
         tables(name, [only(tmp_path)])
 
 
-def test_the_command_line_names_every_table_and_format() -> None:
+def test_bins_have_a_row_each_with_its_users_and_a_column_an_entry(tmp_path: Path) -> None:
+    known = {"events": [0] * 60 + [7, 7], "history": [4] * 62}
+    for name, ranks in {"good": [1] * 62, "bad": [11] * 60 + [1, 11]}.items():
+        make_run(tmp_path / name, ranks=ranks, **known)
+    (cold,) = tables("cold", [only(tmp_path)])
+    assert cold.head == ("seen", "metric", "training events of the target", "users", "bad", "good")
+    rows = {row[2]: row for row in cold.rows if row[:2] == ("seen excluded", "R@10")}
+    assert list(rows) == ["0 (cold)", "1–5", "6–10", "11–20", "21–50", "51+"]
+    found = {name: [cell and cell.value for cell in row[3:]] for name, row in rows.items()}
+    assert found["0 (cold)"] == [60, 0, 1]
+    assert found["6–10"] == [2, 0.5, 1]
+    assert found["1–5"] == [0, None, None]
+    assert [cold.place(cell) for cell in rows["0 (cold)"][3:]] == [None, None, 1]
+    assert [cold.place(cell) for cell in rows["6–10"][3:]] == [None, None, None]  # two users decide nothing
+    (history,) = tables("history", [only(tmp_path)])
+    assert [row[3].value for row in history.rows[:5]] == [0, 62, 0, 0, 0]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_csv_says_what_every_row_stands_on(tmp_path: Path, name: str) -> None:
+    for fingerprint, split in (("f00d", "leave-one-out"), ("beef", "time")):
+        for how in ("gru", "mean"):
+            for layers in (1, 2):
+                make_run(
+                    tmp_path / fingerprint / how / str(layers),
+                    settings=method(integrate=how, layers=layers),
+                    fingerprint=fingerprint,
+                    data={"split": split},
+                    history=[1] * 40,
+                    events=[1] * 40,
+                    **of_grid("ssna" if how == "gru" else how, **{"method.layers": layers}),
+                )
+    read = list(csv.DictReader(io.StringIO(render(tables(name, benches(find([tmp_path]))), "csv")), strict=True))
+    assert {(line["fingerprint"], line["split"]) for line in read} == {("f00d", "leave-one-out"), ("beef", "time")}
+    assert {line["model"].split(",")[0] for line in read} == {"distilbert-base-uncased"}
+
+
+def test_the_command_line_names_every_table_plot_and_format() -> None:
     assert [name.value for name in Name] == list(TABLES)
+    assert set(PLOTS) <= {name.value for name in Name}
     assert [form.value for form in Format] == list(FORMATS)
 
 
@@ -294,6 +335,27 @@ def test_compare_writes_a_file_where_it_is_told_to(tmp_path: Path) -> None:
     )
     assert (result.exit_code, result.output) == (0, "")
     assert out.read_text().startswith(r"\begin{table}")
+
+
+@pytest.mark.parametrize("name", ["accuracy", "cold", "history"])
+def test_a_plot_goes_into_a_folder_that_is_made_for_it(tmp_path: Path, name: str) -> None:
+    make_run(tmp_path / "runs" / "one")
+    plot = tmp_path / "new" / "plots" / "plot.svg"
+    result = CliRunner().invoke(app, ["compare", str(tmp_path / "runs"), "--table", name, "--plot", str(plot)])
+    assert result.exit_code == 0
+    assert plot.read_text().startswith("<?xml")
+
+
+def test_a_plot_of_a_table_without_one_is_told_those_there_are(tmp_path: Path) -> None:
+    make_run(tmp_path / "one")
+    result = CliRunner().invoke(app, ["compare", str(tmp_path), "--table", "memory", "--plot", "p.svg"])
+    assert result.exit_code == 2
+    assert "accuracy, runtime, layers, cold, history" in " ".join(result.output.replace("│", " ").split())
+
+
+def test_runs_that_do_not_exist_are_not_said_to_be_empty(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="absent does not exist"):
+        find([tmp_path / "absent"])
 
 
 def test_compare_prints_the_accuracy_unless_told_otherwise(tmp_path: Path) -> None:

@@ -75,6 +75,19 @@ def test_text_marks_the_best_and_the_second_and_says_so(table: Table) -> None:
     assert "* best  + second" in written
 
 
+def test_a_score_of_nothing_is_never_called_second() -> None:
+    rows = tuple((name, Figure(level, contest="R")) for name, level in (("a", 0.3), ("b", 0.0)))
+    none = tuple((name, Figure(0.0, contest="R")) for name in "ab")
+    assert "<u>" not in FORMATS["md"](Table("t", ("m", "R"), rows, ()))
+    assert "**.3000**" in FORMATS["md"](Table("t", ("m", "R"), rows, ()))
+    assert "**" not in FORMATS["md"](Table("t", ("m", "R"), none, ()))
+
+
+def test_nothing_spent_is_the_least_there_is() -> None:
+    rows = tuple((name, Figure(cost, contest="s", lower=True)) for name, cost in (("a", 0.0), ("b", 1.0)))
+    assert "**.0000**" in FORMATS["md"](Table("t", ("m", "s"), rows, ()))
+
+
 def test_text_without_rivals_has_no_marks_and_no_legend() -> None:
     written = FORMATS["text"](Table("One", GROUPED, (row("only", 0.1),), ("Note.",)))
     assert "*" not in written
@@ -98,12 +111,13 @@ def test_latex_underlines_bolds_and_groups(table: Table) -> None:
 
 def test_latex_escapes_names_and_keeps_hyphens_apart() -> None:
     rows = (row(r"a_b&c%d$e#f{g}h~i^j\k[l]--m", -0.1, mark="‡"),)
-    written = FORMATS["latex"](Table("A_1", GROUPED, rows, ("p < .05 & 85 %.",)))
+    written = FORMATS["latex"](Table("A_1", GROUPED, rows, ("p < .05 & 85 %.", "12 × 768")))
     expected = r"a\_b\&c\%d\$e\#f\{g\}h\textasciitilde{}i\textasciicircum{}j\textbackslash{}k{[}l{]}-{}-m & $-$0"
     assert expected[:-1] in written
     assert r"\caption{A\_1}" in written
     assert r"p \textless{} .05 \& 85 \%." in written
     assert r"\ddag{}" in written
+    assert r"12 $\times$ 768" in written
 
 
 @given(name=st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), max_size=20))
@@ -128,18 +142,36 @@ def test_csv_keeps_full_precision_and_gives_deviations_and_marks_their_columns()
     rows = (("a", *figures, Figure(2.0, "seconds", mark="≈")), ("b, c", *figures, None))
     read = list(csv.reader(io.StringIO(FORMATS["csv"](Table("T", GROUPED, rows, ("Note.",))))))
     assert read[0] == [
-        "method", "seen excluded R@10", "seen excluded R@10 deviation", "seen excluded N@10",
+        "table", "method", "seen excluded R@10", "seen excluded R@10 deviation", "seen excluded N@10",
         "cost seconds", "cost seconds mark",
     ]  # fmt: skip
-    assert [float(cell) for cell in read[1][1:5]] == [1 / 3, 0.1 + 0.2, 0.5, 2.0]
-    assert read[1][5] == "≈"
-    assert read[2] == ["b, c", str(1 / 3), str(0.1 + 0.2), "0.5", "", ""]
+    assert [float(cell) for cell in read[1][2:6]] == [1 / 3, 0.1 + 0.2, 0.5, 2.0]
+    assert read[1][6] == "extrapolated"
+    assert read[2] == ["T", "b, c", str(1 / 3), str(0.1 + 0.2), "0.5", "", ""]
 
 
-def test_several_csv_tables_are_titled_blocks_with_a_blank_line_between(table: Table) -> None:
-    blocks = render([table, table], "csv").split("\n\n")
-    assert [block.splitlines()[0] for block in blocks] == ["# A title", "# A title"]
-    assert not render([table], "csv").startswith("#")
+def test_csv_says_a_mark_at_a_name_in_a_column_of_its_own() -> None:
+    table = Table("T", ("method", "over lora ‡"), (row("short ‡", 0.1)[:2], row("whole", 0.2)[:2]), ())
+    first, second = csv.DictReader(io.StringIO(FORMATS["csv"](table)))
+    assert (first["method"], first["method mark"], first["over lora (rehearsal)"]) == ("short", "rehearsal", "0.1")
+    assert (second["method"], second["method mark"]) == ("whole", "")
+
+
+def test_several_csv_tables_are_one_that_any_parser_reads(table: Table) -> None:
+    about = {"fingerprint": "f00d", "split": "time"}
+    other = Table("Other", ("method", "cost"), (("a", Figure(1.0)),), ("Note.",), about=(about,))
+    read = list(csv.DictReader(io.StringIO(render([table, other], "csv")), strict=True))
+    assert [line["table"] for line in read] == ["A title"] * 4 + ["Other"]
+    assert read[-1] | {"method": "a", "cost": "1.0", "seen excluded R@10": ""} | about == read[-1]
+    assert all(None not in line for line in read)  # as many cells as headings
+
+
+@pytest.mark.parametrize("form", sorted({*FORMATS} - {"csv"}))
+def test_every_format_for_people_says_once_how_best_and_second_are_marked(table: Table, form: str) -> None:
+    legend = "* best  + second" if form == "text" else "Bold: best; underlined: second."
+    single = Table("One", GROUPED, (row("only", 0.1),), ("Note.",))
+    assert FORMATS[form](table).count(legend) == 1
+    assert legend not in FORMATS[form](single)
 
 
 @pytest.mark.parametrize("form", sorted({*FORMATS} - {"csv"}))

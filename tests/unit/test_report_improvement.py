@@ -60,6 +60,33 @@ def test_one_data_set_has_no_test_over_data_sets_and_says_so(tmp_path: Path) -> 
     table = over_data(tmp_path, [0.2], [0.1])
     assert table.rows[0][3] == Figure(1.0, "signed")
     assert "one data set, so no test over data sets" in "\n".join(table.notes)
+    assert table.title == "Improvement of ssna, one data set"
+    assert "averaged" not in "\n".join(table.notes)
+
+
+def test_a_mean_over_data_sets_is_called_one(tmp_path: Path) -> None:
+    table = over_data(tmp_path, [0.12, 0.3], [0.10, 0.2])
+    assert table.title == "Improvement of ssna, mean over data sets"
+    assert "averaged over data sets" in table.notes[0]
+
+
+@pytest.mark.parametrize(("of", "words"), [(None, "a run of ssna"), ("b", "b")])
+def test_data_without_the_reference_are_said_to_be_left_out(tmp_path: Path, of: str | None, words: str) -> None:
+    for name in ("b", "tmlp"):
+        a_run(tmp_path / name, method="ssna" if name == "b" else name)
+    for name in ("tmlp", "tmoe"):
+        a_run(tmp_path / "time" / name, method=name, fingerprint="beef", data={"split": "time"})
+    table = improved(tmp_path, of)[0]
+    assert f"Left out, without {words}: scientific, split by time, distilbert-base-uncased." in table.notes
+
+
+def test_rows_of_two_splits_are_told_apart(tmp_path: Path) -> None:
+    for split in ("leave-one-out", "time"):
+        for name in ("ssna", "tmlp"):
+            a_run(tmp_path / split / name, method=name, fingerprint=split, data={"split": split},
+                  experiment={"data": split, "entry": name, "point": {}})  # fmt: skip
+    names = dict.fromkeys(row[0] for row in improved(tmp_path)[0].rows)
+    assert [*names] == ["distilbert-base-uncased, last item of every user", "distilbert-base-uncased, split by time"]
 
 
 def test_a_rival_that_finds_nothing_leaves_no_ratio(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ class Name(StrEnum):
     integration = "integration"
     layers = "layers"
     best_settings = "best-settings"
+    cold = "cold"
+    history = "history"
 
 
 class Format(StrEnum):
@@ -32,7 +34,11 @@ class Format(StrEnum):
 def compare(
     runs: Annotated[list[Path], typer.Argument(help="Runs, or folders that hold runs at any depth.")],
     table: Annotated[
-        Name | None, typer.Option(help="What is compared. [default: accuracy; all with --format html]")
+        Name | None,
+        typer.Option(
+            help="What is compared; cold, history: accuracy by training events of the target, by length of the "
+            "history. [default: accuracy; all with --format html]"
+        ),
     ] = None,
     form: Annotated[
         Format,
@@ -44,7 +50,8 @@ def compare(
     ] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Put the paper's figures beside, marked as theirs.")] = False,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw, too: .svg, .png or .pdf (accuracy, runtime, layers).")
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw, too: .svg, .png or .pdf (accuracy, runtime, layers, cold, history)."),
     ] = None,
 ) -> None:
     """Runs side by side, data set by data set and language model by language model."""

@@ -1,5 +1,6 @@
 """``ssna grid``."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -16,17 +17,25 @@ def grid(
     rehearse: Annotated[
         bool, typer.Option(help="Cut every run short as the experiment says; tables will say so too.")
     ] = False,
-    plan: Annotated[bool, typer.Option(help="Print the runs, and run none.")] = False,
+    plan: Annotated[
+        bool, typer.Option(help="Print every run and its state, check data and caches, and run none.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no line a run.")] = False,
 ) -> None:
     """Run what is not finished; start it again after a crash, or in several processes at once."""
-    from ssna.experiments.grid import run_grid
-    from ssna.experiments.plan import Experiment, tasks
+    from ssna.experiments.grid import run_grid, survey
+    from ssna.experiments.plan import Experiment
 
     wanted = Experiment.read(experiment).only(only or ())
     if plan:
-        for task in tasks(wanted, rehearse):
-            typer.echo(str(task.folder))
+        found = survey(wanted, out, root, rehearse)
+        for task, state in found.runs:
+            typer.echo(f"{state:8}{task.folder}")
+        for problem in found.problems:
+            typer.echo(f"problem: {problem}", err=True)
+        states = Counter(state for _, state in found.runs)
+        later = f", {found.later} more when winners are known" if found.later else ""
+        typer.echo(", ".join(f"{states[state]} {state}" for state in ("done", "running", "to do")) + later, err=True)
         return
 
     folders = run_grid(wanted, out, root, rehearse, quiet)

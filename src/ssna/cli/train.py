@@ -1,5 +1,6 @@
 """``ssna train``."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -26,12 +27,18 @@ def train(
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
     from ssna.data import load
+    from ssna.errors import ArtifactError
+    from ssna.experiments import RunRecord
     from ssna.experiments import train as train_run
     from ssna.report import benches, find, overall, render
     from ssna.text import LayerCache
 
     dataset = load(data)
     states = None if cache is None else LayerCache.open(cache, dataset.texts)
+    with suppress(ArtifactError):  # most often there is no earlier run
+        earlier = RunRecord.read(out).method
+        if not quiet:
+            typer.echo(f"{out} holds a run of {earlier}; it will be replaced when this one is finished", err=True)
     run = train_run(
         dataset,
         states,

@@ -7,7 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from ssna.errors import SettingsError
 from ssna.experiments.recipes import read_recipe, with_method
@@ -68,7 +68,12 @@ class Experiment(Settings):
     @classmethod
     def read(cls, path: Path) -> "Experiment":
         """From a TOML file. Raises :class:`SettingsError` with the culprit."""
-        experiment = cls.parse(read_toml(path), str(path))
+        if path.is_dir():
+            raise SettingsError(f"{path} is a folder; name an experiment's .toml file")
+        tree = read_toml(path)
+        if incomplete := _incomplete(tree):
+            raise SettingsError(f"{path}: {incomplete}")
+        experiment = cls.parse(tree, str(path))
         for what, names in (
             ("data sets", [place.name for place in experiment.data]),
             ("entries", [entry.name for entry in experiment.entries]),
@@ -159,6 +164,18 @@ def _sections(tree: Tree) -> Tree:
         else:
             result = merge(result, {key: value})
     return result
+
+
+def _incomplete(tree: Tree) -> str:
+    """Which keys an experiment needs and ``tree`` lacks, and which it has in vain; empty if it lacks none."""
+    try:
+        Experiment.model_validate(tree)
+    except ValidationError as invalid:
+        wrong = [(error["type"], ".".join(map(str, error["loc"]))) for error in invalid.errors()]
+        missing = [f"{key} is missing" for kind, key in wrong if kind == "missing"]
+        unknown = [f"unknown setting {key}" for kind, key in wrong if kind == "extra_forbidden"]
+        return "; ".join([*missing, *unknown][:3]) if missing else ""
+    return ""
 
 
 def _checked(name: str) -> str:

@@ -33,7 +33,7 @@ class MixtureAdapter(nn.Module):
     def forward(self, h: Tensor) -> Tensor:
         """``h (n, d)`` -> ``z (n, D)``; Eq. 1 and 2."""
         weights = F.softmax(self.route(h).float(), dim=-1)  # (n, K)
-        z: Tensor = Mixture.apply(h, self.shift, self.projection, weights, product_dtype(h))
+        z: Tensor = Mixture.apply(h, self.shift, self.projection, weights, product_dtype(h))  # type: ignore[no-untyped-call]
         return z
 
     def route(self, h: Tensor) -> Tensor:

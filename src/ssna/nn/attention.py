@@ -60,4 +60,5 @@ def packed_causal_attention(qkv: Tensor, tiles: Tiles, dropout: float = 0.0) -> 
     exact = torch.promote_types(scores.dtype, torch.float32)
     weights = F.softmax(scores.masked_fill(tiles.hidden, -torch.inf), dim=-1, dtype=exact)
     mixed = drop(weights.to(v.dtype), dropout) @ v  # (T, H, M, D/H)
-    return mixed.transpose(1, 2).flatten(0, 1)[tiles.place]
+    packed: Tensor = mixed.transpose(1, 2).flatten(0, 1)[tiles.place]
+    return packed

@@ -7,6 +7,7 @@ from ssna.errors import ArtifactError
 from ssna.report.ablation import integration, layers
 from ssna.report.accuracy import accuracy, overall
 from ssna.report.best_settings import best_settings
+from ssna.report.bins import cold, history
 from ssna.report.cost import memory, runtime
 from ssna.report.formats import FORMATS, render
 from ssna.report.html import report as page
@@ -42,6 +43,8 @@ TABLES: dict[str, Callable[[Sequence[Bench]], list[Table]]] = {
     "integration": integration,
     "layers": layers,
     "best-settings": best_settings,
+    "cold": cold,
+    "history": history,
 }
 """Each gives no table where the runs hold nothing for it."""
 

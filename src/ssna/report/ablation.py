@@ -76,6 +76,7 @@ def _table(title: str, found: Sequence[tuple[Bench, Variants]], columns: Mapping
         return []
     entries = [entry for _, variants in found for entry in variants.values()]
     rows: list[tuple[Cell, ...]] = []
+    about = [bench.about for bench, _ in found for _ in MEASURES]
     notes = [POLICIES_NOTE]
     for bench, variants in found:
         place = place_of(bench)
@@ -92,6 +93,7 @@ def _table(title: str, found: Sequence[tuple[Bench, Variants]], columns: Mapping
             rows=tuple(rows),
             notes=(*notes, seeds(entries), *rehearsals(entries)),
             labels=len(ROW),
+            about=tuple(about),
         )
     ]
 

@@ -31,6 +31,7 @@ def overall(bench: Bench) -> Table:
             for entry in bench.entries
         ),
         notes=(POLICIES_NOTE, *under(bench, bench.entries)),
+        about=(bench.about,) * len(bench.entries),
     )
 
 
@@ -48,6 +49,7 @@ def beyond(bench: Bench) -> Table:
             for entry in bench.entries
         ),
         notes=(BEYOND_NOTE, *under(bench, bench.entries)),
+        about=(bench.about,) * len(bench.entries),
     )
 
 

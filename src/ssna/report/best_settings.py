@@ -30,6 +30,7 @@ def best_settings(benches: Sequence[Bench]) -> list[Table]:
             rows=tuple(rows),
             notes=(*notes, *rehearsals(every)),
             labels=2,
+            about=tuple(bench.about for bench in benches),
         )
     ]
 

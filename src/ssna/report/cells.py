@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Hashable, Iterable
 from itertools import product
+from typing import Any
 
 import numpy as np
 
 from ssna.evaluation.ranking import POLICIES, Policy
 from ssna.experiments import RunRecord
 from ssna.report.runs import Bench, Entry
-from ssna.report.table import Figure, Style
+from ssna.report.table import REHEARSAL, Figure, Style
 
 METRICS = ("R@10", "N@10", "R@50", "N@50")
 SEEN: dict[Policy, str] = {"exclude_seen": "seen excluded", "include_seen": "seen included"}
 MEASURES: tuple[tuple[Policy, str], ...] = tuple(product(POLICIES, METRICS))
-REHEARSAL = "‡"
 
 
 def label(entry: Entry) -> str:
@@ -48,7 +48,7 @@ def score(entry: Entry, policy: Policy, metric: str, contest: Hashable, *, marke
     """A test metric of an entry; it competes unless it is no result, ``marked`` where no label says so."""
     short = rehearsed(entry)
     mark = REHEARSAL if marked and short else ""
-    return _figure(entry.figures(policy, metric), contest=None if short else contest, mark=mark)
+    return over(entry.figures(policy, metric), contest=None if short else contest, mark=mark)
 
 
 def over_seeds(
@@ -62,12 +62,12 @@ def over_seeds(
     values = [value for run in entry.runs if (value := measure(run.record)) is not None]
     if len(values) < len(entry.runs):
         return None
-    return _figure(np.array(values), style, contest, lower=True, mark=mark)
+    return over(np.array(values), style, contest, lower=True, mark=mark)
 
 
-def _figure(
-    values: np.ndarray, style: Style = "score", contest: Hashable = None, lower: bool = False, mark: str = ""
+def over(
+    values: np.ndarray[Any, Any], style: Style = "score", contest: Hashable = None, lower: bool = False, mark: str = ""
 ) -> Figure:
-    """Mean and, of several values, sample deviation."""
+    """Mean of ``(seeds,)`` and, of several, their sample deviation."""
     deviation = float(values.std(ddof=1)) if len(values) > 1 else None
     return Figure(float(values.mean()), style, deviation, contest, lower, mark)

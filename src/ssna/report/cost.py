@@ -7,9 +7,8 @@ from ssna.experiments import RunRecord
 from ssna.report.cells import label, over_seeds, where
 from ssna.report.notes import machines, under
 from ssna.report.runs import Bench, Entry
-from ssna.report.table import Cell, Table
+from ssna.report.table import EXTRAPOLATED, Cell, Table
 
-EXTRAPOLATED = "≈"
 RUNTIME_HEAD = ("method", "batches an epoch", "seconds an epoch", "epochs to best", "epochs", "total seconds")
 
 
@@ -26,13 +25,14 @@ def runtime(benches: Sequence[Bench]) -> list[Table]:
                 *(note for entry in bench.entries for note in _cut_note(entry)),
                 *_under(bench),
             ),
+            about=(bench.about,) * len(bench.entries),
         )
         for bench in benches
     ]
 
 
 def memory(benches: Sequence[Bench]) -> list[Table]:
-    """Peak memory and trainable parameters; of methods that train, the least memory of its kind wins."""
+    """Peak memory of methods that train, the least of its kind wins; and trainable parameters."""
     return [
         Table(
             title=f"Memory of training on {where(bench)}",
@@ -40,17 +40,21 @@ def memory(benches: Sequence[Bench]) -> list[Table]:
             rows=tuple(
                 (
                     label(entry),
-                    over_seeds(entry, lambda record: record.peak_memory_bytes, "bytes", _memory_contest(entry)),
-                    _kind(entry),
+                    over_seeds(
+                        entry, lambda record: record.peak_memory_bytes if record.epochs else None, "bytes", _kind(entry)
+                    ),
+                    _kind(entry) if entry.record.epochs else None,
                     over_seeds(entry, lambda record: record.trainable_parameters, "count"),
                 )
                 for entry in bench.entries
             ),
             notes=(
                 "Device: memory that the GPU held at most. Process: memory that the process held at most, above what "
-                "it held at the start of the run. The two do not compare, and training-free methods do not compete.",
+                "it held at the start of the run. The two do not compare. What training-free methods take is lost in "
+                "noise and not shown.",
                 *_under(bench),
             ),
+            about=(bench.about,) * len(bench.entries),
         )
         for bench in benches
     ]
@@ -87,10 +91,6 @@ def _cut_note(entry: Entry) -> list[str]:
         f"{EXTRAPOLATED} {entry.name}: extrapolated from {batches:,} of {whole:,} batches an epoch; "
         "its epochs and total seconds are those of the run, cut short."
     ]
-
-
-def _memory_contest(entry: Entry) -> str | None:
-    return _kind(entry) if entry.record.epochs else None
 
 
 def _kind(entry: Entry) -> str:

@@ -3,21 +3,21 @@
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from csv import writer
+from csv import DictWriter
 from html import escape
 from io import StringIO
 from itertools import groupby
 
-from ssna.report.table import Cell, Figure, Style, Table
+from ssna.report.table import MARKS, REHEARSAL, Cell, Figure, Style, Table
 
 DASH, GAP, WIDTH = "–", "  ", 100
+LEGEND = "Bold: best; underlined: second."
 UNITS = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
 
 def render(tables: Sequence[Table], form: str) -> str:
-    """Several tables in one of ``FORMATS``, a blank line apart."""
-    titled = form == "csv" and len(tables) > 1
-    return "\n".join((f"# {table.title}\n" if titled else "") + FORMATS[form](table) for table in tables)
+    """Several tables in one of ``FORMATS``: a blank line apart, or one under the other in one CSV table."""
+    return csv(*tables) if form == "csv" else "\n".join(map(FORMATS[form], tables))
 
 
 def text(table: Table) -> str:
@@ -47,21 +47,20 @@ def md(table: Table) -> str:
     rules = ["---"] * table.labels + ["---:"] * (len(table.head) - table.labels)
     rows = [[_placed(table, cell, _md, "**{}**", "<u>{}</u>") for cell in row] for row in table.rows]
     lines = [f"| {' | '.join(row)} |" for row in [[_md(_flat(head)) for head in table.head], rules, *rows]]
-    return "\n".join([f"### {_md(table.title)}", "", *lines, "", "\n\n".join(map(_md, table.notes))]) + "\n"
+    return "\n".join([f"### {_md(table.title)}", "", *lines, "", "\n\n".join(map(_md, beneath(table)))]) + "\n"
 
 
-def csv(table: Table) -> str:
-    """Full precision; a column of deviations, or of marks, behind a column that has any."""
-    columns: list[list[object]] = []
-    for head, cells in zip(map(_flat, table.head), zip(*table.rows, strict=True), strict=True):
-        figures = [cell if isinstance(cell, Figure) else None for cell in cells]
-        columns.append([head, *(cell.value if isinstance(cell, Figure) else cell for cell in cells)])
-        if any(figure and figure.deviation is not None for figure in figures):
-            columns.append([f"{head} deviation", *(figure and figure.deviation for figure in figures)])
-        if any(figure and figure.mark for figure in figures):
-            columns.append([f"{head} mark", *(figure and figure.mark for figure in figures)])
+def csv(*tables: Table) -> str:
+    """One header, the columns of all tables; which table, and what its figures stand on, in columns of their own.
+
+    Full precision; a column of deviations, or of marks in words, behind a column that has any.
+    """
+    columns = [_columns(table) for table in tables]
     stream = StringIO()
-    writer(stream, lineterminator="\n").writerows(zip(*columns, strict=True))
+    writer = DictWriter(stream, list(dict.fromkeys(head for of in columns for head in of)), lineterminator="\n")
+    writer.writeheader()
+    for of in columns:
+        writer.writerows(dict(zip(of, row, strict=True)) for row in zip(*of.values(), strict=True))
     return stream.getvalue()
 
 
@@ -89,7 +88,7 @@ def latex(table: Table) -> str:
             r"\end{tabular}",
             r"\par\smallskip",
             r"\begin{minipage}{\linewidth}\footnotesize",
-            *(_latex(note) + r"\par" for note in table.notes),
+            *(_latex(note) + r"\par" for note in beneath(table)),
             r"\end{minipage}",
             r"\end{table}",
         ]
@@ -98,6 +97,12 @@ def latex(table: Table) -> str:
 
 def html(table: Table) -> str:
     """One ``<table>``, notes in its foot."""
+    notes = "<br>".join(map(escape, beneath(table)))
+    return bare(table, f'<tfoot><tr><td colspan="{len(table.head)}">{notes}</td></tr></tfoot>')
+
+
+def bare(table: Table, foot: str = "") -> str:
+    """One ``<table>`` without its notes."""
     groups = "".join(f'<th colspan="{span}">{escape(group)}</th>' for group, span in _groups(table))
     heads = "".join(f"<th>{escape(_name(head))}</th>" for head in table.head)
     body = []
@@ -113,13 +118,19 @@ def html(table: Table) -> str:
             "<tbody>",
             *body,
             "</tbody>",
-            f'<tfoot><tr><td colspan="{len(table.head)}">{"<br>".join(map(escape, table.notes))}</td></tr></tfoot>',
+            *filter(None, [foot]),
             "</table>",
         ]
     ) + "\n"  # fmt: skip
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {"text": text, "md": md, "csv": csv, "latex": latex, "html": html}
+
+
+def beneath(table: Table) -> tuple[str, ...]:
+    """The notes, and what bold and underlined mean where a figure is either."""
+    ranked = any(table.place(figure) in (1, 2) for figure in table.figures())
+    return (LEGEND, *table.notes) if ranked else table.notes
 
 
 def plain(cell: Cell) -> str:
@@ -129,6 +140,30 @@ def plain(cell: Cell) -> str:
     show = STYLES[cell.style]
     deviation = "" if cell.deviation is None else f" ± {show(cell.deviation).removeprefix('+')}"
     return show(cell.value) + deviation + cell.mark
+
+
+def _columns(table: Table) -> dict[str, list[object]]:
+    """Heading -> cells, as CSV has them."""
+    columns: dict[str, list[object]] = {"table": [table.title] * len(table.rows)}
+    for key in table.about[0] if table.about else ():
+        columns[key] = [about[key] for about in table.about]
+    for head, cells in zip(map(_flat, table.head), zip(*table.rows, strict=True), strict=True):
+        name = head.replace(REHEARSAL, f"({MARKS[REHEARSAL]})")
+        deviations = [cell.deviation if isinstance(cell, Figure) else None for cell in cells]
+        columns[name], marks = map(list, zip(*map(_unmarked, cells), strict=True))
+        if any(deviation is not None for deviation in deviations):
+            columns[f"{name} deviation"] = [*deviations]
+        if any(marks):
+            columns[f"{name} mark"] = marks
+    return columns
+
+
+def _unmarked(cell: Cell) -> tuple[object, str]:
+    """A number or a name, and what its mark says."""
+    if isinstance(cell, Figure):
+        return cell.value, MARKS.get(cell.mark, cell.mark)
+    name, mark, _ = (cell or "").partition(f" {REHEARSAL}")
+    return name, MARKS[REHEARSAL] if mark else ""
 
 
 def _bare(number: str) -> str:
@@ -197,7 +232,7 @@ LATEX = str.maketrans(
     | {char: f"{{{char}}}" for char in "[]*"}  # behind a line's end they would be its options
     | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
     | {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "–": r"\textendash{}"}
-    | {"±": r"$\pm$", "≈": r"$\approx$", "‡": r"\ddag{}", "†": r"\dag{}"}
+    | {"±": r"$\pm$", "×": r"$\times$", "≈": r"$\approx$", "‡": r"\ddag{}", "†": r"\dag{}"}
 )
 
 

@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from html import escape
 from typing import Any
 
 from ssna.evaluation.ranking import Policy
 from ssna.report import formats
 from ssna.report.cells import SEEN, label, where
-from ssna.report.notes import POLICIES_NOTE, machines
+from ssna.report.notes import POLICIES_NOTE, machines, rehearsals
 from ssna.report.plots import (
     NEUTRAL,
     Plot,
@@ -135,8 +134,8 @@ def _tables(tables: Sequence[Table]) -> Iterator[str]:
     yield '<section id="tables">\n<h2>Tables</h2>'
     for number, table in enumerate(tables):
         attributes = f'id="tables-{number}" role="region" tabindex="0" aria-label="{escape(table.title)}"'
-        notes = "<br>".join(map(escape, table.notes))  # outside of what scrolls
-        yield f'<div class="scroll" {attributes}>\n{formats.html(replace(table, notes=()))}</div>'
+        notes = "<br>".join(map(escape, formats.beneath(table)))  # outside of what scrolls
+        yield f'<div class="scroll" {attributes}>\n{formats.bare(table)}</div>'
         yield f'<p class="notes">{notes}</p>'
     yield "</section>"
 
@@ -145,11 +144,12 @@ def _plots(benches: Sequence[Bench], policy: Policy) -> Iterator[str]:
     yield '<section id="plots">\n<h2>Plots</h2>'
     for number, bench in enumerate(benches):
         yield f'<h3 id="plots-{number}">{escape(where(bench))}</h3>\n<div class="plots">'
+        under = [f"{bench.note}.", *rehearsals(bench.entries)]
         for place, (title, plot) in enumerate(SHOWN.items()):
             if plot.suits(bench):
                 svg = inline(render(plot([bench], policy, columns=1), "svg"), f"plot-{number}-{place}-")
                 svg = svg.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
-                caption = f"{plot.caption} Test figures: {SEEN[policy]}. {bench.note}."
+                caption = " ".join([plot.caption, f"Test figures: {SEEN[policy]}.", *under])
                 yield f"<figure>\n{svg}<figcaption><b>{title}.</b> {escape(caption)}</figcaption>\n</figure>"
         yield "</div>"
     yield "</section>"

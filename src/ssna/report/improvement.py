@@ -13,10 +13,9 @@ from ssna.metrics import per_user
 from ssna.report.cells import MEASURES, SEEN, label, labels, where
 from ssna.report.notes import POLICIES_NOTE, rehearsals, under
 from ssna.report.runs import Bench, Entry, RunFolder
-from ssna.report.table import Cell, Figure, Table
+from ssna.report.table import SIGNIFICANT, Cell, Figure, Table
 
 DATA_LEVEL, USER_LEVEL = 0.15, 0.05
-SIGNIFICANT = "*"
 KNOWN = ["history", "events"]  # of each user and target: equal, row by row, where two runs rank the same users
 Side = tuple[Bench, Entry]
 """A bench, and its entry that the others are held against."""
@@ -36,8 +35,10 @@ def improvement(benches: Sequence[Bench], of: str | None = None) -> list[Table]:
         names = dict.fromkeys(entry.name for bench in benches for entry in bench.entries)
         missing = f"no entry is named {of}" if of else "no run is of the method ssna"
         raise ArtifactError(f"{missing}; say --of NAME, one of {', '.join(names)}")
+    left = [where(bench) for bench in benches if _reference(bench, of) is None]
+    without = [f"Left out, without {of or 'a run of ssna'}: {'; '.join(left)}."] if left else []
     sides = [(bench, entry) for bench, entry in sides if len(bench.entries) > 1]
-    return [*_over_data(sides), *(_over_users(bench, entry) for bench, entry in sides)]
+    return [*_over_data(sides, without), *(_over_users(bench, entry) for bench, entry in sides)]
 
 
 def _reference(bench: Bench, of: str | None) -> Entry | None:
@@ -50,8 +51,8 @@ def _rivals(bench: Bench, reference: Entry) -> list[Entry]:
     return [entry for entry in bench.entries if entry is not reference]
 
 
-def _over_data(sides: Sequence[Side]) -> list[Table]:
-    """Table 5: rows are metrics of a language model, columns the other methods."""
+def _over_data(sides: Sequence[Side], without: Sequence[str]) -> list[Table]:
+    """Table 5: rows are metrics of a language model and split, columns the other methods."""
     if not sides:
         return []
     groups: dict[tuple[str, str], list[Side]] = {}
@@ -60,22 +61,27 @@ def _over_data(sides: Sequence[Side]) -> list[Table]:
     rivals = [entry for bench, reference in sides for entry in _rivals(bench, reference)]
     columns = labels(rivals)
     rows: list[tuple[Cell, ...]] = []
-    for (model, _), group in groups.items():
+    about: list[dict[str, str]] = []
+    for (model, split), group in groups.items():
+        name = model if len({split for _, split in groups}) == 1 else f"{model}, {split}"
+        about += [_about(group)] * len(MEASURES)
         for measure, (policy, metric) in enumerate(MEASURES):
-            rows.append((model, SEEN[policy], metric, *(_gain(group, name, measure) for name in columns)))
+            rows.append((name, SEEN[policy], metric, *(_gain(group, name, measure) for name in columns)))
     names = " or ".join(dict.fromkeys(label(reference) for _, reference in sides))
     return [
         Table(
-            title=f"Improvement of {names}, mean over data sets",
+            title=f"Improvement of {names}, {'mean over data sets' if _several(groups) else 'one data set'}",
             head=("model", "seen", "metric", *columns.values()),
             rows=tuple(rows),
             notes=(
                 *_tested(groups),
+                *without,
                 POLICIES_NOTE,
                 *(f"{bench.note}, {bench.model or 'no text'}." for bench, _ in sides),
                 *rehearsals([*rivals, *(reference for _, reference in sides)]),
             ),
             labels=3,
+            about=tuple(about),
         )
     ]
 
@@ -96,13 +102,27 @@ def _gain(group: Sequence[Side], name: str, measure: int) -> Figure | None:
 
 
 def _tested(groups: dict[tuple[str, str], list[Side]]) -> Iterator[str]:
-    yield (
-        f"Improvement: (ours - theirs) / theirs, averaged over data sets. {SIGNIFICANT} the two-sided paired t-test "
-        "over data sets gives p < .15 (85 % level, as in the paper; not corrected for the number of tests)."
-    )
+    if _several(groups):
+        yield (
+            f"Improvement: (ours - theirs) / theirs, averaged over data sets. {SIGNIFICANT} the two-sided paired "
+            "t-test over data sets gives p < .15 (85 % level, as in the paper; not corrected for the number of tests)."
+        )
+    else:
+        yield "Improvement: (ours - theirs) / theirs."
     for (model, split), group in groups.items():
         if len(group) < 2:
             yield f"{model}, {split}: one data set, so no test over data sets; see the test over users."
+
+
+def _several(groups: dict[tuple[str, str], list[Side]]) -> bool:
+    """Whether any mean is one over data sets."""
+    return any(len(group) > 1 for group in groups.values())
+
+
+def _about(group: Sequence[Side]) -> dict[str, str]:
+    """Of a mean over data sets: what each stands on, where they differ."""
+    every = [bench.about for bench, _ in group]
+    return {key: " ".join(dict.fromkeys(about[key] for about in every)) for key in every[0]}
 
 
 def _over_users(bench: Bench, reference: Entry) -> Table:
@@ -132,6 +152,7 @@ def _over_users(bench: Bench, reference: Entry) -> Table:
             *under(bench, bench.entries),
         ),
         labels=3,
+        about=(bench.about,) * len(rows),
     )
 
 

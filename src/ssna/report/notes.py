@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from ssna.report.cells import REHEARSAL, label, rehearsed
+from ssna.report.cells import label, rehearsed
 from ssna.report.runs import Bench, Entry
+from ssna.report.table import REHEARSAL
 
 POLICIES_NOTE = (
     "Test split. Seen excluded: the items of a user's history leave the ranking and a target among them is a miss; "

@@ -14,14 +14,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ssna.errors import ArtifactError, SettingsError
 from ssna.evaluation.ranking import Policy
-from ssna.experiments.record import read_ranks
 from ssna.files import write_file
-from ssna.metrics import ndcg, recall
 from ssna.report.ablation import depths
+from ssna.report.bins import FEW, GAINS, HISTORY, POPULARITY, Bins, by_entry
 from ssna.report.cells import SEEN, labels, where
 from ssna.report.runs import Bench, Entry
 
@@ -58,11 +57,7 @@ WITHOUT_DATE: dict[str, dict[str, None]] = {
     "png": {"Software": None},
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
 }
-POPULARITY = {"0\n(cold)": 0, "1–5": 1, "6–10": 6, "11–20": 11, "21–50": 21, "51+": 51}
-"""Bins of the target's training events: label -> first of the bin."""
-HISTORY = {"up to 3": 0, "4–5": 4, "6–10": 6, "11–20": 11, "21+": 21}
-"""Bins of the length of the history ranked from."""
-
+USERS = f"n: users in a bin; open markers: fewer than {FEW}, too few to tell methods apart."
 SHORTEST = 1e-3
 """Seconds: less is drawn as this, since the axis is logarithmic."""
 
@@ -80,6 +75,7 @@ class Plot:
         panels: how many a bench has.
         suits: whether a bench has anything to draw.
         shows: whether an entry has a line or a point, and so stands in the legend.
+        aside: what the legend says behind an entry's name.
     """
 
     draw: Draw
@@ -87,6 +83,7 @@ class Plot:
     panels: int
     suits: Callable[[Bench], bool]
     shows: Callable[[Entry], bool] = lambda entry: True
+    aside: Callable[[Entry], str] = lambda entry: ""
 
     def __call__(self, benches: Sequence[Bench], policy: Policy = "exclude_seen", columns: int = 2) -> Figure:
         """All benches that suit, ``columns`` panels a row.
@@ -101,7 +98,8 @@ class Plot:
         columns = min(columns, count)
         entries = [entry for bench in benches for entry in bench.entries]
         looks = _looks(entries)
-        keys = {name: _plain(key) for name, key in labels(filter(self.shows, entries)).items()}
+        asides = {entry.name: self.aside(entry) for entry in entries}
+        keys = {name: _plain(key) + asides[name] for name, key in labels(filter(self.shows, entries)).items()}
         abreast = max(1, int(WIDTH * columns / (0.6 + 0.085 * max(map(len, keys.values()), default=0))))
         height = HEIGHT * -(-count // columns) + 0.2 * -(-len(keys) // abreast)
         with rc_context(STYLE):
@@ -118,10 +116,15 @@ class Plot:
 
 
 def write(figure: Figure, path: Path) -> None:
-    """As SVG, PNG or PDF, by the suffix of ``path``, atomically; raises :class:`SettingsError` for another suffix."""
+    """As SVG, PNG or PDF, by the suffix of ``path``, atomically; its folder is made where it is missing.
+
+    Raises:
+        SettingsError: another suffix.
+    """
     form = path.suffix.removeprefix(".").lower()
     if form not in WITHOUT_DATE:
         raise SettingsError(f"{path.name} ends in none of .{', .'.join(WITHOUT_DATE)}; name a plot with one of these")
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_file(path, render(figure, form))
 
 
@@ -155,6 +158,7 @@ def _curves(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) ->
     axes[1].set_ylabel("training loss")
     for panel in axes:
         panel.set_xlabel("epoch")
+        panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
 def _against_seconds(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) -> None:
@@ -166,7 +170,11 @@ def _against_seconds(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: 
             look = {**looks[entry.name], "markevery": [len(spent) - 1]}
             axes[1].plot(np.maximum(spent, SHORTEST), [epoch["valid"]["R@10"] for epoch in entry.record.epochs], **look)
     axes[0].set(xlabel="seconds of a whole run", ylabel=f"test R@10, {SEEN[policy]}")
-    axes[1].set(xlabel="seconds of epochs so far", ylabel=f"validation R@10, {SEEN['exclude_seen']}")
+    aside = "\nbefore joining" if any(map(_before_joining, bench.entries)) else ""
+    axes[1].set(xlabel="seconds of epochs so far", ylabel=f"validation R@10, {SEEN['exclude_seen']}{aside}")
+    if not any(map(_trained, bench.entries)):
+        axes[1].set_axis_off()
+        axes[1].text(0.5, 0.5, "no epochs: none of these methods trains", ha="center", transform=axes[1].transAxes)
     for panel in axes:
         panel.set_xscale("log")
         panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
@@ -174,41 +182,19 @@ def _against_seconds(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: 
         panel.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _by_bins(
-    axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks, *, column: str, bins: dict[str, int], what: str
-) -> None:
-    found = {entry.name: binned(entry, policy, column, tuple(bins.values())) for entry in bench.entries}
-    users, means = next(iter(found.values()))
-    for name, (others, means) in found.items():
-        if not np.array_equal(users, others):
-            raise ArtifactError(f"{name} ranks other users than {next(iter(found))}; plot runs of one split")
-        for panel, metric in zip(axes, means, strict=True):
-            panel.plot(range(len(bins)), means[metric], **looks[name])
-    labels = [f"{label}\nn = {n:,}" for label, n in zip(bins, users, strict=True)]
-    for panel, metric in zip(axes, means, strict=True):
-        panel.set_xticks(range(len(bins)), labels, fontsize=7)
-        panel.set(xlabel=what, ylabel=f"test {metric}, {SEEN[policy]}", ylim=(0, None))
-
-
-def binned(
-    entry: Entry, policy: Policy, column: str, starts: Sequence[int]
-) -> tuple[np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
-    """``(bins,)`` test users by ``column`` of the ranks, and ``(bins,)`` means of N@10 and R@10 over users and seeds.
-
-    Runs are read one at a time; an empty bin is not a number. Raises :class:`ArtifactError` for damaged ranks.
-    """
-    sums: dict[str, list[np.ndarray[Any, Any]]] = {"N@10": [], "R@10": []}
-    for run in entry.runs:
-        table = read_ranks(run.path, "test")
-        if not {column, f"rank_{policy}"} <= set(table.column_names):
-            raise ArtifactError(f"{run.path} says no {column} of its ranks; train again")
-        ranks, k = table[f"rank_{policy}"].to_numpy(), min(10, run.record.items)
-        places = np.searchsorted(starts, table[column].to_numpy(), side="right") - 1
-        users = np.bincount(places, minlength=len(starts))
-        for metric, gain in (("N@10", ndcg), ("R@10", recall)):
-            sums[metric].append(np.bincount(places, gain(ranks, k), minlength=len(starts)))
-    counts = np.where(users, users, np.nan)
-    return users, {metric: np.mean(seeds, axis=0) / counts for metric, seeds in sums.items()}
+def _by_bins(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks, *, bins: Bins) -> None:
+    users, found = by_entry(bench, policy, bins)
+    places, few = np.arange(len(users)), users < FEW
+    for name, seeds in found.items():
+        hollow = {**looks[name], "linestyle": "none", "markerfacecolor": "none"}
+        for panel, values in zip(axes, seeds.values(), strict=True):
+            means = values.mean(axis=0)
+            panel.plot(places, means, **looks[name], markevery=places[~few].tolist())
+            panel.plot(places[few], means[few], **hollow)
+    ticks = [f"{label}\nn = {n:,}" for label, n in zip(bins.starts, users, strict=True)]
+    for panel, metric in zip(axes, GAINS, strict=True):
+        panel.set_xticks(places, ticks, fontsize=7)
+        panel.set(xlabel=bins.what, ylabel=f"test {metric}, {SEEN[policy]}", ylim=(0, None))
 
 
 def _looks(entries: Sequence[Entry]) -> Looks:
@@ -231,6 +217,11 @@ def _trained(entry: Entry) -> bool:
     return bool(entry.record.epochs)
 
 
+def _before_joining(entry: Entry) -> str:
+    """Epochs are those of the model alone, where the run joins it with other scorers in the end."""
+    return ", before joining" if entry.record.join else ""
+
+
 layers = Plot(
     _layers,
     "Test R@10 against the number of adapted top layers (the paper's Figure 3), all else equal; "
@@ -241,27 +232,30 @@ layers = Plot(
 )
 curves = Plot(
     _curves,
-    "Validation R@10 and training loss by epoch, first seed; a mark stands at the epoch whose weights were kept.",
+    "Validation R@10 and training loss by epoch, first seed; a mark stands at the epoch whose weights were kept. "
+    "Where a model is joined with neighbours, this is the model before joining.",
     panels=2,
     suits=lambda bench: any(map(_trained, bench.entries)),
     shows=_trained,
+    aside=_before_joining,
 )
 accuracy_against_seconds = Plot(
     _against_seconds,
     "Test R@10 against the seconds of a whole run (training, validation, fitting; mean over seeds), and validation "
-    "R@10 against the seconds of the epochs so far, first seed. The search for settings is not counted.",
+    "R@10 against the seconds of the epochs so far, first seed, before joining with neighbours. The search for "
+    "settings is not counted.",
     panels=2,
     suits=lambda bench: True,
 )
 by_popularity = Plot(
-    partial(_by_bins, column="events", bins=POPULARITY, what="training events of the target"),
-    "Test N@10 and R@10 by the popularity of the target; cold targets never occur in training. n: users in a bin.",
+    partial(_by_bins, bins=POPULARITY),
+    f"Test N@10 and R@10 by the popularity of the target; cold targets never occur in training. {USERS}",
     panels=2,
     suits=lambda bench: True,
 )
 by_history = Plot(
-    partial(_by_bins, column="history", bins=HISTORY, what="items in the history"),
-    "Test N@10 and R@10 by the length of the history that is ranked from. n: users in a bin.",
+    partial(_by_bins, bins=HISTORY),
+    f"Test N@10 and R@10 by the length of the history that is ranked from. {USERS}",
     panels=2,
     suits=lambda bench: True,
 )

@@ -70,6 +70,16 @@ class Bench:
         return "last item of every user" if self.data["split"] == "leave-one-out" else "split by time"
 
     @property
+    def about(self) -> dict[str, str]:
+        """What figures stand on, for programs to read."""
+        return {
+            "data": self.title,
+            "fingerprint": self.fingerprint,
+            "split": self.data["split"],
+            "model": self.model or "",
+        }
+
+    @property
     def note(self) -> str:
         """What must stand under every figure: data, users, items, split."""
         users, items = self.entries[0].record.users, self.entries[0].record.items
@@ -81,10 +91,12 @@ def find(paths: Iterable[Path]) -> list[RunFolder]:
     """The runs that ``paths`` are, or hold at any depth, in order of their paths.
 
     Raises:
-        ArtifactError: a path holds no run, or a run is damaged.
+        ArtifactError: a path does not exist or holds no run, or a run is damaged.
     """
     folders: dict[Path, None] = {}
     for path in paths:
+        if not path.exists():
+            raise ArtifactError(f"{path} does not exist; name what `ssna train` or `ssna grid` made")
         found = [path] if (path / RECORD).is_file() else sorted(file.parent for file in path.rglob(RECORD))
         found = [folder for folder in found if not _aside(folder, path)]
         if not found:

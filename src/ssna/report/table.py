@@ -1,10 +1,14 @@
 """A table of figures, before it has a format: which figures compete, and what stands under them."""
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 Style = Literal["score", "percent", "signed", "difference", "p", "number", "seconds", "bytes", "count"]
+
+REHEARSAL, EXTRAPOLATED, SIGNIFICANT = "‡", "≈", "*"
+MARKS = {REHEARSAL: "rehearsal", EXTRAPOLATED: "extrapolated", SIGNIFICANT: "significant"}
+"""Every mark, and what it says."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Table:
     Attributes:
         head: of a heading in two lines the first names a group, which it shares with its neighbours.
         labels: how many leading columns name the row instead of holding figures.
+        about: of each row, what its figures stand on (:attr:`ssna.report.runs.Bench.about`), for programs to read.
     """
 
     title: str
@@ -48,6 +53,7 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...]
     labels: int = 1
+    about: tuple[Mapping[str, str], ...] = ()
     _places: dict[int, int] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -60,12 +66,16 @@ class Table:
         for rivals in contests.values():
             if len(rivals) > 1:
                 order = sorted({rival.value for rival in rivals}, reverse=not rivals[0].lower)
-                self._places.update({id(rival): order.index(rival.value) + 1 for rival in rivals})
+                placed = [rival for rival in rivals if rival.lower or rival.value]  # a recall of 0 is no second place
+                self._places.update({id(rival): order.index(rival.value) + 1 for rival in placed})
 
     def figures(self) -> Iterator[Figure]:
         """All figures, row by row."""
         return (cell for row in self.rows for cell in row if isinstance(cell, Figure))
 
     def place(self, figure: Figure) -> int | None:
-        """1 for the best of its contest (equal figures share a place), 2 for the second; None if it has no rival."""
+        """1 for the best of its contest (equal figures share a place), 2 for the second.
+
+        None if it has no rival, or is a score of 0.
+        """
         return self._places.get(id(figure))
