@@ -175,10 +175,10 @@ class VectorScorer:
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""
         config: Config = {"max_history": self.max_history, "sequence": _describe(self.sequence, SEQUENCES)}
-        tensors = {"vectors": self.vectors, **_under("sequence.", self.sequence.state_dict())}
+        tensors = {"vectors": self.vectors, **under("sequence.", self.sequence.state_dict())}
         if self.admission is not None:
             config["admission"] = _describe(self.admission, ADAPTERS)
-            tensors |= _under("admission.", self.admission.state_dict())
+            tensors |= under("admission.", self.admission.state_dict())
         return config, tensors
 
     @classmethod
@@ -294,7 +294,8 @@ def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of :func:`below`."""
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 

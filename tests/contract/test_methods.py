@@ -23,6 +23,7 @@ from ssna.scoring import VectorScorer
 from ssna.text import LayerCache, encode
 from ssna.training import RunSettings, fit
 from ssna.training.batches import causal, pack
+from ssna.training.checkpoint import Checkpoint
 from ssna.training.loop import Model
 
 ITEMS, DIM = 40, 16
@@ -326,3 +327,41 @@ def test_a_saved_run_answers_as_before(method, finished, tmp_path):
     loaded = type(recommender).load(tmp_path / "model")
     histories = [["i1", "i2"], ["i7"], []]
     assert loaded.recommend(histories) == recommender.recommend(histories)
+
+
+class CutOffError(Exception):
+    """What a kill is, within a process."""
+
+
+@pytest.mark.parametrize("steps", [1, 7, 12])
+def test_training_that_is_cut_off_goes_on_as_if_it_had_not_been(world, trained, steps, tmp_path):
+    more = ("training.epochs=3", "training.accumulate=2", "sequence.dropout=0.3", "loss.name=sampled", "loss.samples=5")
+    settings = settings_of(trained, *more, "training.decay=true", "training.weight_decay=0.1")
+    left = 2 * steps
+
+    def cut(loss: float) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise CutOffError
+
+    def fitted(seed: int, checkpoint: Checkpoint | None, **options):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            encoder = METHODS[trained].build(settings.method, world.data, world.cache, settings.dim)
+            return fit(encoder, world.data, settings, checkpoint=checkpoint, **options)
+
+    def figures(epochs) -> list[tuple]:
+        return [(epoch.number, epoch.loss, epoch.valid) for epoch in epochs]
+
+    whole = fitted(0, None)
+    checkpoint = Checkpoint(tmp_path / "checkpoint", {"run": 1}, every=0.0)
+    with pytest.raises(CutOffError):
+        fitted(0, checkpoint, on_step=cut)
+    again = fitted(0, checkpoint)
+    assert len(whole.epochs) == 3
+    assert figures(again.epochs) == figures(whole.epochs)
+    assert again.best_epoch == whole.best_epoch
+    assert torch.equal(again.scorer.vectors, whole.scorer.vectors)
+    for ours, theirs in zip(again.sequence.parameters(), whole.sequence.parameters(), strict=True):
+        assert torch.equal(ours, theirs)

@@ -94,3 +94,11 @@ def test_weights_of_another_shape_than_described_are_an_artifact_error():
     tensors["sequence.position.weight"] = torch.zeros(2, 4)
     with pytest.raises(ArtifactError, match="damaged"):
         restore("vector", described, tensors)
+
+
+def test_a_scorer_without_a_text_part_says_why_and_who_has_one():
+    vectors = VectorScorer(torch.zeros(3, 4), RecencyMean(window=2, decay=1.0), max_history=2)
+    with_neighbours = Blend([Part(popularity(1, 2), 0.5, 1.0), Part(vectors, 0.5, 1.0)])
+    for scorer in (vectors, with_neighbours):
+        with pytest.raises(ArtifactError, match=r"learned for each item \(ids\).*ssna, tmlp, tmoe and text-knn can"):
+            scorer.extended(torch.zeros(1, 1, 4))

@@ -23,6 +23,9 @@ def train(
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings, on top of the recipe.")] = None,
     assignments: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, on top of all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from where a run of these settings into -o was cut off.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no line an epoch.")] = False,
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
@@ -50,6 +53,7 @@ def train(
         out=out,
         name=data.resolve().name,
         quiet=quiet,
+        resume=resume,
     )
     if not quiet:
         typer.echo(render([overall(bench) for bench in benches(find([out]))], "text"), err=True, nl=False)

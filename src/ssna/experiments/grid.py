@@ -168,6 +168,7 @@ class _Workshop:
                 experiment=about,
                 quiet=self.quiet,
                 pause=MINUTE,
+                resume=True,
             )
         except SsnaError as error:
             self.say(f"    FAILED: {error}")

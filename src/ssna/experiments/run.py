@@ -36,6 +36,7 @@ from ssna.scoring import Scorer
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
 from ssna.training import Epoch, RunSettings, fit
+from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join
 
 SETTINGS, EVENTS = "settings.toml", "events"
@@ -88,6 +89,7 @@ def train(
     out: Path | str | None = None,
     name: str | None = None,
     quiet: bool = False,
+    resume: bool = False,
 ) -> Run:
     """Train (or fit) a method on ``data``, evaluate it on both splits, and keep the run in ``out`` if given.
 
@@ -98,13 +100,16 @@ def train(
         out: run folder, replaced if it holds a run already.
         name: what tables call the data set.
         quiet: print no line an epoch.
+        resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
 
     Raises:
         SsnaError: settings, cache and data do not fit together, or training diverges.
     """
     if any(isinstance(given, str | Path) for given in (data, cache)):
         raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
-    return execute(data, cache, resolve(recipe, method, config, settings, seed), out, name=name, quiet=quiet)
+    return execute(
+        data, cache, resolve(recipe, method, config, settings, seed), out, name=name, quiet=quiet, resume=resume
+    )
 
 
 def execute(
@@ -117,19 +122,22 @@ def execute(
     experiment: dict[str, Any] | None = None,
     quiet: bool = False,
     pause: float = 0.0,
+    resume: bool = False,
 ) -> Run:
     """As :func:`train`, from settings that are resolved.
 
     Args:
         experiment: kept in the record.
         pause: seconds, at least, between two lines about epochs.
+        resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
     """
     cache = _fitting_cache(settings, data, cache)
     device = _device(settings)
     with nullcontext() if out is None else new_folder(Path(out), marker=RECORD) as folder:
         start, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         with _reporter(folder, settings, quiet, pause) as report:
-            outcome = _produce(data, cache, settings, device, report)
+            checkpoint = None if out is None else _checkpoint(Path(out), data, cache, settings, resume)
+            outcome = _produce(data, cache, settings, device, report, checkpoint)
         seconds, peak = time.perf_counter() - start, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding
@@ -161,7 +169,19 @@ def execute(
         run = Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding))
         if folder is not None:
             _keep(run, data, settings, folder)
+    if checkpoint is not None:
+        checkpoint.remove()
     return run
+
+
+def _checkpoint(out: Path, data: Dataset, cache: LayerCache | None, settings: RunSettings, resume: bool) -> Checkpoint:
+    """Beside the run's folder, which stands only once it is whole."""
+    states = None if cache is None else cache.encoding.tree()
+    identity = {"settings": settings.tree(), "data": data.fingerprint, "states": states}
+    checkpoint = Checkpoint(out.resolve().with_name(f".{out.resolve().name}.checkpoint"), identity)
+    if not resume:
+        checkpoint.remove()
+    return checkpoint
 
 
 def _keep(run: Run, data: Dataset, settings: RunSettings, folder: Path) -> None:
@@ -173,21 +193,33 @@ def _keep(run: Run, data: Dataset, settings: RunSettings, folder: Path) -> None:
 
 
 def _produce(
-    data: Dataset, cache: LayerCache | None, settings: RunSettings, device: torch.device, report: Report
+    data: Dataset,
+    cache: LayerCache | None,
+    settings: RunSettings,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint | None,
 ) -> _Outcome:
     method = METHODS[settings.method.name]
     if isinstance(method, FittedMethod):
         return _Outcome(method.fit(settings.method, data, cache, settings.dim))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        return _learn(method, data, cache, settings, report)
+        return _learn(method, data, cache, settings, report, checkpoint)
 
 
 def _learn(
-    method: TrainedMethod, data: Dataset, cache: LayerCache | None, settings: RunSettings, report: Report
+    method: TrainedMethod,
+    data: Dataset,
+    cache: LayerCache | None,
+    settings: RunSettings,
+    report: Report,
+    checkpoint: Checkpoint | None,
 ) -> _Outcome:
     encoder = method.build(settings.method, data, cache, settings.dim)
-    fitted = fit(encoder, data, settings, on_epoch=lambda epoch, weights: report(epoch, bool(weights)))
+    fitted = fit(
+        encoder, data, settings, on_epoch=lambda epoch, weights: report(epoch, bool(weights)), checkpoint=checkpoint
+    )
     scorer, shares = _joined(fitted.scorer, data, cache, settings)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
     return _Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares)

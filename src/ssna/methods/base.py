@@ -36,6 +36,13 @@ class ItemEncoder(nn.Module):
     def after_step(self, step: int) -> None:
         """Called after every optimizer step, from 0, while the gradients are still there."""
 
+    def memory(self) -> dict[str, Tensor]:
+        """What a run that is cut off must know to go on, beside parameters and buffers."""
+        return {}
+
+    def remember(self, memory: dict[str, Tensor]) -> None:
+        """The inverse of :meth:`memory`."""
+
     def admission(self) -> nn.Module | None:
         """The part, one of ``ADAPTERS``, that turns states of new texts ``(a, n, d)`` into vectors, if there is one."""
         return None

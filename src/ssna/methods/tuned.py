@@ -15,6 +15,7 @@ from ssna.data.dataset import Dataset
 from ssna.errors import SettingsError
 from ssna.methods.base import ItemEncoder, MethodSettings
 from ssna.ragged import Ragged
+from ssna.scoring import below
 from ssna.text import LayerCache
 
 # Names of the linear maps to query and value (or of one map that holds them), by family of models.
@@ -130,6 +131,7 @@ class TunedEncoder(ItemEncoder):
 
 
 EncoderT = TypeVar("EncoderT", bound=TunedEncoder)
+IMPORTANCES = ("ipt", "exp_avg_ipt", "exp_avg_unc")  # of peft's allocator, by name of the weight
 
 
 class AdaLoraEncoder(TunedEncoder):
@@ -162,6 +164,22 @@ class AdaLoraEncoder(TunedEncoder):
     def after_step(self, step: int) -> None:
         """Importance from the gradients of the step, then the ranks of the step's budget."""
         self._tuner.update_and_allocate(step)
+
+    def memory(self) -> dict[str, Tensor]:
+        """See :class:`ItemEncoder`: running importances, and the ranks that stay once they do."""
+        allocator, pattern = self._tuner.rankallocator, self._tuner.peft_config["default"].rank_pattern or {}
+        ranks = {f"rank.{name}": torch.tensor(kept, dtype=torch.bool) for name, kept in pattern.items()}
+        kinds = {f"{kind}.{name}": value for kind in IMPORTANCES for name, value in getattr(allocator, kind).items()}
+        return {**ranks, **kinds}
+
+    def remember(self, memory: dict[str, Tensor]) -> None:
+        """See :class:`ItemEncoder`."""
+        device = next(self.parameters()).device
+        for kind in IMPORTANCES:
+            values = {name: value.to(device) for name, value in below(f"{kind}.", memory).items()}
+            setattr(self._tuner.rankallocator, kind, values)
+        pattern = {name: kept.tolist() for name, kept in below("rank.", memory).items()}
+        self._tuner.peft_config["default"].rank_pattern = pattern
 
     @property
     def total_rank(self) -> int:

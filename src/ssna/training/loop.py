@@ -3,9 +3,9 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TypeVar
 
@@ -22,8 +22,9 @@ from ssna.metrics import summary
 from ssna.nn.catalogue import Catalogue
 from ssna.nn.losses import LOSSES, Candidates
 from ssna.nn.sasrec import SASRec
-from ssna.scoring import VectorScorer
+from ssna.scoring import VectorScorer, below, under
 from ssna.training.batches import Batch, Batches
+from ssna.training.checkpoint import Checkpoint, Position
 from ssna.training.settings import RunSettings, TrainingSettings
 
 Weights = dict[str, Tensor]
@@ -102,6 +103,7 @@ def fit(
     settings: RunSettings,
     on_epoch: Callable[[Epoch, Weights], None] = lambda epoch, weights: None,
     on_step: Callable[[float], None] = lambda loss: None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
     """Train ``encoder`` and a new SASRec on the training histories of ``data``; keep the best weights on validation.
 
@@ -110,6 +112,8 @@ def fit(
     Args:
         on_epoch: called after every epoch with its figures, and the weights if they are the best so far, else ``{}``.
         on_step: called after every batch with its loss.
+        checkpoint: written while training, and gone on from if it was left by a run that was cut off: on a CPU the
+            figures and weights are then those of an unbroken run, bit for bit.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
@@ -130,22 +134,72 @@ def fit(
     each_epoch = min(len(batches), settings.training.batches or len(batches))
     steps = -(-each_epoch // settings.training.accumulate)
     trainer = _Trainer(model, settings, total_steps=steps * settings.training.epochs)
-    epochs: list[Epoch] = []
-    best, best_weights = 0, dict[str, Tensor]()
-    for number in range(1, settings.training.epochs + 1):
-        start = time.perf_counter()
-        loss = trainer.epoch(islice(batches, each_epoch), on_step)
-        seconds = time.perf_counter() - start
+    road = _Road(trainer, batches, checkpoint)
+    for epoch in road.epochs:
+        on_epoch(epoch, {})
+    while not road.ended(settings.training):
+        loss, seconds = road.epoch(each_epoch, on_step)
         valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
-        epochs.append(Epoch(number, loss, seconds, each_epoch, valid))
-        if best == 0 or valid["R@10"] > epochs[best - 1].valid["R@10"]:
-            best, best_weights = number, model.learned()
-        on_epoch(epochs[-1], best_weights if best == number else {})
-        if number - best >= settings.training.patience:
-            break
-    model.load_state_dict(best_weights, strict=False)
+        better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
+        on_epoch(road.epochs[-1], road.best_weights if better else {})
+    model.load_state_dict(road.best_weights, strict=False)
     scorer = model.scorer(len(data.items), data.max_history)
-    return Fit(scorer, model.sequence, tuple(epochs), best, len(batches))
+    return Fit(scorer, model.sequence, tuple(road.epochs), road.best, len(batches))
+
+
+class _Road:
+    """Epoch after epoch, from the start or from a checkpoint; between two steps nothing else needs to be known."""
+
+    def __init__(self, trainer: "_Trainer", batches: Batches, checkpoint: Checkpoint | None) -> None:
+        self.trainer, self.batches, self.checkpoint = trainer, batches, checkpoint
+        self.epochs: list[Epoch] = []
+        self.best, self.best_weights = 0, Weights()
+        self.position = Position(order=dict(batches.rng.bit_generator.state))
+        if checkpoint is not None and (left := checkpoint.read()) is not None:
+            self._go_on_from(*left)
+
+    def ended(self, settings: TrainingSettings) -> bool:
+        """All epochs are behind, or ``patience`` of them without a better one."""
+        number = len(self.epochs)
+        return number == settings.epochs or (number > 0 and number - self.best >= settings.patience)
+
+    def epoch(self, each_epoch: int, on_step: Callable[[float], None]) -> tuple[float, float]:
+        """What is left of an epoch: the mean loss over all its targets, and its seconds."""
+        here, before = self.position, self.position.seconds
+        start = time.perf_counter()
+        ahead = islice(self.batches, here.done, each_epoch)
+        for losses, targets in self.trainer.steps(ahead, on_step):
+            here.total, here.targets, here.done = (
+                here.total + losses,
+                here.targets + sum(targets),
+                here.done + len(targets),
+            )
+            here.seconds = before + time.perf_counter() - start
+            if self.checkpoint is not None and self.checkpoint.due:
+                self._write(self.checkpoint)
+        return here.total / here.targets, before + time.perf_counter() - start
+
+    def arrive(self, epoch: Epoch) -> bool:
+        """The epoch is evaluated; whether it is the best so far."""
+        better = self.best == 0 or epoch.valid["R@10"] > self.epochs[self.best - 1].valid["R@10"]
+        self.epochs.append(epoch)
+        if better:
+            self.best, self.best_weights = epoch.number, self.trainer.model.learned()
+        self.position = Position(order=dict(self.batches.rng.bit_generator.state))
+        return better
+
+    def _write(self, checkpoint: Checkpoint) -> None:
+        self.position.epochs, self.position.best = [asdict(epoch) for epoch in self.epochs], self.best
+        self.position.step = self.trainer.step
+        best = {f"best.{name}": weight for name, weight in self.best_weights.items()}
+        checkpoint.write(self.position, {**self.trainer.state(), **best})
+
+    def _go_on_from(self, position: Position, tensors: Weights) -> None:
+        self.position = position
+        self.epochs, self.best = [Epoch(**epoch) for epoch in position.epochs], position.best
+        self.best_weights = below("best.", tensors)
+        self.batches.rng.bit_generator.state = position.order
+        self.trainer.go_on_from(position.step, tensors)
 
 
 class _Trainer:
@@ -160,21 +214,57 @@ class _Trainer:
         self.optimizer = _optimizer(model, self.settings)
         self.schedule = _schedule(self.optimizer, self.settings, total_steps)
 
-    def epoch(self, batches: Iterable[Batch], on_step: Callable[[float], None]) -> float:
-        """The mean loss over all targets."""
+    def steps(
+        self, batches: Iterable[Batch], on_step: Callable[[float], None]
+    ) -> Iterator[tuple[float, tuple[int, ...]]]:
+        """One optimizer step after the other: the sum of losses over targets, and how many each of its batches has."""
         self.model.train()
-        total, targets, remaining = 0.0, 0, iter(batches)
+        remaining = iter(batches)
         while group := tuple(islice(remaining, self.settings.accumulate)):
             self.optimizer.zero_grad(set_to_none=True)
+            total = 0.0
             for batch in group:
                 value = self.accumulate(batch.to(self.device), 1 / len(group))
-                total, targets = total + value * len(batch.targets), targets + len(batch.targets)
+                total += value * len(batch.targets)
                 on_step(value)
             self.optimizer.step()
             self.model.encoder.after_step(self.step)
             self.schedule.step()
             self.step += 1
-        return total / targets
+            yield total, tuple(len(batch.targets) for batch in group)
+
+    def state(self) -> Weights:
+        """All that :meth:`go_on_from` needs: weights, the optimizer's moments, generators, what the method keeps."""
+        moments = self.optimizer.state_dict()["state"]
+        generators = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            generators["cuda"] = torch.cuda.get_rng_state(self.device)
+        return {
+            **under("weights.", self.model.learned()),
+            **{f"moments.{number}.{name}": t for number, state in moments.items() for name, t in state.items()},
+            **under("generator.", generators),
+            **under("method.", self.model.encoder.memory()),
+        }
+
+    def go_on_from(self, step: int, tensors: Weights) -> None:
+        """The inverse of :meth:`state`, after ``step`` optimizer steps."""
+        self.step = step
+        self.model.load_state_dict(below("weights.", tensors), strict=False)
+        moments: dict[int, Weights] = {}
+        for name, tensor in below("moments.", tensors).items():
+            number, _, moment = name.partition(".")
+            moments.setdefault(int(number), {})[moment] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
+        self.schedule.last_epoch = step
+        for group, rate, factor in zip(
+            self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True
+        ):
+            group["lr"] = rate * factor(step)
+        self.model.encoder.remember(below("method.", tensors))
+        generators = below("generator.", tensors)
+        torch.set_rng_state(generators["cpu"])
+        if "cuda" in generators:
+            torch.cuda.set_rng_state(generators["cuda"], self.device)
 
     def accumulate(self, batch: Batch, share: float) -> float:
         """Add ``share`` of the gradient of a batch's loss and of the method's penalty; the loss itself."""

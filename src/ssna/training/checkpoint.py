@@ -1,0 +1,91 @@
+"""Where training stands, in one file that is whole at any moment: the road goes on from it as if never left."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ssna.errors import ArtifactError, SettingsError
+from ssna.files import write_file
+
+FORMAT = "ssna checkpoint 1"
+
+
+@dataclass
+class Position:
+    """A place between two optimizer steps.
+
+    Attributes:
+        epochs: figures of the finished ones, as JSON. best: the number of the best one, 0 before the first.
+        order: state of the generator that orders batches and draws items, as it was when this epoch began.
+        done: batches of this epoch that are behind. total, targets: sum of their losses, and over how many.
+        seconds: that this epoch has taken so far.
+        step: optimizer steps behind.
+    """
+
+    epochs: list[dict[str, Any]] = field(default_factory=list)
+    best: int = 0
+    order: dict[str, Any] = field(default_factory=dict)
+    done: int = 0
+    total: float = 0.0
+    targets: int = 0
+    seconds: float = 0.0
+    step: int = 0
+
+
+class Checkpoint:
+    """The file of one run; ``identity`` (JSON) says which: settings, data, states.
+
+    Args:
+        path: written aside, flushed and renamed, so that a kill leaves the last one.
+        every: seconds between two writes, at least.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any], every: float = 60.0) -> None:
+        self.path, self.identity, self.every = path, dict(identity), every
+        self._written = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to write again."""
+        return time.monotonic() - self._written >= self.every
+
+    def write(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
+        """Keep ``position`` and all state that is not derived from it."""
+        about = {"format": FORMAT, "identity": json.dumps(self.identity), "position": json.dumps(vars(position))}
+        write_file(self.path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, about))
+        self._written = time.monotonic()
+
+    def read(self) -> tuple[Position, dict[str, Tensor]] | None:
+        """What was written last, or None.
+
+        Raises:
+            SettingsError: it belongs to a run of other settings or data. ArtifactError: it is damaged or foreign.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with safe_open(self.path, "pt") as file:
+                about = file.metadata() or {}
+                if about.get("format") != FORMAT:
+                    raise ArtifactError(f"{self.path} is no checkpoint of this version of ssna; delete it")
+                identity, position = json.loads(about["identity"]), Position(**json.loads(about["position"]))
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as cause:
+            raise ArtifactError(f"{self.path} is damaged ({cause}); delete it, and the run begins anew") from None
+        if identity != self.identity:
+            differs = next(key for key in {**identity, **self.identity} if identity.get(key) != self.identity.get(key))
+            raise SettingsError(
+                f"{self.path} was left by a run with other {differs}; train without --resume to begin anew"
+            )
+        return position, tensors
+
+    def remove(self) -> None:
+        """The run is finished, or begins anew."""
+        self.path.unlink(missing_ok=True)

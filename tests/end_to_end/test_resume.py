@@ -1,0 +1,91 @@
+"""A run that is killed and resumed is the run that was never killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command_line import ssna
+
+from ssna.files import write_json
+
+SLOWLY = """
+import sys
+from ssna.training import checkpoint
+every = checkpoint.Checkpoint.__init__
+checkpoint.Checkpoint.__init__ = lambda self, path, identity: every(self, path, identity, 0.0)
+from ssna.cli import main
+main()
+"""
+CHANGES = ("epochs=6", "batch_size=32", "decay=true", "weight_decay=0.1")
+WORDS = ("--method", "ids", *(f"--set=training.{change}" for change in CHANGES), "--set=loss.name=sampled")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    logs = tmp_path / "logs.csv"
+    rows = [f"u{user},i{(user * 7 + step * step) % 40},{step}" for user in range(60) for step in range(8)]
+    logs.write_text("user,item,time\n" + "\n".join(rows) + "\n")
+    items = tmp_path / "items.csv"
+    items.write_text("item,title\n" + "\n".join(f"i{item},thing {item}" for item in range(40)) + "\n")
+    columns = ("--user-col", "user", "--item-col", "item", "--time-col", "time", "--text-cols", "title")
+    assert ssna("prepare", logs, "--items", items, *columns, "-o", tmp_path / "data") == 0
+    return tmp_path / "data"
+
+
+def killed(command: list[str], checkpoint: Path, writes: int) -> None:
+    """Run a command, and kill it once it has written its checkpoint so many times."""
+    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stderr=subprocess.DEVNULL)
+    seen, last = 0, None
+    while seen < writes and process.poll() is None:
+        now = checkpoint.stat().st_mtime_ns if checkpoint.exists() else None
+        seen, last = seen + (now != last), now
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def figures(run: Path) -> tuple[list[dict], int, dict]:
+    record = json.loads((run / "record.json").read_text())
+    epochs = [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in record["epochs"]]
+    return epochs, record["best_epoch"], record["test"]
+
+
+def test_a_run_killed_twice_and_resumed_is_the_unbroken_one(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    checkpoint = tmp_path / ".broken.checkpoint"
+    subprocess.run([sys.executable, "-m", "ssna", "train", data, "-o", whole, *WORDS], check=True)
+    command = [sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(broken), *WORDS]
+    killed(command, checkpoint, 5)
+    assert checkpoint.exists()
+    assert not broken.exists()
+    killed([*command, "--resume"], checkpoint, 6)
+    assert checkpoint.exists()
+    subprocess.run([sys.executable, "-m", "ssna", "train", data, "-o", broken, *WORDS, "--resume"], check=True)
+    assert not checkpoint.exists()
+    assert figures(broken) == figures(whole)
+    for file in sorted((whole / "model").rglob("*.safetensors")):
+        assert (broken / file.relative_to(whole)).read_bytes() == file.read_bytes()
+
+
+def test_a_run_of_other_settings_is_not_gone_on_from(data, tmp_path, capsys):
+    run, checkpoint = tmp_path / "run", tmp_path / ".run.checkpoint"
+    killed([sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(run), *WORDS], checkpoint, 3)
+    assert ssna("train", data, "-o", run, *WORDS, "--seed", 1, "--resume") != 0
+    assert "run with other settings" in capsys.readouterr().err
+    assert ssna("train", data, "-o", run, "--method", "ids", "--set", "training.epochs=1") == 0
+    assert not checkpoint.exists()
+
+
+def test_a_damaged_checkpoint_is_named(data, tmp_path, capsys):
+    checkpoint = tmp_path / ".run.checkpoint"
+    write_json(checkpoint, {"not": "tensors"})
+    assert ssna("train", data, "-o", tmp_path / "run", *WORDS, "--resume") != 0
+    message = capsys.readouterr().err
+    assert str(checkpoint) in message
+    assert "delete it" in message
