@@ -133,7 +133,7 @@ def fit(
     model.to(choose_device(settings.training.device))
     each_epoch = min(len(batches), settings.training.batches or len(batches))
     steps = -(-each_epoch // settings.training.accumulate)
-    trainer = _Trainer(model, settings, total_steps=steps * settings.training.epochs)
+    trainer = Trainer(model, settings, total_steps=steps * settings.training.epochs)
     road = _Road(trainer, batches, checkpoint)
     for epoch in road.epochs:
         on_epoch(epoch, {})
@@ -150,7 +150,7 @@ def fit(
 class _Road:
     """Epoch after epoch, from the start or from a checkpoint; between two steps nothing else needs to be known."""
 
-    def __init__(self, trainer: "_Trainer", batches: Batches, checkpoint: Checkpoint | None) -> None:
+    def __init__(self, trainer: "Trainer", batches: Batches, checkpoint: Checkpoint | None) -> None:
         self.trainer, self.batches, self.checkpoint = trainer, batches, checkpoint
         self.epochs: list[Epoch] = []
         self.best, self.best_weights = 0, Weights()
@@ -202,7 +202,7 @@ class _Road:
         self.trainer.go_on_from(position.step, tensors)
 
 
-class _Trainer:
+class Trainer:
     """Optimizer, schedule and precision around one model."""
 
     def __init__(self, model: Model, settings: RunSettings, total_steps: int) -> None:
