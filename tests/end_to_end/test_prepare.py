@@ -65,7 +65,7 @@ def test_thresholds_and_the_history_are_settable(shop):
 
 
 @pytest.mark.parametrize(
-    "option", [("--max-history", "0"), ("--format", "amazon"), ("--missing-text", "guess"), ("--min-user", "x")]
+    "option", [("--max-history", "0"), ("--format", "criteo"), ("--missing-text", "guess"), ("--min-user", "x")]
 )
 def test_a_wrong_option_is_a_usage_error(shop, option):
     assert prepare(*option).exit_code == 2

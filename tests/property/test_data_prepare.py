@@ -1,4 +1,5 @@
 import csv
+import gzip
 import json
 from collections import Counter
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssna.data import Dataset, Histories, IdMap, load, prepare, save
-from ssna.data.cleaning import k_core
+from ssna.data.cleaning import CORE, k_core
 from ssna.data.cuts import MIN_EVENTS
 from ssna.data.engine import open_engine
 from ssna.errors import DataError
@@ -80,6 +81,43 @@ def test_kept_and_dropped_rows_add_up_and_the_core_holds(rows):
     assert all(data.texts[1:])
 
 
+BROKEN = {
+    "log.csv": ["u,i", "u,i,1,t,more", 'u,i,1,"t" x', "u"],
+    "log.csv.gz": ["u,i", "u,i,1,t,m,o"],
+    "log.jsonl": ["no json", "[1, 2]", "{", "3", '{"user": }'],
+    "log.json": ["{'user': f()}", "{'user': ", "null"],
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+@settings(max_examples=5, deadline=None)
+@given(
+    logs(),
+    st.data(),
+    st.sampled_from(["drop", "id"]),
+    st.sampled_from(["none", "same", "first", "last"]),
+    st.integers(0, 1),
+)
+def test_every_row_is_kept_or_counted_under_a_name_in_every_kind_of_file(name, rows, data, missing_text, dedup, least):
+    broken = data.draw(st.lists(st.sampled_from(BROKEN[name]), max_size=4))
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        if name == "log.json":
+            lines = [repr({key: value or None for key, value in zip(COLUMNS, row, strict=True)}) for row in rows]
+            content = "\n".join([*lines, *broken])
+        else:
+            plain = write(path.with_name(name.removesuffix(".gz")), rows).read_bytes().decode()
+            content = plain + "".join(f"\n{line}" if name == "log.jsonl" else f"{line}\r\n" for line in broken)
+        path.write_bytes(gzip.compress(content.encode()) if name.endswith(".gz") else content.encode())
+        options = {"missing_text": missing_text, "dedup": dedup, "min_user": least, "min_item": least}
+        manifest = prepare(path, **options, quiet=True).manifest
+    assert manifest["dropped"]["unreadable_row"] == len(broken)
+    assert manifest["rows_read"] == len(rows) + len(broken)
+    assert manifest["interactions"] + sum(manifest["dropped"].values()) == len(rows) + len(broken)
+    core = [manifest["dropped"][reason] for reason in CORE]
+    assert [sum(each["rows"][reason] for each in manifest["checks"]["core_rounds"]) for reason in CORE] == core
+
+
 def naive_core(events, min_user, min_item):
     """Round by round, in plain Python."""
     while True:
@@ -92,6 +130,21 @@ def naive_core(events, min_user, min_item):
         if len(kept) == len(events):
             return Counter(kept)
         events = kept
+
+
+def naive_rounds(events, min_user, min_item):
+    """How many users, and then items, each round drops."""
+    counts = []
+    while True:
+        users = Counter(user for user, _ in events)
+        rare_users = {user for user in users if users[user] < max(min_user, MIN_EVENTS)}
+        events = [(user, item) for user, item in events if user not in rare_users]
+        items = Counter(item for _, item in events)
+        rare_items = {item for item in items if items[item] < min_item}
+        events = [(user, item) for user, item in events if item not in rare_items]
+        if not rare_users and not rare_items:
+            return counts
+        counts.append((len(rare_users), len(rare_items)))
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +161,11 @@ def engine():
 )
 def test_the_core_is_that_of_the_naive_rounds(engine, events, min_user, min_item):
     table = engine.import_arrow(pa.table({"user": [user for user, _ in events], "item": [item for _, item in events]}))
-    kept, dropped = k_core(engine, table, min_user, min_item)
+    kept, rounds = k_core(engine, table, min_user, min_item)
     found = kept.to_pyarrow().to_pylist()
     assert Counter((row["user"], row["item"]) for row in found) == naive_core(events, min_user, min_item)
-    assert len(found) + sum(dropped.values()) == len(events)
+    assert len(found) + sum(sum(each.rows.values()) for each in rounds) == len(events)
+    assert [(each.users, each.items) for each in rounds] == naive_rounds(events, min_user, min_item)
 
 
 @st.composite

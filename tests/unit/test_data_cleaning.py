@@ -47,6 +47,7 @@ def test_every_reason_stands_in_the_manifest(prepared):
         "no_item",
         "no_time",
         "no_text",
+        "duplicate",
         "below_min_user",
         "below_min_item",
         "short_history",

@@ -81,6 +81,7 @@ def test_the_manifest_holds_what_scripts_rely_on(folder):
         "ties",
         "text",
         "missing_text",
+        "duplicates",
         "k_core",
         "split",
         "history",

@@ -284,7 +284,7 @@ def test_a_parquet_file_whose_middle_is_damaged_is_refused(tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [{"format": "amazon"}, {"missing_text": "guess"}, {"min_user": -1}, {"min_item": -1}, {"max_history": 0}],
+    [{"format": "criteo"}, {"missing_text": "guess"}, {"min_user": -1}, {"min_item": -1}, {"max_history": 0}],
 )
 def test_arguments_out_of_range_are_refused_before_anything_is_read(tmp_path, options):
     with pytest.raises(SettingsError, match=next(iter(options))):
@@ -300,3 +300,81 @@ def test_online_retail_comes_out_clean():
     assert texts(data)["WHITE METAL LANTERN"] == "WHITE METAL LANTERN"
     events = histories(data)
     assert min(map(len, events.values())) >= 5
+
+
+@pytest.mark.parametrize("name", ["log.csv.zst", "log.jsonl.zst"])
+def test_tables_packed_by_zstd_are_read_as_they_are(tmp_path, expected, name):
+    plain = tmp_path / name.removesuffix(".zst")
+    (write_csv if plain.suffix == ".csv" else write_json_lines)(plain, square())
+    with pa.CompressedOutputStream(str(tmp_path / name), "zstd") as file:
+        file.write(plain.read_bytes())
+    plain.unlink()
+    assert ready(tmp_path / name).fingerprint == expected
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """One log in several files of several kinds, the folder of which holds what Spark leaves behind, too."""
+    folder = tmp_path / "parts"
+    (folder / "later").mkdir(parents=True)
+    (folder / "_SUCCESS").touch()
+    (folder / "._part.csv.crc").touch()
+    write_csv(folder / "part-1.csv", square()[:10])
+    write_parquet(folder / "part-2.parquet", square()[10:20])
+    write_json_lines(folder / "later" / "part-3.jsonl", square()[20:])
+    return folder
+
+
+@pytest.mark.parametrize("pattern", ["", "**/*part-*"])
+def test_a_folder_or_a_pattern_of_tables_is_one_log(parts, expected, pattern):
+    data = ready(parts / pattern)
+    assert data.fingerprint == expected
+    assert data.manifest["rows_read"] == 36
+    assert sorted(data.manifest["source"]["files"]) == ["part-1.csv", "part-2.parquet", "part-3.jsonl"]
+
+
+def test_items_may_be_many_files_too(tmp_path, parts, expected):
+    for k in range(6):
+        write_csv(tmp_path / f"items-{k}.csv", [(f"i{k}", f"Title {k}")], ("item", "title"))
+    assert ready(parts, items=tmp_path / "items-*.csv").fingerprint == expected
+
+
+def test_rows_that_cannot_be_read_are_counted_over_all_files(parts, expected):
+    (parts / "part-4.csv").write_text("user,item,time,title\nu1\nu2\n")
+    with (parts / "later" / "part-3.jsonl").open("a") as file:
+        file.write("no json\n")
+    data = ready(parts)
+    assert (dropped(data), data.fingerprint) == ({"unreadable_row": 3}, expected)
+
+
+def test_a_file_among_many_that_lacks_a_column_is_named(parts):
+    write_csv(parts / "part-5.csv", [("u1",)], ("user",))
+    with pytest.raises(DataError, match=r"part-5.csv has no column 'item'"):
+        ready(parts)
+
+
+def test_a_folder_without_tables_is_none(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(DataError, match="none of the known formats"):
+        ready(tmp_path)
+    with pytest.raises(DataError, match="holds no table"):
+        ready(tmp_path, format="table")
+
+
+def test_whole_numbers_that_a_csv_writes_with_a_fraction_are_whole_again(tmp_path):
+    rows = [(f"{user[1:]}.0", item, time, title) for user, item, time, title in square()]
+    data = ready(write_csv(tmp_path / "log.csv", [*rows, ("", "i1", 1, "")]))
+    assert data.users.external == ("0", "1", "2", "3", "4", "5")
+    mixed = ready(write_csv(tmp_path / "mixed.csv", [*rows, *((f"v{k}.0", *row[1:]) for k, row in enumerate(rows))]))
+    assert mixed.users.external == ("0.0", "1.0", "2.0", "3.0", "4.0", "5.0")
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+@pytest.mark.parametrize("megabytes", [3, 40])
+@pytest.mark.parametrize("place", [1, 20, 37])
+def test_a_giant_line_is_counted_whatever_its_size_and_place(tmp_path, expected, name, megabytes, place):
+    lines = log_bytes(tmp_path).splitlines(keepends=True)
+    lines.insert(place, b"u1,i1,1," + b"x" * (megabytes * 1_000_000) + b"\r\n")
+    content = b"".join(lines)
+    data = ready(bad(tmp_path, name, gzip.compress(content, 1) if name.endswith(".gz") else content))
+    assert (dropped(data), data.fingerprint) == ({"unreadable_row": 1}, expected)

@@ -12,6 +12,7 @@ from ssna.errors import SsnaError
 VERBS = {
     "demo": "Everything below, on MovieLens-100K, in one go.",
     "prepare": "Logs and item texts -> a data set.",
+    "data": "What is in a data set; a smaller one.",
     "encode": "Texts of a data set -> a cache of language model states.",
     "train": "A data set and a cache -> a run: a trained or fitted recommender and its figures.",
     "evaluate": "The figures of a run.",
@@ -34,11 +35,15 @@ class Verbs(TyperGroup):
             formatter.write_dl(list(VERBS.items()))
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The verb's function, as a command."""
+        """The verb's function, or its group of functions, as a command."""
         if cmd_name not in VERBS:
             return None
-        app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(cmd_name, help=VERBS[cmd_name])(getattr(import_module(f"ssna.cli.{cmd_name}"), cmd_name))
+        verb = getattr(import_module(f"ssna.cli.{cmd_name}"), cmd_name)
+        app = typer.Typer(name=cmd_name, help=VERBS[cmd_name], add_completion=False, rich_markup_mode=None)
+        if isinstance(verb, typer.Typer):  # with verbs of its own
+            app.add_typer(verb)
+        else:
+            app.command(cmd_name, help=VERBS[cmd_name])(verb)
         return typer.main.get_command(app)
 
 

@@ -7,15 +7,41 @@ from typing import Annotated, Any
 import typer
 
 from ssna.data.cuts import SplitRule
-from ssna.data.dataset import Dataset
-from ssna.data.prepare import FormatName, MissingText
+from ssna.data.prepare import FormatName
+from ssna.data.rules import Dedup, MissingText
+
+
+def _defaults(context: typer.Context, path: Path | None) -> Path | None:
+    """A file's values take the place of the defaults; what is typed goes on top."""
+    if path is not None:
+        from ssna.data.settings import PrepareSettings
+
+        context.default_map = PrepareSettings.read(path).prepare.options()
+    return path
 
 
 def prepare(
-    logs: Annotated[Path, typer.Argument(help="A table (CSV, TSV, Parquet, JSON lines), or another format's folder.")],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="DATA", help="The data folder to write.")],
+    logs: Annotated[
+        Path,
+        typer.Argument(
+            help="A table (CSV, TSV, Parquet, JSON lines), a folder or 'pattern*' of them, or another format."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="DATA", help="The data folder to write; not with --check.")
+    ] = None,
     items: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A table of item texts; without it, the logs hold the texts.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A table (folder, pattern) of item texts; else the logs hold the texts."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            is_eager=True,
+            callback=_defaults,
+            help="A TOML file with options, and the counts to expect.",
+        ),
     ] = None,
     format: Annotated[FormatName, typer.Option(help="The format of LOGS; auto tells it from the files.")] = "auto",
     user_col: Annotated[str | None, typer.Option(metavar="NAME", help="The column of user ids.")] = None,
@@ -37,16 +63,31 @@ def prepare(
     ] = None,
     max_history: Annotated[int, typer.Option(min=1, help="The events that a history holds when it is used.")] = 50,
     missing_text: Annotated[MissingText, typer.Option(help="What happens to items without text.")] = "drop",
+    dedup: Annotated[
+        Dedup,
+        typer.Option(help="Count events of one user, item and time once; or keep a user's first or last on an item."),
+    ] = "none",
     split: Annotated[
         SplitRule,
         typer.Option(help="Test on each user's last event, or on what came after a moment that all users share."),
     ] = "leave-one-out",
+    check: Annotated[bool, typer.Option("--check", help="Print all that is known of the data; write nothing.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw how long histories are (.png, .svg, .pdf).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
 ) -> None:
     """Read logs and item texts, clean them, and write a data folder."""
     from ssna.data import prepare as prepare_data
+    from ssna.data.plots import draw_lengths, require_kind
+    from ssna.data.settings import PrepareSettings
+    from ssna.data.summary import described, differences, everything, summary
 
+    if check == (out is not None):
+        raise typer.BadParameter("give a folder to write, or --check to write none", param_hint="-o")
+    if plot is not None:
+        require_kind(plot)
     dataset = prepare_data(
         logs,
         items,
@@ -59,37 +100,22 @@ def prepare(
         min_item=min_item,
         max_history=max_history,
         missing_text=missing_text,
+        dedup=dedup,
         split=split,
         out=out,
         quiet=quiet,
     )
+    if plot is not None:
+        draw_lengths(dataset, plot)
+    found: dict[str, Any] = described(dataset) if check else dataset.manifest
     if as_json:
-        typer.echo(json.dumps(dataset.manifest, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    elif check:
+        typer.echo("\n".join(everything(found)))
     elif not quiet:
-        typer.echo(_summary(dataset, out), err=True)
-
-
-def _summary(dataset: Dataset, out: Path) -> str:
-    manifest = dataset.manifest
-    dropped = ", ".join(f"{reason} {count:,}" for reason, count in manifest["dropped"].items() if count)
-    average = manifest["interactions"] / manifest["users"]
-    return "\n".join(
-        (
-            f"read      {manifest['rows_read']:,} events",
-            f"dropped   {dropped or 'none'}",
-            f"users     {manifest['users']:,}, {average:.1f} events each on average",
-            f"items     {manifest['items']:,}",
-            f"events    {manifest['interactions']:,} ({manifest['interactions_used']:,} read in the test)",
-            f"split     {_split(manifest)}",
-            f"asked     {manifest['asked']['valid']:,} users in validation, {manifest['asked']['test']:,} in test "
-            f"({manifest['unseen_targets']:,} test targets never occur in training)",
-            f"data      {manifest['fingerprint']}, written to {out}",
-        )
-    )
-
-
-def _split(manifest: dict[str, Any]) -> str:
-    if "moments" not in manifest:
-        return str(manifest["split"])
-    dates = {name: moment["date"] for name, moment in manifest["moments"].items()}
-    return f"{manifest['split']}: validation from {dates['valid']}, test from {dates['test']}"
+        written = f"data      {found['fingerprint']}, written to {out}"
+        typer.echo("\n".join([*summary(found), written]), err=True)
+    if config is not None:
+        settings = PrepareSettings.read(config)
+        for difference in differences(found, settings.expected.tree()):
+            typer.echo(f"warning: not as {config.name} expects: {difference}", err=True)

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssna.data.cuts import MIN_EVENTS
-from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.data.dataset import Dataset
+from ssna.data.subset import restrict
 from ssna.errors import DataError
 from ssna.ragged import Ragged
 
@@ -51,25 +52,9 @@ def _without(data: Dataset, gone: Mask) -> Dataset:
     events = data.histories.ragged
     keep = ~gone[events.values]
     lengths = np.bincount(events.row_of_value[keep], minlength=len(events))
-    users = np.flatnonzero(lengths >= MIN_EVENTS)
-    if not len(users):
+    if lengths.max() < MIN_EVENTS:
         raise DataError("no user has three events left; withhold fewer items")
-    keep &= (lengths >= MIN_EVENTS)[events.row_of_value]
-    used = np.zeros_like(gone)
-    used[events.values[keep]] = True
-    row = np.cumsum(used).astype(np.int32)
-    left = np.flatnonzero(used)
-    return Dataset(
-        users=IdMap(tuple(data.users.external[user] for user in users)),
-        items=IdMap(tuple(data.items.ids(left.tolist()))),
-        texts=("", *(data.texts[item] for item in left)),
-        histories=Histories(
-            items=row[events.values[keep]],
-            times=None if data.histories.times is None else data.histories.times[keep],
-            offsets=np.concatenate([[0], np.cumsum(lengths[users])]).astype(np.int64),
-        ),
-        max_history=data.max_history,
-    )
+    return restrict(data, keep & (lengths >= MIN_EVENTS)[events.row_of_value])
 
 
 def _questions(data: Dataset, gone: Mask) -> Withheld:

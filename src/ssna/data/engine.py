@@ -24,8 +24,9 @@ class Engine:
     statement that lacks their name (https://github.com/ibis-project/ibis/issues/12101).
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, folder: Path) -> None:
         self.connection = connection
+        self.folder = folder  # for files on the way; gone with the engine
         self._made = 0
 
     def hold(self, expression: Table) -> Table:
@@ -55,7 +56,7 @@ def open_engine() -> Iterator[Engine]:
         connection = ibis.duckdb.connect(temp_directory=spill)
         connection.raw_sql("SET enable_progress_bar = false")
         try:
-            yield Engine(connection)
+            yield Engine(connection, Path(spill))
         finally:
             connection.disconnect()
 

@@ -1,16 +1,28 @@
 """The steps of ``prepare``, and the report on them that becomes the manifest."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 from ibis import Table
 
-from ssna.data.cleaning import ORDER_RULE, TIES_RULE, drop_unusable, k_core, pack
+from ssna.data.cleaning import (
+    CORE,
+    DEDUP_RULES,
+    DUPLICATE,
+    ORDER_RULE,
+    TIES_RULE,
+    Round,
+    drop_duplicates,
+    drop_unusable,
+    k_core,
+    pack,
+)
 from ssna.data.cuts import MIN_EVENTS, NO_TIMES, SplitRule
 from ssna.data.dataset import Dataset, IdMap
 from ssna.data.engine import Engine, engine_errors, open_engine
-from ssna.data.sources import FORMATS, ITEM, Request, Source
+from ssna.data.rules import Rules
+from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
 from ssna.data.sources.values import TIME_RULE
 from ssna.data.storage import describe
 from ssna.data.texts import TEXT_RULE, item_texts
@@ -23,6 +35,7 @@ _REMEDIES = {
     "no_item": "check the item column",
     "no_time": "check the time column: numbers, or ISO dates such as 2024-05-31",
     "no_text": "check that items and logs share their ids, or let the id serve as text: missing_text='id'",
+    DUPLICATE: "let repeats stay: dedup='none'",
     "below_min_user": "lower min_user or min_item, or give more logs",
     "below_min_item": "lower min_user or min_item, or give more logs",
     "short_history": f"every user needs {MIN_EVENTS} events; give more logs",
@@ -38,22 +51,6 @@ _SPLITS: dict[SplitRule, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What stays, as :func:`ssna.data.prepare` describes it."""
-
-    min_user: int
-    min_item: int
-    max_history: int
-    missing_text: str
-    split: SplitRule
-
-    @property
-    def least(self) -> int:
-        """The fewest events of a user that the split can do with."""
-        return MIN_EVENTS if self.split == "leave-one-out" else 1
-
-
 def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> Dataset:
     """Read, clean and pack. Raises :class:`DataError` as :func:`ssna.data.prepare` says."""
     with (
@@ -67,9 +64,14 @@ def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> D
             raise DataError(f"{request.logs} {NO_TIMES}")
         texts = _texts(engine, source, request, rules)
         advance(1, "cleaning")
-        events, dropped = _clean(engine, source, texts, request, rules)
+        cleaned = _clean(engine, source, texts, request, rules)
         advance(1, "ordering")
-        packed = pack(engine, events, source.timed)
+        packed = pack(engine, cleaned.events, source.timed)
+        checks = {
+            **_coverage(source, texts),
+            "same_time": packed.same_time,
+            "core_rounds": [asdict(each) for each in cleaned.rounds],
+        }
         advance(1, "")
     dataset = Dataset(
         users=IdMap(packed.users),
@@ -80,8 +82,9 @@ def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> D
         protocol=rules.split,
     )
     report = {
-        "rows_read": len(packed.histories.items) + sum(dropped.values()),
-        "dropped": dropped,
+        "rows_read": len(packed.histories.items) + sum(cleaned.dropped.values()),
+        "dropped": cleaned.dropped,
+        "checks": checks,
         "rules": _sentences(rules, source.timed),
         "source": {"format": format_name, "files": [file.name for file in source.files]},
     }
@@ -95,15 +98,35 @@ def _texts(engine: Engine, source: Source, request: Request, rules: Rules) -> di
             return {}
         raise DataError(
             f"{request.items or request.logs}: no column of item text is known; name some with text=... (--text-cols), "
-            "or let the id serve as text: missing_text='id' (--missing-text id)"
+            "give the items' own file with items=... (--items), or let the id serve as text: "
+            "missing_text='id' (--missing-text id)"
         )
     used = source.parts.filter(source.parts[ITEM].isin(source.events[ITEM])).distinct()
     return item_texts(used.to_pyarrow())
 
 
-def _clean(
-    engine: Engine, source: Source, texts: dict[str, str], request: Request, rules: Rules
-) -> tuple[Table, dict[str, int]]:
+def _coverage(source: Source, texts: dict[str, str]) -> dict[str, int]:
+    """How logs and items go together, before anything is dropped."""
+    named = source.events.select(ITEM).distinct().drop_null()
+    items = named.count().to_pyarrow().as_py()
+    described = None if source.parts is None else source.parts.select(ITEM).distinct().drop_null()
+    idle = 0 if described is None else described.anti_join(named, ITEM).count().to_pyarrow().as_py()
+    return {
+        "users_read": source.events.select(USER).distinct().drop_null().count().to_pyarrow().as_py(),
+        "items_read": items,
+        "items_without_text": items - len(texts),
+        "items_never_named": idle,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Cleaned:
+    events: Table
+    dropped: dict[str, int]
+    rounds: list[Round]
+
+
+def _clean(engine: Engine, source: Source, texts: dict[str, str], request: Request, rules: Rules) -> _Cleaned:
     with_text = engine.import_arrow(pa.table({ITEM: pa.array(texts, pa.string())}))
     usable, unusable = drop_unusable(engine, source.events, None if rules.missing_text == "id" else with_text)
     if rules.missing_text == "fail" and unusable["no_text"]:
@@ -112,12 +135,14 @@ def _clean(
             f"{request.items or request.logs}: item {bare} has no text ({unusable['no_text']} events name such items); "
             "add it, or let missing_text be 'drop' or 'id'"
         )
-    kept, rare = k_core(engine, usable, rules.min_user, rules.min_item, rules.least)
-    left = unusable.pop("") - sum(rare.values())
-    dropped = {"unreadable_row": source.unreadable, **unusable, **rare}
+    distinct, duplicates = drop_duplicates(engine, usable, rules.dedup)
+    kept, rounds = k_core(engine, distinct, rules.min_user, rules.min_item, rules.least)
+    rare = {reason: sum(each.rows[reason] for each in rounds) for reason in CORE}
+    left = unusable.pop("") - duplicates - sum(rare.values())
+    dropped = {"unreadable_row": source.unreadable, **unusable, DUPLICATE: duplicates, **rare}
     if left == 0:
         raise _nobody_left(request, dropped)
-    return kept, dropped
+    return _Cleaned(kept, dropped, rounds)
 
 
 def _nobody_left(request: Request, dropped: dict[str, int]) -> DataError:
@@ -139,6 +164,7 @@ def _sentences(rules: Rules, timed: bool) -> dict[str, Any]:
         "ties": TIES_RULE if timed else "there are none",
         "text": TEXT_RULE,
         "missing_text": f"where an item has no text, {missing[rules.missing_text]}",
+        "duplicates": DEDUP_RULES[rules.dedup],
         "k_core": f"every user has at least {least_user} events and every item at least {max(rules.min_item, 1)}, "
         "repeats included; what has fewer is dropped, in rounds, until nothing has",
         "split": _SPLITS[rules.split],

@@ -6,11 +6,11 @@ from typing import Literal, get_args
 
 from ssna.data.cuts import SplitRule
 from ssna.data.dataset import Dataset
+from ssna.data.rules import Dedup, MissingText, Rules
 from ssna.data.storage import save
 from ssna.errors import SettingsError
 
-FormatName = Literal["auto", "table", "unisrec", "recbole", "sequences"]
-MissingText = Literal["drop", "id", "fail"]
+FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences"]
 
 
 def prepare(
@@ -26,6 +26,7 @@ def prepare(
     min_item: int | None = None,
     max_history: int = 50,
     missing_text: MissingText = "drop",
+    dedup: Dedup = "none",
     split: SplitRule = "leave-one-out",
     out: str | Path | None = None,
     quiet: bool = False,
@@ -35,8 +36,10 @@ def prepare(
     Equal content gives an equal fingerprint, whatever the order of the rows and the kind of the file.
 
     Args:
-        logs: a table (CSV, TSV, Parquet, JSON lines), or the folder or file of another format.
-        items: a table of item texts, with the same item column; None where the logs hold the texts, too.
+        logs: a table (CSV, TSV, Parquet, JSON lines; ``.gz`` and ``.zst``), a folder or pattern (``logs/*.csv``) of
+            tables with the same columns, or the folder or file of another format.
+        items: a table of item texts (or a folder or pattern, as above), with the same item column; None where the
+            logs hold the texts, too.
         format: one of ``FORMATS``, or ``auto`` to tell it from the files.
         user: the column of user ids; like the next two, the usual names are found without it.
         item: the column of item ids.
@@ -48,6 +51,8 @@ def prepare(
         max_history: the number of events that a view reads before its target; more are stored.
         missing_text: what happens to items without text: their events are dropped, the id serves as text, or
             :class:`DataError`.
+        dedup: ``same``: events of the same user, item and time count once; ``first`` or ``last``: only that one of a
+            user's events on an item stays.
         split: ``leave-one-out``: a user's last event is the test target, the one before it the validation target.
             ``time``: the same two moments for everybody, at 80 % and 90 % of all events; training is what came before.
         out: the folder to save to as well.
@@ -59,8 +64,8 @@ def prepare(
         SettingsError: an argument is out of range.
         SsnaError: ``out`` holds something else.
     """
-    _check(format, min_user, min_item, max_history, missing_text, split)
-    from ssna.data.pipeline import Rules, assemble  # Ibis takes a second to load
+    _check(format, min_user, min_item, max_history, missing_text, dedup, split)
+    from ssna.data.pipeline import assemble  # Ibis takes a second to load
     from ssna.data.sources import FORMATS, Request, find_format
 
     request = Request(
@@ -78,6 +83,7 @@ def prepare(
         min_item=core if min_item is None else min_item,
         max_history=max_history,
         missing_text=missing_text,
+        dedup=dedup,
         split=split,
     )
     dataset = assemble(request, format_name, rules, quiet)
@@ -87,11 +93,18 @@ def prepare(
 
 
 def _check(
-    format: str, min_user: int | None, min_item: int | None, max_history: int, missing_text: str, split: str
+    format: str,
+    min_user: int | None,
+    min_item: int | None,
+    max_history: int,
+    missing_text: str,
+    dedup: str,
+    split: str,
 ) -> None:
     for name, value, allowed in (
         ("format", format, get_args(FormatName)),
         ("missing_text", missing_text, get_args(MissingText)),
+        ("dedup", dedup, get_args(Dedup)),
         ("split", split, get_args(SplitRule)),
     ):
         if value not in allowed:

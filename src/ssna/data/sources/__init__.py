@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ssna.data.engine import Engine
-from ssna.data.sources import recbole, sequences, table, unisrec
+from ssna.data.sources import amazon, movielens, recbole, sequences, table, unisrec
 from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source
 from ssna.errors import DataError
 
@@ -32,6 +32,8 @@ FORMATS: dict[str, Format] = {
     "unisrec": Format(unisrec.recognises, unisrec.read, core=0),
     "recbole": Format(recbole.recognises, recbole.read, core=5),
     "sequences": Format(sequences.recognises, sequences.read, core=0),
+    "movielens": Format(movielens.recognises, movielens.read, core=5),
+    "amazon": Format(amazon.recognises, amazon.read, core=5),
     "table": Format(table.recognises, table.read, core=5),
 }
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from ibis import Table
 
 from ssna.data.engine import Engine
+from ssna.data.sources.opening import open_tsv
 from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, find_one, require, unknown_column
-from ssna.data.sources.tabular import TableFile, open_tsv
+from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_text
 
 _TEXT_TYPES = ("token", "token_seq")

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+from ibis import Table
+
 from ssna.data.engine import Engine
+from ssna.data.sources.opening import open_table, tables_at
 from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, listed
-from ssna.data.sources.tabular import TableFile, is_table, open_table
-from ssna.data.sources.values import as_id, as_microseconds, as_text
+from ssna.data.sources.tabular import TableFile
+from ssna.data.sources.values import as_id, as_microseconds, as_text, without_fractions
 from ssna.errors import DataError
 
 # Names that are taken for granted where none is given; case and punctuation do not count.
@@ -16,8 +19,8 @@ USUAL_TEXT = ("title", "name", "text", "categories", "category", "brand")
 
 
 def recognises(path: Path) -> bool:
-    """Whether the name of ``path`` is that of a table."""
-    return is_table(path)
+    """Whether ``path`` names a table, or a folder or pattern of tables."""
+    return bool(tables_at(path))
 
 
 def read(engine: Engine, request: Request) -> Source:
@@ -39,17 +42,22 @@ def read(engine: Engine, request: Request) -> Source:
     }
     if request.items is None:
         rows = log.select(events | texts)
-        described = rows.table
+        read = described = _tidy(log, rows.table, USER, ITEM)
     else:
         rows = log.select(events)
-        described = catalogue.select({ITEM: (item, as_id)} | texts).table
+        read = _tidy(log, rows.table, USER, ITEM)
+        described = _tidy(catalogue, catalogue.select({ITEM: (item, as_id)} | texts).table, ITEM)
     return Source(
-        events=rows.table.select(*events),
+        events=read.select(*events),
         parts=described.select(ITEM, *texts) if texts else None,
         timed=True,
         unreadable=rows.unreadable,
-        files=(request.logs,) if request.items is None else (request.logs, request.items),
+        files=log.files if request.items is None else log.files + catalogue.files,
     )
+
+
+def _tidy(file: TableFile, rows: Table, *ids: str) -> Table:
+    return rows if file.typed else without_fractions(rows, *ids)
 
 
 def _name(file: TableFile, given: str | None, usual: tuple[str, ...], role: str) -> str:

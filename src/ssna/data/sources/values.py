@@ -1,6 +1,7 @@
 """What an id, a time and a piece of text look like, whatever the column's type: Ibis expressions."""
 
 import ibis
+from ibis import Table
 from ibis.expr.types import Value
 
 TIME_RULE = (
@@ -8,6 +9,7 @@ TIME_RULE = (
     "anything else is an ISO date or time, UTC where it names no zone"
 )
 MICROSECONDS = 1_000_000
+_FRACTION = r"^(-?\d+)\.0+$"
 
 
 def as_id(column: Value) -> Value:
@@ -40,7 +42,17 @@ def _json_text(value: Value, levels: int) -> Value:
 
 def _without_fraction(number: Value) -> Value:
     """``17850.0`` as ``17850``: a column of whole numbers with gaps often arrives as floating point."""
-    return number.re_replace(r"^(-?\d+)\.0+$", r"\1")
+    return number.re_replace(_FRACTION, r"\1")
+
+
+def without_fractions(rows: Table, *names: str) -> Table:
+    """Ids out of a file that does not tell numbers from text: if all of a column end in ``.0``, none does any more.
+
+    Whole numbers with gaps become floating point in pandas, and are written so.
+    """
+    fractional = rows.agg(**{name: rows[name].re_search(_FRACTION).all() for name in names})
+    found = fractional.to_pyarrow().to_pylist()[0]
+    return rows.mutate(**{name: _without_fraction(rows[name]) for name in names if found[name]})
 
 
 def as_microseconds(column: Value) -> Value:

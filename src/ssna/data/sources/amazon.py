@@ -1,0 +1,152 @@
+"""Amazon reviews and ratings of 2014, 2018 and 2023, and the meta files with the items' texts.
+
+=======  ==========================================  ==============================================  =================
+release  reviews, one object a line                  ratings                                         text in meta
+=======  ==========================================  ==============================================  =================
+2014     reviewerID, asin, unixReviewTime            no header; user, item, rating, time             title, categories
+                                                                                                     (nested), brand
+2018     as 2014                                     no header; **item, user**, rating, time         title, category,
+                                                                                                     brand
+2023     user_id, parent_asin, timestamp (in ms)     a header with these names                       title, categories,
+                                                                                                     store
+=======  ==========================================  ==============================================  =================
+
+Sources: https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html, https://nijianmo.github.io/amazon/,
+https://amazon-reviews-2023.github.io. Columns are known by their names, so no release has to be named.
+"""
+
+import json
+import re
+from pathlib import Path
+
+from ibis import Table
+
+from ssna.data.engine import Engine, reading
+from ssna.data.sources.delimited import open_headless
+from ssna.data.sources.literals import as_json, is_literal
+from ssna.data.sources.opening import files_at, open_file, open_table, tables_at
+from ssna.data.sources.packed import first_line, plain_name
+from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, listed
+from ssna.data.sources.tabular import TableFile, stacked
+from ssna.data.sources.values import as_id, as_microseconds, as_text
+from ssna.errors import DataError
+
+# In the order of asking: lines of 2023 have both parent_asin and asin, and meta files speak of the first.
+_USER = ("reviewerID", "user_id")
+_ITEM = ("parent_asin", "asin")
+_TIME = ("unixReviewTime", "timestamp")
+_TEXT = (("title",), ("categories", "category"), ("brand", "store"))
+
+_PLACES = ("1", "2", "3", "4")  # the columns of a file without a header
+_ASIN = r"^(B[0-9A-Z]{9}|[0-9]{9}[0-9X])$"
+_RATING = re.compile(r"[^,]+,[^,]+,\d(\.\d+)?,\d{9,}")
+_SURE = 0.99  # 2014 has a few users whose ids look like items
+
+
+def recognises(path: Path) -> bool:
+    """Whether the first file at ``path`` begins as reviews or ratings of Amazon do."""
+    found = tables_at(path)
+    if not found or plain_name(found[0]).endswith(".parquet"):
+        return False
+    with reading(found[0]):
+        line = first_line(found[0])
+    if _is_headless(found[0]):
+        return any(re.match(_ASIN, cell) for cell in line.split(",")[:2])
+    names = set(_keys(line)) or {name.strip() for name in line.split(",")}
+    return {"reviewerID", "asin"} <= names or {"user_id", "parent_asin"} <= names
+
+
+def read(engine: Engine, request: Request) -> Source:
+    """Read the logs, and the texts from the meta file: title, categories and brand (or store).
+
+    Raises:
+        DataError: a file or a column is not there or cannot be read; or a file of ratings has no header, and its values
+            do not tell users from items.
+    """
+    log = _open_log(engine, request.logs)
+    if log.names == _PLACES:
+        user, item = _places(log, request)
+        time = request.time or "4"
+    else:
+        user, item, time = (
+            given or _name(log, known, role)
+            for given, known, role in (
+                (request.user, _USER, "user"),
+                (request.item, _ITEM, "item"),
+                (request.time, _TIME, "time"),
+            )
+        )
+    rows = log.select({USER: (user, as_id), ITEM: (item, as_id), WHEN: (time, as_microseconds)})
+    catalogue = None if request.items is None else open_table(engine, request.items)
+    return Source(
+        events=rows.table,
+        parts=None if catalogue is None else _parts(catalogue, request),
+        timed=True,
+        unreadable=rows.unreadable,
+        files=log.files if catalogue is None else log.files + catalogue.files,
+    )
+
+
+def _open_log(engine: Engine, path: Path) -> TableFile:
+    files = files_at(path)
+    headless = [file for file in files if _is_headless(file)]
+    if not headless:
+        return open_table(engine, path)
+    if len(headless) < len(files):
+        raise DataError(f"{path}: {headless[0].name} has no header and others do; prepare them one by one")
+    return stacked(path, [open_file(engine, file, _open_ratings) for file in files])
+
+
+def _open_ratings(engine: Engine, path: Path) -> TableFile:
+    return open_headless(engine, path, _PLACES, ",")
+
+
+def _is_headless(path: Path) -> bool:
+    if not path.is_file() or not plain_name(path).endswith(".csv"):
+        return False
+    with reading(path):
+        return _RATING.fullmatch(first_line(path)) is not None
+
+
+def _places(log: TableFile, request: Request) -> tuple[str, str]:
+    """The columns of users and items, from the shares of all values that look like Amazon's item numbers."""
+    if request.user is not None and request.item is not None:
+        return request.user, request.item
+    values = log.select({"first": ("1", as_id), "second": ("2", as_id)}).table
+    shares = values.agg(**{name: values[name].re_search(_ASIN).mean() for name in values.columns})
+    first, second = shares.to_pyarrow().to_pylist()[0].values()
+    if min(first or 0, second or 0) <= 1 - _SURE and max(first or 0, second or 0) >= _SURE:
+        return ("1", "2") if second > first else ("2", "1")
+    raise DataError(
+        f"{log.path} has no header, and its values do not tell users from items; say --user-col 1 --item-col 2 if "
+        "it is of 2014, --user-col 2 --item-col 1 if it is of 2018"
+    )
+
+
+def _parts(catalogue: TableFile, request: Request) -> Table:
+    item = request.item if request.item in catalogue.names else _name(catalogue, _ITEM, "item")
+    names = request.text
+    if names is None:
+        names = tuple(name for known in _TEXT for name in known if name in catalogue.names)
+    return catalogue.select(
+        {ITEM: (item, as_id)} | {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
+    ).table
+
+
+def _name(file: TableFile, known: tuple[str, ...], role: str) -> str:
+    for name in known:
+        if name in file.names:
+            return name
+    raise DataError(
+        f"{file.path} has no {role} as Amazon's files have ({' or '.join(known)}), it has: {listed(file.names)}; "
+        "for another table leave --format amazon out"
+    )
+
+
+def _keys(line: str) -> list[str]:
+    """The keys of an object; none where there is no object."""
+    try:
+        value = json.loads(as_json(line) if is_literal(line) else line)
+    except (ValueError, RecursionError):
+        return []
+    return list(value) if isinstance(value, dict) else []

@@ -1,0 +1,92 @@
+"""From what the user names (a file, a folder, a pattern) to a table."""
+
+import glob
+from collections.abc import Callable
+from pathlib import Path
+
+from ssna.data.engine import Engine, reading
+from ssna.data.sources.delimited import open_csv, open_unquoted
+from ssna.data.sources.json_lines import open_json_lines
+from ssna.data.sources.packed import plain_name
+from ssna.data.sources.tabular import Rows, TableFile, Wanted, stacked
+from ssna.errors import DataError
+
+Opener = Callable[[Engine, Path], TableFile]
+
+
+def open_table(engine: Engine, path: Path) -> TableFile:
+    """Tables in any of ``SUFFIXES``, known by their names. Raises :class:`DataError`."""
+    return stacked(path, [open_file(engine, file, _opener(file)) for file in files_at(path)])
+
+
+def open_tsv(engine: Engine, path: Path) -> TableFile:
+    """Tab-separated values in which a quote is a character like any other. Raises :class:`DataError`."""
+    return open_file(engine, path, open_unquoted)
+
+
+def open_file(engine: Engine, path: Path, opener: Opener) -> TableFile:
+    """One file by ``opener``. Raises :class:`DataError` if it is not there, empty or damaged."""
+    if not path.is_file():
+        raise DataError(f"there is no file {path}; check the path")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty; give a file with a header and rows")
+    with reading(path):
+        return opener(engine, path)
+
+
+def is_table(path: Path) -> bool:
+    """Whether ``path`` is a file with the name of a table."""
+    return path.is_file() and plain_name(path).endswith(tuple(SUFFIXES))
+
+
+def tables_at(path: Path) -> tuple[Path, ...]:
+    """The tables that ``path`` names, by name: itself, those in the folder at any depth, or those of the pattern.
+
+    What a name begins with ``.`` or ``_`` hides (Spark's ``_SUCCESS``) is left out of a folder.
+    """
+    if path.is_file():
+        found = [path]
+    elif path.is_dir():
+        found = [file for file in path.rglob("*") if not any(_hidden(part) for part in file.relative_to(path).parts)]
+    else:
+        found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - the pattern may be absolute
+    return tuple(file for file in sorted(found) if is_table(file))
+
+
+def files_at(path: Path) -> tuple[Path, ...]:
+    """As :func:`tables_at`; a file that is none is left to its opener, and nothing at all is :class:`DataError`."""
+    found = tables_at(path)
+    if not found and path.is_dir():
+        raise DataError(f"{path} holds no table; the name of a table ends in one of {', '.join(SUFFIXES)}")
+    return found or (path,)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _opener(path: Path) -> Opener:
+    for suffix, opener in SUFFIXES.items():
+        if plain_name(path).endswith(suffix):
+            return opener
+    raise DataError(f"{path}: the name of a table ends in one of {', '.join(SUFFIXES)} (.gz or .zst may follow)")
+
+
+def _open_parquet(engine: Engine, path: Path) -> TableFile:
+    rows = engine.connection.read_parquet(glob.escape(str(path)))
+
+    def read(wanted: Wanted) -> Rows:
+        chosen = {new: convert(rows[name]) for new, (name, convert) in wanted.items()}
+        return Rows(engine.hold(rows.select(**chosen)), unreadable=0)
+
+    return TableFile(path, tuple(rows.columns), read, files=(path,))
+
+
+SUFFIXES: dict[str, Opener] = {
+    ".csv": open_csv,
+    ".tsv": open_csv,
+    ".parquet": _open_parquet,
+    ".jsonl": open_json_lines,
+    ".ndjson": open_json_lines,
+    ".json": open_json_lines,
+}

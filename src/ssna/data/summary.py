@@ -1,0 +1,166 @@
+"""What ``prepare`` did and what came of it, for people: a few lines, or everything."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ssna.data.checks import statistics
+from ssna.data.dataset import Dataset
+from ssna.data.storage import describe
+
+_BAR = 40  # letters
+_COUNTS = ("users", "items", "interactions")
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """The manifest, complete, and :func:`statistics` under a key of that name."""
+    return {**dataset.manifest, **describe(dataset), "statistics": statistics(dataset)}
+
+
+def summary(manifest: Mapping[str, Any]) -> list[str]:
+    """The lines that stand on the screen after a run."""
+    dropped = ", ".join(f"{reason} {count:,}" for reason, count in manifest["dropped"].items() if count)
+    checks, asked = manifest["checks"], manifest["asked"]
+    average = manifest["interactions"] / manifest["users"]
+    lines = [
+        f"read      {manifest['rows_read']:,} events",
+        f"dropped   {dropped or 'none'}",
+        f"users     {manifest['users']:,} of {checks['users_read']:,}, {average:.1f} events each on average",
+        f"items     {manifest['items']:,} of {checks['items_read']:,}"
+        + (f"; {checks['items_without_text']:,} without text" if checks["items_without_text"] else ""),
+        f"events    {manifest['interactions']:,} ({manifest['interactions_used']:,} read in the test)",
+        f"split     {_split(manifest)}",
+        f"asked     {asked['valid']:,} users in validation, {asked['test']:,} in test "
+        f"({manifest['unseen_targets']:,} test targets never occur in training)",
+    ]
+    undecided = (checks["same_time"] or {}).get("test_targets", 0)
+    if undecided and manifest["split"] == "leave-one-out":
+        lines.append(f"ties      {_share(undecided, asked['test'])} test targets are last by the rule for ties alone")
+    return lines
+
+
+def everything(whole: Mapping[str, Any]) -> list[str]:
+    """All that :func:`described` knows, section by section."""
+    return [
+        line
+        for section in (_rows(whole), _core(whole), _table(whole), _lengths(whole), _targets(whole), _doubts(whole))
+        for line in section
+    ]
+
+
+def differences(manifest: Mapping[str, Any], expected: Mapping[str, int]) -> list[str]:
+    """A line for each count that is not as expected."""
+    return [
+        f"{name}: {manifest[name]:,} instead of {expected[name]:,} ({manifest[name] - expected[name]:+,})"
+        for name in _COUNTS
+        if name in expected and manifest[name] != expected[name]
+    ]
+
+
+def _rows(whole: Mapping[str, Any]) -> Iterable[str]:
+    if "rows_read" not in whole:
+        return
+    yield "Rows"
+    yield from _pairs(
+        {"read": whole["rows_read"]}
+        | {f"- {reason}": count for reason, count in whole["dropped"].items() if count}
+        | {"= kept": whole["interactions"]}
+    )
+    yield ""
+
+
+def _core(whole: Mapping[str, Any]) -> Iterable[str]:
+    rounds = whole.get("checks", {}).get("core_rounds", [])
+    if not rounds:
+        return
+    yield "Rounds of the k-core: what each leaves out"
+    reasons = [reason for reason in rounds[0]["rows"] if any(each["rows"][reason] for each in rounds)]
+    yield "  " + "".join(f"{name:>16}" for name in ("round", "users", "items", *reasons))
+    for number, each in enumerate(rounds, start=1):
+        cells = (number, each["users"], each["items"], *(each["rows"][reason] for reason in reasons))
+        yield "  " + "".join(f"{cell:>16,}" for cell in cells)
+    yield ""
+
+
+def _table(whole: Mapping[str, Any]) -> Iterable[str]:
+    """As the paper's Table 1."""
+    figures = whole["statistics"]
+    yield f"{'':10}{'users':>12}{'items':>12}{'events':>14}{'a user':>10}{'an item':>10}{'density':>10}"
+    yield (
+        f"{'  kept':10}{figures['users']:>12,}{figures['items']:>12,}{figures['interactions']:>14,}"
+        f"{figures['per_user']['mean']:>10.1f}{figures['per_item']['mean']:>10.1f}{figures['density']:>10.2%}"
+    )
+    checks = whole.get("checks")
+    if checks:
+        yield f"{'  in logs':10}{checks['users_read']:>12,}{checks['items_read']:>12,}{whole['rows_read']:>14,}"
+    yield ""
+
+
+def _lengths(whole: Mapping[str, Any]) -> Iterable[str]:
+    figures = whole["statistics"]
+    yield f"Events a user: {_spread(figures['per_user'])}; an item: {_spread(figures['per_item'])}"
+    most = max(each["users"] for each in figures["lengths"])
+    for each in figures["lengths"]:
+        span = f"{each['from']:,}" if each["from"] == each["to"] else f"{each['from']:,}-{each['to']:,}"
+        bar = "#" * round(_BAR * each["users"] / most)
+        yield f"  {span:>15} {each['users']:>11,} {bar}".rstrip()
+    yield (
+        f"  {figures['users_cut']:,} users have more than the {whole['max_history']:,} events that are read before the "
+        f"test; {figures['events_cut']:,} events stand before those"
+    )
+    yield ""
+
+
+def _targets(whole: Mapping[str, Any]) -> Iterable[str]:
+    yield f"Split: {_split(whole)}"
+    for name, targets in whole["statistics"]["targets"].items():
+        asked = targets["asked"]
+        yield (
+            f"  {name:6}{asked:>11,} users asked; {_share(targets['never_trained'], asked)} targets never occur in "
+            f"training, {_share(targets['repeated'], asked)} stand in the user's own history"
+        )
+    yield ""
+
+
+def _doubts(whole: Mapping[str, Any]) -> Iterable[str]:
+    figures, checks, events = whole["statistics"], whole.get("checks", {}), whole["interactions"]
+    yield "To look at"
+    found = {"events on an item that the user had before": _share(figures["repeats"], events)}
+    tied = checks.get("same_time")
+    if tied is not None:
+        found["of these, at the very same time"] = f"{tied['duplicates']:,}"
+        found["events at the same time as another of the user"] = _share(tied["events"], events)
+    if tied is not None and whole["split"] == "leave-one-out":
+        for name in ("valid", "test"):
+            asked = whole["asked"][name]
+            found[f"{name} targets that only the rule for ties decides"] = _share(tied[f"{name}_targets"], asked)
+    if checks:
+        found["items in the logs without text"] = _share(checks["items_without_text"], checks["items_read"])
+        found["items with text that no event names"] = f"{checks['items_never_named']:,}"
+    found["items whose text another one has"] = _share(figures["items_of_equal_text"], figures["items"])
+    found["words in a text"] = _spread(figures["text_words"])
+    if figures["period"] is not None:
+        found["first event"], found["last event"] = figures["period"]["first"], figures["period"]["last"]
+    yield from _pairs(found)
+    if "rules" in whole and tied is not None:
+        yield f"  the rule for ties: {whole['rules']['ties']}"
+
+
+def _pairs(values: Mapping[str, Any]) -> Iterable[str]:
+    width = max(map(len, values))
+    for name, value in values.items():
+        yield f"  {name:{width}}  {value:>12,}" if isinstance(value, int) else f"  {name:{width}}  {value}"
+
+
+def _spread(values: Mapping[str, float]) -> str:
+    return f"{values['least']:,} to {values['most']:,}, median {values['median']:,.0f}, mean {values['mean']:,.1f}"
+
+
+def _share(count: int, of: int) -> str:
+    return f"{count:,} ({count / of:.1%})" if of and count else f"{count:,}"
+
+
+def _split(manifest: Mapping[str, Any]) -> str:
+    if "moments" not in manifest:
+        return str(manifest["split"])
+    dates = {name: moment["date"] for name, moment in manifest["moments"].items()}
+    return f"{manifest['split']}: validation from {dates['valid']}, test from {dates['test']}"

@@ -1,0 +1,91 @@
+"""MovieLens in its four shapes, in files of our own making."""
+
+import pytest
+from data_files import histories, square, texts, write_csv
+
+from ssna.data import prepare
+from ssna.errors import DataError
+
+GENRES = ["unknown", "Action", "Children's", "Drama"]
+FILMS = [(f"{k}", f"Amélie: {k} (199{k})", [] if k == 0 else ["Action", "Children's"]) for k in range(1, 7)]
+FILMS[0] = ("1", "Amélie: 1 (1991)", [])
+ROWS = [(user[1:], str(int(item[1:]) + 1), 4, 880_000_000 + step) for user, item, step, _ in square()]
+
+
+def lines(path, rows, delimiter, encoding):
+    text = "".join(delimiter.join(map(str, row)) + "\n" for row in rows)
+    path.write_bytes(text.encode(encoding))
+
+
+def smallest(at):
+    lines(at / "u.data", ROWS, "\t", "latin-1")
+    lines(at / "u.genre", [(name, place) for place, name in enumerate(GENRES)], "|", "latin-1")
+    (at / "u.genre").write_text((at / "u.genre").read_text() + "\n")
+    flags = [[int(name in genres or (not genres and name == "unknown")) for name in GENRES] for _, _, genres in FILMS]
+    rows = [
+        (k, title, "01-Jan-1991", "", "http://x/?a", *flag) for (k, title, _), flag in zip(FILMS, flags, strict=True)
+    ]
+    lines(at / "u.item", rows, "|", "latin-1")
+    (at / "u1.base").write_text("1\t1\t5\t1\n")
+    return "u.data"
+
+
+def colons(encoding):
+    def write(at):
+        lines(at / "ratings.dat", ROWS, "::", encoding)
+        rows = [(k, title, "|".join(genres) or "(no genres listed)") for k, title, genres in FILMS]
+        lines(at / "movies.dat", rows, "::", encoding)
+        lines(at / "users.dat", [(1, "F")], "::", encoding)
+        return "ratings.dat"
+
+    return write
+
+
+def table(at):
+    write_csv(at / "ratings.csv", ROWS, ("userId", "movieId", "rating", "timestamp"))
+    rows = [(k, title, "|".join(genres) or "(no genres listed)") for k, title, genres in FILMS]
+    write_csv(at / "movies.csv", rows, ("movieId", "title", "genres"))
+    write_csv(at / "links.csv", [(1, 2)], ("movieId", "imdbId"))
+    return "ratings.csv"
+
+
+SHAPES = {"100K": smallest, "1M": colons("latin-1"), "10M": colons("utf-8"), "latest": table}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("by", ["folder", "file"])
+def test_every_size_is_recognised_and_gives_the_same_data(tmp_path, shape, by):
+    file = SHAPES[shape](tmp_path)
+    data = prepare(tmp_path if by == "folder" else tmp_path / file, quiet=True)
+    assert data.manifest["source"]["format"] == "movielens"
+    assert (data.manifest["rows_read"], data.manifest["interactions"]) == (36, 36)
+    assert histories(data)["1"] == ["2", "3", "4", "5", "6", "1"]
+    assert data.histories.times[0] == 880_001_000
+    assert texts(data)["4"] == "Amélie: 4 (1994). Action, Children's"
+    assert texts(data)["1"] == "Amélie: 1 (1991)"
+
+
+def test_a_damaged_list_of_films_is_named_with_its_line(tmp_path):
+    colons("latin-1")(tmp_path)
+    (tmp_path / "movies.dat").write_text("1::One::Drama\n2::Two\n")
+    with pytest.raises(DataError, match=r"movies.dat, line 2: 2 cells between '::' instead of 3"):
+        prepare(tmp_path, quiet=True)
+
+
+def test_a_missing_list_of_films_is_named(tmp_path):
+    colons("latin-1")(tmp_path)
+    (tmp_path / "movies.dat").unlink()
+    with pytest.raises(DataError, match=r"ratings.dat beside movies.dat"):
+        prepare(tmp_path, format="movielens", quiet=True)
+
+
+def test_tables_of_the_same_names_with_other_columns_stay_tables(tmp_path):
+    write_csv(tmp_path / "ratings.csv", square())
+    write_csv(tmp_path / "movies.csv", [("i1", "One")], ("item", "title"))
+    assert prepare(tmp_path / "ratings.csv", quiet=True).manifest["source"]["format"] == "table"
+
+
+def test_columns_are_settled_by_the_format(tmp_path):
+    smallest(tmp_path)
+    with pytest.raises(DataError, match="movielens settles user itself"):
+        prepare(tmp_path, user="x", quiet=True)
