@@ -30,8 +30,8 @@ from ssna.methods.ssna import SSNASettings, over
 from ssna.nn.sasrec import SASRec
 from ssna.text import LayerCache
 from ssna.training import RunSettings
-from ssna.training.batches import Batches, prefixes
-from ssna.training.loop import Model, Trainer
+from ssna.training.batches import prefixes
+from ssna.training.loop import Model, Trainer, batches_of
 
 TARGETS = 256
 TUNED = {"batch_size": 32, "accumulate": 8}  # the paper's grouping
@@ -79,15 +79,7 @@ def _trained(data: Dataset, cache: LayerCache, settings: RunSettings) -> tuple[I
 
 
 def _steps(data: Dataset, encoder: Any, settings: RunSettings) -> tuple[Iterator[float], int]:
-    batches = Batches(
-        data.train,
-        len(data.items),
-        formulation=settings.batches.formulation,
-        max_history=data.max_history,
-        batch_size=settings.training.batch_size,
-        samples=settings.loss.samples,
-        rng=np.random.default_rng(0),
-    )
+    batches = batches_of(data, settings)
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
     model.to(choose_device(settings.training.device))
     steps = -(-len(batches) // settings.training.accumulate)

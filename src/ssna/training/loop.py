@@ -118,15 +118,7 @@ def fit(
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
     """
-    batches = Batches(
-        data.train,
-        len(data.items),
-        formulation=settings.batches.formulation,
-        max_history=data.max_history,
-        batch_size=settings.training.batch_size,
-        samples=settings.loss.samples,
-        rng=np.random.default_rng(settings.seed),
-    )
+    batches = batches_of(data, settings)
     if not len(batches):
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
@@ -145,6 +137,19 @@ def fit(
     model.load_state_dict(road.best_weights, strict=False)
     scorer = model.scorer(len(data.items), data.max_history)
     return Fit(scorer, model.sequence, tuple(road.epochs), road.best, len(batches))
+
+
+def batches_of(data: Dataset, settings: RunSettings) -> Batches:
+    """The training histories of ``data``, as ``settings`` have them batched, in an order that their seed decides."""
+    return Batches(
+        data.train,
+        len(data.items),
+        formulation=settings.batches.formulation,
+        max_history=data.max_history,
+        batch_size=settings.training.batch_size,
+        samples=settings.loss.samples,
+        rng=np.random.default_rng(settings.seed),
+    )
 
 
 class _Road:
