@@ -111,6 +111,7 @@ def test_only_what_is_named_is_planned(read, names, found):
         ("seeds = [0, 1]", "seeds = []", "seeds"),
         ('folder = "data/A"\n', "", r"e.toml: data\.0\.folder is missing$"),
         ('models = ["small", "large"]', 'models = ["small", "small"]', "two models are called small"),
+        ('"batches.formulation" = "causal"', '"method.heads" = 4', r"e.toml: \[settings\] holds settings of a method"),
     ],
 )
 def test_a_wrong_experiment_is_named_before_anything_runs(read, old, new, message):

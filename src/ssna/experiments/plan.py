@@ -53,7 +53,7 @@ class Experiment(Settings):
     title: str
     recipe: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
-    """On top of the recipe, for every entry; sections, or dotted keys."""
+    """On top of the recipe, for every entry; sections, or dotted keys; not ``method``, which belongs to entries."""
     seeds: list[int] = Field([0], min_length=1)
     """Every point runs once with each."""
     winners: list[int] = Field(default_factory=list)
@@ -74,6 +74,11 @@ class Experiment(Settings):
         if incomplete := _incomplete(tree):
             raise SettingsError(f"{path}: {incomplete}")
         experiment = cls.parse(tree, str(path))
+        if "method" in _sections(experiment.settings):
+            raise SettingsError(
+                f"{path}: [settings] holds settings of a method, which others do not have; put them in the settings of "
+                "each entry that they are for"
+            )
         for what, names in (
             ("data sets", [place.name for place in experiment.data]),
             ("entries", [entry.name for entry in experiment.entries]),

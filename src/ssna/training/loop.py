@@ -26,6 +26,7 @@ from ssna.scoring import VectorScorer, below, under
 from ssna.training.batches import Batch, Batches
 from ssna.training.checkpoint import Checkpoint, Position
 from ssna.training.settings import RunSettings, TrainingSettings
+from ssna.training.steady import steady
 
 Weights = dict[str, Tensor]
 
@@ -129,11 +130,12 @@ def fit(
     road = _Road(trainer, batches, checkpoint)
     for epoch in road.epochs:
         on_epoch(epoch, {})
-    while not road.ended(settings.training):
-        loss, seconds = road.epoch(each_epoch, on_step)
-        valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
-        better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
-        on_epoch(road.epochs[-1], road.best_weights if better else {})
+    with steady():
+        while not road.ended(settings.training):
+            loss, seconds = road.epoch(each_epoch, on_step)
+            valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
+            better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
+            on_epoch(road.epochs[-1], road.best_weights if better else {})
     model.load_state_dict(road.best_weights, strict=False)
     scorer = model.scorer(len(data.items), data.max_history)
     return Fit(scorer, model.sequence, tuple(road.epochs), road.best, len(batches))
