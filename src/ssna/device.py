@@ -3,13 +3,26 @@
 import torch
 
 from ssna.errors import SettingsError
+from ssna.launch import launch
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one. Raises :class:`SettingsError` for a device that is not there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """``auto`` is CUDA where there is one; of several processes, ``auto`` and ``cuda`` give each a GPU of its own.
+
+    Raises:
+        SettingsError: there is no such device.
+    """
+    found = "cuda" if torch.cuda.is_available() else "cpu"
+    place = found if name == "auto" else name
+    if place == "cuda" and launch().count > 1:
+        place = f"cuda:{launch().local}"
+    elif name == "auto":
+        return torch.device(found)
     try:
-        return torch.empty(0, device=name).device
+        return torch.empty(0, device=place).device
     except (RuntimeError, AssertionError, ValueError):
-        raise SettingsError(f"there is no device {name} here; `auto` takes what there is") from None
+        raise SettingsError(f"there is no device {place} here; {_remedy(name)}") from None
+
+
+def _remedy(name: str) -> str:
+    return "start no more processes than there are GPUs" if launch().count > 1 else "`auto` takes what there is"

@@ -6,6 +6,7 @@
     ├── EncoderError          a language model that cannot be found, loaded or run
     ├── CacheError            a layer cache that is damaged, or belongs to other texts
     ├── TrainingError         a run that cannot go on (a loss that is not finite, no targets to learn from)
+    ├── ProcessError          another process of the same run (torchrun) ended, or does not answer
     └── ArtifactError         a run or model folder that is missing, foreign or damaged
 
 The command line prints the message and exits with 1; a traceback is always a defect of ssna.
@@ -34,6 +35,10 @@ class CacheError(SsnaError):
 
 class TrainingError(SsnaError):
     """Training cannot start or go on."""
+
+
+class ProcessError(SsnaError):
+    """Another process of the same run ended, or does not answer."""
 
 
 class ArtifactError(SsnaError):

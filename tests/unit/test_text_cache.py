@@ -42,7 +42,7 @@ def expected_top(texts, a):
 
 
 def content(folder):
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name not in (".lock", ".turn")}
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def encode(
     import json
 
     from ssna.data import load
+    from ssna.launch import launch
     from ssna.text import encode as encode_texts
 
     cache, report = encode_texts(
@@ -54,6 +55,8 @@ def encode(
         dtype=dtype,
         quiet=quiet,
     )
+    if launch().rank > 0:
+        return
     if as_json:
         typer.echo(json.dumps(report.tree()))
     elif not quiet:

@@ -33,9 +33,11 @@ def train(
     from ssna.errors import ArtifactError
     from ssna.experiments import RunRecord
     from ssna.experiments import train as train_run
+    from ssna.launch import launch
     from ssna.report import benches, find, overall, render
     from ssna.text import LayerCache
 
+    quiet = quiet or launch().rank > 0
     dataset = load(data)
     states = None if cache is None else LayerCache.open(cache, dataset.texts)
     with suppress(ArtifactError):  # most often there is no earlier run

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ssna import processes
 from ssna.data.dataset import Split
 from ssna.errors import TrainingError
 from ssna.metrics import summary
@@ -74,14 +75,19 @@ def evaluate(scorer: Scorer, split: Split, among: Ints | None = None) -> Evaluat
 
 
 def ranks(scorer: Scorer, split: Split) -> Ints:
-    """``(n,)`` target ranks with seen items excluded: what validation needs after each epoch, and no more."""
-    result = []
-    for start, histories in chunks(split.histories):
+    """``(n,)`` target ranks with seen items excluded: what validation needs after each epoch, and no more.
+
+    Of several processes, each ranks for some of the users.
+    """
+    own = processes.stretch(len(split))
+    part = split.take(own)
+    result = [torch.zeros(0, dtype=torch.int64)]
+    for start, histories in chunks(part.histories):
         rows = slice(start, start + len(histories))
         scores = scorer.score(histories)
-        hide(scores, split.seen.take(rows))
-        result.append(target_ranks(scores, torch.from_numpy(split.targets[rows])))
-    return torch.cat(result).numpy()
+        hide(scores, part.seen.take(rows))
+        result.append(target_ranks(scores, torch.from_numpy(part.targets[rows])))
+    return processes.gather(torch.cat(result), own, len(split)).numpy()
 
 
 def target_ranks(scores: Tensor, targets: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
+from ssna import processes
 from ssna.data.dataset import Dataset, SplitName
 from ssna.errors import ArtifactError
 from ssna.evaluation import Evaluation
@@ -42,7 +43,8 @@ class RunRecord:
         valid, test: policy -> metric -> mean over users.
         beyond: policy -> coverage, novelty and share of popular items of the first ten on the test split.
         experiment: for a run of a grid its ``"data"``, ``"entry"`` and ``"point"`` (dotted key -> value); else None.
-        machine: processor, threads and device that seconds and memory belong to.
+        machine: processor, threads and device that seconds and memory belong to; ``processes`` if several shared the
+            run (memory is then that of the first)
     """
 
     method: str
@@ -160,9 +162,10 @@ def about(data: Dataset) -> dict[str, Any]:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """Processor, threads and device of this run."""
+    """Processor, threads and device of this run, and its processes if they are several."""
     names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    return {
+    shared = {"processes": processes.count()} if processes.count() > 1 else {}
+    return shared | {
         "processor": names[0] if names else platform.processor(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,

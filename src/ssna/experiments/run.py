@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ssna import processes
 from ssna.data.dataset import Dataset, SplitName
 from ssna.device import choose_device
 from ssna.errors import SettingsError
@@ -102,14 +103,17 @@ def train(
         quiet: print no line an epoch.
         resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
 
+    Started by torchrun in several processes, all of them must call it: they share every step and every validation.
+    The first one writes and reports; the run is returned in all.
+
     Raises:
         SsnaError: settings, cache and data do not fit together, or training diverges.
     """
     if any(isinstance(given, str | Path) for given in (data, cache)):
         raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
-    return execute(
-        data, cache, resolve(recipe, method, config, settings, seed), out, name=name, quiet=quiet, resume=resume
-    )
+    resolved = resolve(recipe, method, config, settings, seed)
+    with processes.together(_device(resolved)):
+        return execute(data, cache, resolved, out, name=name, quiet=quiet, resume=resume)
 
 
 def execute(
@@ -133,9 +137,10 @@ def execute(
     """
     cache = _fitting_cache(settings, data, cache)
     device = _device(settings)
-    with nullcontext() if out is None else new_folder(Path(out), marker=RECORD) as folder:
+    kept = None if out is None or not processes.first() else Path(out)
+    with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
         start, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
-        with _reporter(folder, settings, quiet, pause) as report:
+        with _reporter(folder, settings, quiet or not processes.first(), pause) as report:
             checkpoint = None if out is None else _checkpoint(Path(out), data, cache, settings, resume)
             outcome = _produce(data, cache, settings, device, report, checkpoint)
         seconds, peak = time.perf_counter() - start, memory.peak

@@ -1,13 +1,15 @@
 """A softmax over the whole catalogue in memory that does not grow with it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+from ssna import processes
 
 CHUNK = 4096  # items encoded at once: memory grows with samples x CHUNK and with what encoding them keeps
 
@@ -20,22 +22,27 @@ class Catalogue:
         encode: item rows ``(n,)`` from 1 -> vectors ``(n, D)``, with gradients to its own parameters.
         items: ``I``, rows 1 to ``I``.
         targets: ``(P,)`` each sample's target as an item row.
+        own: of these samples, the ones of this process.
     """
 
     encode: Callable[[Tensor], Tensor]
     items: int
     targets: Tensor
+    own: slice = field(default_factory=lambda: slice(None))
 
 
 def log_normalizers(intents: Tensor, catalogue: Catalogue, temperature: float) -> Tensor:
-    """``(P,)`` logarithms of the sum of ``exp(cosine / temperature)`` over all items but each sample's own target.
+    """``(p,)`` logarithms of the sum of ``exp(cosine / temperature)`` over all items but each sample's own target.
+
+    Several processes share the catalogue: each sums over its stretch of it, for the samples of all.
 
     Args:
-        intents: ``(P, D)`` of unit length, fp32.
+        intents: ``(p, D)`` of unit length, fp32.
     """
+    intents = processes.gather(intents, catalogue.own, len(catalogue.targets))  # (P, D)
     lifted = torch.ones((), requires_grad=torch.is_grad_enabled())  # gradients flow to the encoder's own parameters
-    logarithms: Tensor = _LogNormalizers.apply(intents, lifted, catalogue, temperature)  # type: ignore[no-untyped-call]
-    return logarithms
+    parts: Tensor = _LogNormalizers.apply(intents, lifted, catalogue, temperature)  # type: ignore[no-untyped-call]
+    return processes.everyones(parts).logsumexp(dim=0)[catalogue.own]
 
 
 class _LogNormalizers(torch.autograd.Function):
@@ -78,8 +85,9 @@ def _logits(intents: Tensor, catalogue: Catalogue, rows: Tensor, temperature: fl
 
 
 def _chunks(catalogue: Catalogue, device: torch.device) -> Iterator[Tensor]:
-    for start in range(1, catalogue.items + 1, CHUNK):
-        yield torch.arange(start, min(start + CHUNK, catalogue.items + 1), device=device)
+    own = processes.stretch(catalogue.items)
+    for start in range(own.start + 1, own.stop + 1, CHUNK):
+        yield torch.arange(start, min(start + CHUNK, own.stop + 1), device=device)
 
 
 def _generator_state(device: torch.device) -> Tensor:

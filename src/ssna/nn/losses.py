@@ -5,7 +5,7 @@ docs/decisions). A candidate that is the target itself, standing for another sam
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -19,13 +19,14 @@ class Candidates:
     """What the samples of a step may be contrasted with.
 
     Attributes:
-        intents: ``(P, D)`` outputs of the sequence model.
+        intents: ``(p, D)`` outputs of the sequence model; p = P unless processes share the step.
         vectors: ``(U, D)`` vectors of the step's distinct items, then those of ``sampled`` random ones.
         targets: ``(P,)`` each sample's target as a row of ``vectors``.
         in_batch: how many rows of ``vectors`` stand in the batch; the rest are random draws.
         users: ``(P,)`` whose sample each is, as any numbers; None: no two are of one user.
         log_share: ``(P,)`` logarithm of each target's share of all training targets.
         catalogue: all items, to be encoded in chunks, and where in it the targets are.
+        own: of the ``P`` samples, those whose intents are here, where several processes share a step.
     """
 
     intents: Tensor
@@ -35,6 +36,12 @@ class Candidates:
     users: Tensor | None = None
     log_share: Tensor | None = None
     catalogue: Catalogue | None = None
+    own: slice = field(default_factory=lambda: slice(None))
+
+    @property
+    def own_targets(self) -> Tensor:
+        """``(p,)`` the targets of ``intents``."""
+        return self.targets[self.own]
 
 
 def cosine_logits(intents: Tensor, vectors: Tensor, temperature: float) -> Tensor:
@@ -62,31 +69,32 @@ def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
 
 
 def _in_batch(candidates: Candidates, temperature: float, correction: Tensor | float) -> Tensor:
-    targets, users = candidates.targets, candidates.users
-    logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature) - correction  # (P, P)
-    barred = targets[:, None] == targets[None, :]
+    targets, users, own = candidates.targets, candidates.users, candidates.own
+    logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature) - correction  # (p, P)
+    barred = targets[own, None] == targets[None, :]
     if users is not None:
-        barred |= users[:, None] == users[None, :]
-    labels = torch.arange(len(targets), device=logits.device)
-    return F.cross_entropy(logits.masked_fill(barred.fill_diagonal_(False), -torch.inf), labels)
+        barred |= users[own, None] == users[None, :]
+    labels = torch.arange(len(targets), device=logits.device)[own]
+    barred.scatter_(1, labels[:, None], False)
+    return F.cross_entropy(logits.masked_fill(barred, -torch.inf), labels)
 
 
 def batch_items(candidates: Candidates, temperature: float) -> Tensor:
     """A sample competes with every distinct item of the step, inputs as well as targets, each once."""
     vectors = candidates.vectors[: candidates.in_batch]
-    return F.cross_entropy(cosine_logits(candidates.intents, vectors, temperature), candidates.targets)
+    return F.cross_entropy(cosine_logits(candidates.intents, vectors, temperature), candidates.own_targets)
 
 
 def sampled(candidates: Candidates, temperature: float) -> Tensor:
     """As :func:`batch_items`, and with the random draws too (none of which stands in the batch)."""
-    return F.cross_entropy(cosine_logits(candidates.intents, candidates.vectors, temperature), candidates.targets)
+    return F.cross_entropy(cosine_logits(candidates.intents, candidates.vectors, temperature), candidates.own_targets)
 
 
 def full(candidates: Candidates, temperature: float) -> Tensor:
     """A sample competes with the whole catalogue, which is encoded in chunks, forward and again backward."""
     intents, catalogue = F.normalize(candidates.intents.float(), dim=-1), candidates.catalogue
     assert catalogue is not None, "batches of training carry the catalogue"
-    positives = F.normalize(candidates.vectors[candidates.targets].float(), dim=-1)
+    positives = F.normalize(candidates.vectors[candidates.own_targets].float(), dim=-1)
     logits = (intents * positives).sum(dim=-1) / temperature
     others = log_normalizers(intents, catalogue, temperature)
     return (torch.logaddexp(logits, others) - logits).mean()

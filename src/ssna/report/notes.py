@@ -50,6 +50,7 @@ def machines(entries: Iterable[Entry]) -> list[str]:
         for run in entry.runs:
             machine = run.record.machine
             words = f"{machine['processor']}, threads: {machine['threads']}, device {machine['device']}"
+            words += f", {machine['processes']} processes" if "processes" in machine else ""
             named.setdefault(words, {})[label(entry)] = None
     if len(named) == 1:
         return [f"Measured on {words}." for words in named]

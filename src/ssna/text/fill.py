@@ -6,7 +6,9 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 SAVE_SECONDS = 5.0  # at most so much work is lost when the process is killed,
 SAVE_BYTES = 64 * 2**20  # and at most so much of it waits in memory
+
+PATIENCE = timedelta(days=7)  # processes that share the texts wait at the end for the slowest
 
 _ONE_AT_A_TIME = Lock()  # neither tokenizers nor the first loading of weights bear two threads
 
@@ -66,6 +70,8 @@ def encode(
 ) -> tuple[LayerCache, EncodeReport]:
     """Read every text once with a frozen language model; what a cache folder already holds is not read again.
 
+    Started by torchrun in several processes, all of them must call it: they share the texts, and each writes its own.
+
     Args:
         texts: ``texts[r]`` belongs to item row ``r``; empty ones (``texts[0]``) get zero vectors.
         model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
@@ -81,6 +87,9 @@ def encode(
         EncoderError: the model cannot be found, loaded or run so.
         CacheError: the folder is no cache, was made otherwise, is being written to, or the disk is full.
     """
+    import torch
+
+    from ssna import processes
     from ssna.text.encoder import TextEncoder
 
     existing = _existing(None if out is None else Path(out))
@@ -89,12 +98,15 @@ def encode(
     encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
     folder = default_folder(encoder, layers) if out is None else Path(out)
     encoding = _encoding(encoder, layers, folder, existing or _existing(folder))
-    with writing(folder, encoding) as writer:
+    with processes.together(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
         missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
+        processes.wait()  # until all have seen the same texts missing
         size = writer.reserve(len(missing))
+        quiet = quiet or not processes.first()
         if not quiet and missing:
             _announce(encoding, len(missing), size, folder)
-        speed = _fill(writer, encoder, missing, quiet)
+        own = dict(islice(missing.items(), processes.rank(), None, processes.count()))
+        speed = processes.total(torch.tensor(_fill(writer, encoder, own, quiet))).item()
     asked = sum(text != "" for text in texts)
     report = EncodeReport(len(missing), asked - len(missing), round(speed, 1), len(encoding.layers), encoding.width)
     return LayerCache.open(folder, texts), report

@@ -1,4 +1,4 @@
-"""Growing a layer cache: one writer at a time, and nothing to lose when it is killed."""
+"""Growing a layer cache: one run at a time, whose processes take turns, and nothing to lose when they are killed."""
 
 import fcntl
 import os
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ssna.errors import CacheError
 from ssna.files import fsync, write_json
+from ssna.launch import launch
 from ssna.text.cache import (
     KEY_BYTES,
     KEYS,
@@ -24,7 +25,7 @@ from ssna.text.cache import (
 )
 from ssna.text.encoding import Encoding
 
-LOCK = ".lock"
+LOCK, TURN = ".lock", ".turn"
 LARGEST_F16 = float(np.finfo(np.float16).max)
 COPY_BYTES = 2**26
 
@@ -33,13 +34,15 @@ COPY_BYTES = 2**26
 def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
     """The only writer of ``folder``, which is made or repaired: rows that a killed run left torn are cut off.
 
+    Processes that torchrun started write side by side, in turns of one :meth:`CacheWriter.append` each.
+
     Raises:
-        CacheError: another process writes there, the folder is something else or holds another encoding,
+        CacheError: another run writes there, the folder is something else or holds another encoding,
             or (also from within the block) the disk refuses.
     """
     with _disk_errors_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder):
+        with _locked(folder / LOCK, fcntl.LOCK_SH if launch().count > 1 else fcntl.LOCK_EX):
             yield CacheWriter(folder, encoding)
 
 
@@ -47,12 +50,24 @@ class CacheWriter:
     """Appends rows. At any moment, a kill included, readers see a whole cache; build it with :func:`writing`."""
 
     def __init__(self, folder: Path, encoding: Encoding) -> None:
-        self.folder = folder
-        self.manifest = _agreed_manifest(folder, encoding)
-        self._repair()
-        keys = folder / KEYS
-        self.known = frozenset(rows_by_key(keys.read_bytes())) if keys.exists() else frozenset()
-        self.rows = self._whole_rows()
+        self.folder, self.encoding = folder, encoding
+        self.rows, self.known = 0, set[bytes]()
+        with self._turn():
+            pass
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """No other process writes, and what others wrote, or left torn when they were killed, has been seen to."""
+        with _taken(self.folder / TURN):
+            self.manifest = _agreed_manifest(self.folder, self.encoding)
+            self._repair()
+            rows = self._whole_rows()
+            if rows > self.rows:
+                with (self.folder / KEYS).open("rb") as keys:
+                    keys.seek(KEY_BYTES * self.rows)
+                    self.known.update(rows_by_key(keys.read()))
+            self.rows = rows
+            yield
 
     def reserve(self, rows: int) -> int:
         """Check that ``rows`` more rows fit on the disk, and say how many bytes they take.
@@ -67,18 +82,26 @@ class CacheWriter:
                 f"{self.folder}: {rows:,} texts take {size / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free\n"
                 "free some space, name a folder on another disk, or keep fewer layers with --layers"
             )
-        for name, _ in self.manifest.files:
-            (self.folder / name).touch()
-        (self.folder / KEYS).touch()
-        write_json(self.folder / MANIFEST, self.manifest.tree())  # last: a folder with a manifest is a cache
+        with self._turn():
+            for name, _ in self.manifest.files:
+                (self.folder / name).touch()
+            (self.folder / KEYS).touch()
+            write_json(self.folder / MANIFEST, self.manifest.tree())  # last: a folder with a manifest is a cache
         return size
 
     def append(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         """Add rows: ``keys`` ``(n,)`` and ``vectors`` ``(layers, n, d)``, finite, lowest layer first.
 
+        Keys that are there by now, since another run of several processes went over the same texts, are left out.
+
         Raises:
             OSError: the disk refused; the cache is as it was before the call.
         """
+        with self._turn():
+            new = [place for place, key in enumerate(keys) if key not in self.known]
+            self._append([keys[place] for place in new], vectors[:, new])
+
+    def _append(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         for place, layer in enumerate(vectors):
             if self.manifest.stored[place] == "f16" and np.abs(layer).max(initial=0.0) > LARGEST_F16:
                 self._widen(place)
@@ -90,6 +113,7 @@ class CacheWriter:
             self._truncate(self.rows)
             raise
         self.rows += len(keys)
+        self.known.update(keys)
 
     def _row_bytes(self) -> list[int]:
         return [self.manifest.width * dtype.itemsize for _, dtype in self.manifest.files]
@@ -164,15 +188,23 @@ def _append(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(path: Path, mode: int) -> Iterator[None]:
     """The lock goes with the process that holds it, however that ends."""
-    with (folder / LOCK).open("ab") as file:
+    with path.open("ab") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, mode | fcntl.LOCK_NB)
         except BlockingIOError:
             raise CacheError(
-                f"another process is writing to {folder}; wait until it ends, or name another output folder"
+                f"another process is writing to {path.parent}; wait until it ends, or name another output folder"
             ) from None
+        yield
+
+
+@contextmanager
+def _taken(path: Path) -> Iterator[None]:
+    """The same, waiting for it: whoever holds it is soon done."""
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -1,7 +1,7 @@
 """Histories to packed batches, in the two formulations of one objective."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ssna import processes
+from ssna.errors import TrainingError
 from ssna.ragged import Ints, Ragged
 
 
@@ -67,6 +69,8 @@ class Batch:
         unique: ``(U,)`` distinct items of inputs and targets, then the random draws; each is encoded once.
         in_batch: how many of ``unique`` are no draws. ``items``: how many the catalogue has.
         input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
+        own: the targets whose segments stand here. Where processes share a step, ``inputs``, ``positions``,
+            ``offsets``, ``predict`` and ``input_index`` are of these segments alone, all else is of the whole step.
     """
 
     inputs: Tensor
@@ -81,6 +85,12 @@ class Batch:
     items: int
     input_index: Tensor
     target_index: Tensor
+    own: slice
+
+    @property
+    def share(self) -> float:
+        """Of the step's targets, how many have their segments here."""
+        return len(self.predict) / len(self.targets)
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch there."""
@@ -136,6 +146,7 @@ def pack(
         items=items,
         input_index=torch.from_numpy(index[: len(inputs)]),
         target_index=torch.from_numpy(index[len(inputs) :]),
+        own=slice(None),
     )
 
 
@@ -150,12 +161,48 @@ def draw(present: Ints, items: int, samples: int, rng: np.random.Generator) -> I
     return rng.choice(rows, size=samples, replace=False, shuffle=False) if samples < len(rows) else rows
 
 
+def own_part(batch: Batch) -> Batch:
+    """The segments of a step that this process reads: neighbours, with about as many inputs as any other's.
+
+    Raises:
+        TrainingError: there are fewer distinct items to encode than processes.
+    """
+    if len(batch.unique) < processes.count():
+        raise TrainingError(f"a step of {len(batch.unique)} items is too small for {processes.count()} processes")
+    lengths = batch.offsets.diff().numpy()
+    bounds = [*starts(lengths, processes.count(), 1), len(lengths)]
+    segments = slice(bounds[processes.rank()], bounds[processes.rank() + 1] + 1)
+    offsets = batch.offsets[segments]
+    rows = slice(int(offsets[0]), int(offsets[-1]))
+    own = slice(*torch.searchsorted(batch.predict, offsets[[0, -1]]).tolist())
+    return replace(
+        batch,
+        inputs=batch.inputs[rows],
+        positions=batch.positions[rows],
+        offsets=offsets - rows.start,
+        predict=batch.predict[own] - rows.start,
+        input_index=batch.input_index[rows],
+        own=own,
+    )
+
+
+def starts(sizes: Ints, parts: int, least: int) -> Ints:
+    """``(parts,)`` where stretches of about equal sums of ``sizes`` begin, each of ``least`` members at least."""
+    part = np.arange(parts)
+    first = np.searchsorted((np.cumsum(sizes) - sizes) * parts, part * sizes.sum())
+    first = np.maximum.accumulate(first - least * part) + least * part  # none is short of members, however large they
+    begin: Ints = np.minimum(first, len(sizes) - least * (parts - part))  # are, and there are as many as planned
+    return begin
+
+
 class Batches:
     """All targets of the training histories, once an epoch, in a new order each time.
 
+    Where several processes train, each goes through the same steps and gets its own part of every one.
+
     Args:
-        batch_size: targets a step. Segments are not torn, so steps hold about as many.
-        rng: shuffles segments and draws random items.
+        batch_size: targets a step, over all processes. Segments are not torn, so steps hold about as many.
+        rng: shuffles segments and draws random items; its state must be the same in all processes.
     """
 
     def __init__(
@@ -172,18 +219,17 @@ class Batches:
         self.histories, self.items, self.samples, self.rng = histories, items, samples, rng
         self.shares = log_shares(histories, items)
         self.segments = FORMULATIONS[formulation](histories, max_history)
+        if 0 < (found := len(self.segments.user)) < processes.count():
+            raise TrainingError(f"{found} sequences cannot be shared by {processes.count()} processes; start fewer")
         self.targets = int(self.segments.fresh.sum())
-        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user))
+        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user) // processes.count())
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.rng.permutation(len(self.segments.user))
-        fresh = self.segments.fresh[order]
-        step = np.arange(self.steps)
-        first = np.searchsorted((np.cumsum(fresh) - fresh) * self.steps, step * self.targets)
-        first = np.maximum.accumulate(first - step) + step  # no step is empty, however long its segments,
-        first = np.minimum(first, len(order) - self.steps + step)  # so that there are as many as planned
+        first = starts(self.segments.fresh[order], self.steps, processes.count())
         for chosen in np.split(order, first[1:]):
-            yield pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng, self.shares)
+            whole = pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng, self.shares)
+            yield own_part(whole)

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ssna import processes
 from ssna.errors import ArtifactError, SettingsError
 from ssna.files import write_file
 
@@ -40,7 +41,8 @@ class Position:
 
 
 class Checkpoint:
-    """The file of one run; ``identity`` (JSON) says which: settings, data, states.
+    """The file of one run; ``identity`` (JSON) says which: settings, data, states. Of several processes, the first one
+    writes and reads it for all.
 
     Args:
         path: written aside, flushed and renamed, so that a kill leaves the last one.
@@ -48,7 +50,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], every: float = 60.0) -> None:
-        self.path, self.identity, self.every = path, dict(identity), every
+        self.path, self.identity, self.every = path, {**identity, "processes": processes.count()}, every
         self._written = time.monotonic()
 
     @property
@@ -59,15 +61,20 @@ class Checkpoint:
     def write(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
         """Keep ``position`` and all state that is not derived from it."""
         about = {"format": FORMAT, "identity": json.dumps(self.identity), "position": json.dumps(vars(position))}
-        write_file(self.path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, about))
+        if processes.first():
+            write_file(self.path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, about))
         self._written = time.monotonic()
 
     def read(self) -> tuple[Position, dict[str, Tensor]] | None:
         """What was written last, or None.
 
         Raises:
-            SettingsError: it belongs to a run of other settings or data. ArtifactError: it is damaged or foreign.
+            SettingsError: it belongs to a run of other settings or data, or of more or fewer processes.
+            ArtifactError: it is damaged or foreign.
         """
+        return processes.from_first(self._read)
+
+    def _read(self) -> tuple[Position, dict[str, Tensor]] | None:
         if not self.path.exists():
             return None
         try:
@@ -81,11 +88,11 @@ class Checkpoint:
             raise ArtifactError(f"{self.path} is damaged ({cause}); delete it, and the run begins anew") from None
         if identity != self.identity:
             differs = next(key for key in {**identity, **self.identity} if identity.get(key) != self.identity.get(key))
-            raise SettingsError(
-                f"{self.path} was left by a run with other {differs}; train without --resume to begin anew"
-            )
+            then = f"{identity.get(differs)} {differs}" if differs == "processes" else f"other {differs}"
+            raise SettingsError(f"{self.path} was left by a run with {then}; train without --resume to begin anew")
         return position, tensors
 
     def remove(self) -> None:
         """The run is finished, or begins anew."""
-        self.path.unlink(missing_ok=True)
+        if processes.first():
+            self.path.unlink(missing_ok=True)

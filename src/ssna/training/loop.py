@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ssna import processes
 from ssna.data.dataset import Dataset
 from ssna.device import choose_device
 from ssna.errors import TrainingError
@@ -63,8 +64,9 @@ class Model(nn.Module):
         self.encoder, self.sequence = encoder, sequence
 
     def forward(self, batch: Batch) -> Candidates:
-        """Encode each distinct item of the step once, then read all sequences."""
-        vectors = self.encoder(batch.unique)  # (U, D)
+        """Encode each distinct item of the step once, by one of the processes, then read one's own sequences."""
+        mine = processes.stretch(len(batch.unique))
+        vectors = processes.gather(self.encoder(batch.unique[mine]), mine, len(batch.unique))  # (U, D)
         intents = self.sequence(vectors[batch.input_index], batch.positions, batch.offsets)  # (N, D)
         return Candidates(
             intents[batch.predict],
@@ -73,7 +75,8 @@ class Model(nn.Module):
             batch.in_batch,
             batch.users,
             batch.log_share,
-            Catalogue(self.encoder, batch.items, batch.targets),
+            Catalogue(self.encoder, batch.items, batch.targets, batch.own),
+            batch.own,
         )
 
     def scorer(self, items: int, max_history: int) -> VectorScorer:
@@ -124,6 +127,8 @@ def fit(
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
     model.to(choose_device(settings.training.device))
+    processes.alike(model.parameters())
+    processes.part_generators(settings.seed)
     each_epoch = min(len(batches), settings.training.batches or len(batches))
     steps = -(-each_epoch // settings.training.accumulate)
     trainer = Trainer(model, settings, total_steps=steps * settings.training.epochs)
@@ -182,7 +187,7 @@ class _Road:
                 here.done + len(targets),
             )
             here.seconds = before + time.perf_counter() - start
-            if self.checkpoint is not None and self.checkpoint.due:
+            if self.checkpoint is not None and processes.agreed(self.checkpoint.due):
                 self._write(self.checkpoint)
         return here.total / here.targets, before + time.perf_counter() - start
 
@@ -234,6 +239,7 @@ class Trainer:
                 value = self.accumulate(batch.to(self.device), 1 / len(group))
                 total += value * len(batch.targets)
                 on_step(value)
+            processes.sum_gradients(self.model.parameters())
             self.optimizer.step()
             self.model.encoder.after_step(self.step)
             self.schedule.step()
@@ -249,7 +255,7 @@ class Trainer:
         return {
             **under("weights.", self.model.learned()),
             **{f"moments.{number}.{name}": t for number, state in moments.items() for name, t in state.items()},
-            **under("generator.", generators),
+            **{f"generator.{name}": processes.everyones(state) for name, state in generators.items()},
             **under("method.", self.model.encoder.memory()),
         }
 
@@ -268,18 +274,19 @@ class Trainer:
         ):
             group["lr"] = rate * factor(step)
         self.model.encoder.remember(below("method.", tensors))
-        generators = below("generator.", tensors)
+        generators = {name: states[processes.rank()] for name, states in below("generator.", tensors).items()}
         torch.set_rng_state(generators["cpu"])
         if "cuda" in generators:
             torch.cuda.set_rng_state(generators["cuda"], self.device)
 
     def accumulate(self, batch: Batch, share: float) -> float:
-        """Add ``share`` of the gradient of a batch's loss and of the method's penalty; the loss itself."""
+        """Add ``share`` of the gradient of a batch's loss and of the method's penalty, as far as it is due to this
+        process; the loss itself, over all of them."""
         with autocast(self.settings.precision, self.device.type):
-            loss = self.loss(self.model(batch), self.temperature)
-        if not math.isfinite(value := loss.item()):
+            loss = self.loss(self.model(batch), self.temperature) * batch.share
+        if not math.isfinite(value := processes.total(loss).item()):
             raise TrainingError(f"the loss became {value} at step {self.step}; lower training.learning_rate")
-        ((loss + self.model.encoder.penalty()) * share).backward()
+        ((loss + self.model.encoder.penalty() / processes.count()) * share).backward()
         return value
 
 
