@@ -19,7 +19,7 @@ from ssna.ragged import Ragged
 from ssna.text import LayerCache
 from ssna.text.cache import KEYS, MANIFEST, STORED_DTYPES, Manifest, key_of, layer_file
 
-sys.path.append(str(Path(__file__).parent / "unit"))  # text_models: tiny language models
+sys.path.append(str(Path(__file__).parent / "unit"))  # text_models: tiny language models; two_processes
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("ssna", deadline=None, max_examples=40, derandomize=True)

@@ -1,6 +1,5 @@
 """A run that is killed and resumed is the run that was never killed."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command_line import ssna
+from command_line import figures, small_data, ssna
 
 from ssna.files import write_json
 
@@ -27,14 +26,7 @@ WORDS = ("--method", "ids", *(f"--set=training.{change}" for change in CHANGES),
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    logs = tmp_path / "logs.csv"
-    rows = [f"u{user},i{(user * 7 + step * step) % 40},{step}" for user in range(60) for step in range(8)]
-    logs.write_text("user,item,time\n" + "\n".join(rows) + "\n")
-    items = tmp_path / "items.csv"
-    items.write_text("item,title\n" + "\n".join(f"i{item},thing {item}" for item in range(40)) + "\n")
-    columns = ("--user-col", "user", "--item-col", "item", "--time-col", "time", "--text-cols", "title")
-    assert ssna("prepare", logs, "--items", items, *columns, "-o", tmp_path / "data") == 0
-    return tmp_path / "data"
+    return small_data(tmp_path)
 
 
 def killed(command: list[str], checkpoint: Path, writes: int) -> None:
@@ -47,12 +39,6 @@ def killed(command: list[str], checkpoint: Path, writes: int) -> None:
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
     process.wait()
-
-
-def figures(run: Path) -> tuple[list[dict], int, dict]:
-    record = json.loads((run / "record.json").read_text())
-    epochs = [{key: value for key, value in epoch.items() if key != "seconds"} for epoch in record["epochs"]]
-    return epochs, record["best_epoch"], record["test"]
 
 
 def test_a_run_killed_twice_and_resumed_is_the_unbroken_one(data, tmp_path, monkeypatch):

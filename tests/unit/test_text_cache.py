@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ssna.errors import CacheError
+from ssna.launch import Launch
 from ssna.text import writer as writer_module
 from ssna.text.cache import LayerCache, key_of
 from ssna.text.encoding import Encoding
@@ -254,7 +255,7 @@ def test_a_disk_that_fills_up_while_a_layer_is_widened_leaves_the_cache_as_it_wa
     assert content(folder) == before
 
 
-def killed_at(step, folder, vectors):
+def killed_at(step, folder, vectors, texts=TEXTS[:5]):
     """Fill ``folder`` in a child that is killed in its ``step``-th dealing with the disk, if there is one."""
     child = os.fork()
     if child == 0:
@@ -275,7 +276,7 @@ def killed_at(step, folder, vectors):
             setattr(writer_module, name, deadly(getattr(writer_module, name)))
         for name in ("replace", "unlink", "mkdir", "touch"):
             setattr(type(folder), name, deadly(getattr(type(folder), name)))
-        fill(folder, TEXTS[:5], vectors)
+        fill(folder, texts, vectors)
         os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status)
@@ -298,3 +299,53 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_cache(tmp_path):
         assert content(folder) == content(tmp_path / "unbroken"), step
         step += 1
     assert step > 35
+
+
+@pytest.fixture
+def several(monkeypatch):
+    """As if torchrun had started this process and another."""
+    monkeypatch.setattr(writer_module, "launch", lambda: Launch(0, 2, 0))
+
+
+def test_processes_of_one_run_write_side_by_side_and_no_text_twice(folder, several):
+    texts, large = [*TEXTS, *(f"more {n}" for n in range(6))], vectors_of(["large"]) * 10_000
+    with writing(folder, ENCODING) as one, writing(folder, ENCODING) as other:
+        for text in texts[1:]:
+            for writer in (one, other) if text == "more 3" else (one,) if hash(text) % 2 else (other,):
+                writer.append([key_of(text)], vectors_of([text]))
+            if text == "more 1":
+                other.append([key_of("large")], large)  # the other one finds its layers widened
+                one.reserve(1)
+        one.append([key_of("more 3"), key_of("last")], vectors_of(["more 3", "last"]))
+    top = LayerCache.open(folder, [*texts, "last", "large"]).top(3)
+    np.testing.assert_array_equal(top[:, :-1], expected_top([*texts, "last"], 3))
+    np.testing.assert_array_equal(top[:, -1], large[::-1, 0])
+    assert (folder / "keys.bin").stat().st_size == 16 * (len(texts) - 1 + 2)
+
+
+def test_another_run_is_refused_while_processes_share_a_cache(folder, several, monkeypatch):
+    with writing(folder, ENCODING):
+        monkeypatch.setattr(writer_module, "launch", lambda: Launch(0, 1, 0))
+        with pytest.raises(CacheError, match="another process is writing"), writing(folder, ENCODING):
+            pass
+
+
+def test_a_process_killed_at_any_moment_leaves_the_others_a_whole_cache(tmp_path, several):
+    vectors = {text: vectors_of([text]) for text in TEXTS[1:]}
+    vectors[TEXTS[3]][1] *= 10_000  # widens a layer that has rows
+    mine, texts, step, killed = TEXTS[5:], TEXTS[:5], 1, True
+    while killed:
+        folder = tmp_path / f"killed-{step}"
+        with writing(folder, ENCODING) as writer:
+            writer.reserve(len(TEXTS) - 1)
+            writer.append([key_of(mine[0])], vectors[mine[0]])
+            killed = killed_at(step, folder, vectors, texts)
+            for text in mine[1:]:
+                writer.append([key_of(text)], vectors[text])
+        expected = np.concatenate([np.zeros((3, 1, 4)), *(vectors[text] for text in mine)], axis=1)
+        np.testing.assert_array_equal(LayerCache.open(folder, ["", *mine]).top(3), expected[::-1])
+        fill(folder, TEXTS, vectors)
+        expected = np.concatenate([np.zeros((3, 1, 4)), *(vectors[text] for text in TEXTS[1:])], axis=1)
+        np.testing.assert_array_equal(LayerCache.open(folder, TEXTS).top(3), expected[::-1])
+        step += 1
+    assert step > 30

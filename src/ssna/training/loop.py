@@ -274,7 +274,8 @@ class Trainer:
         ):
             group["lr"] = rate * factor(step)
         self.model.encoder.remember(below("method.", tensors))
-        generators = {name: states[processes.rank()] for name, states in below("generator.", tensors).items()}
+        states = below("generator.", tensors).items()
+        generators = {name: rows[processes.rank()].clone() for name, rows in states}  # torch reads a storage's start
         torch.set_rng_state(generators["cpu"])
         if "cuda" in generators:
             torch.cuda.set_rng_state(generators["cuda"], self.device)

@@ -1,0 +1,93 @@
+"""What a training step does, alone or shared; run by torchrun, each process writes into a folder what it got."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ssna import processes
+from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.experiments import resolve
+from ssna.methods.frozen import FrozenEncoder
+from ssna.methods.ssna import SSNASettings, over
+from ssna.nn import catalogue
+from ssna.nn.losses import LOSSES
+from ssna.nn.sasrec import SASRec
+from ssna.ragged import Ragged
+from ssna.training import RunSettings, fit
+from ssna.training.loop import Model, Trainer, batches_of
+
+ITEMS, DIM = 41, 8
+
+
+def settings_of(*assignments: str) -> RunSettings:
+    small = (f"dim={DIM}", "sequence.inner=8", "training.batch_size=24", "training.precision=fp32")
+    return resolve(method="ids", assignments=[*small, "training.device=cpu", *assignments])
+
+
+def data() -> Dataset:
+    rng = np.random.default_rng(5)
+    packed = Ragged.from_rows([rng.integers(1, ITEMS + 1, rng.integers(3, 13)).tolist() for _ in range(31)])
+    return Dataset(
+        IdMap(tuple(f"u{user}" for user in range(len(packed)))),
+        IdMap(tuple(f"i{row}" for row in range(1, ITEMS + 1))),
+        ("", *(f"text {row}" for row in range(1, ITEMS + 1))),
+        Histories(packed.values.astype(np.int32), None, packed.offsets),
+        6,
+    )
+
+
+class Penalised(FrozenEncoder):
+    """As AdaLoRA, adds to the loss something that depends on no sample; draws numbers before the first step."""
+
+    def plan(self, total_steps: int) -> None:
+        self.drawn = torch.rand(3)
+
+    def penalty(self) -> Tensor:
+        return sum(parameter.square().sum() for parameter in self.text.parameters()) / 10
+
+
+def encoder(seed: int = 1) -> FrozenEncoder:
+    torch.manual_seed(seed)
+    states = torch.randn(2, ITEMS + 1, 12)
+    states[:, 0] = 0
+    plain = over(states, DIM, SSNASettings(layers=2, heads=3, integrate="gru"))
+    penalised = Penalised(states, plain.text, DIM)
+    torch.nn.init.normal_(penalised.ids.weight, std=0.1)
+    return penalised
+
+
+def step(loss: str) -> dict[str, Tensor]:
+    """Losses and the gradient of one step of two accumulated batches, without noise or dropout."""
+    settings = settings_of(f"loss.name={loss}", "loss.samples=7" if loss == "sampled" else "loss.samples=0")
+    model = Model(encoder(), SASRec(DIM, 6, **settings.sequence.model_dump()))
+    trainer = Trainer(model, settings, total_steps=1)
+    batches = iter(batches_of(data(), settings))
+    model.eval()
+    losses = [trainer.accumulate(next(batches), 1 / 2) for _ in range(2)]
+    processes.sum_gradients(model.parameters())
+    gradients = {f"gradient of {name}": p.grad for name, p in model.named_parameters()}
+    return gradients | {"losses": torch.tensor(losses, dtype=torch.float64)}
+
+
+def epochs() -> dict[str, Tensor]:
+    """Weights and validation after two epochs with noise and dropout, and what generators gave before."""
+    model = encoder(seed=1 + processes.rank())  # as if built otherwise in every process
+    torch.manual_seed(0)
+    fitted = fit(model, data(), settings_of("training.epochs=2", "training.patience=5"))
+    valid = [list(epoch.valid.values()) for epoch in fitted.epochs]
+    weights = {f"weight {name}": weight for name, weight in model.named_parameters()}
+    return weights | {"valid": torch.tensor(valid, dtype=torch.float64), "drawn": model.drawn}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    catalogue.CHUNK = 7
+    with processes.together(torch.device("cpu")):
+        results = {name: step(name) for name in LOSSES} | {"epochs": epochs()}
+        for name, tensors in results.items():
+            whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
+            save_file(whole, Path(sys.argv[1]) / f"{name}-{processes.rank()}.safetensors")
