@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ssna.cli import main
 
-
 THINGS = tuple(f"thing {item}" for item in range(40))
 
 

@@ -106,7 +106,7 @@ def encode(
         if not quiet and missing:
             _announce(encoding, len(missing), size, folder)
         own = dict(islice(missing.items(), processes.rank(), None, processes.count()))
-        speed = processes.total(torch.tensor(_fill(writer, encoder, own, quiet))).item()
+        speed = processes.total(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
     asked = sum(text != "" for text in texts)
     report = EncodeReport(len(missing), asked - len(missing), round(speed, 1), len(encoding.layers), encoding.width)
     return LayerCache.open(folder, texts), report

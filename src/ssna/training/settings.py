@@ -52,7 +52,7 @@ class TrainingSettings(Settings):
     epochs: int = Field(200, ge=1)
     """At most so many passes over all targets."""
     batch_size: int = Field(256, ge=1)
-    """Targets a batch, in both formulations."""
+    """Targets a batch, in both formulations; over all processes, where several share it."""
     accumulate: int = Field(1, ge=1)
     """Batches whose gradients are averaged for one optimizer step; a target competes within its own batch."""
     batches: int | None = Field(None, ge=1)
