@@ -173,9 +173,9 @@ def _lost_ones_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as cause:
+        first_line, *_ = str(cause).split("\n")
         raise ProcessError(
-            f"process {launch().rank} lost the others ({str(cause).splitlines()[0]})\n"
-            "the message of the one that ended first says why"
+            f"process {launch().rank} lost the others ({first_line})\nthe message of the one that ended first says why"
         ) from None
 
 

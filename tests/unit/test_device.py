@@ -1,14 +1,16 @@
 import pytest
 import torch
 
+from ssna import device
 from ssna.device import choose_device
 from ssna.errors import SettingsError
+from ssna.launch import Launch, launch
 
 
-@pytest.mark.parametrize("device", ["abacus", "cuda:99"])
-def test_a_device_that_is_not_there_is_a_named_error(device):
-    with pytest.raises(SettingsError, match=f"no device {device} here"):
-        choose_device(device)
+@pytest.mark.parametrize("name", ["abacus", "cuda:99"])
+def test_a_device_that_is_not_there_is_a_named_error(name):
+    with pytest.raises(SettingsError, match=f"no device {name} here"):
+        choose_device(name)
 
 
 def test_a_device_that_is_there_is_chosen():
@@ -19,3 +21,20 @@ def test_a_device_that_is_there_is_chosen():
 def test_auto_takes_a_gpu_where_there_is_one(there, expected, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
     assert choose_device("auto").type == expected
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_of_several_processes_each_asks_for_the_gpu_of_its_place_on_the_machine(name, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(device, "launch", lambda: Launch(rank=105, count=200, local=97))
+    with pytest.raises(SettingsError, match="no device cuda:97 here; start no more processes than there are GPUs"):
+        choose_device(name)
+
+
+def test_only_torchrun_says_that_there_are_several_processes(monkeypatch):
+    for variable, value in {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    assert launch() == Launch(0, 1, 0)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert launch() == Launch(3, 4, 1)

@@ -186,11 +186,12 @@ def test_a_training_free_method_has_a_total_time_only(bench: Bench) -> None:
 
 def test_entries_of_different_machines_are_warned_of_and_do_not_compete(tmp_path: Path) -> None:
     make_run(tmp_path / "a")
-    make_run(tmp_path / "b", machine={"processor": "another", "threads": 8, "device": "NVIDIA H100"})
+    another = {"processor": "another", "threads": 8, "device": "NVIDIA H100", "processes": 4}
+    make_run(tmp_path / "b", machine=another)
     for name in ("runtime", "memory"):
         (table,) = TABLES[name]([only(tmp_path)])
         assert "Warning: measured on different machines" in said(table)
-        assert "b on another, threads: 8, device NVIDIA H100" in said(table)
+        assert "b on another, threads: 8, device NVIDIA H100, 4 processes." in said(table)
         assert {table.place(figure) for figure in table.figures()} == {None}
 
 
