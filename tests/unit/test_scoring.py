@@ -45,6 +45,14 @@ def test_of_equal_items_those_of_lower_rows_make_the_list(monkeypatch, tile):
     assert rows.tolist() == [[2, 5, 6, 8], [2, 3, 5, 6], [3, 5, 6, 1]]
 
 
+@pytest.mark.parametrize("tile", [300, 8192])
+def test_of_many_equal_items_the_lowest_rows_make_the_list(monkeypatch, tile):
+    monkeypatch.setattr(streaming, "TILE", tile)
+    counts = np.random.default_rng(0).integers(0, 3, 1000)
+    rows, _ = top(popularity(*counts.tolist()), HISTORIES, 400)
+    assert rows.tolist() == [(1 + np.argsort(-counts, kind="stable")[:400]).tolist()] * 3
+
+
 @pytest.mark.parametrize("tile", [2, 9])
 def test_barred_items_leave_every_list(monkeypatch, tile):
     monkeypatch.setattr(streaming, "TILE", tile)
