@@ -38,6 +38,7 @@ from ssna.text import encode as encode_texts
 from ssna.training import Epoch, RunSettings, fit
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join
+from ssna.training.profile import Profile
 
 SETTINGS, EVENTS = "settings.toml", "events"
 Report = Callable[[Epoch, bool], None]
@@ -90,6 +91,7 @@ def train(
     name: str | None = None,
     quiet: bool = False,
     resume: bool = False,
+    profile: bool = False,
 ) -> Run:
     """Train (or fit) a method on ``data``, evaluate it on both splits, and keep the run in ``out`` if given.
 
@@ -101,15 +103,15 @@ def train(
         name: what tables call the data set.
         quiet: print no line an epoch.
         resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
+        profile: say on standard error, after the first epoch, where its time went.
 
     Raises:
         SsnaError: settings, cache and data do not fit together, or training diverges.
     """
     if any(isinstance(given, str | Path) for given in (data, cache)):
         raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
-    return execute(
-        data, cache, resolve(recipe, method, config, settings, seed), out, name=name, quiet=quiet, resume=resume
-    )
+    resolved = resolve(recipe, method, config, settings, seed)
+    return execute(data, cache, resolved, out, name=name, quiet=quiet, resume=resume, profile=profile)
 
 
 def execute(
@@ -123,6 +125,7 @@ def execute(
     quiet: bool = False,
     pause: float = 0.0,
     resume: bool = False,
+    profile: bool = False,
 ) -> Run:
     """As :func:`train`, from settings that are resolved.
 
@@ -130,14 +133,18 @@ def execute(
         experiment: kept in the record.
         pause: seconds, at least, between two lines about epochs.
         resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
+        profile: say on standard error, after the first epoch, where its time went.
     """
+    if profile and isinstance(METHODS[settings.method.name], FittedMethod):
+        raise SettingsError(f"{settings.method.name} is fitted at once and has no epochs; leave --profile out")
     cache = _fitting_cache(settings, data, cache)
     device = _device(settings)
     with nullcontext() if out is None else new_folder(Path(out), marker=RECORD) as folder:
         start, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         with _reporter(folder, settings, quiet, pause) as report:
             checkpoint = None if out is None else _checkpoint(Path(out), data, cache, settings, resume)
-            outcome = _produce(data, cache, settings, device, report, checkpoint)
+            watcher = Profile(lambda table: print(table, file=sys.stderr, flush=True)) if profile else None
+            outcome = _produce(data, cache, settings, device, report, checkpoint, watcher)
         seconds, peak = time.perf_counter() - start, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding
@@ -199,13 +206,14 @@ def _produce(
     device: torch.device,
     report: Report,
     checkpoint: Checkpoint | None,
+    profile: Profile | None,
 ) -> _Outcome:
     method = METHODS[settings.method.name]
     if isinstance(method, FittedMethod):
         return _Outcome(method.fit(settings.method, data, cache, settings.dim))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        return _learn(method, data, cache, settings, report, checkpoint)
+        return _learn(method, data, cache, settings, report, checkpoint, profile)
 
 
 def _learn(
@@ -215,10 +223,16 @@ def _learn(
     settings: RunSettings,
     report: Report,
     checkpoint: Checkpoint | None,
+    profile: Profile | None,
 ) -> _Outcome:
     encoder = method.build(settings.method, data, cache, settings.dim)
     fitted = fit(
-        encoder, data, settings, on_epoch=lambda epoch, weights: report(epoch, bool(weights)), checkpoint=checkpoint
+        encoder,
+        data,
+        settings,
+        on_epoch=lambda epoch, weights: report(epoch, bool(weights)),
+        checkpoint=checkpoint,
+        profile=profile,
     )
     scorer, shares = _joined(fitted.scorer, data, cache, settings)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
