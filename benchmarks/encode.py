@@ -1,4 +1,4 @@
-"""Tokens a second: `ssna encode`, which stores every layer, against sentence-transformers' `encode`, which gives the last.
+"""Tokens a second: `ssna encode`, which stores all layers, against sentence-transformers, which gives the last.
 
 python benchmarks/encode.py DATA -o benchmarks/results/encode.json [--model minilm] [--dtype bf16] [--texts 2000]
 

@@ -11,6 +11,7 @@ import json
 import statistics
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -158,13 +159,7 @@ def until(data: Dataset, cache: LayerCache, goal: float, epochs: int) -> dict[st
         if epoch.valid[METRIC] >= goal:
             raise ReachedError
 
-    try:
+    with suppress(ReachedError):
         fit(encoder, data, settings, on_epoch)
-    except Reached:
-        pass
-    return {
-        "epochs": found,
-        "peak_memory_bytes": meter.peak,
-        "settings": settings.tree(),
-        "threads": torch.get_num_threads(),
-    }
+    threads = torch.get_num_threads()
+    return {"epochs": found, "peak_memory_bytes": meter.peak, "settings": settings.tree(), "threads": threads}

@@ -2,11 +2,11 @@
 
 python benchmarks/rank.py -o benchmarks/results/rank.json [--items 10000 --items 100000] [--users 2048]
 
-Random unit vectors of width 256, an intent that is a short mean of the history, so that ranking is what takes the time.
-``evaluate`` gives ranks and lists of 50 under both policies, ``ranks`` what validation needs, ``top`` the 50 best without
-the items of the history. ``torch`` is a matrix product of 512 users with the whole catalogue, its history's items hidden, and
-``topk``; ``faiss`` an exact inner-product index (where faiss-cpu is installed), whose extra results for hidden items are
-not counted against it. All find the same items, which is checked.
+Random unit vectors of width 256, an intent that is a short mean of the history, so that ranking is what takes the
+time. ``evaluate`` gives ranks and lists of 50 under both policies, ``ranks`` what validation needs, ``top`` the 50 best
+without the items of the history. ``torch`` is a matrix product of 512 users with the whole catalogue, the history's
+items hidden, and ``topk``, and finds the same items, which is checked; ``faiss`` an exact inner-product index (where
+faiss-cpu is installed) asked for as many more as a history has.
 """
 
 import argparse
