@@ -1,12 +1,13 @@
 # setup: install into the active virtual environment, or into .venv if none is active
 # demo:  logs to recommendations on MovieLens-100K      test: the whole suite
 # check: what CI runs (style, types, layers, tests)           report: committed tables and plots, from committed runs
+# bench: every benchmark in its short form, on the demo's data; figures go to .cache/bench and are not kept
 VENV   ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.ssna-installed
 WHEEL  := .cache/recbole-1.2.1-py3-none-any.whl
 
-.PHONY: setup demo test lint check report clean
+.PHONY: setup demo test lint check report bench clean
 
 setup: $(STAMP)
 
@@ -35,6 +36,16 @@ check: lint test
 
 report: setup
 	$(PYTHON) benchmarks/report.py
+	$(PYTHON) benchmarks/performance.py
+
+bench: setup
+	test -e demo/cache/manifest.json || $(MAKE) demo
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(PYTHON) benchmarks/roofline.py demo/data demo/cache --width 384 --rounds 2 -o .cache/bench/roofline.json
+	$(PYTHON) benchmarks/train.py demo/data demo/cache --against literal --against lora --rounds 1 -o .cache/bench/train.json
+	$(PYTHON) benchmarks/rank.py --items 20000 --users 1024 --rounds 2 -o .cache/bench/rank.json
+	$(PYTHON) benchmarks/encode.py demo/data --texts 500 --rounds 2 -o .cache/bench/encode.json
+	$(PYTHON) benchmarks/scaling.py --short -o .cache/bench/scaling.json
 
 clean:
 	rm -rf demo runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,30 +1,38 @@
-"""Seconds an epoch, side by side in one run: ours, the paper read to the letter, and LoRA and AdaLoRA in our trainer.
+"""Seconds an epoch and peak memory, side by side: ours, the paper read to the letter, LoRA, AdaLoRA, RecTools.
 
-python benchmarks/train.py DATA CACHE -o benchmarks/results/train.json [--width 768] [--against literal --against lora]
+python benchmarks/train.py DATA CACHE -o benchmarks/results/train.json [--against literal --against lora] [--width 768]
 
 A round times some optimizer steps of each, one method after the other; an epoch is extrapolated from the median over
 rounds of a step's seconds. All have 256 targets a step. ``literal`` is fp32 (see ``literal.py``), the others run at the
-trainer's precision. ``--width`` puts random states of that width in the place of the cache's, for methods over states.
+trainer's precision. Beside the seconds stand the operations that a step executes, as torch counts them (padding that is
+computed included), and their share of the machine's matrix-product rate; and the peak memory of some steps above the
+loaded method, each in a process of its own.
+
+``--width W`` puts random states of that width in the place of the cache's; with ``--depth L`` LoRA and AdaLoRA tune a
+BERT of L layers of that width with random weights, on the same texts. ``--against rectools`` races RecTools'
+UniSRecModel to its best validation N@10 (see ``race.py``).
 """
 
 import argparse
-import os
+import json
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from itertools import cycle, islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from literal import Literal, padded
+from side import alternate, conditions, in_child, keep, product_rate, ratio, say, seconds
+from torch.utils.flop_counter import FlopCounterMode
 
 from ssna.data import Dataset, load
 from ssna.device import choose_device
+from ssna.experiments.memory import MemoryMeter
 from ssna.experiments.recipes import resolve
-from ssna.experiments.record import machine, versions
-from ssna.files import write_json
 from ssna.methods import METHODS
 from ssna.methods.ssna import SSNASettings, over
 from ssna.nn.sasrec import SASRec
@@ -36,27 +44,41 @@ from ssna.training.loop import Model, Trainer, batches_of
 TARGETS = 256
 TUNED = {"batch_size": 32, "accumulate": 8}  # the paper's grouping
 STEPS = {"ours": 40, "literal": 2, "lora": 1, "adalora": 1}  # optimizer steps a round
+MEMORY_STEPS = {"ours": 40, "literal": 2, "lora": 2, "adalora": 2}
+HEAD_WIDTH = 64
+
+Steps = tuple[Iterator[float], int]
+"""Seconds of one optimizer step after the other, and how many an epoch has."""
 
 
-def ours(data: Dataset, cache: LayerCache, width: int | None) -> tuple[Iterator[float], int]:
-    """Seconds of one step after the other, and the steps of an epoch."""
-    settings = resolve("paper", None, None, ["batches.formulation=causal", f"training.batch_size={TARGETS}"], 0)
+def paper_settings(*more: str) -> RunSettings:
+    """The paper's configuration in ``causal``."""
+    changes = ["batches.formulation=causal", f"training.batch_size={TARGETS}", *more]
+    return resolve("paper", None, None, changes, 0)
+
+
+def ours(data: Dataset, cache: LayerCache, width: int | None) -> Steps:
+    """SSNA, over the cache's states or over random ones."""
+    settings = paper_settings()
     if width is None:
         return _trained(data, cache, settings)
-    encoder = over(_random_states(data, width), settings.dim, SSNASettings())
-    return _steps(data, encoder, settings)
+    return _steps(data, over(random_states(data, width), settings.dim, SSNASettings()), settings)
 
 
-def tuned(data: Dataset, cache: LayerCache, name: str) -> tuple[Iterator[float], int]:
-    """As :func:`ours`, for a method that tunes the language model."""
+def tuned(data: Dataset, cache: LayerCache, name: str, width: int | None, depth: int | None) -> Steps:
+    """A method that tunes the language model: the cache's own, or one of random weights."""
     changes = [f"training.{key}={value}" for key, value in TUNED.items()]
-    return _trained(data, cache, resolve("paper", name, None, ["batches.formulation=causal", *changes], 0))
+    settings = resolve("paper", name, None, ["batches.formulation=causal", *changes], 0)
+    if depth is None:
+        return _trained(data, cache, settings)
+    with TemporaryDirectory() as folder:
+        return _trained(data, random_model(cache, width or cache.width, depth, Path(folder)), settings)
 
 
-def literal(data: Dataset, cache: LayerCache, width: int | None) -> tuple[Iterator[float], int]:
-    """As :func:`ours`, for ``literal.py``."""
+def literal(data: Dataset, cache: LayerCache, width: int | None) -> Steps:
+    """``literal.py``."""
     settings = resolve("paper", None, None, [], 0)
-    states = torch.from_numpy(cache.top(3)) if width is None else _random_states(data, width)
+    states = torch.from_numpy(cache.top(3)) if width is None else random_states(data, width)
     encoder = over(states, settings.dim, SSNASettings())
     sequence = SASRec(settings.dim, data.max_history, **settings.sequence.model_dump())
     model = Literal(encoder.states, encoder.text, sequence).train()
@@ -73,12 +95,49 @@ def literal(data: Dataset, cache: LayerCache, width: int | None) -> tuple[Iterat
     return _timed(step), -(-targets // TARGETS)
 
 
-def _trained(data: Dataset, cache: LayerCache, settings: RunSettings) -> tuple[Iterator[float], int]:
+def steps_of(name: str, data: Dataset, cache: LayerCache, width: int | None, depth: int | None) -> Steps:
+    """Of a method by name."""
+    if name in ("lora", "adalora"):
+        return tuned(data, cache, name, width, depth)
+    return {"ours": ours, "literal": literal}[name](data, cache, width)
+
+
+def random_states(data: Dataset, width: int) -> torch.Tensor:
+    """``(3, I + 1, width)``, in 16 bits as a cache holds them."""
+    states = torch.randn(3, len(data.items) + 1, width, generator=torch.Generator().manual_seed(0)).half()
+    states[:, 0] = 0
+    return states
+
+
+def random_model(cache: LayerCache, width: int, depth: int, folder: Path) -> Any:
+    """A BERT with random weights and the tokenizer of the cache's model, in the place of a cache for tuned methods."""
+    from transformers import BertConfig, BertModel
+
+    from ssna.text.encoder import TextEncoder
+    from ssna.text.models import find
+
+    tokenizer = find(cache.model).tokenizer
+    config = BertConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=width,
+        num_hidden_layers=depth,
+        num_attention_heads=width // HEAD_WIDTH,
+        intermediate_size=4 * width,
+    )
+    torch.manual_seed(0)
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    limit = min(cache.max_tokens, config.max_position_embeddings)
+    encoder = TextEncoder.find(str(folder), pooling=cache.pooling, max_tokens=limit, device="cpu", dtype="fp32")
+    return SimpleNamespace(encoding=encoder.encoding())
+
+
+def _trained(data: Dataset, cache: Any, settings: RunSettings) -> Steps:
     torch.manual_seed(0)
     return _steps(data, METHODS[settings.method.name].build(settings.method, data, cache, settings.dim), settings)
 
 
-def _steps(data: Dataset, encoder: Any, settings: RunSettings) -> tuple[Iterator[float], int]:
+def _steps(data: Dataset, encoder: Any, settings: RunSettings) -> Steps:
     batches = batches_of(data, settings)
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
     model.to(choose_device(settings.training.device))
@@ -90,17 +149,74 @@ def _steps(data: Dataset, encoder: Any, settings: RunSettings) -> tuple[Iterator
 
 def _timed(step: Callable[[], object]) -> Iterator[float]:
     while True:
-        start = time.perf_counter()
-        step()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        yield time.perf_counter() - start
+        yield seconds(step)
 
 
-def _random_states(data: Dataset, width: int) -> torch.Tensor:
-    states = torch.randn(3, len(data.items) + 1, width, generator=torch.Generator().manual_seed(0)).half()
-    states[:, 0] = 0
-    return states
+def executed(steps: Iterator[float]) -> float:
+    """Floating-point operations of one step's matrix products, forward and backward, as torch counts them."""
+    with FlopCounterMode(display=False) as counter:
+        next(steps)
+    return float(counter.get_total_flops())
+
+
+def peak_memory(arguments: argparse.Namespace, name: str) -> int:
+    """Bytes above the loaded method that some steps need at most."""
+    data, cache = opened(arguments)
+    steps, _ = steps_of(name, data, cache, arguments.width, arguments.depth)
+    meter = MemoryMeter(choose_device("auto"))
+    for _ in range(MEMORY_STEPS[name]):
+        next(steps)
+    return meter.peak
+
+
+def opened(arguments: argparse.Namespace) -> tuple[Dataset, LayerCache]:
+    """The data set and its cache."""
+    data = load(arguments.data)
+    return data, LayerCache.open(arguments.cache, data.texts)
+
+
+def side_by_side(arguments: argparse.Namespace, data: Dataset, cache: LayerCache, names: list[str]) -> dict[str, Any]:
+    """Seconds, operations and memory of each method."""
+    runs = {name: steps_of(name, data, cache, arguments.width, arguments.depth) for name in names}
+    counted = {}
+    for name, (steps, _) in runs.items():
+        next(steps)  # the first one sets up what the others keep
+        counted[name] = executed(steps)
+        next(steps)
+    actions: dict[str, Callable[[], float]] = {
+        name: lambda name=name: statistics.fmean(islice(runs[name][0], STEPS[name]))  # type: ignore[misc]
+        for name in names
+    }
+    rates = {"bf16": torch.bfloat16, "fp32": torch.float32}
+    products = {f"{name} product": lambda dtype=dtype: product_rate(dtype) for name, dtype in rates.items()}
+    rounds = alternate({**actions, **products}, arguments.rounds)
+    epochs = {name: statistics.median(rounds[name]) * runs[name][1] for name in names}
+    per_epoch = {name: ratio(rounds, name, "ours") * runs[name][1] / runs["ours"][1] for name in names}
+    shares = {
+        name: counted[name] / statistics.median(rounds[name]) / statistics.median(rounds[f"{rate} product"])
+        for name in names
+        for rate in (["fp32"] if name == "literal" else ["bf16"])
+    }
+    runs.clear()
+    peaks = {name: in_child(__file__, [*again(arguments), "--memory-of", name]) for name in names}
+    return {
+        "steps_an_epoch": {name: round(epochs[name] / statistics.median(rounds[name])) for name in names},
+        "seconds_a_step": {name: rounds[name] for name in names},
+        "seconds_an_epoch": epochs,
+        "ratio": per_epoch,
+        "operations_a_step": counted,
+        "product_rate": {name: rounds[f"{name} product"] for name in rates},
+        "share_of_product_rate": shares,
+        "peak_memory_bytes": peaks,
+        "peak_memory_ratio": {name: peak / peaks["ours"] for name, peak in peaks.items()},
+    }
+
+
+def again(arguments: argparse.Namespace) -> list[str]:
+    """The arguments that decide what is built."""
+    numbers = {"--width": arguments.width, "--depth": arguments.depth}
+    given = [word for name, value in numbers.items() if value is not None for word in (name, str(value))]
+    return [str(arguments.data), str(arguments.cache), *given]
 
 
 def main() -> None:
@@ -109,41 +225,45 @@ def main() -> None:
     parser.add_argument("cache", type=Path)
     parser.add_argument("-o", "--out", type=Path)
     parser.add_argument("--width", type=int)
-    parser.add_argument("--against", action="append", choices=["literal", "lora", "adalora"], default=[])
+    parser.add_argument("--depth", type=int, help="Layers of a language model of random weights.")
+    parser.add_argument("--against", action="append", choices=["literal", "lora", "adalora", "rectools"], default=[])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument(
+        "--rectools", type=Path, help="Python of the environment that benchmarks/rectools/setup.sh made."
+    )
+    parser.add_argument("--text", type=Path, help="A mean-pooled cache for RecTools; CACHE unless named.")
+    parser.add_argument("--epochs", type=int, default=100, help="At most so many of RecTools and of ours.")
+    parser.add_argument("--memory-of", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    data = load(arguments.data)
-    cache = LayerCache.open(arguments.cache, data.texts)
-    runs = {"ours": ours(data, cache, arguments.width)}
-    for name in arguments.against:
-        made = literal(data, cache, arguments.width) if name == "literal" else tuned(data, cache, name)
-        runs[name] = made
-    for steps, _ in runs.values():
-        next(steps)  # the first one sets up what the others keep
-    rounds: dict[str, list[float]] = {name: [] for name in runs}
-    for number in range(arguments.rounds):
-        for name, (steps, _) in runs.items():
-            rounds[name].append(statistics.fmean(islice(steps, STEPS[name])))
-        print(f"round {number + 1}: " + "  ".join(f"{name} {r[-1]:.4f} s a step" for name, r in rounds.items()))
-    epochs = {name: statistics.median(seconds) * runs[name][1] for name, seconds in rounds.items()}
-    for name, seconds in epochs.items():
-        print(f"{name:8} {seconds:10.1f} s an epoch  {seconds / epochs['ours']:8.1f} times ours")
-    if arguments.out:
-        found = {
-            "command": "benchmarks/train.py",
-            "data": {"name": arguments.data.name, "fingerprint": data.fingerprint},
-            "width": arguments.width or cache.encoding.width,
-            "targets_a_step": TARGETS,
-            "steps_an_epoch": {name: steps for name, (_, steps) in runs.items()},
-            "seconds_a_step": rounds,
-            "seconds_an_epoch": epochs,
-            "ratio": {name: seconds / epochs["ours"] for name, seconds in epochs.items()},
-            "threads": torch.get_num_threads(),
-            "load_before": os.getloadavg()[0],
-            "machine": machine(str(choose_device("auto"))),
-            "versions": versions(),
-        }
-        write_json(arguments.out, found)
+    if arguments.memory_of:
+        print(json.dumps(peak_memory(arguments, arguments.memory_of)))
+        return
+    found = conditions(__file__)
+    data, cache = opened(arguments)
+    found |= {
+        "data": {"name": arguments.data.name, "fingerprint": data.fingerprint},
+        "width": arguments.width or cache.width,
+        "depth": arguments.depth or cache.encoding.depth,
+        "random": arguments.width is not None,
+        "targets_a_step": TARGETS,
+    }
+    names = ["ours", *(name for name in arguments.against if name != "rectools")]
+    if len(names) > 1 or not arguments.against:
+        found |= side_by_side(arguments, data, cache, names)
+        memory = found["peak_memory_bytes"], found["peak_memory_ratio"]
+        for name in names:
+            print(
+                f"{name:8} {found['seconds_an_epoch'][name]:10.1f} s an epoch {found['ratio'][name]:8.1f} times ours   "
+                f"{found['share_of_product_rate'][name]:4.0%} of the product rate   "
+                f"peak {memory[0][name] / 1e6:8.0f} MB {memory[1][name]:6.2f} times ours"
+            )
+    if "rectools" in arguments.against:
+        from race import race
+
+        say("RecTools trains to its best epoch, then ours to the same validation N@10")
+        found["rectools"] = race(data, cache, arguments)
+        print(found["rectools"]["in_words"])
+    keep(arguments.out, found)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from torch.nn import functional as F
 from ssna.data.dataset import IdMap
 from ssna.errors import ArtifactError, SettingsError, SsnaError
 from ssna.files import new_folder, read_json, write_json
-from ssna.ragged import Ints, Ragged
-from ssna.scoring import CHUNK, Blend, PopularityScorer, Scorer, VectorScorer, hide, restore
+from ssna.ragged import Ragged
+from ssna.scoring import Blend, PopularityScorer, Scorer, VectorScorer, restore
+from ssna.streaming import CHUNK, top
 from ssna.text import Encoding, embed
 
 FORMAT = 1
@@ -110,7 +111,8 @@ class Recommender:
         scores = self.scorer.score(history)[0] if vectors is None else vectors @ vectors[row]
         scores = scores.clone()
         scores[[0, row]] = -torch.inf
-        return self._scored(*scores.topk(min(k, len(scores))))
+        best = scores.topk(min(k, len(scores)))
+        return self._scored(best.values.tolist(), best.indices.tolist())
 
     def add_items(self, texts: Mapping[str, str]) -> "Recommender":
         """A recommender that knows these items too, by their texts alone: no training.
@@ -197,39 +199,37 @@ class Recommender:
         ) as cause:
             raise ArtifactError(f"{folder} is damaged or no model ({cause}); copy or train the model again") from None
 
-    def _barred(self, allow: Sequence[str] | None, deny: Sequence[str]) -> Ints:
+    def _barred(self, allow: Sequence[str] | None, deny: Sequence[str]) -> torch.Tensor:
+        """``(I + 1,)`` bool."""
         barred = np.zeros(len(self.items) + 1, dtype=bool)
         if allow is not None:
             barred[:] = True
             barred[self.items.rows(allow)] = False
         barred[self.items.rows(deny)] = True
-        return np.flatnonzero(barred)
+        return torch.from_numpy(barred)
 
     def _answer(
-        self, histories: Sequence[Sequence[str]], k: int, exclude_seen: bool, barred: Ints
+        self, histories: Sequence[Sequence[str]], k: int, exclude_seen: bool, barred: torch.Tensor
     ) -> list[Recommendation]:
         rows = [self.items.rows(history) for history in histories]
         known = Ragged.from_rows([row[row > 0] for row in rows])
-        scores = self.scorer.score(known)
+        best, scores = top(self.scorer, known, k, known if exclude_seen else None, barred)
         if (empty := np.flatnonzero(known.lengths == 0)).size:
-            scores[empty] = PopularityScorer(torch.from_numpy(self.counts)).score(known.take(empty))
-        if exclude_seen:
-            hide(scores, known)
-        scores[:, barred] = -torch.inf
-        best = scores.topk(min(k, scores.shape[1]), dim=1)
+            popularity = PopularityScorer(torch.from_numpy(self.counts))
+            best[empty], scores[empty] = top(popularity, known.take(empty), k, barred=barred)
         return [
             Recommendation(
                 items=self._scored(values, indices),
                 unknown=tuple(item for item, row_ in zip(history, row, strict=True) if row_ == 0),
                 fallback=None if (row > 0).any() else "popularity",
             )
-            for history, row, values, indices in zip(histories, rows, best.values, best.indices, strict=True)
+            for history, row, values, indices in zip(histories, rows, scores.tolist(), best.tolist(), strict=True)
         ]
 
-    def _scored(self, values: torch.Tensor, rows: torch.Tensor) -> tuple[ScoredItem, ...]:
+    def _scored(self, values: Sequence[float], rows: Sequence[int]) -> tuple[ScoredItem, ...]:
         return tuple(
             ScoredItem(self.items.external[row - 1], value, self.texts[row])
-            for value, row in zip(values.tolist(), rows.tolist(), strict=True)
+            for value, row in zip(values, rows, strict=True)
             if value != -np.inf
         )
 

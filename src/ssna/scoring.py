@@ -1,9 +1,9 @@
 """Scorers: histories in, a score for every item out. Everything that ranks, serves or is compared is one of these.
 
-Item rows start at 1; column 0 of every score matrix is padding and holds minus infinity.
+Item rows start at 1; row 0 is padding. :mod:`ssna.streaming` ranks with any scorer in bounded memory.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -15,23 +15,38 @@ from torch.nn import functional as F
 from ssna.errors import ArtifactError
 from ssna.nn.adapter import ADAPTERS
 from ssna.nn.sasrec import RecencyMean, SASRec
-from ssna.ragged import Ints, Ragged
+from ssna.ragged import Ragged
 
 Config = dict[str, Any]
-CHUNK = 512  # histories scored at once: bounds memory at CHUNK x items
+Reading = Callable[[slice | Tensor], Tensor]
+"""Item rows ``(c,)``, or a slice of them -> their scores ``(n, c)`` fp32, the caller's to write into. Those of row 0
+mean nothing."""
 
 
 class Scorer(Protocol):
     """Scores of any kind; equal for one history alone and among others, to rounding."""
 
     kind: ClassVar[str]
+    layers: int
+    """The top layers that :meth:`extended` reads: at most ``a``."""
 
-    def score(self, histories: Ragged) -> Tensor:
-        """``n`` histories -> ``(n, I + 1)`` fp32, minus infinity in column 0.
+    @property
+    def rows(self) -> int:
+        """``I + 1``: item rows that have a score, padding among them."""
+        ...
+
+    def read(self, histories: Ragged) -> Reading:
+        """Read ``n`` histories, once; what comes back gives scores of as many items at a time as are asked for.
 
         An empty history says nothing: every item scores 0, or its popularity where that is all that counts.
         """
         ...
+
+    def score(self, histories: Ragged) -> Tensor:
+        """``n`` histories -> ``(n, I + 1)`` fp32, minus infinity in column 0: for catalogues that are not large."""
+        scores = self.read(histories)(slice(0, self.rows))
+        scores[:, 0] = -torch.inf
+        return scores
 
     def extended(self, h: Tensor) -> "Scorer":
         """A scorer of ``n`` more items, put last, from their states ``h (a, n, d)``, top layer first.
@@ -41,17 +56,12 @@ class Scorer(Protocol):
         """
         ...
 
-    @property
-    def layers(self) -> int:
-        """The top layers that :meth:`extended` reads: at most ``a``."""
-        ...
-
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """What :func:`restore` rebuilds the scorer from: JSON values and tensors."""
         ...
 
 
-class PopularityScorer:
+class PopularityScorer(Scorer):
     """The number of training events of each item, whatever the history."""
 
     kind: ClassVar[str] = "popularity"
@@ -60,9 +70,14 @@ class PopularityScorer:
     def __init__(self, counts: Tensor) -> None:
         self.counts = counts.float()  # (I + 1,)
 
-    def score(self, histories: Ragged) -> Tensor:
+    @property
+    def rows(self) -> int:
         """See :class:`Scorer`."""
-        return without_padding(self.counts.repeat(len(histories), 1))
+        return len(self.counts)
+
+    def read(self, histories: Ragged) -> Reading:
+        """See :class:`Scorer`."""
+        return lambda items: self.counts[items].repeat(len(histories), 1)
 
     def extended(self, h: Tensor) -> "PopularityScorer":
         """See :class:`Scorer`; a new item has no events."""
@@ -78,7 +93,7 @@ class PopularityScorer:
         return cls(tensors["counts"])
 
 
-class NeighbourScorer:
+class NeighbourScorer(Scorer):
     """A sparse item-to-item matrix, summed over the last ``window`` items, each step back weighted by ``decay``."""
 
     kind: ClassVar[str] = "neighbour"
@@ -87,15 +102,26 @@ class NeighbourScorer:
     def __init__(self, similarity: sparse.csr_array, window: int, decay: float) -> None:
         self.similarity, self.window, self.decay = similarity, window, decay  # (I + 1, I + 1)
 
-    def score(self, histories: Ragged) -> Tensor:
+    @property
+    def rows(self) -> int:
+        """See :class:`Scorer`."""
+        return int(self.similarity.shape[0])
+
+    def read(self, histories: Ragged) -> Reading:
         """See :class:`Scorer`."""
         recent = histories.last(self.window)
         back = recent.lengths[recent.row_of_value] - 1 - recent.position_of_value
         weights = sparse.csr_array(
             (self.decay ** back.astype(np.float32), (recent.row_of_value, recent.values)),
-            shape=(len(recent), self.similarity.shape[0]),
+            shape=(len(recent), self.rows),
         )
-        return without_padding(torch.from_numpy((weights @ self.similarity).toarray().astype(np.float32, copy=False)))
+        votes = (weights @ self.similarity).tocsc()  # (n, I + 1): by columns, so that a tile is one stretch of it
+
+        def read(items: slice | Tensor) -> Tensor:
+            columns = votes[:, items if isinstance(items, slice) else items.numpy()]
+            return torch.from_numpy(columns.toarray(order="C").astype(np.float32, copy=False))
+
+        return read
 
     def extended(self, h: Tensor) -> "NeighbourScorer":
         """See :class:`Scorer`; a new item has no neighbours."""
@@ -122,7 +148,7 @@ class NeighbourScorer:
         return cls(sparse.csr_array(parts, shape=(size, size)), config["window"], config["decay"])
 
 
-class VectorScorer:
+class VectorScorer(Scorer):
     """An item matrix and a sequence model: Eq. 7, the cosine of the intent after the last item with every item.
 
     Args:
@@ -142,10 +168,15 @@ class VectorScorer:
         self.layers = 0 if admission is None else int(cast(Config, admission.config).get("layers", 1))
         self.directions = F.normalize(self.vectors, dim=-1)
 
-    @torch.no_grad()
-    def score(self, histories: Ragged) -> Tensor:
+    @property
+    def rows(self) -> int:
         """See :class:`Scorer`."""
-        return without_padding(F.normalize(self.intents(histories), dim=-1) @ self.directions.T)
+        return len(self.vectors)
+
+    def read(self, histories: Ragged) -> Reading:
+        """See :class:`Scorer`."""
+        intents = F.normalize(self.intents(histories), dim=-1)
+        return lambda items: intents @ self.directions[items].T
 
     @torch.no_grad()
     def intents(self, histories: Ragged) -> Tensor:
@@ -198,7 +229,7 @@ class Part(NamedTuple):
     scale: float
 
 
-class Blend:
+class Blend(Scorer):
     """A convex combination of scorers, each brought to unit deviation first."""
 
     kind: ClassVar[str] = "blend"
@@ -207,13 +238,15 @@ class Blend:
         self.parts = tuple(parts)
         self.layers = max(part.scorer.layers for part in parts)
 
-    def score(self, histories: Ragged) -> Tensor:
+    @property
+    def rows(self) -> int:
         """See :class:`Scorer`."""
-        first, *others = self.parts
-        total = first.scorer.score(histories).mul_(first.weight / first.scale)
-        for part in others:
-            total.add_(part.scorer.score(histories), alpha=part.weight / part.scale)
-        return without_padding(total)
+        return self.parts[0].scorer.rows
+
+    def read(self, histories: Ragged) -> Reading:
+        """See :class:`Scorer`."""
+        shares = [part.weight / part.scale for part in self.parts]
+        return blended([part.scorer.read(histories) for part in self.parts], shares)
 
     def extended(self, h: Tensor) -> "Blend":
         """See :class:`Scorer`."""
@@ -255,38 +288,16 @@ def restore(kind: str, config: Config, tensors: Mapping[str, Tensor]) -> Scorer:
     return scorer
 
 
-def top(scorer: Scorer, histories: Ragged, k: int, exclude: Ragged | None = None) -> tuple[Ints, np.ndarray[Any, Any]]:
-    """The ``k`` best rows of each history, best first, items of ``exclude`` left out.
+def blended(readings: Sequence[Reading], shares: Sequence[float]) -> Reading:
+    """The sum of ``readings``, each times its share."""
 
-    Returns:
-        ``(n, k)`` item rows and ``(n, k)`` fp32 scores; row 0 and minus infinity where fewer than ``k`` are left.
-    """
-    rows, scores = [], []
-    for start, chunk in chunks(histories):
-        matrix = scorer.score(chunk)
-        if exclude is not None:
-            hide(matrix, exclude.take(slice(start, start + len(chunk))))
-        best = matrix.topk(min(k, matrix.shape[1]), dim=1)
-        rows.append(best.indices.masked_fill(best.values == -torch.inf, 0))
-        scores.append(best.values)
-    return torch.cat(rows).numpy(), torch.cat(scores).numpy()
+    def read(items: slice | Tensor) -> Tensor:
+        total = readings[0](items).mul_(shares[0])
+        for reading, share in zip(readings[1:], shares[1:], strict=True):
+            total.add_(reading(items), alpha=share)
+        return total
 
-
-def chunks(histories: Ragged) -> Iterator[tuple[int, Ragged]]:
-    """Runs of at most ``CHUNK`` histories, with the row where each starts."""
-    for start in range(0, len(histories), CHUNK):
-        yield start, histories.take(slice(start, start + CHUNK))
-
-
-def hide(matrix: Tensor, rows: Ragged) -> None:
-    """Set ``matrix[i, rows[i]]`` to minus infinity, in place."""
-    matrix[torch.from_numpy(rows.row_of_value), torch.from_numpy(rows.values.astype(np.int64))] = -torch.inf
-
-
-def without_padding(scores: Tensor) -> Tensor:
-    """``scores`` with minus infinity in column 0, in place."""
-    scores[:, 0] = -torch.inf
-    return scores
+    return read
 
 
 def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -10,7 +10,8 @@ import torch
 from ssna.errors import ArtifactError
 from ssna.experiments import train
 from ssna.ragged import Ragged
-from ssna.scoring import Scorer, chunks, restore
+from ssna.scoring import Scorer, restore
+from ssna.streaming import Tiles, chunks, top
 
 ITEMS, NEW = 20, 3
 SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
@@ -83,6 +84,34 @@ def test_a_history_scores_the_same_alone_and_among_others(scorer):
     together = scores_of(scorer)
     alone = torch.cat([scores_of(scorer, [history]) for history in HISTORIES])
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("tile", [1, 7, ITEMS + 1])
+def test_tiles_side_by_side_are_the_scores_of_the_whole_catalogue(scorer, monkeypatch, tile):
+    monkeypatch.setattr("ssna.streaming.TILE", tile)
+    tiles = list(Tiles.of(scorer, Ragged.from_rows(HISTORIES)))
+    assert [start for start, _ in tiles] == list(range(0, ITEMS + 1, tile))
+    together = torch.cat([scores for _, scores in tiles], dim=1)
+    torch.testing.assert_close(together, scores_of(scorer), rtol=1e-5, atol=1e-6, check_stride=False)
+
+
+@pytest.mark.parametrize("tile", [2, ITEMS + 1])
+def test_scores_of_single_items_are_those_that_they_have_in_their_tiles(scorer, monkeypatch, tile):
+    monkeypatch.setattr("ssna.streaming.TILE", tile)
+    items = torch.tensor([5, 1, 20, 5, 20, 13])
+    single = Tiles.of(scorer, Ragged.from_rows(HISTORIES)).at(items)
+    tiles = torch.cat([scores for _, scores in Tiles.of(scorer, Ragged.from_rows(HISTORIES))], dim=1)
+    assert torch.equal(single, tiles[torch.arange(len(items)), items])
+
+
+def test_the_top_is_the_sorted_scores_of_equal_ones_the_lower_row_first_in_tiles_of_any_size(scorer, monkeypatch):
+    for tile in (3, 8, ITEMS + 1):
+        monkeypatch.setattr("ssna.streaming.TILE", tile)
+        rows, values = top(scorer, Ragged.from_rows(HISTORIES), 7)
+        scores = torch.cat([tile for _, tile in Tiles.of(scorer, Ragged.from_rows(HISTORIES))], dim=1)
+        expected = scores.sort(dim=1, descending=True, stable=True)
+        np.testing.assert_array_equal(rows, expected.indices[:, :7].numpy())
+        np.testing.assert_array_equal(values, expected.values[:, :7].numpy())
 
 
 def test_scoring_twice_gives_the_same(scorer):
@@ -167,7 +196,7 @@ def test_a_scorer_that_knows_items_by_ids_alone_admits_no_others(scorer, new_sta
 
 
 def test_chunks_cover_all_histories_in_their_order(monkeypatch):
-    monkeypatch.setattr("ssna.scoring.CHUNK", 4)
+    monkeypatch.setattr("ssna.streaming.CHUNK", 4)
     histories = Ragged.from_rows(HISTORIES)
     found = [(start, len(part)) for start, part in chunks(histories)]
     rows = [row.tolist() for _, part in chunks(histories) for row in part]

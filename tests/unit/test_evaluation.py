@@ -4,12 +4,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna import scoring
+from ssna import streaming
 from ssna.data.dataset import Split
 from ssna.errors import TrainingError
 from ssna.evaluation import Evaluation, evaluate, ranks
 from ssna.evaluation.ranking import POLICIES
+from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
+from ssna.scoring import Reading, VectorScorer
 
 ITEMS = 9
 MISS = ITEMS + 1
@@ -18,7 +20,7 @@ MISS = ITEMS + 1
 class TableScorer:
     """Scores that depend on the history alone, with many ties."""
 
-    kind, layers = "table", 0
+    kind, layers, rows = "table", 0, ITEMS + 1
 
     def __init__(self, seed: int = 0, levels: int = 4) -> None:
         self.table = np.random.default_rng(seed).integers(0, levels, (7, ITEMS + 1)).astype(np.float32)
@@ -26,22 +28,21 @@ class TableScorer:
     def of(self, history: np.ndarray) -> np.ndarray:
         return self.table[int(history.sum()) % len(self.table)]
 
-    def score(self, histories: Ragged) -> torch.Tensor:
-        scores = np.stack([self.of(history) for history in histories])
-        scores[:, 0] = -np.inf
-        return torch.from_numpy(scores)
+    def read(self, histories: Ragged) -> Reading:
+        scores = torch.from_numpy(np.stack([self.of(history) for history in histories]))
+        return lambda items: scores[:, items].clone()
 
 
 class FixedScorer:
     """The same scores for everybody."""
 
-    kind, layers = "fixed", 0
+    kind, layers, rows = "fixed", 0, ITEMS + 1
 
     def __init__(self, scores: list[float]) -> None:
         self.scores = torch.tensor([-torch.inf, *scores])
 
-    def score(self, histories: Ragged) -> torch.Tensor:
-        return self.scores.repeat(len(histories), 1)
+    def read(self, histories: Ragged) -> Reading:
+        return lambda items: self.scores[items].repeat(len(histories), 1)
 
 
 def split_of(seen: list[list[int]], targets: list[int], max_history: int = 3) -> Split:
@@ -95,18 +96,89 @@ def test_lists_hold_the_best_items_best_first_and_zeros_behind_them(rows, seed):
         assert np.all(np.diff(scores[listed[: len(left)]]) <= 0)
 
 
-@given(questions, st.integers(1, 4))
-def test_the_size_of_a_chunk_changes_nothing(rows, size):
+@given(questions, st.integers(1, 4), st.integers(1, ITEMS + 2))
+def test_neither_the_size_of_a_chunk_nor_that_of_a_tile_changes_anything(rows, chunk, tile):
     split, scorer = split_of([seen for seen, _ in rows], [target for _, target in rows]), TableScorer()
     whole = evaluate(scorer, split)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scoring, "CHUNK", size)
+        patch.setattr(streaming, "CHUNK", chunk)
+        patch.setattr(streaming, "TILE", tile)
         in_chunks = evaluate(scorer, split)
         validation = ranks(scorer, split)
     for policy in POLICIES:
         np.testing.assert_array_equal(in_chunks.ranks[policy], whole.ranks[policy])
         np.testing.assert_array_equal(in_chunks.lists[policy], whole.lists[policy])
     np.testing.assert_array_equal(validation, whole.ranks["exclude_seen"])
+
+
+def vector_scorer(rows: int, users: int = 40) -> tuple[VectorScorer, Split]:
+    """Every item stands in the catalogue twice, as items of equal texts do; and questions to rank it for."""
+    rng = np.random.default_rng(3)
+    half = torch.from_numpy(rng.normal(size=(rows // 2, 64)).astype(np.float32))
+    vectors = torch.cat([torch.zeros(1, 64), half, half.roll(7, 0)])[:rows]
+    seen = [rng.integers(1, rows, 5).tolist() for _ in range(users)]
+    scorer = VectorScorer(vectors, RecencyMean(window=3, decay=0.5), max_history=3)
+    return scorer, split_of(seen, rng.integers(1, rows, users).tolist())
+
+
+@pytest.mark.parametrize("tile", [64, 333, 1000])
+def test_ranks_and_lists_of_vectors_are_the_same_in_tiles_of_any_size_where_items_are_equal_too(monkeypatch, tile):
+    scorer, split = vector_scorer(1999)
+    whole = evaluate(scorer, split)
+    monkeypatch.setattr(streaming, "TILE", tile)
+    in_tiles = evaluate(scorer, split)
+    for policy in POLICIES:
+        np.testing.assert_array_equal(in_tiles.ranks[policy], whole.ranks[policy])
+        np.testing.assert_array_equal(in_tiles.lists[policy], whole.lists[policy])
+
+
+def test_ranks_do_not_depend_on_the_number_of_threads(monkeypatch):
+    monkeypatch.setattr(streaming, "TILE", 512)
+    scorer, split = vector_scorer(1999)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            found.append(evaluate(scorer, split).ranks["exclude_seen"])
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("rank", [evaluate, ranks])
+def test_no_more_scores_are_held_at_once_than_a_tile_has(monkeypatch, rank):
+    monkeypatch.setattr(streaming, "TILE", 100)
+    scorer, split = vector_scorer(1999)
+    asked: list[int] = []
+
+    class Watched(VectorScorer):
+        def read(self, histories: Ragged) -> Reading:
+            inner = super().read(histories)
+
+            def read(items: slice | torch.Tensor) -> torch.Tensor:
+                scores = inner(items)
+                asked.append(scores.shape[1])
+                return scores
+
+            return read
+
+    rank(Watched(scorer.vectors, scorer.sequence, scorer.max_history), split)
+    assert max(asked) == 100
+
+
+class RoundedScorer(FixedScorer):
+    """Scores single items a little higher than among others, as another kernel of a product may."""
+
+    def read(self, histories: Ragged) -> Reading:
+        read = super().read(histories)
+        more = torch.tensor(9.0)
+        return lambda items: read(items) if isinstance(items, slice) else torch.nextafter(read(items), more)
+
+
+def test_a_target_is_counted_itself_whatever_the_rounding_of_its_tile(monkeypatch):
+    monkeypatch.setattr(streaming, "TILE", 4)
+    scorer = RoundedScorer([1.0] * 4 + [2.0] + [1.0] * 4)
+    assert evaluate(scorer, split_of([[1]], [5])).ranks["include_seen"].tolist() == [1]
 
 
 def test_ties_count_against_the_target():

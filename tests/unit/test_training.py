@@ -15,7 +15,7 @@ from ssna.experiments import Run, resolve, train
 from ssna.methods.ids import Ids
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
-from ssna.scoring import Blend, Part, PopularityScorer
+from ssna.scoring import Blend, Part, PopularityScorer, Scorer
 from ssna.settings import override
 from ssna.training import RunSettings, fit, loop
 from ssna.training import join as joining
@@ -287,34 +287,32 @@ def test_a_method_that_reads_text_says_so_without_a_cache(data):
 # joining
 
 
-class Random:
+class Random(Scorer):
     """Scores that have nothing to do with the question, of a given size."""
 
-    kind, layers = "random", 0
+    kind, layers, rows = "random", 0, 21
 
     def __init__(self, seed: int, size: float = 1.0) -> None:
         self.table = size * torch.from_numpy(np.random.default_rng(seed).normal(size=(31, 21)).astype(np.float32))
 
-    def score(self, histories):
+    def read(self, histories):
         scores = self.table[torch.tensor([int(row.sum()) % 31 for row in histories])]
-        scores[:, 0] = -torch.inf
-        return scores
+        return lambda items: scores[:, items].clone()
 
 
-class Oracle:
+class Oracle(Scorer):
     """Knows the validation targets, but for a share of the users."""
 
-    kind, layers = "oracle", 0
+    kind, layers, rows = "oracle", 0, 21
 
     def __init__(self, data: Dataset) -> None:
         self.answers = {tuple(h.tolist()): t for h, t in zip(data.valid.histories, data.valid.targets, strict=True)}
 
-    def score(self, histories):
+    def read(self, histories):
         scores = torch.zeros(len(histories), 21)
         for row, history in enumerate(histories):
             scores[row, self.answers[tuple(history.tolist())]] = 1.0
-        scores[:, 0] = -torch.inf
-        return scores
+        return lambda items: scores[:, items].clone()
 
 
 def gain(scorer, data) -> float:
@@ -375,9 +373,9 @@ def test_the_validation_users_who_decide_are_spread_evenly_when_there_are_many(d
     asked: list[int] = []
 
     class Counting(Random):
-        def score(self, histories):
+        def read(self, histories):
             asked.append(len(histories))
-            return super().score(histories)
+            return super().read(histories)
 
     join(Counting(0), [], data.valid)
     assert set(asked) == {4}

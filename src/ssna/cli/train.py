@@ -26,6 +26,9 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from where a run of these settings into -o was cut off.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print where the time of the first epoch goes, part by part.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no line an epoch.")] = False,
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
@@ -56,6 +59,7 @@ def train(
         name=data.resolve().name,
         quiet=quiet,
         resume=resume,
+        profile=profile,
     )
     if not quiet:
         typer.echo(render([overall(bench) for bench in benches(find([out]))], "text"), err=True, nl=False)

@@ -1,7 +1,8 @@
 """Full ranking of the catalogue for every user, under both policies about items already seen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -10,10 +11,10 @@ from torch import Tensor
 
 from ssna import processes
 from ssna.data.dataset import Split
-from ssna.errors import TrainingError
 from ssna.metrics import summary
-from ssna.ragged import Ints
-from ssna.scoring import Scorer, chunks, hide
+from ssna.ragged import Ints, Ragged
+from ssna.scoring import Scorer
+from ssna.streaming import Best, Tiles, chunks, count_from, hide
 
 Policy = Literal["exclude_seen", "include_seen"]
 POLICIES: tuple[Policy, ...] = ("exclude_seen", "include_seen")
@@ -52,25 +53,16 @@ class Evaluation:
 
 
 def evaluate(scorer: Scorer, split: Split, among: Ints | None = None) -> Evaluation:
-    """Rank the whole catalogue, or the item rows ``among`` only, for every user of ``split``, some users at a time."""
-    parts: list[dict[str, Any]] = []
-    for start, histories in chunks(split.histories):
-        rows = slice(start, start + len(histories))
-        scores, targets = scorer.score(histories), torch.from_numpy(split.targets[rows])
-        if among is not None:
-            outside = torch.ones(scores.shape[1], dtype=torch.bool)
-            outside[torch.from_numpy(among)] = False
-            scores[:, outside] = -torch.inf
-        part: dict[str, Any] = {"items": scores.shape[1] - 1}
-        part["include_seen"] = target_ranks(scores, targets), _lists(scores)
-        hide(scores, split.seen.take(rows))
-        part["exclude_seen"] = target_ranks(scores, targets), _lists(scores)
-        parts.append(part)
+    """Rank the whole catalogue, or the item rows ``among`` only, for every user of ``split``.
+
+    Users and items go by some at a time: memory does not grow with either.
+    """
+    parts = list(_parts(scorer, split, among, dict.fromkeys(POLICIES, min(TOP, scorer.rows - 1))))
     return Evaluation(
         targets=split.targets,
-        ranks={policy: torch.cat([part[policy][0] for part in parts]).numpy() for policy in POLICIES},
-        lists={policy: torch.cat([part[policy][1] for part in parts]).numpy() for policy in POLICIES},
-        items=parts[0]["items"],
+        ranks={policy: torch.cat([part[policy].ranks for part in parts]).numpy() for policy in POLICIES},
+        lists={policy: torch.cat([part[policy].best.rows for part in parts]).int().numpy() for policy in POLICIES},
+        items=scorer.rows - 1,
     )
 
 
@@ -80,26 +72,70 @@ def ranks(scorer: Scorer, split: Split) -> Ints:
     Of several processes, each ranks for some of the users.
     """
     own = processes.stretch(len(split))
-    part = split.take(own)
-    result = [torch.zeros(0, dtype=torch.int64)]
-    for start, histories in chunks(part.histories):
-        rows = slice(start, start + len(histories))
-        scores = scorer.score(histories)
-        hide(scores, part.seen.take(rows))
-        result.append(target_ranks(scores, torch.from_numpy(part.targets[rows])))
-    return processes.gather(torch.cat(result), own, len(split)).numpy()
+    parts = _parts(scorer, split.take(own), None, {"exclude_seen": 0})
+    found = [torch.zeros(0, dtype=torch.int64), *(part["exclude_seen"].ranks for part in parts)]
+    return processes.gather(torch.cat(found), own, len(split)).numpy()
 
 
-def target_ranks(scores: Tensor, targets: Tensor) -> Tensor:
-    """The items (the target among them) that score at least as high as the target.
+class Ranking:
+    """The targets' ranks and the best items under one policy, tile after tile.
 
-    A target that left scores minus infinity, as padding does, so that every column is at least as high: items + 1.
+    Attributes:
+        targets: ``(n,)`` the targets' own scores, minus infinity where they left the ranking.
+        ranks: ``(n,)`` the items (the target among them) that score at least as high. Where it left, every column
+            does, that of padding too: items + 1.
     """
-    if torch.isnan(scores).any():
-        raise TrainingError("a score is not a number; the model has diverged, lower training.learning_rate")
-    return (scores >= scores.gather(1, targets[:, None])).sum(dim=1)
+
+    def __init__(self, targets: Tensor, k: int) -> None:
+        self.targets, self.ranks = targets, torch.zeros(len(targets), dtype=torch.int64)
+        self.best = Best(len(targets), k)
+
+    def add(self, start: int, tile: Tensor) -> None:
+        """A tile whose rows begin at ``start``."""
+        self.ranks += count_from(tile, self.targets)
+        if self.best.rows.shape[1]:
+            self.best.add(start, tile)
 
 
-def _lists(scores: Tensor) -> Tensor:
-    best = scores.topk(min(TOP, scores.shape[1] - 1), dim=1)
-    return best.indices.masked_fill(best.values == -torch.inf, 0).int()
+def _parts(
+    scorer: Scorer, split: Split, among: Ints | None, lists: dict[Policy, int]
+) -> Iterator[dict[Policy, Ranking]]:
+    """Some users at a time; ``lists``: the policies asked for, and how long their lists are."""
+    barred = None if among is None else _others(among, scorer.rows)
+    for first, histories in chunks(split.histories):
+        rows = slice(first, first + len(histories))
+        tiles, targets = Tiles.of(scorer, histories), torch.from_numpy(split.targets[rows])
+        own = tiles.at(targets)
+        if barred is not None:
+            own = own.masked_fill(barred[targets], -torch.inf)
+        seen = split.seen.take(rows)
+        here = {"include_seen": own, "exclude_seen": without_seen(own, targets, seen)}
+        rankings = {policy: Ranking(here[policy], k) for policy, k in lists.items()}
+        for start, tile in tiles:
+            if barred is not None:
+                tile[:, barred[start : start + tile.shape[1]]] = -torch.inf
+            place(tile, own, targets, start)
+            if "include_seen" in rankings:
+                rankings["include_seen"].add(start, tile)
+            hide(tile, seen, start)
+            rankings["exclude_seen"].add(start, tile)
+        yield rankings
+
+
+def _others(among: Ints, rows: int) -> Tensor:
+    others = torch.ones(rows, dtype=torch.bool)
+    others[torch.from_numpy(among)] = False
+    return others
+
+
+def without_seen(own: Tensor, targets: Tensor, seen: Ragged) -> Tensor:
+    """``own (n,)`` scores of ``targets (n,)``, minus infinity where the target is among the items ``seen``."""
+    found = seen.values == targets.numpy()[seen.row_of_value]
+    return own.index_fill(0, torch.from_numpy(seen.row_of_value[found]), -torch.inf)
+
+
+def place(tile: Tensor, own: Tensor, targets: Tensor, start: int) -> None:
+    """Put the targets' scores into a tile, in place: rounding of another product must not part a target from itself."""
+    columns = targets - start
+    here = ((columns >= 0) & (columns < tile.shape[1])).nonzero()[:, 0]
+    tile[here, columns[here]] = own[here]

@@ -39,6 +39,7 @@ from ssna.text import encode as encode_texts
 from ssna.training import Epoch, RunSettings, fit
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join
+from ssna.training.profile import Profile
 
 SETTINGS, EVENTS = "settings.toml", "events"
 Report = Callable[[Epoch, bool], None]
@@ -91,6 +92,7 @@ def train(
     name: str | None = None,
     quiet: bool = False,
     resume: bool = False,
+    profile: bool = False,
 ) -> Run:
     """Train (or fit) a method on ``data``, evaluate it on both splits, and keep the run in ``out`` if given.
 
@@ -102,6 +104,7 @@ def train(
         name: what tables call the data set.
         quiet: print no line an epoch.
         resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
+        profile: say on standard error, after the first epoch, where its time went.
 
     Started by torchrun in several processes, all of them must call it: they share every step and every validation.
     The first one writes and reports; the run is returned in all.
@@ -113,7 +116,7 @@ def train(
         raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
     resolved = resolve(recipe, method, config, settings, seed)
     with processes.together(_device(resolved)):
-        return execute(data, cache, resolved, out, name=name, quiet=quiet, resume=resume)
+        return execute(data, cache, resolved, out, name=name, quiet=quiet, resume=resume, profile=profile)
 
 
 def execute(
@@ -127,6 +130,7 @@ def execute(
     quiet: bool = False,
     pause: float = 0.0,
     resume: bool = False,
+    profile: bool = False,
 ) -> Run:
     """As :func:`train`, from settings that are resolved.
 
@@ -134,7 +138,10 @@ def execute(
         experiment: kept in the record.
         pause: seconds, at least, between two lines about epochs.
         resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
+        profile: say on standard error, after the first epoch, where its time went.
     """
+    if profile and isinstance(METHODS[settings.method.name], FittedMethod):
+        raise SettingsError(f"{settings.method.name} is fitted at once and has no epochs; leave --profile out")
     cache = _fitting_cache(settings, data, cache)
     device = _device(settings)
     kept = None if out is None or not processes.first() else Path(out)
@@ -142,7 +149,12 @@ def execute(
         start, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         with _reporter(folder, settings, quiet or not processes.first(), pause) as report:
             checkpoint = None if out is None else _checkpoint(Path(out), data, cache, settings, resume)
-            outcome = _produce(data, cache, settings, device, report, checkpoint)
+            watcher = (
+                Profile(lambda table: print(table, file=sys.stderr, flush=True))
+                if profile and processes.first()
+                else None
+            )
+            outcome = _produce(data, cache, settings, device, report, checkpoint, watcher)
         seconds, peak = time.perf_counter() - start, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding
@@ -204,13 +216,14 @@ def _produce(
     device: torch.device,
     report: Report,
     checkpoint: Checkpoint | None,
+    profile: Profile | None,
 ) -> _Outcome:
     method = METHODS[settings.method.name]
     if isinstance(method, FittedMethod):
         return _Outcome(method.fit(settings.method, data, cache, settings.dim))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        return _learn(method, data, cache, settings, report, checkpoint)
+        return _learn(method, data, cache, settings, report, checkpoint, profile)
 
 
 def _learn(
@@ -220,10 +233,16 @@ def _learn(
     settings: RunSettings,
     report: Report,
     checkpoint: Checkpoint | None,
+    profile: Profile | None,
 ) -> _Outcome:
     encoder = method.build(settings.method, data, cache, settings.dim)
     fitted = fit(
-        encoder, data, settings, on_epoch=lambda epoch, weights: report(epoch, bool(weights)), checkpoint=checkpoint
+        encoder,
+        data,
+        settings,
+        on_epoch=lambda epoch, weights: report(epoch, bool(weights)),
+        checkpoint=checkpoint,
+        profile=profile,
     )
     scorer, shares = _joined(fitted.scorer, data, cache, settings)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)

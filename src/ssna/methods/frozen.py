@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ssna.methods.base import ItemEncoder
+from ssna.nn.embedding import ItemEmbedding
 from ssna.nn.padding import pad_rows
 from ssna.text import LayerCache
 
@@ -23,7 +24,7 @@ class FrozenEncoder(ItemEncoder):
         super().__init__()
         self.register_buffer("states", states, persistent=False)
         self.text = adapter
-        self.ids = None if ids is None else nn.Embedding(states.shape[1], ids)
+        self.ids = None if ids is None else ItemEmbedding(states.shape[1], ids)
         if self.ids is not None:
             nn.init.zeros_(self.ids.weight)
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ssna.data.dataset import Dataset
 from ssna.methods.base import ItemEncoder, MethodSettings
+from ssna.nn.embedding import ItemEmbedding
 from ssna.text import LayerCache
 
 
@@ -20,7 +21,7 @@ class Ids(ItemEncoder):
 
     def __init__(self, items: int, dim: int) -> None:
         super().__init__()
-        self.vectors = nn.Embedding(items + 1, dim)
+        self.vectors = ItemEmbedding(items + 1, dim)
         nn.init.normal_(self.vectors.weight, std=0.02)
 
     def forward(self, items: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from ssna.methods.base import MethodSettings
 from ssna.nn.adapter import WhiteningMap
 from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
-from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, Scorer, VectorScorer, chunks
+from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, Scorer, VectorScorer
+from ssna.streaming import Tiles, chunks
 from ssna.text import LayerCache
 
 FOLD = 4_000_000  # pairs held at once
@@ -111,10 +112,11 @@ def deviation(scorer: Scorer, split: Split) -> float:
     """Standard deviation of all scores on the histories of ``split``, padding left out."""
     count, total, squares = 0, 0.0, 0.0
     for _, histories in chunks(split.histories):
-        scores = scorer.score(histories)[:, 1:].double()
-        count, total, squares = (
-            count + scores.numel(),
-            total + scores.sum().item(),
-            squares + scores.square().sum().item(),
-        )
+        for start, tile in Tiles.of(scorer, histories):
+            scores = tile[:, start == 0 :].double()
+            count, total, squares = (
+                count + scores.numel(),
+                total + scores.sum().item(),
+                squares + scores.square().sum().item(),
+            )
     return float(max(squares / count - (total / count) ** 2, 1e-12) ** 0.5)

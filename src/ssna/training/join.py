@@ -1,17 +1,20 @@
 """A trained model joined with training-free scorers, in shares chosen on validation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ssna.data.dataset import Split
-from ssna.evaluation.ranking import target_ranks
+from ssna.evaluation.ranking import Ranking, place, without_seen
 from ssna.methods.training_free import deviation
 from ssna.metrics import ndcg
-from ssna.scoring import Blend, Part, Scorer, chunks, hide
+from ssna.ragged import Ints
+from ssna.scoring import Blend, Part, Scorer
+from ssna.streaming import Tiles, chunks, hide
 
 STEPS = 10  # shares are multiples of a tenth
 USERS = 20_000  # validation users that decide, spread evenly, when there are more
@@ -27,17 +30,37 @@ def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
     scales = [deviation(scorer, split) for scorer in scorers]
     shares = _simplex(len(scorers))
     gains = np.zeros(len(shares))
-    for start, histories in chunks(split.histories):
-        rows = slice(start, start + len(histories))
-        scaled = torch.stack([s.score(histories) / scale for s, scale in zip(scorers, scales, strict=True)])
-        targets = torch.from_numpy(split.targets[rows])
-        for number, share in enumerate(shares):
-            scores = torch.einsum("s,snc->nc", torch.from_numpy(share), scaled)
-            scores[:, 0] = -torch.inf
-            hide(scores, split.seen.take(rows))
-            gains[number] += ndcg(target_ranks(scores, targets).numpy(), min(10, scores.shape[1] - 1)).sum()
+    for first, histories in chunks(split.histories):
+        part = split.take(slice(first, first + len(histories)))
+        found = _ranks([Tiles.of(scorer, histories) for scorer in scorers], shares / scales, part)
+        gains += [ndcg(ranks, min(10, model.rows - 1)).sum() for ranks in found]
     best = [round(share, 1) for share in shares[int(gains.argmax())].tolist()]
     return Blend([Part(*part) for part in zip(scorers, best, scales, strict=True) if part[1] > 0])
+
+
+def _ranks(tiles: Sequence[Tiles], weights: NDArray[np.floating], split: Split) -> Iterator[Ints]:
+    """``(n,)`` target ranks by each weighted sum of scorers, one for each row of ``weights (m, parts)``."""
+    targets = torch.from_numpy(split.targets)
+    own = [part.at(targets) for part in tiles]
+    sums = [_weighted(own, weight) for weight in weights]
+    rankings = [Ranking(without_seen(scores, targets, split.seen), 0) for scores in sums]
+    for parts in zip(*tiles, strict=True):
+        start, scores = parts[0][0], [tile for _, tile in parts]
+        for weight, at_target, ranking in zip(weights, sums, rankings, strict=True):
+            tile = _weighted(scores, weight)
+            place(tile, at_target, targets, start)
+            hide(tile, split.seen, start)
+            ranking.add(start, tile)
+    return (ranking.ranks.numpy() for ranking in rankings)
+
+
+def _weighted(scores: Sequence[Tensor], weights: NDArray[np.floating]) -> Tensor:
+    """As a :class:`Blend` sums them. Nothing of a scorer without weight, as zero times minus infinity is no number."""
+    total = scores[0] * float(weights[0])
+    for part, weight in zip(scores[1:], weights[1:].tolist(), strict=True):
+        if weight > 0:
+            total.add_(part, alpha=weight)
+    return total
 
 
 def _simplex(parts: int) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TypeVar
@@ -26,6 +26,7 @@ from ssna.nn.sasrec import SASRec
 from ssna.scoring import VectorScorer, below, under
 from ssna.training.batches import Batch, Batches
 from ssna.training.checkpoint import Checkpoint, Position
+from ssna.training.profile import Profile
 from ssna.training.settings import RunSettings, TrainingSettings
 from ssna.training.steady import steady
 
@@ -108,6 +109,7 @@ def fit(
     on_epoch: Callable[[Epoch, Weights], None] = lambda epoch, weights: None,
     on_step: Callable[[float], None] = lambda loss: None,
     checkpoint: Checkpoint | None = None,
+    profile: Profile | None = None,
 ) -> Fit:
     """Train ``encoder`` and a new SASRec on the training histories of ``data``; keep the best weights on validation.
 
@@ -118,6 +120,7 @@ def fit(
         on_step: called after every batch with its loss.
         checkpoint: written while training, and gone on from if it was left by a run that was cut off: on a CPU the
             figures and weights are then those of an unbroken run, bit for bit.
+        profile: watches the first epoch and its evaluation.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
@@ -132,13 +135,16 @@ def fit(
     each_epoch = min(len(batches), settings.training.batches or len(batches))
     steps = -(-each_epoch // settings.training.accumulate)
     trainer = Trainer(model, settings, total_steps=steps * settings.training.epochs)
+    if profile is not None:
+        profile.watch(trainer, steps)
     road = _Road(trainer, batches, checkpoint)
     for epoch in road.epochs:
         on_epoch(epoch, {})
     with steady():
         while not road.ended(settings.training):
             loss, seconds = road.epoch(each_epoch, on_step)
-            valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
+            with nullcontext() if profile is None else profile.evaluation():
+                valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
             better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
             on_epoch(road.epochs[-1], road.best_weights if better else {})
     model.load_state_dict(road.best_weights, strict=False)

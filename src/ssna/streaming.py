@@ -1,0 +1,146 @@
+"""Rankings of the whole catalogue in bounded memory: some histories at a time, and of these some items at a time.
+
+No result depends on how histories and items are cut, but by rounding: of equal scores the lower row comes first.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssna.errors import TrainingError
+from ssna.ragged import Ints, Ragged
+from ssna.scoring import Reading, Scorer
+
+CHUNK = 512  # histories scored at once,
+TILE = 8192  # against so many items: at most CHUNK x TILE scores are held
+
+
+class Tiles:
+    """The scores of some histories, in tiles ``(n, TILE)`` of the catalogue.
+
+    Every tile is one product of the same shape, the last one too, and so are the scores of single items: equal items
+    then score equally wherever they stand, which ties and ranks depend on.
+    """
+
+    def __init__(self, read: Reading, rows: int) -> None:
+        self.read, self.rows, self.width = read, rows, min(TILE, rows)
+        self.only = read(slice(0, rows)) if rows <= TILE else None
+
+    @classmethod
+    def of(cls, scorer: Scorer, histories: Ragged) -> "Tiles":
+        """The scores of ``n`` histories."""
+        return cls(scorer.read(histories), scorer.rows)
+
+    def at(self, items: Tensor) -> Tensor:
+        """``(n,)`` item rows, one a history -> ``(n,)`` scores. To be called before tiles are written into."""
+        if self.only is not None:
+            return self.only.gather(1, items[:, None])[:, 0]
+        distinct, column = items.unique(return_inverse=True)
+        parts = [self.read(F.pad(part, (0, self.width - len(part)))) for part in distinct.split(self.width)]
+        return torch.cat(parts, dim=1).gather(1, column[:, None])[:, 0]
+
+    def __iter__(self) -> Iterator[tuple[int, Tensor]]:
+        """The first row of a tile, and the tile, the caller's to write into; minus infinity in the column of row 0.
+
+        Raises:
+            TrainingError: a score is not a number.
+        """
+        for start in range(0, self.rows, self.width):
+            first = min(start, self.rows - self.width)  # the last tile begins where the one before has not ended
+            whole = self.read(slice(first, first + self.width)) if self.only is None else self.only
+            tile = whole[:, start - first :]
+            if start == 0:
+                tile[:, 0] = -torch.inf
+            if torch.isnan(tile.sum()):  # as any term would make it, at a fraction of the cost of looking at each
+                raise TrainingError("a score is not a number; the model has diverged, lower training.learning_rate")
+            yield start, tile
+
+
+class Best:
+    """The ``k`` best items of each history among the tiles seen so far, best first.
+
+    Attributes:
+        scores: ``(n, k)`` fp32, minus infinity where fewer are left.
+        rows: ``(n, k)`` item rows, 0 where fewer are left.
+    """
+
+    def __init__(self, histories: int, k: int) -> None:
+        self.scores = torch.full((histories, k), -torch.inf)
+        self.rows = torch.zeros(histories, k, dtype=torch.int64)
+
+    def add(self, start: int, tile: Tensor) -> None:
+        """A tile whose rows begin at ``start``, behind all that were added."""
+        scores, columns = _best(tile, min(self.rows.shape[1], tile.shape[1]))
+        rows = (columns + start).masked_fill_(scores == -torch.inf, 0)
+        scores, rows = torch.cat([self.scores, scores], dim=1), torch.cat([self.rows, rows], dim=1)
+        scores, order = scores.sort(dim=1, descending=True, stable=True)
+        k = self.rows.shape[1]
+        self.scores, self.rows = scores[:, :k], rows.gather(1, order[:, :k])
+
+
+def top(
+    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged | None = None, barred: Tensor | None = None
+) -> tuple[Ints, np.ndarray[Any, Any]]:
+    """The ``k`` best rows of each history, best first; of equal scores the lower row.
+
+    Args:
+        exclude: items that leave the ranking, history by history.
+        barred: ``(I + 1,)`` bool, items that leave every ranking.
+
+    Returns:
+        ``(n, k)`` item rows and ``(n, k)`` fp32 scores; row 0 and minus infinity where fewer than ``k`` are left.
+    """
+    k = min(k, scorer.rows)
+    found = []
+    for first, chunk in chunks(histories):
+        best = Best(len(chunk), k)
+        gone = None if exclude is None else exclude.take(slice(first, first + len(chunk)))
+        for start, tile in Tiles.of(scorer, chunk):
+            if gone is not None:
+                hide(tile, gone, start)
+            if barred is not None:
+                tile[:, barred[start : start + tile.shape[1]]] = -torch.inf
+            best.add(start, tile)
+        found.append(best)
+    if not found:
+        return np.zeros((0, k), dtype=np.int64), np.zeros((0, k), dtype=np.float32)
+    return torch.cat([best.rows for best in found]).numpy(), torch.cat([best.scores for best in found]).numpy()
+
+
+def chunks(histories: Ragged) -> Iterator[tuple[int, Ragged]]:
+    """Runs of at most ``CHUNK`` histories, with the row where each starts."""
+    for start in range(0, len(histories), CHUNK):
+        yield start, histories.take(slice(start, start + CHUNK))
+
+
+def hide(tile: Tensor, items: Ragged, start: int) -> None:
+    """Set ``tile[i, items[i] - start]`` to minus infinity, in place, where the tile has such a column."""
+    columns = items.values.astype(np.int64) - start
+    here = np.flatnonzero((columns >= 0) & (columns < tile.shape[1]))
+    tile[torch.from_numpy(items.row_of_value[here]), torch.from_numpy(columns[here])] = -torch.inf
+
+
+def count_from(tile: Tensor, scores: Tensor) -> Tensor:
+    """``(n,)`` how many of each row of ``tile (n, w)`` are at least ``scores (n,)``."""
+    reached = torch.ge(tile, scores[:, None], out=torch.empty_like(tile))  # floats add up faster than truth values
+    return reached.sum(dim=1).long()
+
+
+def _best(tile: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """Scores and columns ``(n, k)``, best first; of equal scores the lower column."""
+    scores, columns = tile.topk(k, dim=1)
+    last = scores[:, -1]
+    torn = ((count_from(tile, last) > k) & (last > -torch.inf)).nonzero()[:, 0]
+    if len(torn):  # equal scores on both sides of the last place: torch takes any of them
+        some, edge = tile[torn], last[torn, None]
+        above, tied = some > edge, some == edge
+        kept = above | (tied & (tied.cumsum(dim=1) <= k - above.sum(dim=1, keepdim=True)))
+        columns[torn] = kept.nonzero()[:, 1].view(-1, k)
+        scores[torn] = some.gather(1, columns[torn])
+    columns, order = columns.sort(dim=1)
+    scores, order = scores.gather(1, order).sort(dim=1, descending=True, stable=True)
+    return scores, columns.gather(1, order)

@@ -1,0 +1,196 @@
+"""Where an epoch's time goes, part by part: marks around the parts of some steps, read by torch's profiler."""
+
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from ssna.methods import ItemEncoder
+from ssna.nn.adapter import MixtureAdapter, MLPAdapter
+from ssna.nn.integrate import INTEGRATIONS, GruIntegration
+from ssna.nn.sasrec import SASRec
+
+if TYPE_CHECKING:
+    from ssna.training.loop import Trainer
+
+WARM, STEPS = 3, 20  # steps left alone, so that what is set up once does not count; then steps that are profiled
+MARK, BACKWARD = "ssna: ", "autograd::engine::evaluate_function"
+STEP, REST = "step", "the rest"
+PARTS: dict[type[nn.Module] | tuple[type[nn.Module], ...], str] = {
+    (MixtureAdapter, MLPAdapter): "adapters",
+    GruIntegration: "GRU",
+    tuple(INTEGRATIONS.values()): "integration",
+    SASRec: "sequence model",
+    ItemEncoder: "items, without the above",  # the gather of states and ids, or a language model that is tuned
+}
+ORDER = ("batches", "items, without the above", "adapters", "GRU", "integration", "sequence model", "loss", "optimizer")
+
+
+class Profile:
+    """Watches the first epoch of one training, and then says where its time went.
+
+    Args:
+        say: gets the table, once.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say, self.spent, self.steps, self.all_steps = say, _Spent(), 0, 0
+        self._undo: list[Callable[[], None]] = []
+        self._profiler: profile | None = None
+
+    def watch(self, trainer: "Trainer", steps: int) -> None:
+        """Put marks around the parts of ``trainer``, whose epochs have ``steps`` optimizer steps."""
+        self.all_steps, self.device = steps, trainer.device
+        for module in trainer.model.modules():
+            label = next((label for kinds, label in PARTS.items() if isinstance(module, kinds)), None)
+            if label is not None:
+                self._mark(module.register_forward_pre_hook, module.register_forward_hook, label)
+        optimizer = trainer.optimizer
+        self._mark(optimizer.register_step_pre_hook, optimizer.register_step_post_hook, "optimizer")
+        plain_loss, plain_steps = trainer.loss, trainer.steps
+
+        def marked_loss(*arguments: Any) -> Any:
+            with record_function(MARK + "loss"):
+                return plain_loss(*arguments)
+
+        def watched_steps(batches: Iterable[Any], on_step: Callable[[float], None]) -> Iterator[Any]:
+            return self._watched(plain_steps(_fetched(batches), on_step))
+
+        trainer.loss, trainer.steps = marked_loss, watched_steps  # type: ignore[method-assign]
+        self._undo.append(lambda: vars(trainer).update(loss=plain_loss, steps=plain_steps))
+
+    @contextmanager
+    def evaluation(self) -> Iterator[None]:
+        """Around the evaluation after an epoch; behind the first one stands the table."""
+        start = time.perf_counter()
+        yield
+        if self.steps:
+            self.say(self.table(time.perf_counter() - start))
+            self.steps = 0
+
+    def table(self, evaluation: float) -> str:
+        """Milliseconds a step and seconds an epoch of each part; ``evaluation`` in seconds."""
+        wall = self.spent.wall / self.steps
+        header = f"{'':26}{'forward':>10}{'backward':>10}{'an epoch':>11}"
+        lines = [f"an epoch has {self.all_steps} steps; {self.steps} were profiled on {self.device}, in ms:", header]
+        labels = [label for label in (*ORDER, REST) if label in self.spent.forward or label in self.spent.backward]
+        for label in labels:
+            there, back = (spent.get(label, 0.0) / self.steps for spent in (self.spent.forward, self.spent.backward))
+            lines.append(_line(label, there, back, self.all_steps, wall))
+        if (idle := wall - self.spent.total / self.steps) > 0 and self.device.type == "cuda":
+            lines.append(_line("device idle", idle, 0.0, self.all_steps, wall))
+        lines.append(f"{'all steps':46}{wall * self.all_steps / 1e3:9.2f} s")
+        lines.append(f"{'evaluation':46}{evaluation:9.2f} s")
+        return "\n".join(lines)
+
+    def _mark(self, before: Callable[..., Any], after: Callable[..., Any], label: str) -> None:
+        entered: list[record_function] = []
+
+        def enter(*_: Any) -> None:
+            entered.append(record_function(MARK + label))
+            entered[-1].__enter__()
+
+        def leave(*_: Any) -> None:
+            entered.pop().__exit__(None, None, None)
+
+        self._undo += [before(enter).remove, after(leave).remove]
+
+    def _watched(self, steps: Iterator[Any]) -> Iterator[Any]:
+        first = max(min(WARM, self.all_steps - 1), 0)
+        for number in count():
+            if number == first and self._undo:
+                self._start()
+            with record_function(MARK + STEP):
+                done = next(steps, None)
+            if done is None:
+                break
+            if self._profiler is not None:
+                self.steps += 1
+                if self.steps == STEPS:
+                    self._stop()
+            yield done
+        self._stop()
+
+    def _start(self) -> None:
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the library under torch's profiler talks to standard error
+        cuda = [ProfilerActivity.CUDA] if self.device.type == "cuda" else []
+        self._profiler = profile(activities=[ProfilerActivity.CPU, *cuda], acc_events=True)
+        self._profiler.start()
+
+    def _stop(self) -> None:
+        if self._profiler is not None:
+            self._profiler.stop()
+            events = self._profiler.events() or []
+            self.spent = _Spent.of([event for event in events if event.device_type.name == "CPU"], self.device)
+            self._profiler = None
+            while self._undo:
+                self._undo.pop()()
+
+
+def _fetched(batches: Iterable[Any]) -> Iterator[Any]:
+    remaining = iter(batches)
+    while True:
+        with record_function(MARK + "batches"):
+            batch = next(remaining, None)
+        if batch is None:
+            return
+        yield batch
+
+
+class _Spent:
+    """Milliseconds of each part, by label.
+
+    A step of backward belongs to the part whose forward it undoes: both carry autograd's sequence number.
+    """
+
+    def __init__(self) -> None:
+        self.forward: dict[str, float] = {}
+        self.backward: dict[str, float] = {}
+        self.wall = 0.0
+
+    @property
+    def total(self) -> float:
+        return sum(self.forward.values()) + sum(self.backward.values())
+
+    @classmethod
+    def of(cls, events: list[Any], device: torch.device) -> "_Spent":
+        spent, part_of = cls(), dict[int, str]()
+        events = sorted(events, key=lambda event: (event.time_range.start, -event.time_range.end))
+        owners = _owners(events)
+        for event, (label, going_back) in zip(events, owners, strict=True):
+            if not going_back and event.sequence_nr >= 0:
+                part_of[event.sequence_nr] = label  # of several the last, which is the one that autograd recorded
+        for event, (label, going_back) in zip(events, owners, strict=True):
+            if event.name == MARK + STEP:
+                spent.wall += event.cpu_time_total / 1e3
+            own = event.self_device_time_total if device.type == "cuda" else event.self_cpu_time_total
+            part = part_of.get(int(label), REST) if going_back else label
+            side = spent.backward if going_back else spent.forward
+            side[part] = side.get(part, 0.0) + own / 1e3
+        return spent
+
+
+def _owners(events: list[Any]) -> list[tuple[str, bool]]:
+    """For each event, parents first: the innermost part around it; or within backward its sequence number."""
+    found: dict[int, tuple[str, bool]] = {}
+    for event in events:
+        label, going_back = found.get(id(event.cpu_parent), (REST, False))
+        if not going_back and event.name.startswith(BACKWARD):
+            label, going_back = str(event.sequence_nr), True
+        elif not going_back and event.name.startswith(MARK):
+            name = event.name.removeprefix(MARK)
+            label = REST if name == STEP else name
+        found[id(event)] = label, going_back
+    return [found[id(event)] for event in events]
+
+
+def _line(label: str, there: float, back: float, steps: int, wall: float) -> str:
+    backward = f"{back:10.2f}" if back else " " * 10
+    epoch = (there + back) * steps / 1e3
+    return f"{label:26}{there:10.2f}{backward}{epoch:9.2f} s{(there + back) / wall:6.0%}"
