@@ -6,6 +6,7 @@ from typing import Literal
 from ssna.data.cuts import MIN_EVENTS, SplitRule
 
 MissingText = Literal["drop", "id", "fail"]
+EngineName = Literal["duckdb", "spark"]
 Dedup = Literal["none", "same", "first", "last"]
 
 
