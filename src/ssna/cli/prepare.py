@@ -8,7 +8,7 @@ import typer
 
 from ssna.data.cuts import SplitRule
 from ssna.data.prepare import FormatName
-from ssna.data.rules import Dedup, MissingText
+from ssna.data.rules import Dedup, EngineName, MissingText
 
 
 def _defaults(context: typer.Context, path: Path | None) -> Path | None:
@@ -71,6 +71,12 @@ def prepare(
         SplitRule,
         typer.Option(help="Test on each user's last event, or on what came after a moment that all users share."),
     ] = "leave-one-out",
+    engine: Annotated[
+        EngineName, typer.Option(help="What reads and computes; spark needs the extra of that name, and Java.")
+    ] = "duckdb",
+    spark_master: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where Spark runs. [default: local[*\\]]")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Print all that is known of the data; write nothing.")] = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw how long histories are (.png, .svg, .pdf).")
@@ -102,6 +108,8 @@ def prepare(
         missing_text=missing_text,
         dedup=dedup,
         split=split,
+        engine=engine,
+        spark_master=spark_master,
         out=out,
         quiet=quiet,
     )

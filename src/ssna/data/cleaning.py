@@ -50,8 +50,10 @@ def drop_unusable(engine: Engine, events: Table, with_text: Table | None) -> tup
         What is left, and a count for every reason and for ``""``: what is left.
     """
     has_text = ibis.literal(True) if with_text is None else events[ITEM].isin(with_text[ITEM])
-    missing = (events[USER].isnull(), events[ITEM].isnull(), events[WHEN].isnull(), ~has_text)
-    judged = engine.hold(events.mutate(reason=ibis.cases(*zip(missing, UNUSABLE, strict=True), else_="")))
+    missing = (events[USER].isnull(), events[ITEM].isnull(), events[WHEN].isnull())
+    # "Not in", which minds nulls, would have Spark compare all events with all items.
+    reason = ibis.cases(*zip(missing, UNUSABLE, strict=False), (has_text, ""), else_="no_text")
+    judged = engine.hold(events.mutate(reason=reason))
     counts = judged.group_by("reason").agg(rows=judged.count()).to_pyarrow().to_pydict()
     found = dict(zip(counts["reason"], counts["rows"], strict=True))
     kept = judged.filter(judged.reason == "").drop("reason")

@@ -77,9 +77,7 @@ class Engine(ABC):
         """The rows of one Parquet file, not held."""
 
     @abstractmethod
-    def select_cells(
-        self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]
-    ) -> tuple[Table, int]:
+    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
         """Cells of a file of text: new name -> place and conversion, to a table (held) and the number of rows that
         cannot be taken apart."""
 

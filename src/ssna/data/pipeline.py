@@ -21,7 +21,7 @@ from ssna.data.cleaning import (
 from ssna.data.cuts import MIN_EVENTS, NO_TIMES, SplitRule
 from ssna.data.dataset import Dataset, IdMap
 from ssna.data.engine import Engine, engine_errors, open_engine
-from ssna.data.rules import Rules
+from ssna.data.rules import EngineName, Rules
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
 from ssna.data.sources.values import TIME_RULE
 from ssna.data.storage import describe
@@ -51,12 +51,14 @@ _SPLITS: dict[SplitRule, str] = {
 }
 
 
-def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> Dataset:
+def assemble(
+    request: Request, format_name: str, rules: Rules, quiet: bool, engine_name: EngineName, spark_master: str | None
+) -> Dataset:
     """Read, clean and pack. Raises :class:`DataError` as :func:`ssna.data.prepare` says."""
     with (
         engine_errors(f"{request.logs} could not be prepared; is there enough memory and disk space?"),
         progress("prepare", total=3, quiet=quiet) as advance,
-        open_engine() as engine,
+        open_engine(engine_name, spark_master) as engine,
     ):
         advance(0, "reading")
         source = FORMATS[format_name].read(engine, request)

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 from ssna.data.cuts import SplitRule
 from ssna.data.dataset import Dataset
-from ssna.data.rules import Dedup, MissingText, Rules
+from ssna.data.rules import Dedup, EngineName, MissingText, Rules
 from ssna.data.storage import save
 from ssna.errors import SettingsError
 
@@ -28,6 +28,8 @@ def prepare(
     missing_text: MissingText = "drop",
     dedup: Dedup = "none",
     split: SplitRule = "leave-one-out",
+    engine: EngineName = "duckdb",
+    spark_master: str | None = None,
     out: str | Path | None = None,
     quiet: bool = False,
 ) -> Dataset:
@@ -55,16 +57,20 @@ def prepare(
             user's events on an item stays.
         split: ``leave-one-out``: a user's last event is the test target, the one before it the validation target.
             ``time``: the same two moments for everybody, at 80 % and 90 % of all events; training is what came before.
+        engine: what reads and computes: DuckDB in this process, or Spark (the extra ``spark``, and Java). The result
+            is the same.
+        spark_master: where Spark runs; None is ``local[*]``, all cores of this machine. A Spark session that runs in
+            this process already is used, and left running.
         out: the folder to save to as well.
         quiet: no progress bar.
 
     Raises:
         DataError: a file or column is not there or cannot be read, nobody is left, or a split by time finds no times
             or nobody to ask.
-        SettingsError: an argument is out of range.
+        SettingsError: an argument is out of range, or Spark cannot be started.
         SsnaError: ``out`` holds something else.
     """
-    _check(format, min_user, min_item, max_history, missing_text, dedup, split)
+    _check(format, min_user, min_item, max_history, missing_text, dedup, split, engine, spark_master)
     from ssna.data.pipeline import assemble  # Ibis takes a second to load
     from ssna.data.sources import FORMATS, Request, find_format
 
@@ -86,7 +92,7 @@ def prepare(
         dedup=dedup,
         split=split,
     )
-    dataset = assemble(request, format_name, rules, quiet)
+    dataset = assemble(request, format_name, rules, quiet, engine, spark_master)
     if out is not None:
         save(dataset, out)
     return dataset
@@ -100,15 +106,20 @@ def _check(
     missing_text: str,
     dedup: str,
     split: str,
+    engine: str,
+    spark_master: str | None,
 ) -> None:
     for name, value, allowed in (
         ("format", format, get_args(FormatName)),
         ("missing_text", missing_text, get_args(MissingText)),
         ("dedup", dedup, get_args(Dedup)),
         ("split", split, get_args(SplitRule)),
+        ("engine", engine, get_args(EngineName)),
     ):
         if value not in allowed:
             raise SettingsError(f"{name} = {value!r}: it must be one of {', '.join(allowed)}")
+    if spark_master is not None and engine != "spark":
+        raise SettingsError(f"spark_master = {spark_master!r}: it is for engine = 'spark' (--engine spark)")
     for name, number, least in (("min_user", min_user, 0), ("min_item", min_item, 0), ("max_history", max_history, 1)):
         if number is not None and number < least:
             raise SettingsError(f"{name} = {number}: it must be at least {least}")

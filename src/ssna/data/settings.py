@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ssna.data.cuts import SplitRule
 from ssna.data.prepare import FormatName
-from ssna.data.rules import Dedup, MissingText
+from ssna.data.rules import Dedup, EngineName, MissingText
 from ssna.settings import Settings, read_toml
 
 
@@ -25,6 +25,8 @@ class Options(Settings):
     missing_text: MissingText | None = None
     dedup: Dedup | None = None
     split: SplitRule | None = None
+    engine: EngineName | None = None
+    spark_master: str | None = None
 
     def options(self) -> dict[str, Any]:
         """By the names that the command line has for them."""
