@@ -53,6 +53,18 @@ def prepare(
         list[str] | None,
         typer.Option(metavar="NAME,...", help="The columns of an item's text, in order; may be given several times."),
     ] = None,
+    rating_col: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of ratings, for --min-rating.")
+    ] = None,
+    min_rating: Annotated[
+        float | None, typer.Option(metavar="X", help="Leave out events rated below X, or not at all.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Leave out what was before: a date (UTC), or seconds since 1970.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Leave out what was at this moment or later.")
+    ] = None,
     min_user: Annotated[
         int | None,
         typer.Option(min=0, help="The fewest events a user needs. [default: 5; off for unisrec and sequences]"),
@@ -102,6 +114,10 @@ def prepare(
         item=item_col,
         time=time_col,
         text=None if text_cols is None else [name.strip() for names in text_cols for name in names.split(",")],
+        rating=rating_col,
+        min_rating=min_rating,
+        since=since,
+        until=until,
         min_user=min_user,
         min_item=min_item,
         max_history=max_history,

@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from ssna.data.cuts import SplitRule
 from ssna.data.dataset import Dataset
+from ssna.data.limits import Limits, Moment, window
 from ssna.data.rules import Dedup, EngineName, MissingText, Rules
 from ssna.data.storage import save
 from ssna.errors import SettingsError
@@ -22,6 +23,10 @@ def prepare(
     item: str | None = None,
     time: str | None = None,
     text: str | Sequence[str] | None = None,
+    rating: str | None = None,
+    min_rating: float | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     min_user: int | None = None,
     min_item: int | None = None,
     max_history: int = 50,
@@ -47,6 +52,10 @@ def prepare(
         item: the column of item ids.
         time: the column of times: seconds or milliseconds since 1970, or ISO dates.
         text: the columns that make up an item's text, in order.
+        rating: the column of ratings, found like the others; read only where ``min_rating`` asks for it.
+        min_rating: events rated below are left out, and so are those without a rating.
+        since: the first moment that counts, in UTC: a date or time as ISO text, or seconds since 1970.
+        until: the first moment that does not count any more.
         min_user: the fewest events a user needs; None is 5, or off for formats that come prepared. 3 in any case under
             leave-one-out.
         min_item: the fewest events an item needs; None as above.
@@ -65,12 +74,15 @@ def prepare(
         quiet: no progress bar.
 
     Raises:
-        DataError: a file or column is not there or cannot be read, nobody is left, or a split by time finds no times
-            or nobody to ask.
+        DataError: a file or column is not there or cannot be read, nobody is left, or a split by time or a
+            window finds no times, or nobody to ask.
         SettingsError: an argument is out of range, or Spark cannot be started.
         SsnaError: ``out`` holds something else.
     """
     _check(format, min_user, min_item, max_history, missing_text, dedup, split, engine, spark_master)
+    if rating is not None and min_rating is None:
+        raise SettingsError(f"rating = {rating!r}: it is for min_rating (--min-rating), which is not given")
+    limits = Limits(min_rating, *window(since, until))
     from ssna.data.pipeline import assemble  # Ibis takes a second to load
     from ssna.data.sources import FORMATS, Request, find_format
 
@@ -80,6 +92,8 @@ def prepare(
         user=user,
         item=item,
         time=time,
+        rating=rating,
+        rated=min_rating is not None,
         text=(text,) if isinstance(text, str) else None if text is None else tuple(text),
     )
     format_name = find_format(request.logs) if format == "auto" else format
@@ -91,6 +105,7 @@ def prepare(
         missing_text=missing_text,
         dedup=dedup,
         split=split,
+        limits=limits,
     )
     dataset = assemble(request, format_name, rules, quiet, engine, spark_master)
     if out is not None:

@@ -1,5 +1,6 @@
 """The options of ``ssna prepare`` as a TOML file, with the counts that should come out."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ class Options(Settings):
     item: str | None = None
     time: str | None = None
     text: tuple[str, ...] | None = None
+    rating: str | None = None
+    min_rating: float | None = None
+    since: dt.datetime | dt.date | int | float | str | None = None
+    until: dt.datetime | dt.date | int | float | str | None = None
     min_user: int | None = Field(None, ge=0)
     min_item: int | None = Field(None, ge=0)
     max_history: int | None = Field(None, ge=1)
@@ -30,7 +35,13 @@ class Options(Settings):
 
     def options(self) -> dict[str, Any]:
         """By the names that the command line has for them."""
-        columns = {"user": "user_col", "item": "item_col", "time": "time_col", "text": "text_cols"}
+        columns = {
+            "user": "user_col",
+            "item": "item_col",
+            "time": "time_col",
+            "text": "text_cols",
+            "rating": "rating_col",
+        }
         return {columns.get(name, name): value for name, value in self.tree().items()}
 
 

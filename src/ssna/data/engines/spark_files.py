@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql import types as T
 
 from ssna.data.engine import Layout
 from ssna.data.sources.packed import LONGEST_LINE, open_binary, plain_name
@@ -53,11 +52,9 @@ def cells(session: SparkSession, path: Path, layout: Layout) -> DataFrame | None
     if not layout.quote:
         parts = F.split(line, re.escape(layout.delimiter), -1)
         return rows.select([parts[place].alias(f"c{place}") for place in range(layout.cells)])
-    schema = T.StructType([T.StructField(f"c{place}", T.StringType()) for place in range(layout.cells)])
+    schema = ", ".join(f"c{place} STRING" for place in range(layout.cells))
     options = {"sep": layout.delimiter, "quote": layout.quote, "escape": layout.quote, "maxCharsPerColumn": "-1"}
-    return rows.select(
-        F.from_csv(line, schema.simpleString().removeprefix("struct<").removesuffix(">"), options).alias("row")
-    ).select("row.*")
+    return rows.select(F.from_csv(line, schema, options).alias("row")).select("row.*")
 
 
 def objects(session: SparkSession, path: Path) -> DataFrame | None:
@@ -71,7 +68,8 @@ def objects(session: SparkSession, path: Path) -> DataFrame | None:
     alone = F.try_variant_get(listed, "$[1]", "variant").isNull() & F.schema_of_variant(one).startswith("OBJECT")
     lines = _lines(session, path).where(F.trim(F.regexp_replace(line, r"[\t\r]", " ")) != "")
     in_order = _is_text(line, LONGEST_LINE) & ~line.rlike(_LONE) & F.coalesce(alone, F.lit(False))
-    if lines.agg(F.bool_and(in_order)).first() != T.Row(True):
+    judged = lines.agg(F.bool_and(in_order).alias("fine")).first()
+    if judged is None or judged["fine"] is False:
         return None
     return lines.select(line, F.parse_json(line).alias("object"))
 

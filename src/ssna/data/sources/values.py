@@ -65,6 +65,12 @@ def as_microseconds(column: Value) -> Value:
     return ibis.coalesce(functions.moment(text), _from_number(functions.number(text)))
 
 
+def as_number(column: Value) -> Value:
+    """Numbers as float64; null for what is none, and for what is not finite."""
+    number = column.cast("float64") if column.type().is_numeric() else functions.number(as_text(column).strip())
+    return ibis.cases((~(number.isnan() | number.isinf()), number))
+
+
 def _from_number(number: Value) -> Value:
     size = number.abs()
     scaled = ibis.cases(
