@@ -87,7 +87,7 @@ def prepare(
         EngineName, typer.Option(help="What reads and computes; spark needs the extra of that name, and Java.")
     ] = "duckdb",
     spark_master: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where Spark runs. [default: local[*\\]]")
+        str | None, typer.Option(metavar="URL", help="Where Spark runs. [default: local[*]]")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Print all that is known of the data; write nothing.")] = False,
     plot: Annotated[

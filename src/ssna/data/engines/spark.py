@@ -50,14 +50,16 @@ class SparkEngine(Engine):
         return table
 
     def free(self, table: Table) -> None:
-        name = table.op().name
-        self.session.catalog.dropTempView(name)
-        self._held.pop(name).unpersist(False)
+        self._forget(table.op().name)
 
     def free_all(self) -> None:
         """Forget all rows that :meth:`hold` kept."""
         for name in list(self._held):
-            self.free(self.connection.table(name))
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self.session.catalog.dropTempView(name)
+        self._held.pop(name).unpersist(False)
 
     def import_arrow(self, table: pa.Table) -> Table:
         return self.view(self.session.createDataFrame(table))
@@ -153,11 +155,9 @@ def opened(master: str | None = None) -> Iterator[SparkEngine]:
 @contextmanager
 def _signals_kept() -> Iterator[None]:
     """Spark's own answer to Ctrl-C outlives its session, and then fails."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGINT, before)

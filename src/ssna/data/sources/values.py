@@ -11,6 +11,7 @@ TIME_RULE = (
     "anything else is an ISO date or time, UTC where it names no zone"
 )
 MICROSECONDS = 1_000_000
+_FINITE = 1e300
 _FRACTION = r"^(-?\d+)\.0+$"
 
 
@@ -68,7 +69,7 @@ def as_microseconds(column: Value) -> Value:
 def as_number(column: Value) -> Value:
     """Numbers as float64; null for what is none, and for what is not finite."""
     number = column.cast("float64") if column.type().is_numeric() else functions.number(as_text(column).strip())
-    return ibis.cases((~(number.isnan() | number.isinf()), number))
+    return ibis.cases((~(number.isnan() | (number.abs() > _FINITE)), number))
 
 
 def _from_number(number: Value) -> Value:
