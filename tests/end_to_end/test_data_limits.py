@@ -69,9 +69,10 @@ def test_formats_know_the_column_of_their_ratings(tmp_path, make):
         atomic(tmp_path / "x.inter", rows, ("user_id:token", "item_id:token", "rating:float", "timestamp:float"))
         atomic(tmp_path / "x.item", [(f"i{k}", f"Film {k}") for k in range(6)], ("item_id:token", "title:token_seq"))
         options = {"logs": tmp_path}
-    assert ready(**options, min_rating=4).fingerprint == ready(**options).fingerprint
+    log = options.pop("logs")
+    assert ready(log, **options, min_rating=4).fingerprint == ready(log, **options).fingerprint
     with pytest.raises(DataError, match="below_min_rating 36"):
-        ready(**options, min_rating=5.5)
+        ready(log, **options, min_rating=5.5)
 
 
 def test_a_window_holds_its_first_moment_and_not_its_last(tmp_path, plain):

@@ -85,7 +85,7 @@ def texts(lines: DataFrame, wanted: Mapping[str, str]) -> DataFrame | None:
     found = {new: F.variant_get("object", f'$["{name}"]', "variant") for new, name in wanted.items()}
     kinds = [F.bool_and(F.schema_of_variant(value).rlike(_SIMPLE_KIND)).alias(new) for new, value in found.items()]
     judged = lines.agg(*kinds).first()
-    if judged is None or False in judged:
+    if judged is None or any(fine is False for fine in judged):
         return None
     return lines.select([_text(value).alias(new) for new, value in found.items()])
 
