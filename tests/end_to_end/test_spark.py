@@ -354,7 +354,7 @@ def test_a_master_that_is_none_or_does_not_answer_is_named(tmp_path):
     log = write_csv(tmp_path / "log.csv", square())
     for master, message in (
         ("spark://127.0.0.1:1", "no Spark master answers at"),
-        ("nowhere", "Could not parse Master"),
+        ("nowhere", "Spark cannot be started at nowhere (Master must"),
     ):
         words = ["--check", "--engine", "spark", "--spark-master", master]
         done = subprocess.run([*COMMAND, log, *words], capture_output=True, text=True)

@@ -1,6 +1,7 @@
 """A session of Spark: started without a word on the terminal, stopped at the end."""
 
 import os
+import re
 import shutil
 import socket
 from collections.abc import Iterator
@@ -66,8 +67,8 @@ def _context(conf: SparkConf, master: str, log: Path) -> SparkContext:
 def _reason(cause: Exception, log: Path) -> str:
     """What Java complains of, without where it was at the time."""
     lines = f"{cause}\n{log.read_text(errors='replace')}".splitlines()
-    telling = (line for line in lines if "Exception:" in line or "Error:" in line)
-    return in_one_line(next(telling, lines[0]).removeprefix(":"))
+    complaints = (re.search(r"(?:Exception|Error): (.+)", line) for line in lines)
+    return in_one_line(next((found[1] for found in complaints if found), lines[0]))
 
 
 def _require_java() -> None:
