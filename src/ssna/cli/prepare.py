@@ -8,7 +8,7 @@ import typer
 
 from ssna.data.cuts import SplitRule
 from ssna.data.prepare import FormatName
-from ssna.data.rules import Dedup, MissingText
+from ssna.data.rules import Dedup, EngineName, MissingText
 
 
 def _defaults(context: typer.Context, path: Path | None) -> Path | None:
@@ -53,6 +53,18 @@ def prepare(
         list[str] | None,
         typer.Option(metavar="NAME,...", help="The columns of an item's text, in order; may be given several times."),
     ] = None,
+    rating_col: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The column of ratings, for --min-rating.")
+    ] = None,
+    min_rating: Annotated[
+        float | None, typer.Option(metavar="X", help="Leave out events rated below X, or not at all.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Leave out what was before: a date (UTC), or seconds since 1970.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Leave out what was at this moment or later.")
+    ] = None,
     min_user: Annotated[
         int | None,
         typer.Option(min=0, help="The fewest events a user needs. [default: 5; off for unisrec and sequences]"),
@@ -71,6 +83,12 @@ def prepare(
         SplitRule,
         typer.Option(help="Test on each user's last event, or on what came after a moment that all users share."),
     ] = "leave-one-out",
+    engine: Annotated[
+        EngineName, typer.Option(help="What reads and computes; spark needs the extra of that name, and Java.")
+    ] = "duckdb",
+    spark_master: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where Spark runs. [default: local[*]]")
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Print all that is known of the data; write nothing.")] = False,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw how long histories are (.png, .svg, .pdf).")
@@ -96,12 +114,18 @@ def prepare(
         item=item_col,
         time=time_col,
         text=None if text_cols is None else [name.strip() for names in text_cols for name in names.split(",")],
+        rating=rating_col,
+        min_rating=min_rating,
+        since=since,
+        until=until,
         min_user=min_user,
         min_item=min_item,
         max_history=max_history,
         missing_text=missing_text,
         dedup=dedup,
         split=split,
+        engine=engine,
+        spark_master=spark_master,
         out=out,
         quiet=quiet,
     )

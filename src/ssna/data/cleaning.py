@@ -7,17 +7,18 @@ import ibis
 import numpy as np
 import pyarrow as pa
 from ibis import Table
+from ibis.expr.types import Value
 
 from ssna.data.checks import same_time
 from ssna.data.cuts import MIN_EVENTS
 from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
+from ssna.data.limits import Limits
 from ssna.data.rules import Dedup
-from ssna.data.sources import ITEM, USER, WHEN
+from ssna.data.sources import ITEM, RATING, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
 
-# Why a row of the logs is not used, in the order of asking: the first reason that holds is the one that counts.
-UNUSABLE = ("no_user", "no_item", "no_time", "no_text")
+NO_TEXT = "no_text"
 DUPLICATE = "duplicate"
 CORE = ("below_min_user", "below_min_item", "short_history")
 
@@ -43,19 +44,33 @@ class Packed:
     same_time: dict[str, int] | None
 
 
-def drop_unusable(engine: Engine, events: Table, with_text: Table | None) -> tuple[Table, dict[str, int]]:
-    """Leave out events without user, item or time, and those of items that are not in ``with_text`` (if given).
+def judge(engine: Engine, events: Table, with_text: Table | None, limits: Limits) -> tuple[Table, dict[str, int]]:
+    """Why events are not used: they lack something, are beyond ``limits``, or of items not in ``with_text`` (if given).
 
     Returns:
-        What is left, and a count for every reason and for ``""``: what is left.
+        The events with a ``reason``, the first that holds, ``""`` if none does; and a count for every reason.
     """
+    reasons = _reasons(events, limits)
     has_text = ibis.literal(True) if with_text is None else events[ITEM].isin(with_text[ITEM])
-    missing = (events[USER].isnull(), events[ITEM].isnull(), events[WHEN].isnull(), ~has_text)
-    judged = engine.hold(events.mutate(reason=ibis.cases(*zip(missing, UNUSABLE, strict=True), else_="")))
+    # "Not in", which minds nulls, would have Spark compare all events with all items.
+    reason = ibis.cases(*((holds, name) for name, holds in reasons.items()), (has_text, ""), else_=NO_TEXT)
+    judged = engine.hold(events.select(USER, ITEM, WHEN, reason=reason))
     counts = judged.group_by("reason").agg(rows=judged.count()).to_pyarrow().to_pydict()
     found = dict(zip(counts["reason"], counts["rows"], strict=True))
-    kept = judged.filter(judged.reason == "").drop("reason")
-    return kept, {reason: found.get(reason, 0) for reason in ("", *UNUSABLE)}
+    return judged, {reason: found.get(reason, 0) for reason in ("", *reasons, NO_TEXT)}
+
+
+def _reasons(events: Table, limits: Limits) -> dict[str, Value]:
+    """In the order of asking: name and condition of what rules an event out, whatever its item's text."""
+    reasons = {"no_user": events[USER].isnull(), "no_item": events[ITEM].isnull(), "no_time": events[WHEN].isnull()}
+    if limits.min_rating is not None:
+        reasons["no_rating"] = events[RATING].isnull()
+        reasons["below_min_rating"] = events[RATING] < limits.min_rating
+    if limits.since is not None:
+        reasons["before_since"] = events[WHEN] < limits.since
+    if limits.until is not None:
+        reasons["after_until"] = events[WHEN] >= limits.until
+    return reasons
 
 
 def drop_duplicates(engine: Engine, events: Table, dedup: Dedup) -> tuple[Table, int]:

@@ -1,27 +1,58 @@
-"""DuckDB behind Ibis, for the length of one ``prepare``; and its exceptions, turned into ours."""
+"""What reads and computes for the length of one ``prepare``; and the exceptions of others, turned into ours."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
-import ibis
 import pyarrow as pa
 from ibis import Table
 from ibis.common.exceptions import IbisError
+from ibis.expr.types import Value
 
-from ssna.errors import DataError
+from ssna.data.rules import EngineName
+from ssna.errors import DataError, SettingsError
 
 _LONGEST_MESSAGE = 200
 
+Convert = Callable[[Value], Value]
 
-class Engine:
+# Name -> the module with its ``opened(master)``; each loads only when it is asked for.
+_ENGINES: dict[EngineName, str] = {"duckdb": "ssna.data.engines.duck", "spark": "ssna.data.engines.spark"}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a line of text is made of cells; ``quote`` is empty where a quote is a character like any other."""
+
+    cells: int
+    delimiter: str
+    quote: str
+    header: bool
+
+
+@dataclass(frozen=True, eq=False)
+class JsonLines:
+    """One JSON object a line.
+
+    Attributes:
+        names: the keys of all objects, in alphabetical order.
+        texts: new name -> key, to a table of text (held) and the number of lines that are no object.
+    """
+
+    names: tuple[str, ...]
+    texts: Callable[[Mapping[str, str]], tuple[Table, int]]
+
+
+class Engine(ABC):
     """The tables of one ``prepare``. Everything that is more than an Ibis expression happens here.
 
-    ``Table.cache`` and ``ibis.memtable`` are not used: with sqlglot from 30.18 on, Ibis 12 drops such tables with a
-    statement that lacks their name (https://github.com/ibis-project/ibis/issues/12101).
+    Expressions are the same for all engines, and so are their results, to the last bit. What Ibis writes differently
+    for two engines goes by the functions of :mod:`ssna.data.functions`, which each engine defines.
     """
 
     def __init__(self, connection: Any, folder: Path) -> None:
@@ -29,19 +60,30 @@ class Engine:
         self.folder = folder  # for files on the way; gone with the engine
         self._made = 0
 
+    @abstractmethod
     def hold(self, expression: Table) -> Table:
         """Run ``expression`` and keep its rows."""
-        return self.connection.create_table(self.new_name(), expression, temp=True)
 
+    @abstractmethod
     def free(self, table: Table) -> None:
         """Forget rows that :meth:`hold` kept."""
-        self.connection.raw_sql(f'DROP TABLE "{table.op().name}"')
 
+    @abstractmethod
     def import_arrow(self, table: pa.Table) -> Table:
         """Rows made in Python."""
-        name = self.new_name()
-        self.connection.con.register(name, table)
-        return self.connection.table(name)
+
+    @abstractmethod
+    def read_parquet(self, path: Path) -> Table:
+        """The rows of one Parquet file, not held."""
+
+    @abstractmethod
+    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
+        """Cells of a file of text: new name -> place and conversion, to a table (held) and the number of rows that
+        cannot be taken apart."""
+
+    @abstractmethod
+    def read_json(self, path: Path) -> JsonLines:
+        """A file of JSON lines."""
 
     def new_name(self) -> str:
         """A table name that is not in use."""
@@ -49,16 +91,20 @@ class Engine:
         return f"ssna_{self._made}"
 
 
-@contextmanager
-def open_engine() -> Iterator[Engine]:
-    """An engine in memory that spills to a temporary folder; Ibis sets its clock to UTC."""
-    with TemporaryDirectory(prefix="ssna-", ignore_cleanup_errors=True) as spill:
-        connection = ibis.duckdb.connect(temp_directory=spill)
-        connection.raw_sql("SET enable_progress_bar = false")
-        try:
-            yield Engine(connection, Path(spill))
-        finally:
-            connection.disconnect()
+def open_engine(name: EngineName = "duckdb", master: str | None = None) -> AbstractContextManager[Engine]:
+    """An engine by its name, whose clock is UTC; ``master`` is where Spark runs.
+
+    Raises:
+        SettingsError: the engine is not installed, or cannot be reached.
+    """
+    try:
+        module = import_module(_ENGINES[name])
+    except ImportError as cause:
+        raise SettingsError(
+            f"engine = {name!r} cannot be loaded ({cause}); install it: pip install 'ssna[{name}]'"
+        ) from None
+    opened: AbstractContextManager[Engine] = module.opened(master)
+    return opened
 
 
 @contextmanager
@@ -77,11 +123,19 @@ def engine_errors(complaint: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, IbisError, pa.ArrowException, OSError, EOFError) as cause:
-        message = " ".join(str(cause).split("\n\n")[0].split())
-        if len(message) > _LONGEST_MESSAGE:
-            message = message[:_LONGEST_MESSAGE] + "…"
-        raise DataError(f"{complaint} ({message})") from None
+        raise DataError(f"{complaint} ({in_one_line(cause)})") from None
     except RuntimeError as cause:
         if str(cause) == "Query interrupted":  # what DuckDB makes of Ctrl-C
             raise KeyboardInterrupt from None
         raise
+    except Exception as cause:
+        # Spark's own are known by where they come from: to import them takes longer than all else.
+        if type(cause).__module__.partition(".")[0] not in ("pyspark", "py4j"):
+            raise
+        raise DataError(f"{complaint} ({in_one_line(cause)})") from None
+
+
+def in_one_line(cause: object) -> str:
+    """The first paragraph of what an exception says, cut if it is long."""
+    message = " ".join(str(cause).split("\n\n")[0].split())
+    return message[:_LONGEST_MESSAGE] + "…" if len(message) > _LONGEST_MESSAGE else message

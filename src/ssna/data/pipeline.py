@@ -10,18 +10,19 @@ from ssna.data.cleaning import (
     CORE,
     DEDUP_RULES,
     DUPLICATE,
+    NO_TEXT,
     ORDER_RULE,
     TIES_RULE,
     Round,
     drop_duplicates,
-    drop_unusable,
+    judge,
     k_core,
     pack,
 )
 from ssna.data.cuts import MIN_EVENTS, NO_TIMES, SplitRule
 from ssna.data.dataset import Dataset, IdMap
 from ssna.data.engine import Engine, engine_errors, open_engine
-from ssna.data.rules import Rules
+from ssna.data.rules import EngineName, Rules
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
 from ssna.data.sources.values import TIME_RULE
 from ssna.data.storage import describe
@@ -34,7 +35,11 @@ _REMEDIES = {
     "no_user": "check the user column",
     "no_item": "check the item column",
     "no_time": "check the time column: numbers, or ISO dates such as 2024-05-31",
-    "no_text": "check that items and logs share their ids, or let the id serve as text: missing_text='id'",
+    "no_rating": "check the rating column",
+    "below_min_rating": "lower min_rating",
+    "before_since": "widen the window: since and until are UTC",
+    "after_until": "widen the window: since and until are UTC",
+    NO_TEXT: "check that items and logs share their ids, or let the id serve as text: missing_text='id'",
     DUPLICATE: "let repeats stay: dedup='none'",
     "below_min_user": "lower min_user or min_item, or give more logs",
     "below_min_item": "lower min_user or min_item, or give more logs",
@@ -51,16 +56,18 @@ _SPLITS: dict[SplitRule, str] = {
 }
 
 
-def assemble(request: Request, format_name: str, rules: Rules, quiet: bool) -> Dataset:
+def assemble(
+    request: Request, format_name: str, rules: Rules, quiet: bool, engine_name: EngineName, spark_master: str | None
+) -> Dataset:
     """Read, clean and pack. Raises :class:`DataError` as :func:`ssna.data.prepare` says."""
     with (
         engine_errors(f"{request.logs} could not be prepared; is there enough memory and disk space?"),
         progress("prepare", total=3, quiet=quiet) as advance,
-        open_engine() as engine,
+        open_engine(engine_name, spark_master) as engine,
     ):
         advance(0, "reading")
         source = FORMATS[format_name].read(engine, request)
-        if rules.split == "time" and not source.timed:
+        if (rules.split == "time" or rules.limits.timed) and not source.timed:
             raise DataError(f"{request.logs} {NO_TIMES}")
         texts = _texts(engine, source, request, rules)
         advance(1, "cleaning")
@@ -128,13 +135,14 @@ class _Cleaned:
 
 def _clean(engine: Engine, source: Source, texts: dict[str, str], request: Request, rules: Rules) -> _Cleaned:
     with_text = engine.import_arrow(pa.table({ITEM: pa.array(texts, pa.string())}))
-    usable, unusable = drop_unusable(engine, source.events, None if rules.missing_text == "id" else with_text)
-    if rules.missing_text == "fail" and unusable["no_text"]:
-        bare = source.events.filter(~source.events[ITEM].isin(with_text[ITEM]))[ITEM].min().to_pyarrow().as_py()
+    judged, unusable = judge(engine, source.events, None if rules.missing_text == "id" else with_text, rules.limits)
+    if rules.missing_text == "fail" and unusable[NO_TEXT]:
+        bare = judged.filter(judged.reason == NO_TEXT)[ITEM].min().to_pyarrow().as_py()
         raise DataError(
-            f"{request.items or request.logs}: item {bare} has no text ({unusable['no_text']} events name such items); "
+            f"{request.items or request.logs}: item {bare} has no text ({unusable[NO_TEXT]} events name such items); "
             "add it, or let missing_text be 'drop' or 'id'"
         )
+    usable = judged.filter(judged.reason == "").drop("reason")
     distinct, duplicates = drop_duplicates(engine, usable, rules.dedup)
     kept, rounds = k_core(engine, distinct, rules.min_user, rules.min_item, rules.least)
     rare = {reason: sum(each.rows[reason] for each in rounds) for reason in CORE}
@@ -162,6 +170,7 @@ def _sentences(rules: Rules, timed: bool) -> dict[str, Any]:
         "time": TIME_RULE if timed else "the source has no times",
         "order": ORDER_RULE if timed else "as the source lists the events, oldest first",
         "ties": TIES_RULE if timed else "there are none",
+        **rules.limits.sentences,
         "text": TEXT_RULE,
         "missing_text": f"where an item has no text, {missing[rules.missing_text]}",
         "duplicates": DEDUP_RULES[rules.dedup],

@@ -6,7 +6,8 @@ from typing import Literal, get_args
 
 from ssna.data.cuts import SplitRule
 from ssna.data.dataset import Dataset
-from ssna.data.rules import Dedup, MissingText, Rules
+from ssna.data.limits import Limits, Moment, window
+from ssna.data.rules import Dedup, EngineName, MissingText, Rules
 from ssna.data.storage import save
 from ssna.errors import SettingsError
 
@@ -22,12 +23,18 @@ def prepare(
     item: str | None = None,
     time: str | None = None,
     text: str | Sequence[str] | None = None,
+    rating: str | None = None,
+    min_rating: float | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
     min_user: int | None = None,
     min_item: int | None = None,
     max_history: int = 50,
     missing_text: MissingText = "drop",
     dedup: Dedup = "none",
     split: SplitRule = "leave-one-out",
+    engine: EngineName = "duckdb",
+    spark_master: str | None = None,
     out: str | Path | None = None,
     quiet: bool = False,
 ) -> Dataset:
@@ -45,6 +52,10 @@ def prepare(
         item: the column of item ids.
         time: the column of times: seconds or milliseconds since 1970, or ISO dates.
         text: the columns that make up an item's text, in order.
+        rating: the column of ratings, found like the others; read only where ``min_rating`` asks for it.
+        min_rating: events rated below are left out, and so are those without a rating.
+        since: the first moment that counts, in UTC: a date or time as ISO text, or seconds since 1970.
+        until: the first moment that does not count any more.
         min_user: the fewest events a user needs; None is 5, or off for formats that come prepared. 3 in any case under
             leave-one-out.
         min_item: the fewest events an item needs; None as above.
@@ -55,16 +66,23 @@ def prepare(
             user's events on an item stays.
         split: ``leave-one-out``: a user's last event is the test target, the one before it the validation target.
             ``time``: the same two moments for everybody, at 80 % and 90 % of all events; training is what came before.
+        engine: what reads and computes: DuckDB in this process, or Spark (the extra ``spark``, and Java). The result
+            is the same.
+        spark_master: where Spark runs; None is ``local[*]``, all cores of this machine. A Spark session that runs in
+            this process already is used, and left running.
         out: the folder to save to as well.
         quiet: no progress bar.
 
     Raises:
-        DataError: a file or column is not there or cannot be read, nobody is left, or a split by time finds no times
-            or nobody to ask.
-        SettingsError: an argument is out of range.
+        DataError: a file or column is not there or cannot be read, nobody is left, or a split by time or a
+            window finds no times, or nobody to ask.
+        SettingsError: an argument is out of range, or Spark cannot be started.
         SsnaError: ``out`` holds something else.
     """
-    _check(format, min_user, min_item, max_history, missing_text, dedup, split)
+    _check(format, min_user, min_item, max_history, missing_text, dedup, split, engine, spark_master)
+    if rating is not None and min_rating is None:
+        raise SettingsError(f"rating = {rating!r}: it is for min_rating (--min-rating), which is not given")
+    limits = Limits(min_rating, *window(since, until))
     from ssna.data.pipeline import assemble  # Ibis takes a second to load
     from ssna.data.sources import FORMATS, Request, find_format
 
@@ -74,6 +92,8 @@ def prepare(
         user=user,
         item=item,
         time=time,
+        rating=rating,
+        rated=min_rating is not None,
         text=(text,) if isinstance(text, str) else None if text is None else tuple(text),
     )
     format_name = find_format(request.logs) if format == "auto" else format
@@ -85,8 +105,9 @@ def prepare(
         missing_text=missing_text,
         dedup=dedup,
         split=split,
+        limits=limits,
     )
-    dataset = assemble(request, format_name, rules, quiet)
+    dataset = assemble(request, format_name, rules, quiet, engine, spark_master)
     if out is not None:
         save(dataset, out)
     return dataset
@@ -100,15 +121,20 @@ def _check(
     missing_text: str,
     dedup: str,
     split: str,
+    engine: str,
+    spark_master: str | None,
 ) -> None:
     for name, value, allowed in (
         ("format", format, get_args(FormatName)),
         ("missing_text", missing_text, get_args(MissingText)),
         ("dedup", dedup, get_args(Dedup)),
         ("split", split, get_args(SplitRule)),
+        ("engine", engine, get_args(EngineName)),
     ):
         if value not in allowed:
             raise SettingsError(f"{name} = {value!r}: it must be one of {', '.join(allowed)}")
+    if spark_master is not None and engine != "spark":
+        raise SettingsError(f"spark_master = {spark_master!r}: it is for engine = 'spark' (--engine spark)")
     for name, number, least in (("min_user", min_user, 0), ("min_item", min_item, 0), ("max_history", max_history, 1)):
         if number is not None and number < least:
             raise SettingsError(f"{name} = {number}: it must be at least {least}")

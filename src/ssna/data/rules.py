@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ssna.data.cuts import MIN_EVENTS, SplitRule
+from ssna.data.limits import Limits
 
 MissingText = Literal["drop", "id", "fail"]
+EngineName = Literal["duckdb", "spark"]
 Dedup = Literal["none", "same", "first", "last"]
 
 
@@ -19,6 +21,7 @@ class Rules:
     missing_text: MissingText
     dedup: Dedup
     split: SplitRule
+    limits: Limits
 
     @property
     def least(self) -> int:

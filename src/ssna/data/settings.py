@@ -1,5 +1,6 @@
 """The options of ``ssna prepare`` as a TOML file, with the counts that should come out."""
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from pydantic import Field
 
 from ssna.data.cuts import SplitRule
 from ssna.data.prepare import FormatName
-from ssna.data.rules import Dedup, MissingText
+from ssna.data.rules import Dedup, EngineName, MissingText
 from ssna.settings import Settings, read_toml
 
 
@@ -19,16 +20,28 @@ class Options(Settings):
     item: str | None = None
     time: str | None = None
     text: tuple[str, ...] | None = None
+    rating: str | None = None
+    min_rating: float | None = None
+    since: dt.datetime | dt.date | int | float | str | None = None
+    until: dt.datetime | dt.date | int | float | str | None = None
     min_user: int | None = Field(None, ge=0)
     min_item: int | None = Field(None, ge=0)
     max_history: int | None = Field(None, ge=1)
     missing_text: MissingText | None = None
     dedup: Dedup | None = None
     split: SplitRule | None = None
+    engine: EngineName | None = None
+    spark_master: str | None = None
 
     def options(self) -> dict[str, Any]:
         """By the names that the command line has for them."""
-        columns = {"user": "user_col", "item": "item_col", "time": "time_col", "text": "text_cols"}
+        columns = {
+            "user": "user_col",
+            "item": "item_col",
+            "time": "time_col",
+            "text": "text_cols",
+            "rating": "rating_col",
+        }
         return {columns.get(name, name): value for name, value in self.tree().items()}
 
 

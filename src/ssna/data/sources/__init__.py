@@ -6,10 +6,10 @@ from pathlib import Path
 
 from ssna.data.engine import Engine
 from ssna.data.sources import amazon, movielens, recbole, sequences, table, unisrec
-from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source
+from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source
 from ssna.errors import DataError
 
-__all__ = ["FORMATS", "ITEM", "USER", "WHEN", "Format", "Request", "Source", "find_format"]
+__all__ = ["FORMATS", "ITEM", "RATING", "USER", "WHEN", "Format", "Request", "Source", "find_format"]
 
 
 @dataclass(frozen=True)

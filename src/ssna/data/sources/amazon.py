@@ -26,20 +26,21 @@ from ssna.data.sources.delimited import open_headless
 from ssna.data.sources.literals import as_json, is_literal
 from ssna.data.sources.opening import files_at, open_file, open_table, tables_at
 from ssna.data.sources.packed import first_line, plain_name
-from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, listed
+from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed
 from ssna.data.sources.tabular import TableFile, stacked
-from ssna.data.sources.values import as_id, as_microseconds, as_text
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
 from ssna.errors import DataError
 
 # In the order of asking: lines of 2023 have both parent_asin and asin, and meta files speak of the first.
 _USER = ("reviewerID", "user_id")
 _ITEM = ("parent_asin", "asin")
 _TIME = ("unixReviewTime", "timestamp")
+_RATING = ("overall", "rating")
 _TEXT = (("title",), ("categories", "category"), ("brand", "store"))
 
 _PLACES = ("1", "2", "3", "4")  # the columns of a file without a header
 _ASIN = r"^(B[0-9A-Z]{9}|[0-9]{9}[0-9X])$"
-_RATING = re.compile(r"[^,]+,[^,]+,\d(\.\d+)?,\d{9,}")
+_RATINGS_LINE = re.compile(r"[^,]+,[^,]+,\d(\.\d+)?,\d{9,}")
 _SURE = 0.99  # 2014 has a few users whose ids look like items
 
 
@@ -66,7 +67,7 @@ def read(engine: Engine, request: Request) -> Source:
     log = _open_log(engine, request.logs)
     if log.names == _PLACES:
         user, item = _places(log, request)
-        time = request.time or "4"
+        rating, time = request.rating or "3", request.time or "4"
     else:
         user, item, time = (
             given or _name(log, known, role)
@@ -76,7 +77,11 @@ def read(engine: Engine, request: Request) -> Source:
                 (request.time, _TIME, "time"),
             )
         )
-    rows = log.select({USER: (user, as_id), ITEM: (item, as_id), WHEN: (time, as_microseconds)})
+        rating = request.rating or (_name(log, _RATING, "rating") if request.rated else "")
+    events = {USER: (user, as_id), ITEM: (item, as_id), WHEN: (time, as_microseconds)}
+    if request.rated:
+        events[RATING] = (rating, as_number)
+    rows = log.select(events)
     catalogue = None if request.items is None else open_table(engine, request.items)
     return Source(
         events=rows.table,
@@ -105,7 +110,7 @@ def _is_headless(path: Path) -> bool:
     if not path.is_file() or not plain_name(path).endswith(".csv"):
         return False
     with reading(path):
-        return _RATING.fullmatch(first_line(path)) is not None
+        return _RATINGS_LINE.fullmatch(first_line(path)) is not None
 
 
 def _places(log: TableFile, request: Request) -> tuple[str, str]:

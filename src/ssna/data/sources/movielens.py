@@ -20,9 +20,9 @@ from ssna.data.engine import Engine, reading
 from ssna.data.sources.delimited import open_headless
 from ssna.data.sources.opening import open_file, open_table
 from ssna.data.sources.packed import first_line
-from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, require
+from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, require
 from ssna.data.sources.tabular import TableFile
-from ssna.data.sources.values import as_id, as_microseconds
+from ssna.data.sources.values import as_id, as_microseconds, as_number
 from ssna.errors import DataError
 
 _NO_GENRES = "(no genres listed)"
@@ -56,17 +56,18 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged.
     """
-    request.refuse("movielens", "items", "user", "item", "time", "text")
+    request.refuse("movielens", "items", "user", "item", "time", "text", "rating")
     found = _find(request.logs)
     if found is None:
         names = ", or ".join(f"{kind.ratings} beside {kind.films}" for kind in KINDS)
         raise DataError(f"{request.logs} has no {names}; check the path, or name another format")
     folder, kind = found
     ratings, films = folder / kind.ratings, require(folder / kind.films, folder, kind.films)
-    user, item, _, time = _COLUMNS
-    rows = kind.open_ratings(engine, ratings).select(
-        {USER: (user, as_id), ITEM: (item, as_id), WHEN: (time, as_microseconds)}
-    )
+    user, item, rating, time = _COLUMNS
+    events = {USER: (user, as_id), ITEM: (item, as_id), WHEN: (time, as_microseconds)}
+    if request.rated:
+        events[RATING] = (rating, as_number)
+    rows = kind.open_ratings(engine, ratings).select(events)
     return Source(
         events=rows.table,
         parts=kind.read_films(engine, films),

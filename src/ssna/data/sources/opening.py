@@ -73,7 +73,7 @@ def _opener(path: Path) -> Opener:
 
 
 def _open_parquet(engine: Engine, path: Path) -> TableFile:
-    rows = engine.connection.read_parquet(glob.escape(str(path)))
+    rows = engine.read_parquet(path)
 
     def read(wanted: Wanted) -> Rows:
         chosen = {new: convert(rows[name]) for new, (name, convert) in wanted.items()}

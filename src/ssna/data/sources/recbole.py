@@ -6,9 +6,9 @@ from ibis import Table
 
 from ssna.data.engine import Engine
 from ssna.data.sources.opening import open_tsv
-from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, find_one, require, unknown_column
+from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, find_one, require, unknown_column
 from ssna.data.sources.tabular import TableFile
-from ssna.data.sources.values import as_id, as_microseconds, as_text
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
 
 _TEXT_TYPES = ("token", "token_seq")
 
@@ -31,13 +31,14 @@ def read(engine: Engine, request: Request) -> Source:
     item_file = require(inter.with_suffix(".item"), inter.parent, inter.with_suffix(".item").name)
     log, catalogue = open_tsv(engine, inter), open_tsv(engine, item_file)
     item = request.item or "item_id"
-    rows = log.select(
-        {
-            USER: (_field(log, request.user or "user_id"), as_id),
-            ITEM: (_field(log, item), as_id),
-            WHEN: (_field(log, request.time or "timestamp"), as_microseconds),
-        }
-    )
+    events = {
+        USER: (_field(log, request.user or "user_id"), as_id),
+        ITEM: (_field(log, item), as_id),
+        WHEN: (_field(log, request.time or "timestamp"), as_microseconds),
+    }
+    if request.rated:
+        events[RATING] = (_field(log, request.rating or "rating"), as_number)
+    rows = log.select(events)
     names = request.text if request.text is not None else _text_fields(catalogue, item)
     texts = {f"part_{place}": (_field(catalogue, name), as_text) for place, name in enumerate(names, start=1)}
     described = catalogue.select({ITEM: (_field(catalogue, item), as_id)} | texts).table

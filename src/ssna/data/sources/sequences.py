@@ -28,6 +28,7 @@ def read(engine: Engine, request: Request) -> Source:
         DataError: a file or a column is not there, or a user stands on two lines.
     """
     request.refuse("sequences", "items", "user", "item", "time")
+    request.refuse_ratings("sequences")
     folder = request.logs if request.logs.is_dir() else request.logs.parent
     sequences = require(folder / _SEQUENCES, folder, _SEQUENCES)
     catalogue = open_tsv(engine, require(folder / _ITEMS, folder, _ITEMS))

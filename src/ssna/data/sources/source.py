@@ -13,6 +13,7 @@ from ssna.errors import DataError
 USER = "user"
 ITEM = "item"
 WHEN = "when"
+RATING = "rating"
 
 _MOST_NAMES = 20
 
@@ -27,6 +28,14 @@ class Request:
     item: str | None = None
     time: str | None = None
     text: tuple[str, ...] | None = None
+    rating: str | None = None
+    rated: bool = False  # whether ratings are asked for
+
+    def refuse_ratings(self, format_name: str) -> None:
+        """Raise :class:`DataError` if ratings are asked for, as ``format_name`` has none."""
+        self.refuse(format_name, "rating")
+        if self.rated:
+            raise DataError(f"{self.logs}: the format {format_name} has no ratings; leave min_rating out")
 
     def refuse(self, format_name: str, *names: str) -> None:
         """Raise :class:`DataError` if one of the fields ``names`` is given, as ``format_name`` has no use for it."""
@@ -41,7 +50,8 @@ class Source:
 
     Attributes:
         events: ``user`` and ``item`` (text, null where missing), ``when`` (int64: microseconds since 1970, or the
-            place in the user's history; null where missing).
+            place in the user's history; null where missing); if it was asked for, ``rating`` (float64, null where
+            missing).
         parts: ``item`` and then one column for each part of its text, in order; an item may have several rows.
             None where the source has no text.
         timed: whether ``when`` is a time.

@@ -6,15 +6,16 @@ from ibis import Table
 
 from ssna.data.engine import Engine
 from ssna.data.sources.opening import open_table, tables_at
-from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, listed
+from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed
 from ssna.data.sources.tabular import TableFile
-from ssna.data.sources.values import as_id, as_microseconds, as_text, without_fractions
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text, without_fractions
 from ssna.errors import DataError
 
 # Names that are taken for granted where none is given; case and punctuation do not count.
 USUAL_USER = ("user", "user_id", "customer", "customer_id")
 USUAL_ITEM = ("item", "item_id", "product", "product_id", "sku")
 USUAL_TIME = ("time", "timestamp", "date", "datetime")
+USUAL_RATING = ("rating", "ratings", "stars", "score")
 USUAL_TEXT = ("title", "name", "text", "categories", "category", "brand")
 
 
@@ -36,6 +37,8 @@ def read(engine: Engine, request: Request) -> Source:
         ITEM: (item, as_id),
         WHEN: (_name(log, request.time, USUAL_TIME, "time"), as_microseconds),
     }
+    if request.rated:
+        events[RATING] = (_name(log, request.rating, USUAL_RATING, "rating"), as_number)
     catalogue = log if request.items is None else open_table(engine, request.items)
     texts = {
         f"part_{place}": (name, as_text) for place, name in enumerate(_text_names(catalogue, request.text), start=1)

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import ibis
 from ibis import Table
-from ibis.expr.types import Value
 
-from ssna.data.engine import reading
+from ssna.data.engine import Convert, reading
 from ssna.data.sources.source import unknown_column
 
-Wanted = Mapping[str, tuple[str, Callable[[Value], Value]]]  # new name -> column and conversion
+Wanted = Mapping[str, tuple[str, Convert]]  # new name -> column and conversion
 
 
 @dataclass(frozen=True, eq=False)

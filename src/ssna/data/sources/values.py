@@ -4,11 +4,14 @@ import ibis
 from ibis import Table
 from ibis.expr.types import Value
 
+from ssna.data import functions
+
 TIME_RULE = (
     "numbers are seconds since 1970 (milliseconds from 1e11 on, microseconds from 1e14, nanoseconds from 1e17); "
     "anything else is an ISO date or time, UTC where it names no zone"
 )
 MICROSECONDS = 1_000_000
+_FINITE = 1e300
 _FRACTION = r"^(-?\d+)\.0+$"
 
 
@@ -23,26 +26,23 @@ def as_text(column: Value) -> Value:
     if kind.is_json():
         return _json_text(column, levels=2)
     while kind.is_array() and kind.value_type.is_array():
-        column = column.flatten()
+        column = column.filter(lambda part: part.notnull()).flatten()
         kind = column.type()
     if kind.is_array():
         return column.cast("array<string>").join(", ")
     text = column.cast("string")
-    return ibis.cases((~column.isnan(), _without_fraction(text))) if kind.is_floating() else text
+    if not kind.is_floating():
+        return text
+    return ibis.cases((~column.isnan(), functions.whole(functions.decimal(text))))
 
 
 def _json_text(value: Value, levels: int) -> Value:
     """``levels`` of nested lists are taken apart; what is deeper stays JSON."""
-    text = ibis.coalesce(value.str, _without_fraction(value.cast("string")).nullif("null"))
+    text = ibis.coalesce(value.str, functions.whole(value.cast("string")).nullif("null"))
     if levels == 0:
         return text
     elements = value.array.map(lambda element: _json_text(element, levels - 1))
     return ibis.coalesce(elements.join(", "), text)
-
-
-def _without_fraction(number: Value) -> Value:
-    """``17850.0`` as ``17850``: a column of whole numbers with gaps often arrives as floating point."""
-    return number.re_replace(_FRACTION, r"\1")
 
 
 def without_fractions(rows: Table, *names: str) -> Table:
@@ -52,26 +52,24 @@ def without_fractions(rows: Table, *names: str) -> Table:
     """
     fractional = rows.agg(**{name: rows[name].re_search(_FRACTION).all() for name in names})
     found = fractional.to_pyarrow().to_pylist()[0]
-    return rows.mutate(**{name: _without_fraction(rows[name]) for name in names if found[name]})
+    return rows.mutate(**{name: functions.whole(rows[name]) for name in names if found[name]})
 
 
 def as_microseconds(column: Value) -> Value:
     """Times as microseconds since 1970, int64, by ``TIME_RULE``; null where there is no time."""
     kind = column.type()
     if kind.is_timestamp() or kind.is_date():
-        return _from_timestamp(column.cast("timestamp('UTC')"))
+        return functions.microseconds(column.cast("timestamp('UTC')"))
     if kind.is_numeric():
         return _from_number(column.cast("float64"))
     text = as_text(column).strip()
-    is_date = text.re_search(r"^\d{4}-")
-    timestamp = ibis.cases((is_date, text.try_cast("timestamp('UTC')")))
-    return ibis.coalesce(_from_timestamp(timestamp), _from_number(text.try_cast("float64")))
+    return ibis.coalesce(functions.moment(text), _from_number(functions.number(text)))
 
 
-def _from_timestamp(zoned: Value) -> Value:
-    timestamp = zoned.cast("timestamp")
-    seconds = timestamp.truncate("s").epoch_seconds().cast("int64")
-    return seconds * MICROSECONDS + timestamp.microsecond().cast("int64")
+def as_number(column: Value) -> Value:
+    """Numbers as float64; null for what is none, and for what is not finite."""
+    number = column.cast("float64") if column.type().is_numeric() else functions.number(as_text(column).strip())
+    return ibis.cases((~(number.isnan() | (number.abs() > _FINITE)), number))
 
 
 def _from_number(number: Value) -> Value:
@@ -82,4 +80,4 @@ def _from_number(number: Value) -> Value:
         (size < 1e17, number),
         else_=number / 1e3,
     )
-    return scaled.try_cast("int64")
+    return functions.rounded(scaled)

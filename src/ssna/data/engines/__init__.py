@@ -1,0 +1,1 @@
+"""One module an engine: DuckDB in this process, and Spark, which scales past it."""

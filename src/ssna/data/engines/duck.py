@@ -1,0 +1,62 @@
+"""DuckDB behind Ibis."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import ibis
+import pyarrow as pa
+from ibis import Table
+
+from ssna.data.engine import Convert, Engine, JsonLines, Layout
+from ssna.data.engines import duck_files
+
+_FUNCTIONS = {
+    "ssna_whole(x)": r"regexp_replace(x, '^(-?\d+)\.0+$', '\1')",
+    "ssna_decimal(x)": "x",
+    "ssna_number(x)": "TRY_CAST(x AS DOUBLE)",
+    "ssna_moment(x)": r"CASE WHEN regexp_matches(x, '^\d{4}-') THEN epoch_us(TRY_CAST(x AS TIMESTAMPTZ)) END",
+    "ssna_microseconds(x)": "epoch_us(x)",
+    "ssna_rounded(x)": "TRY_CAST(x AS BIGINT)",
+}
+
+
+class DuckEngine(Engine):
+    """``Table.cache`` and ``ibis.memtable`` are not used: with sqlglot from 30.18 on, Ibis 12 drops such tables with a
+    statement that lacks their name (https://github.com/ibis-project/ibis/issues/12101).
+    """
+
+    def hold(self, expression: Table) -> Table:
+        return self.connection.create_table(self.new_name(), expression, temp=True)
+
+    def free(self, table: Table) -> None:
+        self.connection.raw_sql(f'DROP TABLE "{table.op().name}"')
+
+    def import_arrow(self, table: pa.Table) -> Table:
+        name = self.new_name()
+        self.connection.con.register(name, table)
+        return self.connection.table(name)
+
+    def read_parquet(self, path: Path) -> Table:
+        return duck_files.read_parquet(self, path)
+
+    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
+        return duck_files.select_cells(self, path, layout, wanted)
+
+    def read_json(self, path: Path) -> JsonLines:
+        return duck_files.read_json(self, path)
+
+
+@contextmanager
+def opened(master: str | None = None) -> Iterator[DuckEngine]:
+    """In memory, and spills to a temporary folder; Ibis sets its clock to UTC."""
+    with TemporaryDirectory(prefix="ssna-", ignore_cleanup_errors=True) as spill:
+        connection = ibis.duckdb.connect(temp_directory=spill)
+        connection.raw_sql("SET enable_progress_bar = false")
+        for signature, body in _FUNCTIONS.items():
+            connection.raw_sql(f"CREATE TEMP MACRO {signature} AS {body}")
+        try:
+            yield DuckEngine(connection, Path(spill))
+        finally:
+            connection.disconnect()

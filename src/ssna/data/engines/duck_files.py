@@ -1,0 +1,135 @@
+"""Files of text and Parquet, read by DuckDB."""
+
+import glob
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+import ibis
+import ibis.expr.datatypes as dt
+from ibis import Table
+
+from ssna.data.engine import Convert, Engine, JsonLines, Layout
+from ssna.data.sources.packed import byte_lines, plain_name
+from ssna.data.sources.values import as_text
+from ssna.errors import DataError
+
+_BLOCK, _PIECE = 16_000_000, 1_000_000  # bytes
+_LINE = "line"
+
+
+def read_parquet(engine: Engine, path: Path) -> Table:
+    """See :meth:`Engine.read_parquet`."""
+    return engine.connection.read_parquet(glob.escape(str(path)))
+
+
+def select_cells(
+    engine: Engine, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]
+) -> tuple[Table, int]:
+    """See :meth:`Engine.select_cells`. The header was read by us, so that nothing about the file is guessed from its
+    first rows."""
+    rejects = engine.new_name()
+    rows = engine.connection.read_csv(
+        glob.escape(str(path)),
+        columns={f"c{place}": "VARCHAR" for place in range(layout.cells)},
+        delim=layout.delimiter,
+        quote=layout.quote,
+        escape=layout.quote,
+        header=layout.header,
+        auto_detect=False,
+        store_rejects=True,
+        rejects_table=rejects,
+        rejects_scan=engine.new_name(),
+        rejects_limit=0,
+        parallel=_for_several_threads(path),
+    )
+    chosen = {new: convert(rows[f"c{place}"]) for new, (place, convert) in wanted.items()}
+    try:
+        table = engine.hold(rows.select(**chosen))
+    except duckdb.InvalidInputException:
+        _require_one_line_end(path)
+        raise
+    unreadable = _rejected(path, engine.connection.table(rejects))
+    if unreadable:
+        _require_utf8(path)
+    return table, unreadable
+
+
+def read_json(engine: Engine, path: Path) -> JsonLines:
+    """See :meth:`Engine.read_json`."""
+    rows = engine.connection.read_json(
+        glob.escape(str(path)),
+        columns={_LINE: "JSON"},
+        format="newline_delimited",
+        records="false",
+        ignore_errors=True,
+    )
+    line = rows[_LINE]
+    is_object = (_json_type(line) == "OBJECT").fill_null(False)
+    names = rows.select(name=_json_keys(line).unnest()).distinct().order_by("name").to_pyarrow()["name"].to_pylist()
+    if not names:
+        _require_utf8(path)
+
+    def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
+        chosen = {new: as_text(line[f'"{name}"']) for new, name in wanted.items()}
+        table = engine.hold(rows.filter(is_object).select(**chosen))
+        unreadable = rows.filter(~is_object).count().to_pyarrow().as_py()
+        if unreadable:
+            _require_utf8(path)
+        return table, unreadable
+
+    return JsonLines(tuple(names), texts)
+
+
+def json_keys(line: dt.JSON) -> dt.Array[dt.String]:
+    """DuckDB's function: the keys of an object, none for another value."""
+
+
+def json_type(line: dt.JSON) -> dt.String:
+    """DuckDB's function: OBJECT, ARRAY, VARCHAR and so on."""
+
+
+# What Ibis has for the two (``map.keys()`` and ``map.notnull()``) takes ten times as long.
+_json_keys = ibis.udf.scalar.builtin(json_keys)
+_json_type = ibis.udf.scalar.builtin(json_type)
+
+
+def _rejected(path: Path, rejects: Table) -> int:
+    """The number of rows that the engine left out. One row may stand there for several reasons."""
+    swallowed = (rejects.error_type == "UNQUOTED VALUE") & rejects.csv_line.strip().contains("\n")
+    found = rejects.agg(rows=rejects.line_byte_position.nunique(), line=rejects.line.min(where=swallowed))
+    counts = found.to_pyarrow().to_pylist()[0]
+    if counts["line"] is not None:
+        raise DataError(
+            f"{path}, line {counts['line']}: a quote is opened and not closed before the line ends; "
+            'write a quote inside a quoted cell as ""'
+        )
+    return int(counts["rows"])
+
+
+def _for_several_threads(path: Path) -> bool:
+    """Whether no line is longer than what a thread of DuckDB reads at a time (32 MB).
+
+    Several threads lose such a line without a word, where one alone rejects it. It fills a block of half that size; in
+    a compressed file nobody knows before it is unpacked.
+    """
+    if plain_name(path) != path.name.lower():
+        return False
+    with path.open("rb") as file:
+        for start in range(0, path.stat().st_size, _BLOCK):
+            file.seek(start)
+            pieces = (file.read(_PIECE) for _ in range(0, _BLOCK, _PIECE))
+            if all(len(piece) == _PIECE and b"\n" not in piece for piece in pieces):
+                return False
+    return True
+
+
+def _require_utf8(path: Path) -> None:
+    """Raise :class:`UnicodeDecodeError` if a line is not UTF-8."""
+    for line in byte_lines(path):
+        line.decode()
+
+
+def _require_one_line_end(path: Path) -> None:
+    if len({line.endswith(b"\r\n") for line in byte_lines(path) if line.endswith(b"\n")}) > 1:
+        raise DataError(f"{path} ends some lines with CR LF and others with LF; convert it, for example: dos2unix")

@@ -1,0 +1,163 @@
+"""Spark behind Ibis: the same expressions, on one machine or on a cluster."""
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+from ibis import Table
+from ibis.backends.pyspark import Backend
+from pyspark import SparkContext
+from pyspark.sql import DataFrame, SparkSession
+
+from ssna.data.engine import Convert, Engine, JsonLines, Layout
+from ssna.data.engines import duck, spark_files
+from ssna.data.engines.spark_functions import FUNCTIONS
+from ssna.data.engines.spark_session import SETTINGS, started
+from ssna.errors import SettingsError
+
+LOCAL = "local[*]"
+
+
+class SparkEngine(Engine):
+    """Tables are views; what is held is a checkpoint, which forgets how it was made.
+
+    Without that, every round of the k-core would plan all rounds before it again, twice as much in each. A file that
+    does not come line by line in good order is taken apart by DuckDB, and handed over as Parquet: what counts as a row
+    must not depend on the engine.
+    """
+
+    def __init__(self, session: SparkSession, folder: Path, closing: ExitStack) -> None:
+        backend = _Backend()
+        backend.register_options()
+        backend.do_connect(session, **SETTINGS)
+        for signature, body in FUNCTIONS.items():
+            session.sql(f"CREATE OR REPLACE TEMPORARY FUNCTION {signature} RETURN {body}")
+        super().__init__(backend, folder)
+        self.session = session
+        self._closing = closing
+        self._duck: Engine | None = None
+        self._held: dict[str, Any] = {}
+
+    def hold(self, expression: Table) -> Table:
+        frame = self.session.sql(self.connection.compile(expression)).localCheckpoint()
+        table = self.view(frame)
+        self._held[table.op().name] = frame._jdf.queryExecution().logical().rdd()
+        return table
+
+    def free(self, table: Table) -> None:
+        self._forget(table.op().name)
+
+    def free_all(self) -> None:
+        """Forget all rows that :meth:`hold` kept."""
+        for name in list(self._held):
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self.session.catalog.dropTempView(name)
+        self._held.pop(name).unpersist(False)
+
+    def import_arrow(self, table: pa.Table) -> Table:
+        return self.view(self.session.createDataFrame(table))
+
+    def read_parquet(self, path: Path) -> Table:
+        return self.view(spark_files.read_parquet(self.session, path))
+
+    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
+        cells, unreadable = self._cells(path, layout, {place for place, _ in wanted.values()})
+        chosen = {new: convert(cells[f"c{place}"]) for new, (place, convert) in wanted.items()}
+        return self.hold(cells.select(**chosen)), unreadable
+
+    def _cells(self, path: Path, layout: Layout, places: set[int]) -> tuple[Table, int]:
+        frame = spark_files.cells(self.session, path, layout)
+        if frame is not None:
+            return self.view(frame), 0
+        raw = {f"c{place}": (place, _unchanged) for place in sorted(places)}
+        return self._staged(*self._duckdb().select_cells(path, layout, raw))
+
+    def read_json(self, path: Path) -> JsonLines:
+        lines = spark_files.objects(self.session, path)
+        if lines is None:
+            return self._staged_json(self._duckdb().read_json(path))
+
+        def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
+            frame = spark_files.texts(lines, wanted)
+            if frame is None:
+                return self._staged_json(self._duckdb().read_json(path)).texts(wanted)
+            return self.hold(self.view(frame)), 0
+
+        return JsonLines(spark_files.keys(lines), texts)
+
+    def view(self, frame: DataFrame) -> Table:
+        """``frame`` as a table of Ibis."""
+        name = self.new_name()
+        frame.createTempView(name)
+        return self.connection.table(name)
+
+    def _duckdb(self) -> Engine:
+        if self._duck is None:
+            self._duck = self._closing.enter_context(duck.opened())
+        return self._duck
+
+    def _staged_json(self, lines: JsonLines) -> JsonLines:
+        def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
+            staged, unreadable = self._staged(*lines.texts(wanted))
+            return self.hold(staged), unreadable
+
+        return JsonLines(lines.names, texts)
+
+    def _staged(self, table: Table, unreadable: int) -> tuple[Table, int]:
+        """Rows that DuckDB holds, as Parquet. Spark's machines must see the temporary folder (``TMPDIR``)."""
+        path = self.folder / f"{self.new_name()}.parquet"
+        self._duckdb().connection.to_parquet(table, path)
+        self._duckdb().free(table)
+        return self.read_parquet(path), unreadable
+
+
+class _Backend(Backend):  # type: ignore[misc]  # Ibis is not typed
+    """Results come as Arrow; Ibis would carry every value through Python, and lists through pandas."""
+
+    def to_pyarrow(self, expr: Any, /, **_: Any) -> Any:
+        return expr.__pyarrow_result__(self._session.sql(self.compile(expr.as_table())).toArrow())
+
+
+def _unchanged(cell: Any) -> Any:
+    return cell
+
+
+@contextmanager
+def opened(master: str | None = None) -> Iterator[SparkEngine]:
+    """A session of its own, at ``master``; or beside one that runs in this process, which stays.
+
+    Raises:
+        SettingsError: there is no Java, or nobody answers at ``master``.
+    """
+    with TemporaryDirectory(prefix="ssna-", ignore_cleanup_errors=True) as name, ExitStack() as closing:
+        running = SparkContext._active_spark_context
+        if running is None:
+            closing.enter_context(_signals_kept())
+            session = closing.enter_context(started(master or LOCAL, Path(name)))
+        elif master in (None, running.master):
+            session = SparkSession(running).newSession()
+        else:
+            raise SettingsError(f"Spark runs in this process at {running.master} already; stop it, or name that master")
+        engine = SparkEngine(session, Path(name), closing)
+        try:
+            yield engine
+        finally:
+            engine.free_all()
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Spark's own answer to Ctrl-C outlives its session, and then fails."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGINT, before)
