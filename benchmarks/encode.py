@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.models import Pooling, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 from side import alternate, conditions, keep, ratio, say, seconds
 
 from ssna.data import load
@@ -24,8 +24,8 @@ BATCHES = (16, 32, 64, 128)
 
 
 def theirs(folder: str, max_tokens: int, dtype: str) -> SentenceTransformer:
-    transformer = Transformer(folder, max_seq_length=max_tokens, model_args={"dtype": TORCH_DTYPES[dtype]})
-    pooling = Pooling(transformer.get_word_embedding_dimension(), "mean")
+    transformer = Transformer(folder, max_seq_length=max_tokens, model_kwargs={"dtype": TORCH_DTYPES[dtype]})
+    pooling = Pooling(transformer.get_embedding_dimension(), "mean")
     return SentenceTransformer(modules=[transformer, pooling], device="cpu")
 
 

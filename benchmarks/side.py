@@ -65,10 +65,11 @@ def slope(sizes: list[float], values: list[float]) -> float:
     return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-9)), 1)[0])
 
 
-def in_child(script: str, arguments: list[str]) -> Any:
+def in_child(script: str, arguments: list[str], environment: Mapping[str, str] | None = None) -> Any:
     """What ``script`` prints last, as JSON: a process of its own has a memory of its own."""
     command = [sys.executable, script, *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    variables = {**os.environ, **(environment or {})}
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True, env=variables)
     return json.loads(done.stdout.splitlines()[-1])
 
 
