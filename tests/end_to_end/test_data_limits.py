@@ -133,7 +133,7 @@ def test_a_format_without_ratings_or_times_says_so(tmp_path):
     (tmp_path / "items.tsv").write_text("item\ttitle\n1\tOne\n2\tTwo\n3\tThree\n")
     with pytest.raises(DataError, match="sequences has no ratings; leave min_rating out"):
         ready(tmp_path, min_rating=1)
-    with pytest.raises(DataError, match=r"has no times, which .* a time window need"):
+    with pytest.raises(DataError, match="has no times; leave since and until out"):
         ready(tmp_path, since=1)
 
 

@@ -12,8 +12,7 @@ from ssna.ragged import Ints, Ragged
 SplitRule = Literal["leave-one-out", "time"]
 MIN_EVENTS = 3  # leave-one-out: one event to learn from, one to validate on, one to test on
 NO_TIMES = (
-    "has no times, which a split by time and a time window need; give a table that has them (--time-col), or do "
-    "without: split by leave-one-out, no since and no until"
+    "has no times, which a split by time needs; give a table that has them (--time-col), or split by leave-one-out"
 )
 
 

@@ -67,8 +67,10 @@ def assemble(
     ):
         advance(0, "reading")
         source = FORMATS[format_name].read(engine, request)
-        if (rules.split == "time" or rules.limits.timed) and not source.timed:
+        if rules.split == "time" and not source.timed:
             raise DataError(f"{request.logs} {NO_TIMES}")
+        if rules.limits.timed and not source.timed:
+            raise DataError(f"{request.logs} has no times; leave since and until out, or give a table that has them")
         texts = _texts(engine, source, request, rules)
         advance(1, "cleaning")
         cleaned = _clean(engine, source, texts, request, rules)
