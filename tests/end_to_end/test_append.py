@@ -57,6 +57,26 @@ def test_an_item_whose_text_comes_later_brings_its_events_back(shop):
     assert load(shop / "more").fingerprint == data.fingerprint
 
 
+def test_thresholds_of_ratings_and_windows_of_time_hold_for_what_is_appended(tmp_path):
+    columns = (*LOG, "stars", "label")
+    old = [(user, item, time, 1 + time % 5, title) for user, item, time, title in square(users=9)]
+    new = [("u1", "i1", time, stars, "t") for time in (500, 1_002, 2_000) for stars in ("", 1, 5)]
+    names = {"user": "who", "item": "what", "time": "at", "text": "label", "rating": "stars"}
+    rules = {"min_rating": 2, "since": 1_001, "until": 1_900, "min_user": 3, "min_item": 3, "quiet": True}
+    logs = [write_csv(tmp_path / f"log-{k}.csv", part, columns) for k, part in enumerate((old, new))]
+    whole = prepare(tmp_path / "log-*.csv", **names, **rules)
+    prepare(logs[0], **names, **rules, out=tmp_path / "data")
+    data = append(tmp_path / "data", logs[1], out=tmp_path / "data", quiet=True)
+    assert (data.fingerprint, data.manifest["dropped"]) == (whole.fingerprint, whole.manifest["dropped"])
+    again = append(tmp_path / "data", write_csv(tmp_path / "none.csv", [], columns), quiet=True)
+    assert (again.fingerprint, again.manifest["dropped"]) == (whole.fingerprint, whole.manifest["dropped"])
+
+
+def test_ratings_that_do_not_count_are_not_named(shop):
+    with pytest.raises(SettingsError, match="was prepared without min_rating"):
+        append(shop / "data", shop / "new.csv", rating="stars", quiet=True)
+
+
 def test_another_format_with_columns_of_its_own_can_be_appended(shop):
     rows = [json.dumps({"customer": user, "sku": item, "date": time}) for user, item, time in NEW]
     (shop / "new.jsonl").write_text("\n".join(rows))

@@ -1,5 +1,6 @@
 """A run that is killed and resumed is the run that was never killed."""
 
+import json
 import os
 import signal
 import subprocess
