@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssna.data import Dataset, prepare
+    from ssna.data import Dataset, append, prepare
     from ssna.data import load as load_data
     from ssna.errors import SsnaError
     from ssna.experiments import Run, encode, train
@@ -25,6 +25,7 @@ _HOME = {
     "Recommender": ("ssna.recommender", "Recommender"),
     "Run": ("ssna.experiments", "Run"),
     "SsnaError": ("ssna.errors", "SsnaError"),
+    "append": ("ssna.data", "append"),
     "encode": ("ssna.experiments", "encode"),
     "load_data": ("ssna.data", "load"),
     "prepare": ("ssna.data", "prepare"),
@@ -37,6 +38,7 @@ __all__ = [
     "Recommender",
     "Run",
     "SsnaError",
+    "append",
     "encode",
     "load_data",
     "prepare",

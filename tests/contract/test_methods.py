@@ -14,6 +14,8 @@ import torch
 from ssna.data.dataset import Dataset
 from ssna.errors import SettingsError
 from ssna.experiments import Run, resolve, train
+from ssna.experiments.run import execute
+from ssna.experiments.start import Start
 from ssna.methods import METHODS, FittedMethod, ItemEncoder, TrainedMethod
 from ssna.metrics import recall
 from ssna.nn.losses import LOSSES
@@ -365,3 +367,18 @@ def test_training_that_is_cut_off_goes_on_as_if_it_had_not_been(world, trained, 
     assert torch.equal(again.scorer.vectors, whole.scorer.vectors)
     for ours, theirs in zip(again.sequence.parameters(), whole.sequence.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_training_that_starts_from_a_run_starts_at_its_vectors_and_its_sequence_model(world, trained, tmp_path):
+    settings = resolve(method=trained, assignments=[*SMALL, "training.epochs=1"])
+    run = execute(world.data, world.cache, settings, tmp_path / "run", quiet=True)
+    again = settings.model_copy(update={"seed": settings.seed + 1})
+    encoder = METHODS[trained].build(settings.method, world.data, world.cache, DIM)
+    start = Start.of(tmp_path / "run", again, world.data, world.cache)
+    model = Model(encoder, SASRec(DIM, world.data.max_history, **settings.sequence.model_dump()))
+    model.load_state_dict(start.weights_for(encoder, world.data), strict=False)
+    here, there = model.scorer(ITEMS, world.data.max_history), run.recommender.scorer
+    assert torch.equal(here.vectors, there.vectors)
+    assert all(
+        torch.equal(weight, there.sequence.state_dict()[name]) for name, weight in here.sequence.state_dict().items()
+    )

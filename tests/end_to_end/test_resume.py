@@ -1,5 +1,6 @@
 """A run that is killed and resumed is the run that was never killed."""
 
+import json
 import os
 import signal
 import subprocess
@@ -75,3 +76,25 @@ def test_a_damaged_checkpoint_is_named(data, tmp_path, capsys):
     message = capsys.readouterr().err
     assert str(checkpoint) in message
     assert "delete it" in message
+
+
+def test_a_run_that_starts_from_another_goes_on_from_where_it_was_killed(data, tmp_path, capsys):
+    first, whole, broken = tmp_path / "first", tmp_path / "whole", tmp_path / "broken"
+    assert ssna("train", data, "-o", first, *WORDS, "--seed", 3, "--quiet") == 0
+    warm = (*WORDS, "--init-from", str(first))
+    subprocess.run([sys.executable, "-m", "ssna", "train", data, "-o", whole, *warm, "--quiet"], check=True)
+    killed(
+        [sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(broken), *warm], tmp_path / ".broken.checkpoint", 5
+    )
+    assert ssna("train", data, "-o", broken, *WORDS, "--resume") != 0
+    assert "run with other start" in capsys.readouterr().err
+    subprocess.run([sys.executable, "-m", "ssna", "train", data, "-o", broken, *warm, "--resume"], check=True)
+    assert figures(broken) == figures(whole)
+    assert (broken / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
+
+
+def test_a_run_may_take_the_place_of_the_one_it_started_from(data, tmp_path):
+    words = ("train", data, "-o", tmp_path / "run", *WORDS, "--quiet")
+    assert ssna(*words) == 0
+    assert ssna(*words, "--init-from", tmp_path / "run") == 0
+    assert json.loads((tmp_path / "run/record.json").read_text())["start"]["run"] == "run"

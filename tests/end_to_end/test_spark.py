@@ -21,7 +21,7 @@ from test_data_amazon import meta_2014, ratings
 from test_data_movielens import colons
 from test_data_recbole import atomic
 
-from ssna.data import prepare
+from ssna.data import append, prepare
 from ssna.data.engine import Layout, open_engine
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
 from ssna.errors import DataError, SettingsError
@@ -388,3 +388,21 @@ def test_a_master_is_for_spark_alone(tmp_path):
         ready(tmp_path / "nowhere.csv", spark_master="local")
     with pytest.raises(SettingsError, match="engine = 'sparc': it must be one of duckdb, spark"):
         ready(Path("nowhere.csv"), engine="sparc")
+
+
+def test_spark_appends_as_duckdb_does_and_keeps_the_same_rows(session, tmp_path):
+    old = [*square(), ("", "i1", 1, "t"), ("late", "i1", 5, "t"), ("u1", "bare", 7.25, ""), ("u1", "ï", 8, "Later")]
+    new = [("late", f"i{k}", 10 + k, "t") for k in range(5)] + [("u2", "bare", 9, "Now")]
+    first, second = (write_csv(tmp_path / f"{name}.csv", rows) for name, rows in (("old", old), ("new", new)))
+    found = {}
+    for engine in ("duckdb", "spark"):
+        prepare(first, out=tmp_path / f"{engine}-1", engine=engine, quiet=True)
+        append(tmp_path / f"{engine}-1", second, out=tmp_path / f"{engine}-2", engine=engine, quiet=True)
+        folder = tmp_path / f"{engine}-2"
+        left = [Counter(map(tuple, map(dict.values, pq.read_table(folder / name).to_pylist()))) for name in KEPT]
+        found[engine] = (json.loads((folder / "manifest.json").read_text()), left)
+    assert found["duckdb"][0]["users"] == 7
+    assert found["spark"] == found["duckdb"]
+
+
+KEPT = ("left_out.parquet", "left_texts.parquet")

@@ -6,7 +6,18 @@ import pytest
 
 import ssna
 
-PUBLIC = ["Dataset", "LayerCache", "Recommender", "Run", "SsnaError", "encode", "load_data", "prepare", "train"]
+PUBLIC = [
+    "Dataset",
+    "LayerCache",
+    "Recommender",
+    "Run",
+    "SsnaError",
+    "append",
+    "encode",
+    "load_data",
+    "prepare",
+    "train",
+]
 
 
 def in_a_new_process(code: str) -> str:

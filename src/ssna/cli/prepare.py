@@ -20,11 +20,30 @@ def _defaults(context: typer.Context, path: Path | None) -> Path | None:
     return path
 
 
+# What goes together with --append. All else is a rule, and the rules stand in the data folder.
+_APPENDING = {
+    *("logs", "append", "out", "items", "format", "user_col", "item_col", "time_col", "text_cols"),
+    *("rating_col", "engine", "spark_master", "check", "plot", "as_json", "quiet"),
+}
+
+
+def _refuse_rules(context: typer.Context) -> None:
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name not in _APPENDING and source is not None and source.name != "DEFAULT":
+            raise typer.BadParameter(
+                "the rules of the data folder hold for what is appended; leave this out",
+                param_hint=f"--{name.replace('_', '-')}",
+            )
+
+
 def prepare(
+    context: typer.Context,
     logs: Annotated[
         Path,
         typer.Argument(
-            help="A table (CSV, TSV, Parquet, JSON lines), a folder or 'pattern*' of them, or another format."
+            help="A table (CSV, TSV, Parquet, JSON lines), a folder or 'pattern*' of them, or another format; "
+            "with --append, the data folder that is appended to."
         ),
     ],
     out: Annotated[
@@ -33,6 +52,14 @@ def prepare(
     items: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A table (folder, pattern) of item texts; else the logs hold the texts."),
+    ] = None,
+    append: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LOGS",
+            help="Add these logs, and the texts of --items, to the data folder DATA; ids keep their rows, "
+            "and the rules are those of DATA.",
+        ),
     ] = None,
     config: Annotated[
         Path | None,
@@ -43,7 +70,10 @@ def prepare(
             help="A TOML file with options, and the counts to expect.",
         ),
     ] = None,
-    format: Annotated[FormatName, typer.Option(help="The format of LOGS; auto tells it from the files.")] = "auto",
+    format: Annotated[
+        FormatName | None,
+        typer.Option(help="The format of LOGS. [default: auto, from the files; with --append that of DATA]"),
+    ] = None,
     user_col: Annotated[str | None, typer.Option(metavar="NAME", help="The column of user ids.")] = None,
     item_col: Annotated[str | None, typer.Option(metavar="NAME", help="The column of item ids, in both files.")] = None,
     time_col: Annotated[
@@ -97,6 +127,7 @@ def prepare(
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
 ) -> None:
     """Read logs and item texts, clean them, and write a data folder."""
+    from ssna.data import append as append_logs
     from ssna.data import prepare as prepare_data
     from ssna.data.plots import draw_lengths, require_kind
     from ssna.data.settings import PrepareSettings
@@ -106,29 +137,34 @@ def prepare(
         raise typer.BadParameter("give a folder to write, or --check to write none", param_hint="-o")
     if plot is not None:
         require_kind(plot)
-    dataset = prepare_data(
-        logs,
-        items,
-        format=format,
-        user=user_col,
-        item=item_col,
-        time=time_col,
-        text=None if text_cols is None else [name.strip() for names in text_cols for name in names.split(",")],
-        rating=rating_col,
-        min_rating=min_rating,
-        since=since,
-        until=until,
-        min_user=min_user,
-        min_item=min_item,
-        max_history=max_history,
-        missing_text=missing_text,
-        dedup=dedup,
-        split=split,
-        engine=engine,
-        spark_master=spark_master,
-        out=out,
-        quiet=quiet,
-    )
+    columns: dict[str, Any] = {
+        "user": user_col,
+        "item": item_col,
+        "time": time_col,
+        "text": None if text_cols is None else [name.strip() for names in text_cols for name in names.split(",")],
+        "rating": rating_col,
+    }
+    where: dict[str, Any] = {"engine": engine, "spark_master": spark_master, "out": out, "quiet": quiet}
+    if append is not None:
+        _refuse_rules(context)
+        dataset = append_logs(logs, append, items, format=format, **columns, **where)
+    else:
+        dataset = prepare_data(
+            logs,
+            items,
+            format=format or "auto",
+            **columns,
+            min_rating=min_rating,
+            since=since,
+            until=until,
+            min_user=min_user,
+            min_item=min_item,
+            max_history=max_history,
+            missing_text=missing_text,
+            dedup=dedup,
+            split=split,
+            **where,
+        )
     if plot is not None:
         draw_lengths(dataset, plot)
     found: dict[str, Any] = described(dataset) if check else dataset.manifest

@@ -29,6 +29,10 @@ def train(
     profile: Annotated[
         bool, typer.Option("--profile", help="Print where the time of the first epoch goes, part by part.")
     ] = False,
+    init_from: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Start from the weights of this run, of the same method; data may differ."),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no line an epoch.")] = False,
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
@@ -60,6 +64,7 @@ def train(
         quiet=quiet,
         resume=resume,
         profile=profile,
+        init_from=init_from,
     )
     if not quiet:
         typer.echo(render([overall(bench) for bench in benches(find([out]))], "text"), err=True, nl=False)

@@ -1,7 +1,8 @@
 """From interaction logs and item texts to a :class:`Dataset`, and to the disk and back."""
 
+from ssna.data.append import append
 from ssna.data.dataset import Dataset, Histories, IdMap, Split
 from ssna.data.prepare import prepare
 from ssna.data.storage import load, save
 
-__all__ = ["Dataset", "Histories", "IdMap", "Split", "load", "prepare", "save"]
+__all__ = ["Dataset", "Histories", "IdMap", "Split", "append", "load", "prepare", "save"]

@@ -17,6 +17,7 @@ from ssna.data.limits import Limits
 from ssna.data.rules import Dedup
 from ssna.data.sources import ITEM, RATING, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
+from ssna.ragged import Ints
 
 NO_TEXT = "no_text"
 DUPLICATE = "duplicate"
@@ -36,11 +37,15 @@ DEDUP_RULES: dict[Dedup, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Packed:
-    """What is left: ids in the order of their rows, histories of item rows, and :func:`same_time` if they are timed."""
+    """What is left: ids in the order of their rows, histories of item rows, and :func:`same_time` if they are timed.
+
+    ``exact``: ``(m,)`` what the events are ordered by, as :class:`ssna.data.sources.Source` has it.
+    """
 
     users: tuple[str, ...]
     items: tuple[str, ...]
     histories: Histories
+    exact: Ints
     same_time: dict[str, int] | None
 
 
@@ -155,6 +160,7 @@ def pack(engine: Engine, events: Table, timed: bool) -> Packed:
         users=tuple(users.order_by("user_row")[USER].to_pyarrow().to_pylist()),
         items=tuple(items.order_by("item_row")[ITEM].to_pyarrow().to_pylist()),
         histories=histories,
+        exact=exact,
         same_time=same_time(histories, exact) if timed else None,
     )
 

@@ -85,6 +85,10 @@ class Engine(ABC):
     def read_json(self, path: Path) -> JsonLines:
         """A file of JSON lines."""
 
+    @abstractmethod
+    def batches(self, expression: Table) -> Iterator[pa.RecordBatch]:
+        """The rows of ``expression``, some at a time."""
+
     def new_name(self) -> str:
         """A table name that is not in use."""
         self._made += 1

@@ -1,8 +1,12 @@
 """The steps of ``prepare``, and the report on them that becomes the manifest."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
+import ibis
 import pyarrow as pa
 from ibis import Table
 
@@ -21,12 +25,14 @@ from ssna.data.cleaning import (
 )
 from ssna.data.cuts import MIN_EVENTS, NO_TIMES, SplitRule
 from ssna.data.dataset import Dataset, IdMap
+from ssna.data.earlier import Earlier
 from ssna.data.engine import Engine, engine_errors, open_engine
+from ssna.data.left_out import TEXT, LeftOut
 from ssna.data.rules import EngineName, Rules
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
 from ssna.data.sources.values import TIME_RULE
 from ssna.data.storage import describe
-from ssna.data.texts import TEXT_RULE, item_texts
+from ssna.data.texts import TEXT_RULE, joined_rows, longest
 from ssna.errors import DataError
 from ssna.progress import progress
 
@@ -57,86 +63,170 @@ _SPLITS: dict[SplitRule, str] = {
 
 
 def assemble(
-    request: Request, format_name: str, rules: Rules, quiet: bool, engine_name: EngineName, spark_master: str | None
+    request: Request,
+    format_name: str,
+    rules: Rules,
+    quiet: bool,
+    engine_name: EngineName,
+    spark_master: str | None,
+    folder: Path | None = None,
+    earlier: Earlier | None = None,
 ) -> Dataset:
-    """Read, clean and pack. Raises :class:`DataError` as :func:`ssna.data.prepare` says."""
+    """Read, clean and pack. Raises :class:`DataError` as :func:`ssna.data.prepare` says.
+
+    Args:
+        folder: where to write what is left out.
+        earlier: a data set that the logs are appended to.
+    """
     with (
         engine_errors(f"{request.logs} could not be prepared; is there enough memory and disk space?"),
         progress("prepare", total=3, quiet=quiet) as advance,
         open_engine(engine_name, spark_master) as engine,
     ):
         advance(0, "reading")
-        source = FORMATS[format_name].read(engine, request)
-        if rules.split == "time" and not source.timed:
-            raise DataError(f"{request.logs} {NO_TIMES}")
-        if rules.limits.timed and not source.timed:
-            raise DataError(f"{request.logs} has no times; leave since and until out, or give a table that has them")
-        texts = _texts(engine, source, request, rules)
+        read = _read(engine, request, format_name, rules, earlier)
         advance(1, "cleaning")
-        cleaned = _clean(engine, source, texts, request, rules)
+        cleaned = _clean(engine, read, request, rules)
         advance(1, "ordering")
-        packed = pack(engine, cleaned.events, source.timed)
+        packed = pack(engine, cleaned.events, read.source.timed)
         checks = {
-            **_coverage(source, texts),
+            **_coverage(read),
             "same_time": packed.same_time,
             "core_rounds": [asdict(each) for each in cleaned.rounds],
         }
+        if folder is not None:
+            _left_out(read, cleaned, rules).write(engine, packed, folder)
         advance(1, "")
     dataset = Dataset(
         users=IdMap(packed.users),
         items=IdMap(packed.items),
-        texts=("", *(texts.get(item, item) for item in packed.items)),
+        texts=("", *(read.texts.get(item, item) for item in packed.items)),
         histories=packed.histories,
         max_history=rules.max_history,
         protocol=rules.split,
     )
+    before = {} if earlier is None else earlier.dropped
+    dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}
+    dataset = dataset if earlier is None else earlier.numbering(dataset)
     report = {
-        "rows_read": len(packed.histories.items) + sum(cleaned.dropped.values()),
-        "dropped": cleaned.dropped,
+        "rows_read": len(packed.histories.items) + sum(dropped.values()),
+        "dropped": dropped,
         "checks": checks,
-        "rules": _sentences(rules, source.timed),
-        "source": {"format": format_name, "files": [file.name for file in source.files]},
+        "rules": _sentences(rules, read.source.timed),
+        "options": _options(request, rules, earlier),
+        **_provenance(read.source, format_name, earlier),
     }
     return replace(dataset, manifest={**describe(dataset), **report})
 
 
-def _texts(engine: Engine, source: Source, request: Request, rules: Rules) -> dict[str, str]:
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """The logs, and what they say together with those that they are appended to.
+
+    Attributes:
+        source: as read; its events follow those of the earlier data set that count, or may count again.
+        named: user and item of every row that could be read, of all logs.
+        settled: rows of earlier logs that are left out for good; or None.
+        known: item and text, of earlier logs; or None.
+        texts: of the items that are named.
+    """
+
+    source: Source
+    named: Table
+    settled: Table | None
+    known: Table | None
+    texts: dict[str, str]
+
+
+def _read(engine: Engine, request: Request, format_name: str, rules: Rules, earlier: Earlier | None) -> _Read:
+    source = FORMATS[format_name].read(engine, request)
+    if (rules.split == "time" or rules.limits.timed) and not source.timed:
+        raise DataError(f"{request.logs} {NO_TIMES}")
+    if rules.limits.timed and not source.timed:
+        raise DataError(f"{request.logs} has no times; leave since and until out, or give a table that has them")
+    if earlier is None:
+        return _Read(source, source.events, None, None, _texts(source, source.events, None, request, rules))
+    source = earlier.followed_by(engine, source)
+    settled, known = earlier.settled(engine), earlier.texts(engine)
+    named = ibis.union(*(rows.select(USER, ITEM) for rows in (source.events, settled)), distinct=False)
+    return _Read(source, named, settled, known, _texts(source, named, known, request, rules))
+
+
+def _texts(source: Source, named: Table, known: Table | None, request: Request, rules: Rules) -> dict[str, str]:
     """Texts of the items that the logs name."""
-    if source.parts is None:
-        if rules.missing_text == "id":
-            return {}
+    if source.parts is None and known is None and rules.missing_text != "id":
         raise DataError(
             f"{request.items or request.logs}: no column of item text is known; name some with text=... (--text-cols), "
             "give the items' own file with items=... (--items), or let the id serve as text: "
             "missing_text='id' (--missing-text id)"
         )
-    used = source.parts.filter(source.parts[ITEM].isin(source.events[ITEM])).distinct()
-    return item_texts(used.to_pyarrow())
+    rows: list[Iterator[tuple[str, str]]] = []
+    if source.parts is not None:
+        used = source.parts.filter(source.parts[ITEM].isin(named[ITEM])).distinct()
+        rows.append(joined_rows(used.to_pyarrow()))
+    if known is not None:
+        table = known.filter(known[ITEM].isin(named[ITEM])).to_pyarrow()
+        rows.append(zip(table[ITEM].to_pylist(), table[TEXT].to_pylist(), strict=True))
+    return longest(chain(*rows))
 
 
-def _coverage(source: Source, texts: dict[str, str]) -> dict[str, int]:
+def _coverage(read: _Read) -> dict[str, int]:
     """How logs and items go together, before anything is dropped."""
-    named = source.events.select(ITEM).distinct().drop_null()
+    named = read.named.select(ITEM).distinct().drop_null()
     items = named.count().to_pyarrow().as_py()
-    described = None if source.parts is None else source.parts.select(ITEM).distinct().drop_null()
-    idle = 0 if described is None else described.anti_join(named, ITEM).count().to_pyarrow().as_py()
+    described = [table.select(ITEM) for table in (read.source.parts, read.known) if table is not None]
+    idle = 0
+    if described:
+        every = ibis.union(*described) if len(described) > 1 else described[0]
+        idle = every.distinct().drop_null().anti_join(named, ITEM).count().to_pyarrow().as_py()
     return {
-        "users_read": source.events.select(USER).distinct().drop_null().count().to_pyarrow().as_py(),
+        "users_read": read.named.select(USER).distinct().drop_null().count().to_pyarrow().as_py(),
         "items_read": items,
-        "items_without_text": items - len(texts),
+        "items_without_text": items - len(read.texts),
         "items_never_named": idle,
     }
 
 
+def _left_out(read: _Read, cleaned: "_Cleaned", rules: Rules) -> LeftOut:
+    own = () if rules.missing_text != "id" else tuple(item for item, text in read.texts.items() if item == text)
+    unusable = [cleaned.unusable] if read.settled is None else [cleaned.unusable, read.settled]
+    return LeftOut(unusable, cleaned.usable, cleaned.events, read.source.parts, read.known, own)
+
+
+def _options(request: Request, rules: Rules, earlier: Earlier | None) -> dict[str, Any]:
+    """What an appended log need not be told again."""
+    if earlier is not None:
+        return earlier.options
+    text = None if request.text is None else list(request.text)
+    columns = {"user": request.user, "item": request.item, "time": request.time, "text": text}
+    columns["rating"] = request.rating
+    return {"columns": columns, "own_items": request.items is not None, "rules": asdict(rules)}
+
+
+def _provenance(source: Source, format_name: str, earlier: Earlier | None) -> dict[str, Any]:
+    files = [file.name for file in source.files]
+    if earlier is None:
+        return {"source": {"format": format_name, "files": files}}
+    manifest = earlier.data.manifest
+    of = {"fingerprint": earlier.data.fingerprint, "users": manifest["users"], "items": manifest["items"]}
+    before = manifest["source"]
+    return {"source": {**before, "files": [*before["files"], *files]}, "appended_to": of}
+
+
 @dataclass(frozen=True, eq=False)
 class _Cleaned:
+    """``unusable`` and ``usable``: what the core ``events`` is taken of, and what is not."""
+
+    unusable: Table
+    usable: Table
     events: Table
     dropped: dict[str, int]
     rounds: list[Round]
 
 
-def _clean(engine: Engine, source: Source, texts: dict[str, str], request: Request, rules: Rules) -> _Cleaned:
-    with_text = engine.import_arrow(pa.table({ITEM: pa.array(texts, pa.string())}))
+def _clean(engine: Engine, read: _Read, request: Request, rules: Rules) -> _Cleaned:
+    source = read.source
+    with_text = engine.import_arrow(pa.table({ITEM: pa.array(read.texts, pa.string())}))
     judged, unusable = judge(engine, source.events, None if rules.missing_text == "id" else with_text, rules.limits)
     if rules.missing_text == "fail" and unusable[NO_TEXT]:
         bare = judged.filter(judged.reason == NO_TEXT)[ITEM].min().to_pyarrow().as_py()
@@ -152,7 +242,7 @@ def _clean(engine: Engine, source: Source, texts: dict[str, str], request: Reque
     dropped = {"unreadable_row": source.unreadable, **unusable, DUPLICATE: duplicates, **rare}
     if left == 0:
         raise _nobody_left(request, dropped)
-    return _Cleaned(kept, dropped, rounds)
+    return _Cleaned(judged.filter(judged.reason != ""), distinct, kept, dropped, rounds)
 
 
 def _nobody_left(request: Request, dropped: dict[str, int]) -> DataError:

@@ -8,8 +8,9 @@ from ssna.data.cuts import SplitRule
 from ssna.data.dataset import Dataset
 from ssna.data.limits import Limits, Moment, window
 from ssna.data.rules import Dedup, EngineName, MissingText, Rules
-from ssna.data.storage import save
+from ssna.data.storage import MANIFEST, write
 from ssna.errors import SettingsError
+from ssna.files import new_folder
 
 FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences"]
 
@@ -94,7 +95,7 @@ def prepare(
         time=time,
         rating=rating,
         rated=min_rating is not None,
-        text=(text,) if isinstance(text, str) else None if text is None else tuple(text),
+        text=as_columns(text),
     )
     format_name = find_format(request.logs) if format == "auto" else format
     core = FORMATS[format_name].core
@@ -107,10 +108,29 @@ def prepare(
         split=split,
         limits=limits,
     )
-    dataset = assemble(request, format_name, rules, quiet, engine, spark_master)
-    if out is not None:
-        save(dataset, out)
+    if out is None:
+        return assemble(request, format_name, rules, quiet, engine, spark_master)
+    with new_folder(Path(out), marker=MANIFEST) as aside:
+        dataset = assemble(request, format_name, rules, quiet, engine, spark_master, aside)
+        write(dataset, aside)
     return dataset
+
+
+def as_columns(text: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """The columns of the text, one of which may be named without a list."""
+    return (text,) if isinstance(text, str) else None if text is None else tuple(text)
+
+
+def require_one_of(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Raise :class:`SettingsError` unless ``value`` is ``allowed``."""
+    if value not in allowed:
+        raise SettingsError(f"{name} = {value!r}: it must be one of {', '.join(allowed)}")
+
+
+def require_master(engine: str, spark_master: str | None) -> None:
+    """Raise :class:`SettingsError` if another engine than Spark is told where Spark runs."""
+    if spark_master is not None and engine != "spark":
+        raise SettingsError(f"spark_master = {spark_master!r}: it is for engine = 'spark' (--engine spark)")
 
 
 def _check(
@@ -131,10 +151,8 @@ def _check(
         ("split", split, get_args(SplitRule)),
         ("engine", engine, get_args(EngineName)),
     ):
-        if value not in allowed:
-            raise SettingsError(f"{name} = {value!r}: it must be one of {', '.join(allowed)}")
-    if spark_master is not None and engine != "spark":
-        raise SettingsError(f"spark_master = {spark_master!r}: it is for engine = 'spark' (--engine spark)")
+        require_one_of(name, value, allowed)
+    require_master(engine, spark_master)
     for name, number, least in (("min_user", min_user, 0), ("min_item", min_item, 0), ("max_history", max_history, 1)):
         if number is not None and number < least:
             raise SettingsError(f"{name} = {number}: it must be at least {least}")

@@ -61,6 +61,12 @@ def save(dataset: Dataset, folder: str | Path) -> None:
         SsnaError: ``folder`` holds something else.
         OSError: the disk is full, or may not be written.
     """
+    with new_folder(Path(folder), marker=MANIFEST) as aside:
+        write(dataset, aside)
+
+
+def write(dataset: Dataset, folder: Path) -> None:
+    """As :func:`save`, into a folder that somebody else moves into place."""
     histories = dataset.histories
     events = {
         "user": pa.array(histories.ragged.row_of_value + 1, pa.int32()),
@@ -70,11 +76,10 @@ def save(dataset: Dataset, folder: str | Path) -> None:
         events["time"] = pa.array(histories.times, pa.int64())
     items = {"id": dataset.items.external, "text": dataset.texts[1:]}
     reported = {"rows_read": len(histories.items), "dropped": {}, **dataset.manifest, **describe(dataset)}
-    with new_folder(Path(folder), marker=MANIFEST) as aside:
-        _write(aside / USERS, pa.table({"id": dataset.users.external}, schema=_USER_SCHEMA))
-        _write(aside / ITEMS, pa.table(items, schema=_ITEM_SCHEMA))
-        _write(aside / EVENTS, pa.table(events))
-        write_json(aside / MANIFEST, reported)
+    _write(folder / USERS, pa.table({"id": dataset.users.external}, schema=_USER_SCHEMA))
+    _write(folder / ITEMS, pa.table(items, schema=_ITEM_SCHEMA))
+    _write(folder / EVENTS, pa.table(events))
+    write_json(folder / MANIFEST, reported)
 
 
 def load(folder: str | Path) -> Dataset:
@@ -90,7 +95,7 @@ def load(folder: str | Path) -> Dataset:
             f"{folder} is not a data set of format {FORMAT} (its manifest says {manifest.get('format')!r}); "
             "name a folder that `ssna prepare` of this version made"
         )
-    with _damaged(folder):
+    with damaged(folder):
         users = _read(folder / USERS, {"id"})
         items = _read(folder / ITEMS, {"id", "text"})
         events = _read(folder / EVENTS, {"user", "item"})
@@ -116,11 +121,16 @@ def _write(path: Path, table: pa.Table) -> None:
     pq.write_table(table, path, compression="zstd", write_page_checksum=True)
 
 
-def _read(path: Path, columns: set[str]) -> pa.Table:
+def read_whole(path: Path) -> pa.Table:
+    """A Parquet file of ours, its checksums verified."""
     # Opened by ourselves: given a path, pyarrow would read a folder of that name, too, and guess partitions. Opened
     # by Arrow and read at once, not ahead: a reader thread that needs Python may still run when the process ends.
     with pa.OSFile(str(path)) as file:
-        table = pq.read_table(file, page_checksum_verification=True, pre_buffer=False)
+        return pq.read_table(file, page_checksum_verification=True, pre_buffer=False)
+
+
+def _read(path: Path, columns: set[str]) -> pa.Table:
+    table = read_whole(path)
     missing = columns - set(table.column_names)
     if missing:
         raise DataError(f"{path.name} has no column {min(missing)}")
@@ -142,7 +152,8 @@ def _histories(events: pa.Table, users: int) -> Histories:
 
 
 @contextmanager
-def _damaged(folder: Path) -> Iterator[None]:
+def damaged(folder: Path) -> Iterator[None]:
+    """Whatever is wrong with a file inside is :class:`DataError`, with ``folder`` as the culprit."""
     try:
         yield
     except (DataError, pa.ArrowException, OSError, KeyError, TypeError, ValueError, UnicodeError) as cause:

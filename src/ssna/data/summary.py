@@ -32,6 +32,9 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
         f"asked     {asked['valid']:,} users in validation, {asked['test']:,} in test "
         f"({manifest['unseen_targets']:,} test targets never occur in training)",
     ]
+    if "appended_to" in manifest:
+        new = [f"{manifest[kind] - manifest['appended_to'][kind]:,} {kind}" for kind in ("users", "items")]
+        lines.append(f"new       {', '.join(new)}; all others keep their rows")
     undecided = (checks["same_time"] or {}).get("test_targets", 0)
     if undecided and manifest["split"] == "leave-one-out":
         lines.append(f"ties      {_share(undecided, asked['test'])} test targets are last by the rule for ties alone")

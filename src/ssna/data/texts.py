@@ -1,7 +1,7 @@
 """Item texts: the parts of a row cleaned and joined, and one text an item."""
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
@@ -13,10 +13,20 @@ TEXT_RULE = (
 
 def item_texts(parts: pa.Table) -> dict[str, str]:
     """Item id -> text, for the items that have one. ``parts``: the id, then a column for each part, in order."""
+    return longest(joined_rows(parts))
+
+
+def joined_rows(parts: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:
+    """Id and text of every row; the text may be empty. ``parts`` as in :func:`item_texts`."""
     ids, *columns = (column.to_pylist() for column in parts.columns)
-    texts: dict[str, str] = {}
     for item, *values in zip(ids, *columns, strict=True):
-        text = joined(values)
+        yield item, joined(values)
+
+
+def longest(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """One text an item; items without text are left out. Rows may come in any order, and in several goes."""
+    texts: dict[str, str] = {}
+    for item, text in rows:
         known = texts.get(item, "")
         if text and (not known or (-len(text), text) < (-len(known), known)):
             texts[item] = text

@@ -43,6 +43,8 @@ class RunRecord:
         valid, test: policy -> metric -> mean over users.
         beyond: policy -> coverage, novelty and share of popular items of the first ten on the test split.
         experiment: for a run of a grid its ``"data"``, ``"entry"`` and ``"point"`` (dotted key -> value); else None.
+        start: the run that training started from: its name, fingerprint of data, digest of weights, and how many items
+            it knew; else None.
         machine: processor, threads and device that seconds and memory belong to; ``processes`` if several shared the
             run (memory is then that of the first)
     """
@@ -69,6 +71,7 @@ class RunRecord:
     versions: dict[str, str]
     commit: str | None
     experiment: dict[str, Any] | None = field(default=None)
+    start: dict[str, Any] | None = field(default=None)
 
     @property
     def rehearsal(self) -> bool:

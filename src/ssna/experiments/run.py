@@ -30,6 +30,7 @@ from ssna.experiments.record import (
     versions,
     write_evaluations,
 )
+from ssna.experiments.start import Start, keep_weights
 from ssna.files import new_folder, write_file
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
 from ssna.recommender import IN_RUN, Recommender
@@ -39,6 +40,7 @@ from ssna.text import encode as encode_texts
 from ssna.training import Epoch, RunSettings, fit
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join
+from ssna.training.loop import Weights
 from ssna.training.profile import Profile
 
 SETTINGS, EVENTS = "settings.toml", "events"
@@ -72,6 +74,7 @@ class _Outcome:
     parameters: int = 0
     batches: int = 0
     shares: dict[str, float] | None = None
+    weights: Weights | None = None
 
 
 def encode(data: Dataset, model: str = "minilm", out: Path | str | None = None, **options: Any) -> LayerCache:
@@ -93,6 +96,7 @@ def train(
     quiet: bool = False,
     resume: bool = False,
     profile: bool = False,
+    init_from: Path | str | None = None,
 ) -> Run:
     """Train (or fit) a method on ``data``, evaluate it on both splits, and keep the run in ``out`` if given.
 
@@ -105,6 +109,8 @@ def train(
         quiet: print no line an epoch.
         resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
         profile: say on standard error, after the first epoch, where its time went.
+        init_from: the folder of a run whose weights training starts from, instead of random ones: of the same method
+            and width, on these or other data. Items are told by their ids; new ones begin as in any run.
 
     Started by torchrun in several processes, all of them must call it: they share every step and every validation.
     The first one writes and reports; the run is returned in all.
@@ -116,7 +122,17 @@ def train(
         raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
     resolved = resolve(recipe, method, config, settings, seed)
     with processes.together(_device(resolved)):
-        return execute(data, cache, resolved, out, name=name, quiet=quiet, resume=resume, profile=profile)
+        return execute(
+            data,
+            cache,
+            resolved,
+            out,
+            name=name,
+            quiet=quiet,
+            resume=resume,
+            profile=profile,
+            init_from=init_from,
+        )
 
 
 def execute(
@@ -131,31 +147,32 @@ def execute(
     pause: float = 0.0,
     resume: bool = False,
     profile: bool = False,
+    init_from: Path | str | None = None,
 ) -> Run:
     """As :func:`train`, from settings that are resolved.
 
     Args:
         experiment: kept in the record.
         pause: seconds, at least, between two lines about epochs.
-        resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
-        profile: say on standard error, after the first epoch, where its time went.
+        resume, profile, init_from: as for :func:`train`.
     """
     if profile and isinstance(METHODS[settings.method.name], FittedMethod):
         raise SettingsError(f"{settings.method.name} is fitted at once and has no epochs; leave --profile out")
     cache = _fitting_cache(settings, data, cache)
+    start = None if init_from is None else Start.of(init_from, settings, data, cache)
     device = _device(settings)
     kept = None if out is None or not processes.first() else Path(out)
     with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
-        start, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
+        begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         with _reporter(folder, settings, quiet or not processes.first(), pause) as report:
-            checkpoint = None if out is None else _checkpoint(Path(out), data, cache, settings, resume)
+            checkpoint = None if out is None else _checkpoint(Path(out), data, cache, settings, start, resume)
             watcher = (
                 Profile(lambda table: print(table, file=sys.stderr, flush=True))
                 if profile and processes.first()
                 else None
             )
-            outcome = _produce(data, cache, settings, device, report, checkpoint, watcher)
-        seconds, peak = time.perf_counter() - start, memory.peak
+            outcome = _produce(data, cache, settings, device, report, checkpoint, watcher, start)
+        seconds, peak = time.perf_counter() - begun, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding
         counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
@@ -182,30 +199,41 @@ def execute(
             versions=versions(),
             commit=code,
             experiment=experiment,
+            start=None if start is None else start.about(data),
         )
         run = Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding))
         if folder is not None:
-            _keep(run, data, settings, folder)
+            _keep(run, data, settings, outcome.weights, folder)
     if checkpoint is not None:
         checkpoint.remove()
     return run
 
 
-def _checkpoint(out: Path, data: Dataset, cache: LayerCache | None, settings: RunSettings, resume: bool) -> Checkpoint:
+def _checkpoint(
+    out: Path,
+    data: Dataset,
+    cache: LayerCache | None,
+    settings: RunSettings,
+    start: Start | None,
+    resume: bool,
+) -> Checkpoint:
     """Beside the run's folder, which stands only once it is whole."""
     states = None if cache is None else cache.encoding.tree()
     identity = {"settings": settings.tree(), "data": data.fingerprint, "states": states}
+    identity |= {} if start is None else {"start": start.digest}
     checkpoint = Checkpoint(out.resolve().with_name(f".{out.resolve().name}.checkpoint"), identity)
     if not resume:
         checkpoint.remove()
     return checkpoint
 
 
-def _keep(run: Run, data: Dataset, settings: RunSettings, folder: Path) -> None:
+def _keep(run: Run, data: Dataset, settings: RunSettings, weights: Weights | None, folder: Path) -> None:
     write_file(folder / SETTINGS, settings.to_toml())
     write_evaluations(folder, data, run.evaluations)
     (folder / IN_RUN).mkdir()
     run.recommender.write(folder / IN_RUN)
+    if weights is not None:
+        keep_weights(weights, folder)
     run.record.write(folder)
 
 
@@ -217,13 +245,14 @@ def _produce(
     report: Report,
     checkpoint: Checkpoint | None,
     profile: Profile | None,
+    start: Start | None,
 ) -> _Outcome:
     method = METHODS[settings.method.name]
     if isinstance(method, FittedMethod):
         return _Outcome(method.fit(settings.method, data, cache, settings.dim))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        return _learn(method, data, cache, settings, report, checkpoint, profile)
+        return _learn(method, data, cache, settings, report, checkpoint, profile, start)
 
 
 def _learn(
@@ -234,6 +263,7 @@ def _learn(
     report: Report,
     checkpoint: Checkpoint | None,
     profile: Profile | None,
+    start: Start | None,
 ) -> _Outcome:
     encoder = method.build(settings.method, data, cache, settings.dim)
     fitted = fit(
@@ -243,10 +273,11 @@ def _learn(
         on_epoch=lambda epoch, weights: report(epoch, bool(weights)),
         checkpoint=checkpoint,
         profile=profile,
+        start=None if start is None else start.weights_for(encoder, data),
     )
     scorer, shares = _joined(fitted.scorer, data, cache, settings)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
-    return _Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares)
+    return _Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares, fitted.weights)
 
 
 def _device(settings: RunSettings) -> torch.device:

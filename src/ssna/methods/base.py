@@ -43,6 +43,10 @@ class ItemEncoder(nn.Module):
     def remember(self, memory: dict[str, Tensor]) -> None:
         """The inverse of :meth:`memory`."""
 
+    def item_rows(self) -> tuple[str, ...]:
+        """The parameters that have one row an item, row 0 for padding, by name."""
+        return ()
+
     def admission(self) -> nn.Module | None:
         """The part, one of ``ADAPTERS``, that turns states of new texts ``(a, n, d)`` into vectors, if there is one."""
         return None

@@ -33,6 +33,10 @@ class FrozenEncoder(ItemEncoder):
         v: Tensor = self.text(self.states[:, pad_rows(items)])[: len(items)]
         return v if self.ids is None else v + self.ids(items)
 
+    def item_rows(self) -> tuple[str, ...]:
+        """See :class:`ItemEncoder`."""
+        return () if self.ids is None else ("ids.weight",)
+
     def admission(self) -> nn.Module:
         """See :class:`ItemEncoder`."""
         return self.text

@@ -29,6 +29,10 @@ class Ids(ItemEncoder):
         vectors: Tensor = self.vectors(items)
         return vectors
 
+    def item_rows(self) -> tuple[str, ...]:
+        """See :class:`ItemEncoder`."""
+        return ("vectors.weight",)
+
 
 def build_ids(settings: IdsSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Ids:
     """For ``METHODS``."""

@@ -55,6 +55,8 @@ class Fit:
     best_epoch: int
     batches: int
     """How many a whole epoch has."""
+    weights: Weights
+    """The best ones, as :meth:`Model.learned` names them."""
 
 
 class Model(nn.Module):
@@ -110,6 +112,7 @@ def fit(
     on_step: Callable[[float], None] = lambda loss: None,
     checkpoint: Checkpoint | None = None,
     profile: Profile | None = None,
+    start: Weights | None = None,
 ) -> Fit:
     """Train ``encoder`` and a new SASRec on the training histories of ``data``; keep the best weights on validation.
 
@@ -121,6 +124,7 @@ def fit(
         checkpoint: written while training, and gone on from if it was left by a run that was cut off: on a CPU the
             figures and weights are then those of an unbroken run, bit for bit.
         profile: watches the first epoch and its evaluation.
+        start: weights to begin with, by the names of :meth:`Model.learned`.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
@@ -129,6 +133,8 @@ def fit(
     if not len(batches):
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
+    if start is not None:
+        model.load_state_dict(start, strict=False)
     model.to(choose_device(settings.training.device))
     processes.alike(model.parameters())
     processes.part_generators(settings.seed)
@@ -149,7 +155,7 @@ def fit(
             on_epoch(road.epochs[-1], road.best_weights if better else {})
     model.load_state_dict(road.best_weights, strict=False)
     scorer = model.scorer(len(data.items), data.max_history)
-    return Fit(scorer, model.sequence, tuple(road.epochs), road.best, len(batches))
+    return Fit(scorer, model.sequence, tuple(road.epochs), road.best, len(batches), road.best_weights)
 
 
 def batches_of(data: Dataset, settings: RunSettings) -> Batches:

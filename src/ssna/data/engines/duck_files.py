@@ -1,7 +1,8 @@
 """Files of text and Parquet, read by DuckDB."""
 
 import glob
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
@@ -10,7 +11,7 @@ import ibis.expr.datatypes as dt
 from ibis import Table
 
 from ssna.data.engine import Convert, Engine, JsonLines, Layout
-from ssna.data.sources.packed import byte_lines, plain_name
+from ssna.data.sources.packed import LONGEST_LINE, byte_lines, plain_name
 from ssna.data.sources.values import as_text
 from ssna.errors import DataError
 
@@ -66,7 +67,8 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
     )
     line = rows[_LINE]
     is_object = (_json_type(line) == "OBJECT").fill_null(False)
-    names = rows.select(name=_json_keys(line).unnest()).distinct().order_by("name").to_pyarrow()["name"].to_pylist()
+    with _short_lines(path):
+        names = rows.select(name=_json_keys(line).unnest()).distinct().order_by("name").to_pyarrow()["name"].to_pylist()
     if not names:
         _require_utf8(path)
 
@@ -79,6 +81,19 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
         return table, unreadable
 
     return JsonLines(tuple(names), texts)
+
+
+@contextmanager
+def _short_lines(path: Path) -> Iterator[None]:
+    """The engine passes over a line that is not too long for its buffer, and gives up on one that is."""
+    try:
+        yield
+    except duckdb.InvalidInputException as cause:
+        if "maximum_object_size" not in str(cause):
+            raise
+        raise DataError(
+            f"{path} has a line of more than {LONGEST_LINE >> 20} MiB; write one object a line, leave such lines out"
+        ) from None
 
 
 def json_keys(line: dt.JSON) -> dt.Array[dt.String]:

@@ -64,6 +64,9 @@ class SparkEngine(Engine):
     def import_arrow(self, table: pa.Table) -> Table:
         return self.view(self.session.createDataFrame(table))
 
+    def batches(self, expression: Table) -> Iterator[pa.RecordBatch]:
+        yield from expression.to_pyarrow().to_batches()
+
     def read_parquet(self, path: Path) -> Table:
         return self.view(spark_files.read_parquet(self.session, path))
 

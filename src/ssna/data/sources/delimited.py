@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 
 from ssna.data.engine import Engine, Layout
-from ssna.data.sources.packed import open_binary, plain_name
+from ssna.data.sources.packed import LONGEST_LINE, open_binary, plain_name
 from ssna.data.sources.tabular import Rows, TableFile, Wanted
 from ssna.errors import DataError
 
@@ -13,24 +13,32 @@ _DELIMITERS = ",;\t|"
 
 def open_csv(engine: Engine, path: Path) -> TableFile:
     """Cells that may be quoted; the delimiter is the one in the header."""
-    with open_binary(path) as file:
-        line = file.readline().decode("utf-8-sig").rstrip("\r\n")
+    line = _header(path)
     delimiter = "\t" if plain_name(path).endswith(".tsv") else max(_DELIMITERS, key=line.count)
-    names = tuple(name.strip() for name in next(csv.reader([line], delimiter=delimiter), []))
+    try:
+        names = tuple(name.strip() for name in next(csv.reader([line], delimiter=delimiter), []))
+    except csv.Error as cause:
+        raise DataError(
+            f"{path}: the first line must name the columns, and lines end with LF or CR LF ({cause})"
+        ) from None
     return _open(engine, path, _checked(path, names), delimiter, quote='"', header=True)
 
 
 def open_unquoted(engine: Engine, path: Path) -> TableFile:
     """Tab-separated values in which a quote is a character like any other."""
-    with open_binary(path) as file:
-        line = file.readline().decode("utf-8-sig").rstrip("\r\n")
-    names = tuple(name.strip() for name in line.split("\t"))
+    names = tuple(name.strip() for name in _header(path).split("\t"))
     return _open(engine, path, _checked(path, names), "\t", quote="", header=True)
 
 
 def open_headless(engine: Engine, path: Path, names: tuple[str, ...], delimiter: str) -> TableFile:
     """A file without a header and without quotes, whose columns have the given names."""
     return _open(engine, path, names, delimiter, quote="", header=False)
+
+
+def _header(path: Path) -> str:
+    """The first line, blank or not, without a byte order mark and its end."""
+    with open_binary(path) as file:
+        return file.readline(LONGEST_LINE).decode("utf-8-sig").rstrip("\r\n")
 
 
 def _checked(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
