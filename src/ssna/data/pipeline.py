@@ -140,7 +140,7 @@ class _Read:
 
 def _read(engine: Engine, request: Request, format_name: str, rules: Rules, earlier: Earlier | None) -> _Read:
     source = FORMATS[format_name].read(engine, request)
-    if (rules.split == "time" or rules.limits.timed) and not source.timed:
+    if rules.split == "time" and not source.timed:
         raise DataError(f"{request.logs} {NO_TIMES}")
     if rules.limits.timed and not source.timed:
         raise DataError(f"{request.logs} has no times; leave since and until out, or give a table that has them")
