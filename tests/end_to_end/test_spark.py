@@ -165,7 +165,6 @@ MESSY = {
     "quotes out of place": 'user,item,time\nu,5" pan,1\nu,"t" x,1\nv,i,2\n',
     "a header again": "user,item,time\nu,i,1\nuser,item,time\nv,i,2\n",
     "windows without an end": HEAD + "u,i,1\r\nv,i,2",
-    "a carriage return in a cell": "user,item,time\nu,a\rb,1\n",
     "a giant": "user,item,time\nu,i,1\nu," + "x" * 3_000_000 + ",1\n",
 }
 
@@ -209,7 +208,6 @@ OBJECTS = [
 ]
 STRANGE = [
     "no json",
-    "[1]",
     '"x"',
     '{"a": 1} x',
     '{"a": 1} {"a": 2}',
@@ -220,7 +218,6 @@ STRANGE = [
     '{"a": {"b": 1.0}}',
     '{"a": ["x", 1]}',
     "{'a': 1}",
-    '{"a": 1,}',
     '{"a": 123456789.123456789123}',
 ]
 
