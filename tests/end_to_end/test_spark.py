@@ -340,7 +340,7 @@ COMMAND = [sys.executable, "-m", "ssna", "prepare"]
 def test_a_run_of_its_own_says_nothing_but_the_manifest(tmp_path):
     log = write_csv(tmp_path / "log.csv", square())
     words = ["--check", "--json", "--quiet", "--engine", "spark", "--spark-master", "local[1]"]
-    env = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    env = {**os.environ, "TMPDIR": str(tmp_path / "tmp"), "JDK_JAVA_OPTIONS": QUICK["spark.driver.extraJavaOptions"]}
     (tmp_path / "tmp").mkdir()
     done = subprocess.run([*COMMAND, log, *words], capture_output=True, text=True, env=env, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
