@@ -66,8 +66,12 @@ class Ragged:
         """Each row cut to ``[start, stop)``, both ``(n,)`` positions within the row."""
         lengths = stop - start
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        source = np.repeat(self.offsets[:-1] + start - offsets[:-1], lengths) + np.arange(offsets[-1])
-        return Ragged(self.values[source], offsets)
+        row = self.offsets[:-1]
+        # Marks of a byte each: with an index, long histories would take many times their own memory.
+        edges = np.zeros(len(self.values) + 1, dtype=np.int8)
+        edges[(row + start)[lengths > 0]] += 1
+        edges[(row + stop)[lengths > 0]] -= 1
+        return Ragged(self.values[np.cumsum(edges[:-1], dtype=np.int8).astype(bool)], offsets)
 
     def last(self, count: int) -> "Ragged":
         """Each row's last ``count`` values (all of them where a row has fewer)."""

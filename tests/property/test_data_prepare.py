@@ -161,8 +161,8 @@ def engine():
 )
 def test_the_core_is_that_of_the_naive_rounds(engine, events, min_user, min_item):
     table = engine.import_arrow(pa.table({"user": [user for user, _ in events], "item": [item for _, item in events]}))
-    kept, rounds = k_core(engine, table, min_user, min_item)
-    found = kept.to_pyarrow().to_pylist()
+    core = k_core(engine, table, min_user, min_item)
+    found, rounds = core.events.to_pyarrow().to_pylist(), core.rounds
     assert Counter((row["user"], row["item"]) for row in found) == naive_core(events, min_user, min_item)
     assert len(found) + sum(sum(each.rows.values()) for each in rounds) == len(events)
     assert [(each.users, each.items) for each in rounds] == naive_rounds(events, min_user, min_item)

@@ -71,6 +71,11 @@ def test_the_fingerprint_does_not_confuse_where_one_text_ends():
     assert dataset(texts=("", "ab", "c", "d")).fingerprint != dataset(texts=("", "a", "bc", "d")).fingerprint
 
 
+def test_the_fingerprint_of_a_data_set_stays_what_it_was():
+    assert dataset().fingerprint == "5d9aee767339b48a"
+    assert dataset(texts=("", "plain", "größer", "語"), users=("u", "é")).fingerprint == "8b17b921b769e875"
+
+
 def test_equal_data_sets_have_equal_fingerprints():
     assert dataset().fingerprint == dataset().fingerprint
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -28,6 +29,30 @@ def test_a_long_message_is_cut():
     with pytest.raises(DataError) as caught, reading(Path("log.csv")):
         raise OSError("x" * 5_000)
     assert len(str(caught.value)) < 400
+
+
+def test_the_engine_keeps_to_a_share_of_the_memory():
+    with open_engine() as engine:
+        limit = engine.connection.raw_sql("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    assert limit != duckdb.connect().execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+
+
+def test_rows_that_are_freed_are_gone_wherever_they_came_from():
+    with open_engine() as engine:
+        imported = engine.import_arrow(pa.table({"a": [1, 2]}))
+        for table in (engine.hold(imported), imported):
+            engine.free(table)
+            with pytest.raises(duckdb.CatalogException):
+                engine.connection.raw_sql(f'FROM "{table.op().name}"')
+
+
+def test_rows_come_in_batches_in_the_order_asked_for():
+    count = 2_000_000
+    with open_engine() as engine:
+        table = engine.import_arrow(pa.table({"a": np.arange(count)}))
+        batches = [batch["a"].to_numpy() for batch in engine.batches(table.order_by(table.a.desc()))]
+    assert len(batches) > 1
+    np.testing.assert_array_equal(np.concatenate(batches), np.arange(count)[::-1])
 
 
 def test_the_spill_folder_goes_with_the_engine():

@@ -3,9 +3,11 @@
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssna.data.cuts import iso
 from ssna.data.dataset import Dataset, Histories, Split
+from ssna.data.moments import Moments, blocks
 from ssna.ragged import Ints
 
 _EDGES = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1_000, 10_000)  # where the bins of lengths begin
@@ -22,23 +24,23 @@ def same_time(histories: Histories, exact: Ints) -> dict[str, int]:
         ``test_targets`` among them, which another rule could have chosen otherwise; and ``duplicates``: repeats of an
         item at the same moment.
     """
-    new = np.ones(len(exact), dtype=bool)
-    new[1:] = exact[1:] != exact[:-1]
-    new[histories.offsets[:-1]] = True
-    starts = np.flatnonzero(new)  # of the groups of events at one moment
-    mixed = np.minimum.reduceat(histories.items, starts) != np.maximum.reduceat(histories.items, starts)
-    sizes = np.diff(np.append(starts, len(exact)))
+    found = dict.fromkeys(("events", "valid_targets", "test_targets", "duplicates"), 0)
+    for block in blocks(histories.offsets):
+        events = slice(block[0], block[-1])
+        for name, count in _same_time(histories.items[events], exact[events], block - block[0]).items():
+            found[name] += count
+    return found
 
-    def undecided(places: Ints) -> int:
-        return int(mixed[np.searchsorted(starts, places, side="right") - 1].sum())
 
-    ends, long = histories.offsets[1:], histories.ragged.lengths > 1
+def _same_time(items: NDArray[np.integer], exact: Ints, offsets: Ints) -> dict[str, int]:
+    moments = Moments.of(items, exact, offsets)
+    ends, long, later = offsets[1:], np.diff(offsets) > 1, moments.starts[1:]
     return {
-        "events": int(sizes[mixed].sum()),
-        "valid_targets": undecided(ends[long] - 2),
-        "test_targets": undecided(ends - 1),
+        "events": int(moments.sizes[moments.mixed].sum()),
+        "valid_targets": int(moments.mixed_at(ends[long] - 2).sum()),
+        "test_targets": int(moments.mixed_at(ends - 1).sum()),
         # The rule for ties puts the same items side by side.
-        "duplicates": int((~new[1:] & (histories.items[1:] == histories.items[:-1])).sum()),
+        "duplicates": int((items[1:] == items[:-1]).sum() - (items[later] == items[later - 1]).sum()),
     }
 
 
@@ -95,6 +97,6 @@ def _targets(dataset: Dataset, split: Split) -> dict[str, int]:
     own = split.seen.values == np.repeat(split.targets, split.seen.lengths)
     return {
         "asked": len(split),
-        "never_trained": int((~np.isin(split.targets, dataset.train.values)).sum()),
+        "never_trained": int((~dataset.trained[split.targets]).sum()),
         "repeated": len(np.unique(split.seen.row_of_value[own])),
     }

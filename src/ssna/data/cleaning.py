@@ -1,31 +1,22 @@
-"""From rows as they were read to packed histories: Ibis expressions, one step after the other."""
+"""Which events stay: Ibis expressions over codes, one step after the other."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import ibis
-import numpy as np
-import pyarrow as pa
 from ibis import Table
 from ibis.expr.types import Value
 
-from ssna.data.checks import same_time
+from ssna.data.coding import HAS_TEXT
 from ssna.data.cuts import MIN_EVENTS
-from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
 from ssna.data.limits import Limits
 from ssna.data.rules import Dedup
 from ssna.data.sources import ITEM, RATING, USER, WHEN
-from ssna.data.sources.values import MICROSECONDS
-from ssna.ragged import Ints
 
 NO_TEXT = "no_text"
 DUPLICATE = "duplicate"
 CORE = ("below_min_user", "below_min_item", "short_history")
-
-ORDER_RULE = "by time, oldest first"
-TIES_RULE = "events of a user at the same time stand in the order of the MD5 of user id, U+001F, item id"
-_SEPARATOR = "\x1f"
 
 DEDUP_RULES: dict[Dedup, str] = {
     "none": "repeats stay",
@@ -36,33 +27,48 @@ DEDUP_RULES: dict[Dedup, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Packed:
-    """What is left: ids in the order of their rows, histories of item rows, and :func:`same_time` if they are timed.
+class Judged:
+    """Events, and why they are not used.
 
-    ``exact``: ``(m,)`` what the events are ordered by, as :class:`ssna.data.sources.Source` has it.
+    Attributes:
+        rows: user, item, when, and ``reason``: its place in ``counts``, 0 if there is none.
+        counts: rows by reason, in the order of asking; the first, ``""``, are those that can be used.
     """
 
-    users: tuple[str, ...]
-    items: tuple[str, ...]
-    histories: Histories
-    exact: Ints
-    same_time: dict[str, int] | None
+    rows: Table
+    counts: dict[str, int]
+
+    @property
+    def usable(self) -> Table:
+        """User, item and when."""
+        return self.because("").drop("reason")
+
+    @property
+    def unusable(self) -> Table:
+        """User, item, when, and the reason by its name."""
+        names = [(self.rows.reason == place, name) for place, name in enumerate(self.counts) if name]
+        return self.rows.filter(self.rows.reason != 0).mutate(reason=ibis.cases(*names))
+
+    def because(self, reason: str) -> Table:
+        """The rows of one reason."""
+        return self.rows.filter(self.rows.reason == list(self.counts).index(reason))
 
 
-def judge(engine: Engine, events: Table, with_text: Table | None, limits: Limits) -> tuple[Table, dict[str, int]]:
-    """Why events are not used: they lack something, are beyond ``limits``, or of items not in ``with_text`` (if given).
+def judge(engine: Engine, events: Table, limits: Limits) -> Judged:
+    """Events are not used that lack something, are beyond ``limits``, or of items without text; the first holds.
 
-    Returns:
-        The events with a ``reason``, the first that holds, ``""`` if none does; and a count for every reason.
+    Args:
+        events: as :func:`ssna.data.coding.coded` has them.
     """
     reasons = _reasons(events, limits)
-    has_text = ibis.literal(True) if with_text is None else events[ITEM].isin(with_text[ITEM])
-    # "Not in", which minds nulls, would have Spark compare all events with all items.
-    reason = ibis.cases(*((holds, name) for name, holds in reasons.items()), (has_text, ""), else_=NO_TEXT)
-    judged = engine.hold(events.select(USER, ITEM, WHEN, reason=reason))
+    names = ("", *reasons, NO_TEXT)
+    place = {name: ibis.literal(number, "int8") for number, name in enumerate(names)}
+    # Not "has none", which is null where there is no item: that has its reason by then.
+    conditions = (*((holds, place[name]) for name, holds in reasons.items()), (events[HAS_TEXT], place[""]))
+    judged = engine.hold(events.select(USER, ITEM, WHEN, reason=ibis.cases(*conditions, else_=place[NO_TEXT])))
     counts = judged.group_by("reason").agg(rows=judged.count()).to_pyarrow().to_pydict()
     found = dict(zip(counts["reason"], counts["rows"], strict=True))
-    return judged, {reason: found.get(reason, 0) for reason in ("", *reasons, NO_TEXT)}
+    return Judged(judged, {name: found.get(number, 0) for number, name in enumerate(names)})
 
 
 def _reasons(events: Table, limits: Limits) -> dict[str, Value]:
@@ -102,71 +108,65 @@ class Round:
     items: int
 
 
-def k_core(
-    engine: Engine, events: Table, min_user: int, min_item: int, least: int = MIN_EVENTS
-) -> tuple[Table, list[Round]]:
+@dataclass(frozen=True, eq=False)
+class Core:
+    """What is left of some events: ``events``, not computed yet; tables of the ``users`` and ``items`` in them, and how
+    many ``rows`` each has; and the ``rounds`` that it took.
+    """
+
+    events: Table
+    users: Table
+    items: Table
+    rounds: list[Round]
+
+
+def k_core(engine: Engine, events: Table, min_user: int, min_item: int, least: int = MIN_EVENTS) -> Core:
     """Leave out users and items with too few events, in rounds until none has too few.
 
     A user needs ``least`` in any case. The result is the same in whichever order users and items are taken.
     """
     rounds: list[Round] = []
-    kept = engine.hold(events)
+    users_need, items_need = {"below_min_user": min_user, "short_history": least}, {"below_min_item": min_item}
+    sizes = {key: engine.hold(events.group_by(key).agg(rows=events.count())) for key in (USER, ITEM)}
     while True:
         rows: dict[str, int] = {}
-        kept, users = _drop_rare(engine, kept, USER, {"below_min_user": min_user, "short_history": least}, rows)
-        kept, items = _drop_rare(engine, kept, ITEM, {"below_min_item": min_item}, rows)
+        users = _drop_rare(engine, events, sizes, (USER, ITEM), users_need, rows)
+        items = _drop_rare(engine, events, sizes, (ITEM, USER), items_need, rows)
         if not users and not items:
-            return kept, rounds
+            break
         rounds.append(Round({reason: rows.get(reason, 0) for reason in CORE}, users, items))
+    if rounds:
+        events = events.semi_join(sizes[USER], USER).semi_join(sizes[ITEM], ITEM)
+    return Core(events, sizes[USER], sizes[ITEM], rounds)
 
 
 def _drop_rare(
-    engine: Engine, events: Table, key: str, least: dict[str, int], dropped: dict[str, int]
-) -> tuple[Table, int]:
-    """The events whose ``key`` has at least ``least`` events for every reason, and how many keys have not.
+    engine: Engine,
+    events: Table,
+    sizes: dict[str, Table],
+    keys: tuple[str, str],
+    least: dict[str, int],
+    dropped: dict[str, int],
+) -> int:
+    """Take those of the first key that have fewer events than any reason asks for out of ``sizes``; return how many.
 
-    Fills ``dropped`` with rows. Each round is held: an expression over all rounds would be computed from the logs again
-    every time.
+    Fills ``dropped`` with rows. ``events`` stay as they are and are only looked up: what falls is taken off the other
+    key's sizes, so that a round costs little more than what it drops.
     """
-    groups = events.group_by(key).agg(rows=events.count())
-    rare = groups.filter(groups.rows < max(least.values()))
-    sizes = rare.rows.to_pyarrow().to_numpy()
-    if len(sizes) == 0:
-        return events, 0
-    keys = len(sizes)
+    key, other = keys
+    rare = engine.hold(sizes[key].filter(sizes[key].rows < max(least.values())))
+    counts = rare.rows.to_pyarrow().to_numpy()
+    found = len(counts)
     for reason, threshold in least.items():
-        dropped[reason] = int(sizes[sizes < threshold].sum())
-        sizes = sizes[sizes >= threshold]
-    kept = engine.hold(events.anti_join(rare, key))
-    engine.free(events)
-    return kept, keys
-
-
-def pack(engine: Engine, events: Table, timed: bool) -> Packed:
-    """Rows for users and items in the order of their ids as text, and every user's events in order."""
-    users, items = (engine.hold(_numbered(events, key)) for key in (USER, ITEM))
-    tie = (events[USER] + _SEPARATOR + events[ITEM]).hexdigest("md5")
-    rows = events.mutate(tie=tie).join(users, USER).join(items, ITEM)
-    ordered = rows.order_by("user_row", WHEN, "tie", "item_row")
-    packed: pa.Table = ordered.select(user="user_row", item="item_row", when=WHEN).to_pyarrow()
-    lengths = np.bincount(packed["user"].to_numpy())
-    exact = packed["when"].to_numpy().astype(np.int64)
-    histories = Histories(
-        items=packed["item"].to_numpy().astype(np.int32) + np.int32(1),
-        times=exact // MICROSECONDS if timed else None,
-        offsets=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
-    )
-    return Packed(
-        users=tuple(users.order_by("user_row")[USER].to_pyarrow().to_pylist()),
-        items=tuple(items.order_by("item_row")[ITEM].to_pyarrow().to_pylist()),
-        histories=histories,
-        exact=exact,
-        same_time=same_time(histories, exact) if timed else None,
-    )
-
-
-def _numbered(events: Table, key: str) -> Table:
-    """Distinct ids and their rows from 0."""
-    distinct = events.select(key).distinct()
-    row = ibis.row_number().over(order_by=key)
-    return distinct.mutate(**{f"{key}_row": row})
+        dropped[reason] = int(counts[counts < threshold].sum())
+        counts = counts[counts >= threshold]
+    if found:
+        fallen = events.semi_join(rare, key).group_by(other).agg(lost=ibis._.count())
+        left = sizes[other].left_join(fallen, other).select(other, rows=ibis._.rows - ibis._.lost.fill_null(0))
+        remaining = {key: sizes[key].anti_join(rare, key), other: left.filter(left.rows > 0)}
+        for name, table in remaining.items():
+            remaining[name] = engine.hold(table)
+            engine.free(sizes[name])
+        sizes.update(remaining)
+    engine.free(rare)
+    return found

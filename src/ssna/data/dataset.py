@@ -4,12 +4,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssna.data.cuts import CUTS, Cuts, SplitRule, asked
+from ssna.data.moments import parts
 from ssna.errors import DataError
 from ssna.ragged import Ints, Ragged
 
@@ -27,9 +29,10 @@ class IdMap:
     external: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if len(self._row_of) != len(self.external):
+        distinct = set(self.external)
+        if len(distinct) != len(self.external):
             raise DataError("an id stands twice in the list of ids; ids must be distinct")
-        if "" in self._row_of:
+        if "" in distinct:
             raise DataError("an id is empty; every id needs at least one character")
 
     @cached_property
@@ -152,33 +155,54 @@ class Dataset:
     def valid(self) -> Split:
         """The event at the validation cut, given all before it: the last but one, or the first from ``t_valid`` on
         (of users who have one before ``t_test``)."""
-        return self._ask("valid", self.cuts.valid, self.cuts.test)
+        return self._ask("valid")
 
     @cached_property
     def test(self) -> Split:
         """The event at the test cut, given all before it (those of validation too): the last one, or the first from
         ``t_test`` on."""
-        return self._ask("test", self.cuts.test, self.histories.ragged.lengths)
+        return self._ask("test")
 
     def split(self, name: SplitName) -> Split:
         """``valid`` or ``test`` by name."""
         return {"valid": self.valid, "test": self.test}[name]
 
-    def _ask(self, name: SplitName, at: Ints, until: Ints) -> Split:
-        ragged, users = self.histories.ragged, asked(at, until)
-        seen = ragged.take(users).cut(np.zeros_like(users), at[users])
-        targets = ragged.values[ragged.offsets[users] + at[users]].astype(np.int64)
-        return Split(name, users, seen.last(self.max_history), seen, targets)
+    def asked(self, name: SplitName) -> tuple[Ints, Ints]:
+        """``(n,)`` who is asked, user rows from 0, rising; ``(n,)`` the places of the targets in their histories."""
+        ends = (self.cuts.valid, self.cuts.test, self.histories.ragged.lengths)
+        at, until = ends[:2] if name == "valid" else ends[1:]
+        users = asked(at, until)
+        return users, at[users]
+
+    def _targets(self, name: SplitName) -> Ints:
+        users, places = self.asked(name)
+        targets: Ints = self.histories.items[self.histories.offsets[users] + places].astype(np.int64)
+        return targets
+
+    def _ask(self, name: SplitName) -> Split:
+        users, places = self.asked(name)
+        seen = self.histories.ragged.take(users).cut(np.zeros_like(users), places)
+        return Split(name, users, seen.last(self.max_history), seen, self._targets(name))
 
     @cached_property
     def interactions_used(self) -> int:
         """Events that the test view reads: each target, and at most ``max_history`` before it."""
-        return len(self.test) + len(self.test.histories.values)
+        users, places = self.asked("test")
+        return len(users) + int(np.minimum(places, self.max_history).sum())
 
     @cached_property
     def unseen_targets(self) -> int:
         """Test targets that have no training event, of anybody."""
-        return int((~np.isin(self.test.targets, self.train.values)).sum())
+        return int((~self.trained[self._targets("test")]).sum())
+
+    @cached_property
+    def trained(self) -> NDArray[np.bool_]:
+        """``(items + 1,)`` whether an item has a training event, of anybody."""
+        found = np.zeros(len(self.items) + 1, dtype=bool)
+        values = self.train.values
+        for part in parts(len(values)):
+            found[values[part]] = True
+        return found
 
     @cached_property
     def fingerprint(self) -> str:
@@ -188,15 +212,18 @@ class Dataset:
         """
         digest = hashlib.sha256(b"ssna-dataset-1")
         for strings in (self.users.external, self.items.external, self.texts):
-            _update(digest, [text.encode() for text in strings])
-        digest.update(self.histories.offsets.astype("<i8").tobytes())
-        digest.update(self.histories.items.astype("<i4").tobytes())
+            _update(digest, strings)
+        digest.update(np.ascontiguousarray(self.histories.offsets, dtype="<i8").data)
+        digest.update(np.ascontiguousarray(self.histories.items, dtype="<i4").data)
         digest.update(str(self.max_history).encode())
         if self.protocol != "leave-one-out":  # whose cuts follow from the histories
             digest.update(np.concatenate([self.cuts.valid, self.cuts.test]).astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
 
-def _update(digest: "hashlib._Hash", parts: Sequence[bytes]) -> None:
-    digest.update(np.array([len(parts), *map(len, parts)], dtype="<i8").tobytes())
-    digest.update(b"".join(parts))
+def _update(digest: "hashlib._Hash", strings: Sequence[str]) -> None:
+    """How many there are, how long each is in UTF-8, and what they are."""
+    joined = "".join(strings)
+    sizes = map(len, strings) if joined.isascii() else (len(text.encode()) for text in strings)
+    digest.update(np.fromiter(chain([len(strings)], sizes), dtype="<i8", count=len(strings) + 1).data)
+    digest.update(joined.encode())

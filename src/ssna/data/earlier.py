@@ -16,6 +16,7 @@ import pyarrow as pa
 from ibis import Table
 
 from ssna.data.cleaning import CORE, NO_TEXT
+from ssna.data.coding import with_ids
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.data.engine import Engine
 from ssna.data.left_out import EXACT, LEFT_OUT, LEFT_TEXTS, RARE, REASON, TEXT, whole
@@ -102,6 +103,7 @@ class Earlier:
         if timed != source.timed:
             having, lacking = (self.folder, source.files[0]) if timed else (source.files[0], self.folder)
             raise DataError(f"{having} has times and {lacking} has none; append logs of the same kind")
+        source = with_ids(source)
         before = ibis.union(self._kept(engine), self._waiting(engine), distinct=False)
         rating = self.rules.limits.min_rating
         if rating is not None:  # which all of them reach, or they would not be here

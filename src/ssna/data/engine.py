@@ -66,7 +66,7 @@ class Engine(ABC):
 
     @abstractmethod
     def free(self, table: Table) -> None:
-        """Forget rows that :meth:`hold` kept."""
+        """Forget rows that :meth:`hold` or :meth:`import_arrow` kept."""
 
     @abstractmethod
     def import_arrow(self, table: pa.Table) -> Table:

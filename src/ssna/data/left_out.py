@@ -19,9 +19,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from ibis import Table
 
-from ssna.data.cleaning import Packed
+from ssna.data.cleaning import Core
+from ssna.data.coding import CODE, ID, Ids, spelled
 from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
+from ssna.data.packing import Packed
 from ssna.data.sources import ITEM, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
 from ssna.data.texts import joined_rows
@@ -40,16 +42,21 @@ class LeftOut:
     """What there is to write.
 
     Attributes:
-        unusable: tables of user, item, when and reason.
-        usable: user, item, when of the rows that the k-core was taken of.
-        kept: its core.
+        unusable: user, item, when and reason.
+        usable: user, item, when of the rows that the core was taken of.
+        core: what the k-core left of them.
+        users, items: the ids of their codes.
+        settled: like ``unusable``, of earlier goes, with ids in the place of codes; or None.
         parts: of all items, as the source has them; or None. texts: item and text, of earlier goes; or None.
         own_text: items of the catalogue whose text is their id because they are described so, not because they are not.
     """
 
-    unusable: list[Table]
+    unusable: Table
     usable: Table
-    kept: Table
+    core: Core
+    users: Ids
+    items: Ids
+    settled: Table | None
     parts: Table | None
     texts: Table | None
     own_text: tuple[str, ...]
@@ -58,18 +65,21 @@ class LeftOut:
         """Stream everything into ``folder``."""
         _stream(folder / LEFT_OUT, _ROWS, engine.batches(self._rows()))
         _stream(folder / LEFT_TEXTS, _TEXTS, self._texts(engine))
-        if (packed.exact != whole(packed.histories)).any():
+        if packed.exact is not None:
             _stream(folder / EXACT, pa.schema({WHEN: pa.int64()}), [pa.table({WHEN: packed.exact})])
 
     def _rows(self) -> Table:
         """An event leaves the core with its user or its item, so these tell it from those that stay."""
-        users, items = (self.kept.select(key).distinct() for key in (USER, ITEM))
+        users, items = self.core.users, self.core.items
         gone = (self.usable.anti_join(users, USER), self.usable.semi_join(users, USER).anti_join(items, ITEM))
         rare = (rows.mutate(reason=ibis.literal(RARE)) for rows in gone)
-        return ibis.union(*(rows.select(*_ROWS.names) for rows in (*self.unusable, *rare)), distinct=False)
+        coded = ibis.union(*(rows.select(*_ROWS.names) for rows in (self.unusable, *rare)), distinct=False)
+        rows = spelled(coded, self.users, self.items)
+        return rows if self.settled is None else ibis.union(rows, self.settled.select(*_ROWS.names), distinct=False)
 
     def _texts(self, engine: Engine) -> Iterator[pa.Table]:
-        catalogue = self.kept.select(ITEM).distinct()
+        names, kept = self.items.names, self.core.items
+        catalogue = names.semi_join(kept, names[CODE] == kept[ITEM]).select(**{ITEM: names[ID]})
         yield pa.table({ITEM: self.own_text, TEXT: self.own_text}, schema=_TEXTS)
         if self.texts is not None:
             yield from engine.batches(self.texts.anti_join(catalogue, ITEM))

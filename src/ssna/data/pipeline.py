@@ -1,7 +1,7 @@
 """The steps of ``prepare``, and the report on them that becomes the manifest."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,19 @@ from ssna.data.cleaning import (
     DEDUP_RULES,
     DUPLICATE,
     NO_TEXT,
-    ORDER_RULE,
-    TIES_RULE,
-    Round,
+    Core,
+    Judged,
     drop_duplicates,
     judge,
     k_core,
-    pack,
 )
+from ssna.data.coding import CODE, ID, Ids, coded, read_ids
 from ssna.data.cuts import MIN_EVENTS, NO_TIMES, SplitRule
 from ssna.data.dataset import Dataset, IdMap
 from ssna.data.earlier import Earlier
-from ssna.data.engine import Engine, engine_errors, open_engine
+from ssna.data.engine import Engine, engine_errors, open_engine, reading
 from ssna.data.left_out import TEXT, LeftOut
+from ssna.data.packing import ORDER_RULE, TIES_RULE, pack
 from ssna.data.rules import EngineName, Rules
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
 from ssna.data.sources.values import TIME_RULE
@@ -88,11 +88,11 @@ def assemble(
         advance(1, "cleaning")
         cleaned = _clean(engine, read, request, rules)
         advance(1, "ordering")
-        packed = pack(engine, cleaned.events, read.source.timed)
+        packed = pack(engine, cleaned.core.events, cleaned.count, read.users, read.items, read.source.timed)
         checks = {
             **_coverage(read),
             "same_time": packed.same_time,
-            "core_rounds": [asdict(each) for each in cleaned.rounds],
+            "core_rounds": [asdict(each) for each in cleaned.core.rounds],
         }
         if folder is not None:
             _left_out(read, cleaned, rules).write(engine, packed, folder)
@@ -116,7 +116,8 @@ def assemble(
         "options": _options(request, rules, earlier),
         **_provenance(read.source, format_name, earlier),
     }
-    return replace(dataset, manifest={**describe(dataset), **report})
+    dataset.manifest.update({**describe(dataset), **report})
+    return dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,14 +126,15 @@ class _Read:
 
     Attributes:
         source: as read; its events follow those of the earlier data set that count, or may count again.
-        named: user and item of every row that could be read, of all logs.
+        users, items: the ids of every row that could be read, of all logs.
         settled: rows of earlier logs that are left out for good; or None.
         known: item and text, of earlier logs; or None.
         texts: of the items that are named.
     """
 
     source: Source
-    named: Table
+    users: Ids
+    items: Ids
     settled: Table | None
     known: Table | None
     texts: dict[str, str]
@@ -144,15 +146,18 @@ def _read(engine: Engine, request: Request, format_name: str, rules: Rules, earl
         raise DataError(f"{request.logs} {NO_TIMES}")
     if rules.limits.timed and not source.timed:
         raise DataError(f"{request.logs} has no times; leave since and until out, or give a table that has them")
-    if earlier is None:
-        return _Read(source, source.events, None, None, _texts(source, source.events, None, request, rules))
-    source = earlier.followed_by(engine, source)
-    settled, known = earlier.settled(engine), earlier.texts(engine)
-    named = ibis.union(*(rows.select(USER, ITEM) for rows in (source.events, settled)), distinct=False)
-    return _Read(source, named, settled, known, _texts(source, named, known, request, rules))
+    settled = known = None
+    named = source.events
+    if earlier is not None:
+        source = earlier.followed_by(engine, source)
+        settled, known = earlier.settled(engine), earlier.texts(engine)
+        named = ibis.union(*(rows.select(USER, ITEM) for rows in (source.events, settled)), distinct=False)
+    with reading(request.logs):
+        users, items = (read_ids(engine, named, key, source.typed) for key in (USER, ITEM))
+    return _Read(source, users, items, settled, known, _texts(source, items, known, request, rules))
 
 
-def _texts(source: Source, named: Table, known: Table | None, request: Request, rules: Rules) -> dict[str, str]:
+def _texts(source: Source, items: Ids, known: Table | None, request: Request, rules: Rules) -> dict[str, str]:
     """Texts of the items that the logs name."""
     if source.parts is None and known is None and rules.missing_text != "id":
         raise DataError(
@@ -162,25 +167,24 @@ def _texts(source: Source, named: Table, known: Table | None, request: Request, 
         )
     rows: list[Iterator[tuple[str, str]]] = []
     if source.parts is not None:
-        used = source.parts.filter(source.parts[ITEM].isin(named[ITEM])).distinct()
+        used = source.parts.filter(source.parts[ITEM].isin(items.names[ID])).distinct()
         rows.append(joined_rows(used.to_pyarrow()))
     if known is not None:
-        table = known.filter(known[ITEM].isin(named[ITEM])).to_pyarrow()
+        table = known.filter(known[ITEM].isin(items.names[ID])).to_pyarrow()
         rows.append(zip(table[ITEM].to_pylist(), table[TEXT].to_pylist(), strict=True))
     return longest(chain(*rows))
 
 
 def _coverage(read: _Read) -> dict[str, int]:
     """How logs and items go together, before anything is dropped."""
-    named = read.named.select(ITEM).distinct().drop_null()
-    items = named.count().to_pyarrow().as_py()
-    described = [table.select(ITEM) for table in (read.source.parts, read.known) if table is not None]
+    users, items = (ids.names.count().to_pyarrow().as_py() for ids in (read.users, read.items))
+    described = [table.select(**{ID: table[ITEM]}) for table in (read.source.parts, read.known) if table is not None]
     idle = 0
     if described:
         every = ibis.union(*described) if len(described) > 1 else described[0]
-        idle = every.distinct().drop_null().anti_join(named, ITEM).count().to_pyarrow().as_py()
+        idle = every.distinct().drop_null().anti_join(read.items.names, ID).count().to_pyarrow().as_py()
     return {
-        "users_read": read.named.select(USER).distinct().drop_null().count().to_pyarrow().as_py(),
+        "users_read": users,
         "items_read": items,
         "items_without_text": items - len(read.texts),
         "items_never_named": idle,
@@ -189,8 +193,17 @@ def _coverage(read: _Read) -> dict[str, int]:
 
 def _left_out(read: _Read, cleaned: "_Cleaned", rules: Rules) -> LeftOut:
     own = () if rules.missing_text != "id" else tuple(item for item, text in read.texts.items() if item == text)
-    unusable = [cleaned.unusable] if read.settled is None else [cleaned.unusable, read.settled]
-    return LeftOut(unusable, cleaned.usable, cleaned.events, read.source.parts, read.known, own)
+    return LeftOut(
+        unusable=cleaned.judged.unusable,
+        usable=cleaned.usable,
+        core=cleaned.core,
+        users=read.users,
+        items=read.items,
+        settled=read.settled,
+        parts=read.source.parts,
+        texts=read.known,
+        own_text=own,
+    )
 
 
 def _options(request: Request, rules: Rules, earlier: Earlier | None) -> dict[str, Any]:
@@ -215,34 +228,39 @@ def _provenance(source: Source, format_name: str, earlier: Earlier | None) -> di
 
 @dataclass(frozen=True, eq=False)
 class _Cleaned:
-    """``unusable`` and ``usable``: what the core ``events`` is taken of, and what is not."""
+    """``usable``: what the ``core`` is taken of; ``count``: its events."""
 
-    unusable: Table
+    judged: Judged
     usable: Table
-    events: Table
+    core: Core
+    count: int
     dropped: dict[str, int]
-    rounds: list[Round]
 
 
 def _clean(engine: Engine, read: _Read, request: Request, rules: Rules) -> _Cleaned:
-    source = read.source
-    with_text = engine.import_arrow(pa.table({ITEM: pa.array(read.texts, pa.string())}))
-    judged, unusable = judge(engine, source.events, None if rules.missing_text == "id" else with_text, rules.limits)
+    source, names = read.source, read.items.names
+    with_text = None
+    if rules.missing_text != "id":
+        described = engine.import_arrow(pa.table({ID: pa.array(read.texts, pa.string())}))
+        with_text = engine.hold(names.semi_join(described, ID))
+    judged = judge(engine, coded(source.events, read.users, read.items, with_text), rules.limits)
+    unusable = judged.counts
     if rules.missing_text == "fail" and unusable[NO_TEXT]:
-        bare = judged.filter(judged.reason == NO_TEXT)[ITEM].min().to_pyarrow().as_py()
+        code = judged.because(NO_TEXT)[ITEM].min().to_pyarrow().as_py()
+        bare = names.filter(names[CODE] == code)[ID].to_pyarrow()[0].as_py()
         raise DataError(
             f"{request.items or request.logs}: item {bare} has no text ({unusable[NO_TEXT]} events name such items); "
             "add it, or let missing_text be 'drop' or 'id'"
         )
-    usable = judged.filter(judged.reason == "").drop("reason")
-    distinct, duplicates = drop_duplicates(engine, usable, rules.dedup)
-    kept, rounds = k_core(engine, distinct, rules.min_user, rules.min_item, rules.least)
-    rare = {reason: sum(each.rows[reason] for each in rounds) for reason in CORE}
-    left = unusable.pop("") - duplicates - sum(rare.values())
-    dropped = {"unreadable_row": source.unreadable, **unusable, DUPLICATE: duplicates, **rare}
+    distinct, duplicates = drop_duplicates(engine, judged.usable, rules.dedup)
+    core = k_core(engine, distinct, rules.min_user, rules.min_item, rules.least)
+    rare = {reason: sum(each.rows[reason] for each in core.rounds) for reason in CORE}
+    counted = {reason: count for reason, count in unusable.items() if reason}
+    left = unusable[""] - duplicates - sum(rare.values())
+    dropped = {"unreadable_row": source.unreadable, **counted, DUPLICATE: duplicates, **rare}
     if left == 0:
         raise _nobody_left(request, dropped)
-    return _Cleaned(judged.filter(judged.reason != ""), distinct, kept, dropped, rounds)
+    return _Cleaned(judged, distinct, core, left, dropped)
 
 
 def _nobody_left(request: Request, dropped: dict[str, int]) -> DataError:

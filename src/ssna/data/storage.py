@@ -42,7 +42,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 def _describe_split(dataset: Dataset) -> dict[str, Any]:
     described: dict[str, Any] = {
         "split": dataset.protocol,
-        "asked": {"valid": len(dataset.valid), "test": len(dataset.test)},
+        "asked": {name: len(dataset.asked(name)[0]) for name in ("valid", "test")},
         "unseen_targets": dataset.unseen_targets,
     }
     if dataset.cuts.moments is not None:
@@ -69,7 +69,7 @@ def write(dataset: Dataset, folder: Path) -> None:
     """As :func:`save`, into a folder that somebody else moves into place."""
     histories = dataset.histories
     events = {
-        "user": pa.array(histories.ragged.row_of_value + 1, pa.int32()),
+        "user": np.repeat(np.arange(1, len(dataset.users) + 1, dtype=np.int32), histories.ragged.lengths),
         "item": pa.array(histories.items, pa.int32()),
     }
     if histories.times is not None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import ibis
 import pyarrow as pa
@@ -11,6 +12,8 @@ from ibis import Table
 
 from ssna.data.engine import Convert, Engine, JsonLines, Layout
 from ssna.data.engines import duck_files
+
+_MEMORY = "12%"  # of the machine's; arrays and ids outside the engine take as much again
 
 _FUNCTIONS = {
     "ssna_whole(x)": r"regexp_replace(x, '^(-?\d+)\.0+$', '\1')",
@@ -27,15 +30,25 @@ class DuckEngine(Engine):
     statement that lacks their name (https://github.com/ibis-project/ibis/issues/12101).
     """
 
+    def __init__(self, connection: Any, folder: Path) -> None:
+        super().__init__(connection, folder)
+        self._imported: set[str] = set()
+
     def hold(self, expression: Table) -> Table:
         return self.connection.create_table(self.new_name(), expression, temp=True)
 
     def free(self, table: Table) -> None:
-        self.connection.raw_sql(f'DROP TABLE "{table.op().name}"')
+        name = table.op().name
+        if name in self._imported:
+            self.connection.con.unregister(name)
+            self._imported.remove(name)
+        else:
+            self.connection.raw_sql(f'DROP TABLE "{name}"')
 
     def import_arrow(self, table: pa.Table) -> Table:
         name = self.new_name()
         self.connection.con.register(name, table)
+        self._imported.add(name)
         return self.connection.table(name)
 
     def batches(self, expression: Table) -> Iterator[pa.RecordBatch]:
@@ -55,10 +68,12 @@ class DuckEngine(Engine):
 
 @contextmanager
 def opened(master: str | None = None) -> Iterator[DuckEngine]:
-    """In memory, and spills to a temporary folder; Ibis sets its clock to UTC."""
+    """Spills to a temporary folder what ``_MEMORY`` does not hold; Ibis sets its clock to UTC."""
     with TemporaryDirectory(prefix="ssna-", ignore_cleanup_errors=True) as spill:
         connection = ibis.duckdb.connect(temp_directory=spill)
         connection.raw_sql("SET enable_progress_bar = false")
+        connection.raw_sql(f"SET memory_limit = '{_MEMORY}'")
+        connection.raw_sql("SET preserve_insertion_order = false")  # no step relies on the order of the rows
         for signature, body in _FUNCTIONS.items():
             connection.raw_sql(f"CREATE TEMP MACRO {signature} AS {body}")
         try:

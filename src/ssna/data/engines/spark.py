@@ -59,7 +59,8 @@ class SparkEngine(Engine):
 
     def _forget(self, name: str) -> None:
         self.session.catalog.dropTempView(name)
-        self._held.pop(name).unpersist(False)
+        if name in self._held:
+            self._held.pop(name).unpersist(False)
 
     def import_arrow(self, table: pa.Table) -> Table:
         return self.view(self.session.createDataFrame(table))

@@ -78,7 +78,7 @@ def read(engine: Engine, request: Request) -> Source:
             )
         )
         rating = request.rating or (_name(log, _RATING, "rating") if request.rated else "")
-    events = {USER: (user, as_id), ITEM: (item, as_id), WHEN: (time, as_microseconds)}
+    events = {USER: (user, as_text), ITEM: (item, as_text), WHEN: (time, as_microseconds)}
     if request.rated:
         events[RATING] = (rating, as_number)
     rows = log.select(events)

@@ -22,7 +22,7 @@ from ssna.data.sources.opening import open_file, open_table
 from ssna.data.sources.packed import first_line
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, require
 from ssna.data.sources.tabular import TableFile
-from ssna.data.sources.values import as_id, as_microseconds, as_number
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
 from ssna.errors import DataError
 
 _NO_GENRES = "(no genres listed)"
@@ -64,7 +64,7 @@ def read(engine: Engine, request: Request) -> Source:
     folder, kind = found
     ratings, films = folder / kind.ratings, require(folder / kind.films, folder, kind.films)
     user, item, rating, time = _COLUMNS
-    events = {USER: (user, as_id), ITEM: (item, as_id), WHEN: (time, as_microseconds)}
+    events = {USER: (user, as_text), ITEM: (item, as_text), WHEN: (time, as_microseconds)}
     if request.rated:
         events[RATING] = (rating, as_number)
     rows = kind.open_ratings(engine, ratings).select(events)

@@ -32,8 +32,8 @@ def read(engine: Engine, request: Request) -> Source:
     log, catalogue = open_tsv(engine, inter), open_tsv(engine, item_file)
     item = request.item or "item_id"
     events = {
-        USER: (_field(log, request.user or "user_id"), as_id),
-        ITEM: (_field(log, item), as_id),
+        USER: (_field(log, request.user or "user_id"), as_text),
+        ITEM: (_field(log, item), as_text),
         WHEN: (_field(log, request.time or "timestamp"), as_microseconds),
     }
     if request.rated:

@@ -49,14 +49,15 @@ class Source:
     """Rows as they were read, nothing dropped yet.
 
     Attributes:
-        events: ``user`` and ``item`` (text, null where missing), ``when`` (int64: microseconds since 1970, or the
-            place in the user's history; null where missing); if it was asked for, ``rating`` (float64, null where
-            missing).
+        events: ``user`` and ``item`` (text, not trimmed yet, null where missing), ``when`` (int64: microseconds since
+            1970, or the place in the user's history; null where missing); if it was asked for, ``rating`` (float64,
+            null where missing).
         parts: ``item`` and then one column for each part of its text, in order; an item may have several rows.
             None where the source has no text.
         timed: whether ``when`` is a time.
         unreadable: rows of the logs that could not be taken apart; they are not in ``events``.
         files: the files read.
+        typed: whether the logs tell numbers from text; a CSV does not.
     """
 
     events: Table
@@ -64,6 +65,7 @@ class Source:
     timed: bool
     unreadable: int
     files: tuple[Path, ...]
+    typed: bool = True
 
 
 def find_one(path: Path, suffix: str) -> Path | None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from ibis import Table
 
-from ssna.data.engine import Engine
+from ssna.data.engine import Engine, reading
 from ssna.data.sources.opening import open_table, tables_at
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed
 from ssna.data.sources.tabular import TableFile
-from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text, without_fractions
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text, tidy_id, without_fractions
 from ssna.errors import DataError
 
 # Names that are taken for granted where none is given; case and punctuation do not count.
@@ -33,8 +33,8 @@ def read(engine: Engine, request: Request) -> Source:
     log = open_table(engine, request.logs)
     item = _name(log, request.item, USUAL_ITEM, "item")
     events = {
-        USER: (_name(log, request.user, USUAL_USER, "user"), as_id),
-        ITEM: (item, as_id),
+        USER: (_name(log, request.user, USUAL_USER, "user"), as_text),
+        ITEM: (item, as_text),
         WHEN: (_name(log, request.time, USUAL_TIME, "time"), as_microseconds),
     }
     if request.rated:
@@ -45,22 +45,24 @@ def read(engine: Engine, request: Request) -> Source:
     }
     if request.items is None:
         rows = log.select(events | texts)
-        read = described = _tidy(log, rows.table, USER, ITEM)
+        with reading(log.path):
+            described = engine.hold(rows.table.select(ITEM, *texts).distinct())  # many rows say the same of an item
+        described = described.mutate(**{ITEM: tidy_id(described[ITEM])})
     else:
         rows = log.select(events)
-        read = _tidy(log, rows.table, USER, ITEM)
-        described = _tidy(catalogue, catalogue.select({ITEM: (item, as_id)} | texts).table, ITEM)
+        described = catalogue.select({ITEM: (item, as_id)} | texts).table
     return Source(
-        events=read.select(*events),
-        parts=described.select(ITEM, *texts) if texts else None,
+        events=rows.table.select(*events),
+        parts=_tidy(catalogue, described).select(ITEM, *texts) if texts else None,
         timed=True,
         unreadable=rows.unreadable,
         files=log.files if request.items is None else log.files + catalogue.files,
+        typed=log.typed,
     )
 
 
-def _tidy(file: TableFile, rows: Table, *ids: str) -> Table:
-    return rows if file.typed else without_fractions(rows, *ids)
+def _tidy(file: TableFile, rows: Table) -> Table:
+    return rows if file.typed else without_fractions(rows, ITEM)
 
 
 def _name(file: TableFile, given: str | None, usual: tuple[str, ...], role: str) -> str:

@@ -17,7 +17,12 @@ _FRACTION = r"^(-?\d+)\.0+$"
 
 def as_id(column: Value) -> Value:
     """Ids as text, trimmed; null where nothing is left. A whole number is written without a fraction."""
-    return as_text(column).strip().nullif("")
+    return tidy_id(as_text(column))
+
+
+def tidy_id(text: Value) -> Value:
+    """Text as an id: trimmed, null where nothing is left."""
+    return text.strip().nullif("")
 
 
 def as_text(column: Value) -> Value:

@@ -1,0 +1,68 @@
+"""Events looked at block by block, so that a log of any size takes little memory besides itself; and those of a user at
+the same time.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssna.ragged import Ints
+
+_BLOCK = 4_000_000  # events
+
+
+def blocks(offsets: Ints) -> Iterator[Ints]:
+    """``offsets`` of whole histories, cut into pieces that overlap by one, each of about as many events as fit."""
+    first = 0
+    while first < len(offsets) - 1:
+        last = int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1
+        last = max(last, first + 1)
+        yield offsets[first : last + 1]
+        first = last
+
+
+def parts(count: int) -> Iterator[slice]:
+    """All of ``count`` events: an array of them as an index would be copied to twice its size at once."""
+    return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
+
+
+def sum_of_counts(codes: NDArray[np.integer]) -> Ints:
+    """As :func:`numpy.bincount`."""
+    counts = np.zeros(int(codes.max()) + 1, dtype=np.int64)
+    for part in parts(len(codes)):
+        counts += np.bincount(codes[part], minlength=len(counts))
+    return counts
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Groups of events of one user at one time.
+
+    Attributes:
+        starts: ``(g,)`` the first event of each.
+        sizes: ``(g,)`` its events.
+        mixed: ``(g,)`` whether it holds several items, so that time alone does not settle their order.
+    """
+
+    starts: Ints
+    sizes: Ints
+    mixed: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, items: NDArray[np.integer], exact: Ints, offsets: Ints) -> "Moments":
+        """Args:
+        items: ``(m,)``; ``exact``: ``(m,)`` times in any unit, rising within each history.
+        offsets: of the histories, from 0 to ``m``; none is empty.
+        """
+        new = np.ones(len(exact), dtype=bool)
+        new[1:] = exact[1:] != exact[:-1]
+        new[offsets[:-1]] = True
+        starts = np.flatnonzero(new)
+        mixed = np.minimum.reduceat(items, starts) != np.maximum.reduceat(items, starts)
+        return cls(starts, np.diff(np.append(starts, len(exact))), mixed)
+
+    def mixed_at(self, events: Ints) -> NDArray[np.bool_]:
+        """For each of ``events``: whether its group is mixed."""
+        return self.mixed[np.searchsorted(self.starts, events, side="right") - 1]
