@@ -57,6 +57,23 @@ def test_an_item_whose_text_comes_later_brings_its_events_back(shop):
     assert load(shop / "more").fingerprint == data.fingerprint
 
 
+@pytest.mark.parametrize(("first", "text"), [([], "X"), ([("item-5", "item-5")], "item-5")])
+def test_an_id_that_served_as_text_gives_way_and_a_text_that_is_an_id_counts_as_any(tmp_path, first, text):
+    rows = [(user, item.replace("i", "item-"), time) for user, item, time, _ in square()]
+    logs = write_csv(tmp_path / "log.csv", rows, ("user", "item", "time"))
+    shelves = [
+        write_csv(tmp_path / f"items-{k}.csv", part, ("item", "title"))
+        for k, part in enumerate((first, [("item-5", "X")]))
+    ]
+    rules = {"missing_text": "id", "min_user": 3, "min_item": 3, "quiet": True}
+    prepare(logs, shelves[0], **rules, out=tmp_path / "data")
+    new = write_csv(tmp_path / "new.csv", [("u1", "item-5", 9_000)], ("user", "item", "time"))
+    assert texts(append(tmp_path / "data", new, shelves[1], quiet=True)) == {
+        **{f"item-{k}": f"item-{k}" for k in range(5)},
+        "item-5": text,
+    }
+
+
 def test_thresholds_of_ratings_and_windows_of_time_hold_for_what_is_appended(tmp_path):
     columns = (*LOG, "stars", "label")
     old = [(user, item, time, 1 + time % 5, title) for user, item, time, title in square(users=9)]
