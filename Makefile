@@ -46,6 +46,7 @@ bench: setup
 	$(PYTHON) benchmarks/rank.py --items 20000 --users 1024 --rounds 2 -o .cache/bench/rank.json
 	$(PYTHON) benchmarks/encode.py demo/data --texts 500 --rounds 2 -o .cache/bench/encode.json
 	$(PYTHON) benchmarks/scaling.py --short -o .cache/bench/scaling.json
+	$(PYTHON) benchmarks/prepare.py --rows 500000 --against polars --against pandas --rounds 1 -o .cache/bench/prepare.json
 
 clean:
 	rm -rf demo runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
