@@ -40,6 +40,7 @@ from ssna.text import LayerCache
 from ssna.training import RunSettings
 from ssna.training.batches import prefixes
 from ssna.training.loop import Model, Trainer, batches_of
+from ssna.training.steady import steady
 
 TARGETS = 256
 TUNED = {"batch_size": 32, "accumulate": 8}  # the paper's grouping
@@ -249,7 +250,8 @@ def main() -> None:
     }
     names = ["ours", *(name for name in arguments.against if name != "rectools")]
     if len(names) > 1 or not arguments.against:
-        found |= side_by_side(arguments, data, cache, names)
+        with steady():  # as training has it; all of them run in this process
+            found |= side_by_side(arguments, data, cache, names)
         memory = found["peak_memory_bytes"], found["peak_memory_ratio"]
         for name in names:
             print(
