@@ -8,7 +8,7 @@ from typing import Any, get_args
 from ssna.data.dataset import Dataset
 from ssna.data.prepare import FormatName, as_columns, require_master, require_one_of
 from ssna.data.rules import EngineName
-from ssna.data.storage import MANIFEST, write
+from ssna.data.storage import MANIFEST
 from ssna.errors import SettingsError
 from ssna.files import new_folder
 
@@ -70,6 +70,4 @@ def append(
     if out is None:
         return assemble(request, format_name, earlier.rules, quiet, engine, spark_master, earlier=earlier)
     with new_folder(Path(out), marker=MANIFEST) as aside:
-        dataset = assemble(request, format_name, earlier.rules, quiet, engine, spark_master, aside, earlier)
-        write(dataset, aside)
-    return dataset
+        return assemble(request, format_name, earlier.rules, quiet, engine, spark_master, aside, earlier)

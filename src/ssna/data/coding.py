@@ -20,7 +20,7 @@ class Ids:
 
     Attributes:
         names: ``id`` (trimmed) and ``code`` (int32, from 0, in the order of the ids as text).
-        spellings: ``raw``, as events have it, and ``code``.
+        spellings: ``raw``, as events have it, ``id`` and ``code``.
     """
 
     names: Table
@@ -33,15 +33,14 @@ def read_ids(engine: Engine, events: Table, key: str, typed: bool) -> Ids:
     Args:
         typed: as :class:`Source` has it.
     """
-    raw = engine.hold(events.select(**{_RAW: events[key]}).distinct())
-    spelt = raw.mutate(**{ID: tidy_id(raw[_RAW])}).filter(ibis._[ID].notnull())
+    distinct = events.select(**{_RAW: events[key]}).distinct()
+    tidied = engine.hold(distinct.mutate(**{ID: tidy_id(distinct[_RAW])}))
+    spelt = tidied.filter(tidied[ID].notnull())
     if not typed:
         spelt = without_fractions(spelt, ID)
-    distinct = spelt.select(ID).distinct()
-    names = engine.hold(distinct.mutate(**{CODE: ibis.row_number().over(order_by=ID).cast("int32")}))
-    spellings = engine.hold(spelt.join(names, ID).select(_RAW, CODE))
-    engine.free(raw)
-    return Ids(names, spellings)
+    spellings = engine.hold(spelt.mutate(**{CODE: ibis.dense_rank().over(order_by=ID).cast("int32")}))
+    engine.free(tidied)
+    return Ids(engine.hold(spellings.group_by(CODE).agg(**{ID: spellings[ID].min()})), spellings)
 
 
 def coded(events: Table, users: Ids, items: Ids, with_text: Table | None) -> Table:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ssna.ragged import Ints
 
-_BLOCK = 4_000_000  # events
+_BLOCK = 1_000_000  # events
 
 
 def blocks(offsets: Ints) -> Iterator[Ints]:
@@ -57,11 +57,14 @@ class Moments:
         offsets: of the histories, from 0 to ``m``; none is empty.
         """
         new = np.ones(len(exact), dtype=bool)
-        new[1:] = exact[1:] != exact[:-1]
+        np.not_equal(exact[1:], exact[:-1], out=new[1:])
         new[offsets[:-1]] = True
         starts = np.flatnonzero(new)
-        mixed = np.minimum.reduceat(items, starts) != np.maximum.reduceat(items, starts)
-        return cls(starts, np.diff(np.append(starts, len(exact))), mixed)
+        sizes = np.diff(starts, append=len(exact))
+        mixed = np.zeros(len(starts), dtype=bool)
+        differ = np.flatnonzero((items[1:] != items[:-1]) & ~new[1:])  # from the next, at the same moment
+        mixed[np.repeat(np.arange(len(starts)), sizes)[differ]] = True
+        return cls(starts, sizes, mixed)
 
     def mixed_at(self, events: Ints) -> NDArray[np.bool_]:
         """For each of ``events``: whether its group is mixed."""

@@ -1,6 +1,7 @@
 """The steps of ``prepare``, and the report on them that becomes the manifest."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
@@ -27,11 +28,11 @@ from ssna.data.dataset import Dataset, IdMap
 from ssna.data.earlier import Earlier
 from ssna.data.engine import Engine, engine_errors, open_engine, reading
 from ssna.data.left_out import TEXT, LeftOut
-from ssna.data.packing import ORDER_RULE, TIES_RULE, pack
+from ssna.data.packing import ORDER_RULE, TIES_RULE, Packed, pack
 from ssna.data.rules import EngineName, Rules
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
 from ssna.data.sources.values import TIME_RULE
-from ssna.data.storage import describe
+from ssna.data.storage import describe, write
 from ssna.data.texts import TEXT_RULE, joined_rows, longest
 from ssna.errors import DataError
 from ssna.progress import progress
@@ -72,10 +73,10 @@ def assemble(
     folder: Path | None = None,
     earlier: Earlier | None = None,
 ) -> Dataset:
-    """Read, clean and pack. Raises :class:`DataError` as :func:`ssna.data.prepare` says.
+    """Read, clean, pack and write. Raises :class:`DataError` as :func:`ssna.data.prepare` says.
 
     Args:
-        folder: where to write what is left out.
+        folder: where to write it, with what is left out.
         earlier: a data set that the logs are appended to.
     """
     with (
@@ -94,9 +95,28 @@ def assemble(
             "same_time": packed.same_time,
             "core_rounds": [asdict(each) for each in cleaned.core.rounds],
         }
-        if folder is not None:
-            _left_out(read, cleaned, rules).write(engine, packed, folder)
+        with ThreadPoolExecutor(max_workers=1) as beside:
+            if folder is not None:
+                left_out = beside.submit(_left_out(read, cleaned, rules).write, engine, packed, folder)
+            dataset = _dataset(request, format_name, rules, earlier, read, cleaned, packed, checks)
+            if folder is not None:
+                write(dataset, folder)
+                left_out.result()
         advance(1, "")
+    return dataset
+
+
+def _dataset(
+    request: Request,
+    format_name: str,
+    rules: Rules,
+    earlier: Earlier | None,
+    read: "_Read",
+    cleaned: "_Cleaned",
+    packed: Packed,
+    checks: dict[str, Any],
+) -> Dataset:
+    """With its manifest."""
     dataset = Dataset(
         users=IdMap(packed.users),
         items=IdMap(packed.items),

@@ -8,7 +8,7 @@ from ssna.data.cuts import SplitRule
 from ssna.data.dataset import Dataset
 from ssna.data.limits import Limits, Moment, window
 from ssna.data.rules import Dedup, EngineName, MissingText, Rules
-from ssna.data.storage import MANIFEST, write
+from ssna.data.storage import MANIFEST
 from ssna.errors import SettingsError
 from ssna.files import new_folder
 
@@ -111,9 +111,7 @@ def prepare(
     if out is None:
         return assemble(request, format_name, rules, quiet, engine, spark_master)
     with new_folder(Path(out), marker=MANIFEST) as aside:
-        dataset = assemble(request, format_name, rules, quiet, engine, spark_master, aside)
-        write(dataset, aside)
-    return dataset
+        return assemble(request, format_name, rules, quiet, engine, spark_master, aside)
 
 
 def as_columns(text: str | Sequence[str] | None) -> tuple[str, ...] | None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import ibis
 import pyarrow as pa
 from ibis import Table
+from ibis.backends.duckdb import Backend
 
 from ssna.data.engine import Convert, Engine, JsonLines, Layout
 from ssna.data.engines import duck_files
@@ -66,11 +66,19 @@ class DuckEngine(Engine):
         return duck_files.read_json(self, path)
 
 
+class _Backend(Backend):  # type: ignore[misc]  # Ibis is not typed
+    """Results come as Arrow alone; Ibis would load pandas to look at them."""
+
+    def to_pyarrow(self, expr: Any, /, **_: Any) -> Any:
+        return expr.__pyarrow_result__(self.con.sql(self.compile(expr.as_table())).to_arrow_table())
+
+
 @contextmanager
 def opened(master: str | None = None) -> Iterator[DuckEngine]:
     """Spills to a temporary folder what ``_MEMORY`` does not hold; Ibis sets its clock to UTC."""
     with TemporaryDirectory(prefix="ssna-", ignore_cleanup_errors=True) as spill:
-        connection = ibis.duckdb.connect(temp_directory=spill)
+        connection = _Backend()
+        connection.do_connect(temp_directory=spill)
         connection.raw_sql("SET enable_progress_bar = false")
         connection.raw_sql(f"SET memory_limit = '{_MEMORY}'")
         connection.raw_sql("SET preserve_insertion_order = false")  # no step relies on the order of the rows
