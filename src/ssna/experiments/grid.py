@@ -19,9 +19,10 @@ import numpy as np
 
 from ssna.data import Dataset, load
 from ssna.errors import SettingsError, SsnaError, TrainingError
+from ssna.experiments.fitting import reads_text
 from ssna.experiments.plan import EntryPlan, Experiment, Task, tasks
 from ssna.experiments.record import RECORD, RunRecord
-from ssna.experiments.run import execute, reads_text
+from ssna.experiments.run import execute
 from ssna.methods.tuned import FullSettings
 from ssna.text import LayerCache
 

@@ -10,8 +10,8 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from ssna.errors import SettingsError
+from ssna.experiments.fitting import reads_text
 from ssna.experiments.recipes import read_recipe, with_method
-from ssna.experiments.run import reads_text
 from ssna.settings import Settings, Tree, assign, merge, read_toml
 from ssna.training import RunSettings
 

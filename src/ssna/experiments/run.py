@@ -2,21 +2,21 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from ssna import processes
 from ssna.data.dataset import Dataset, SplitName
-from ssna.device import choose_device
 from ssna.errors import SettingsError
 from ssna.evaluation import Evaluation, beyond_accuracy, evaluate
 from ssna.evaluation.ranking import POLICIES
+from ssna.experiments.epochs import epoch_reports
+from ssna.experiments.fitting import fitting_cache, produce, run_device
 from ssna.experiments.memory import MemoryMeter
 from ssna.experiments.recipes import resolve
 from ssna.experiments.record import (
@@ -34,17 +34,14 @@ from ssna.experiments.start import Start, keep_weights
 from ssna.files import new_folder, write_file
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
 from ssna.recommender import IN_RUN, Recommender
-from ssna.scoring import Scorer
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
-from ssna.training import Epoch, RunSettings, fit
+from ssna.training import RunSettings
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.join import join
 from ssna.training.loop import Weights
 from ssna.training.profile import Profile
 
-SETTINGS, EVENTS = "settings.toml", "events"
-Report = Callable[[Epoch, bool], None]
+SETTINGS = "settings.toml"
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,19 +59,6 @@ class Run:
         record = RunRecord.read(folder)
         evaluations = {split: read_evaluation(folder, split) for split in SPLITS}
         return cls(record, evaluations, Recommender.load(folder / IN_RUN))
-
-
-@dataclass(frozen=True, eq=False)
-class _Outcome:
-    """What a method of either kind hands over."""
-
-    scorer: Scorer
-    epochs: tuple[Epoch, ...] = ()
-    best_epoch: int | None = None
-    parameters: int = 0
-    batches: int = 0
-    shares: dict[str, float] | None = None
-    weights: Weights | None = None
 
 
 def encode(data: Dataset, model: str = "minilm", out: Path | str | None = None, **options: Any) -> LayerCache:
@@ -121,7 +105,7 @@ def train(
     if any(isinstance(given, str | Path) for given in (data, cache)):
         raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
     resolved = resolve(recipe, method, config, settings, seed)
-    with processes.together(_device(resolved)):
+    with processes.together(run_device(resolved)):
         return execute(
             data,
             cache,
@@ -158,20 +142,21 @@ def execute(
     """
     if profile and isinstance(METHODS[settings.method.name], FittedMethod):
         raise SettingsError(f"{settings.method.name} is fitted at once and has no epochs; leave --profile out")
-    cache = _fitting_cache(settings, data, cache)
+    cache = fitting_cache(settings, data, cache)
     start = None if init_from is None else Start.of(init_from, settings, data, cache)
-    device = _device(settings)
+    device = run_device(settings)
     kept = None if out is None or not processes.first() else Path(out)
     with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
         begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
-        with _reporter(folder, settings, quiet or not processes.first(), pause) as report:
+        curves = folder if isinstance(METHODS[settings.method.name], TrainedMethod) else None
+        with epoch_reports(curves, quiet or not processes.first(), pause) as report:
             checkpoint = None if out is None else _checkpoint(Path(out), data, cache, settings, start, resume)
             watcher = (
                 Profile(lambda table: print(table, file=sys.stderr, flush=True))
                 if profile and processes.first()
                 else None
             )
-            outcome = _produce(data, cache, settings, device, report, checkpoint, watcher, start)
+            outcome = produce(data, cache, settings, device, report, checkpoint, watcher, start)
         seconds, peak = time.perf_counter() - begun, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding
@@ -235,126 +220,3 @@ def _keep(run: Run, data: Dataset, settings: RunSettings, weights: Weights | Non
     if weights is not None:
         keep_weights(weights, folder)
     run.record.write(folder)
-
-
-def _produce(
-    data: Dataset,
-    cache: LayerCache | None,
-    settings: RunSettings,
-    device: torch.device,
-    report: Report,
-    checkpoint: Checkpoint | None,
-    profile: Profile | None,
-    start: Start | None,
-) -> _Outcome:
-    method = METHODS[settings.method.name]
-    if isinstance(method, FittedMethod):
-        return _Outcome(method.fit(settings.method, data, cache, settings.dim))
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(settings.seed)
-        return _learn(method, data, cache, settings, report, checkpoint, profile, start)
-
-
-def _learn(
-    method: TrainedMethod,
-    data: Dataset,
-    cache: LayerCache | None,
-    settings: RunSettings,
-    report: Report,
-    checkpoint: Checkpoint | None,
-    profile: Profile | None,
-    start: Start | None,
-) -> _Outcome:
-    encoder = method.build(settings.method, data, cache, settings.dim)
-    fitted = fit(
-        encoder,
-        data,
-        settings,
-        on_epoch=lambda epoch, weights: report(epoch, bool(weights)),
-        checkpoint=checkpoint,
-        profile=profile,
-        start=None if start is None else start.weights_for(encoder, data),
-    )
-    scorer, shares = _joined(fitted.scorer, data, cache, settings)
-    parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
-    return _Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares, fitted.weights)
-
-
-def _device(settings: RunSettings) -> torch.device:
-    """Training-free methods stay on the CPU."""
-    trained = isinstance(METHODS[settings.method.name], TrainedMethod)
-    return choose_device(settings.training.device) if trained else torch.device("cpu")
-
-
-def _joined(
-    model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings
-) -> tuple[Scorer, dict[str, float] | None]:
-    if not settings.join.methods:
-        return model, None
-    partners: dict[str, Scorer] = {}
-    for name in settings.join.methods:
-        method = METHODS[name]
-        assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
-        partners[name] = method.fit(method.settings(name=name), data, cache, settings.dim)
-    blend = join(model, tuple(partners.values()), data.valid)
-    names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in partners.items()}
-    return blend, {names[id(part.scorer)]: part.weight for part in blend.parts}
-
-
-def reads_text(settings: RunSettings) -> list[str]:
-    """The methods of a run that read item texts: its own, and those that it is joined with."""
-    trained = isinstance(METHODS[settings.method.name], TrainedMethod)
-    names = (settings.method.name, *(settings.join.methods if trained else ()))
-    return [name for name in names if METHODS[name].needs_text]
-
-
-def _fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None) -> LayerCache | None:
-    """The cache bound to ``data``, or None for a run that reads no text."""
-    readers = reads_text(settings)
-    if not readers:
-        return None
-    if cache is None:
-        raise SettingsError(f"{readers[0]} reads item texts: run `ssna encode` first and give its folder as the cache")
-    wanted = settings.text.pooling
-    if wanted and cache.pooling != wanted:
-        raise SettingsError(
-            f"the settings ask for {wanted} vectors, the cache holds {cache.pooling}: run `ssna encode` with "
-            f"--pooling {wanted} into another folder, or --set text.pooling={cache.pooling}"
-        )
-    return LayerCache.open(cache.folder, data.texts)
-
-
-@contextmanager
-def _reporter(folder: Path | None, settings: RunSettings, quiet: bool, pause: float) -> Iterator[Report]:
-    """Says each epoch on standard error, and to TensorBoard where it is installed and there is a folder."""
-    writer = None
-    if folder is not None and isinstance(METHODS[settings.method.name], TrainedMethod):
-        writer = _tensorboard(folder / EVENTS)
-
-    said = time.perf_counter()
-
-    def report(epoch: Epoch, better: bool) -> None:
-        nonlocal said
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
-        if not quiet and (now := time.perf_counter()) - said >= pause:
-            said = now
-            line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
-            print(line + ("  best so far" if better else ""), file=sys.stderr, flush=True)
-        if writer is not None:
-            writer.add_scalar("train/loss", epoch.loss, epoch.number)
-            for name, value in epoch.valid.items():
-                writer.add_scalar(f"valid/{name}", value, epoch.number)
-
-    try:
-        yield report
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-def _tensorboard(folder: Path) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder))

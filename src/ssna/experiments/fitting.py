@@ -1,0 +1,123 @@
+"""From settings, data and cache to a scorer: what a run does between its first look at them and its evaluation."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ssna.data.dataset import Dataset
+from ssna.device import choose_device
+from ssna.errors import SettingsError
+from ssna.experiments.start import Start
+from ssna.methods import METHODS, FittedMethod, TrainedMethod
+from ssna.scoring import Scorer
+from ssna.text import LayerCache
+from ssna.training import Epoch, RunSettings, fit
+from ssna.training.checkpoint import Checkpoint
+from ssna.training.join import join
+from ssna.training.loop import Weights
+from ssna.training.profile import Profile
+
+Report = Callable[[Epoch, bool], None]
+"""An epoch, and whether it is the best so far."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a method of either kind hands over."""
+
+    scorer: Scorer
+    epochs: tuple[Epoch, ...] = ()
+    best_epoch: int | None = None
+    parameters: int = 0
+    batches: int = 0
+    shares: dict[str, float] | None = None
+    weights: Weights | None = None
+
+
+def run_device(settings: RunSettings) -> torch.device:
+    """Training-free methods stay on the CPU."""
+    trained = isinstance(METHODS[settings.method.name], TrainedMethod)
+    return choose_device(settings.training.device) if trained else torch.device("cpu")
+
+
+def reads_text(settings: RunSettings) -> list[str]:
+    """The methods of a run that read item texts: its own, and those that it is joined with."""
+    trained = isinstance(METHODS[settings.method.name], TrainedMethod)
+    names = (settings.method.name, *(settings.join.methods if trained else ()))
+    return [name for name in names if METHODS[name].needs_text]
+
+
+def fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None) -> LayerCache | None:
+    """The cache bound to ``data``, or None for a run that reads no text."""
+    readers = reads_text(settings)
+    if not readers:
+        return None
+    if cache is None:
+        raise SettingsError(f"{readers[0]} reads item texts: run `ssna encode` first and give its folder as the cache")
+    wanted = settings.text.pooling
+    if wanted and cache.pooling != wanted:
+        raise SettingsError(
+            f"the settings ask for {wanted} vectors, the cache holds {cache.pooling}: run `ssna encode` with "
+            f"--pooling {wanted} into another folder, or --set text.pooling={cache.pooling}"
+        )
+    return LayerCache.open(cache.folder, data.texts)
+
+
+def produce(
+    data: Dataset,
+    cache: LayerCache | None,
+    settings: RunSettings,
+    device: torch.device,
+    report: Report,
+    checkpoint: Checkpoint | None,
+    profile: Profile | None,
+    start: Start | None,
+) -> Outcome:
+    """Fit, or train from the seed on; the caller's generators stay as they are."""
+    method = METHODS[settings.method.name]
+    if isinstance(method, FittedMethod):
+        return Outcome(method.fit(settings.method, data, cache, settings.dim))
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(settings.seed)
+        return _learn(method, data, cache, settings, report, checkpoint, profile, start)
+
+
+def _learn(
+    method: TrainedMethod,
+    data: Dataset,
+    cache: LayerCache | None,
+    settings: RunSettings,
+    report: Report,
+    checkpoint: Checkpoint | None,
+    profile: Profile | None,
+    start: Start | None,
+) -> Outcome:
+    encoder = method.build(settings.method, data, cache, settings.dim)
+    fitted = fit(
+        encoder,
+        data,
+        settings,
+        on_epoch=lambda epoch, weights: report(epoch, bool(weights)),
+        checkpoint=checkpoint,
+        profile=profile,
+        start=None if start is None else start.weights_for(encoder, data),
+    )
+    scorer, shares = _joined(fitted.scorer, data, cache, settings)
+    parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
+    return Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares, fitted.weights)
+
+
+def _joined(
+    model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings
+) -> tuple[Scorer, dict[str, float] | None]:
+    if not settings.join.methods:
+        return model, None
+    partners: dict[str, Scorer] = {}
+    for name in settings.join.methods:
+        method = METHODS[name]
+        assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
+        partners[name] = method.fit(method.settings(name=name), data, cache, settings.dim)
+    blend = join(model, tuple(partners.values()), data.valid)
+    names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in partners.items()}
+    return blend, {names[id(part.scorer)]: part.weight for part in blend.parts}
