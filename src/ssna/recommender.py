@@ -55,7 +55,7 @@ class Recommendation:
 
 @dataclass(frozen=True, eq=False)
 class Recommender:
-    """Recommends from histories of item ids. Frozen: :meth:`add_items` returns a new one.
+    """Recommends from histories of item ids. Frozen: :meth:`add_items` and :meth:`remove_items` return a new one.
 
     Attributes:
         scorer: ranks the catalogue.
@@ -138,6 +138,30 @@ class Recommender:
             items=IdMap((*self.items.external, *texts)),
             texts=(*self.texts, *texts.values()),
             counts=np.pad(self.counts, (0, len(texts))),
+        )
+
+    def remove_items(self, items: Sequence[str]) -> "Recommender":
+        """A recommender that knows these items no more: neither in answers nor in histories. The others keep their
+        scores, and an id that left may come back through :meth:`add_items`, with the same text or another.
+
+        Raises:
+            SsnaError: an id is not known, or none would be left.
+        """
+        if isinstance(items, str):
+            raise SsnaError("remove_items takes a list of item ids: remove_items(['sku-17'])")
+        if unknown := [item for item in items if item not in self.items]:
+            raise SsnaError(f"item {unknown[0]!r} is not in the catalogue; there is nothing to remove")
+        keep = np.ones(len(self.items) + 1, dtype=bool)
+        keep[self.items.rows(items)] = False
+        rows = np.flatnonzero(keep)
+        if len(rows) == 1:
+            raise SsnaError("no item would be left; keep at least one")
+        return replace(
+            self,
+            scorer=self.scorer.kept(torch.from_numpy(rows)),
+            items=IdMap(tuple(self.items.ids(rows[1:].tolist()))),
+            texts=tuple(self.texts[row] for row in rows.tolist()),
+            counts=self.counts[rows],
         )
 
     def save(self, folder: Path | str) -> None:

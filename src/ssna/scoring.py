@@ -56,6 +56,10 @@ class Scorer(Protocol):
         """
         ...
 
+    def kept(self, rows: Tensor) -> "Scorer":
+        """A scorer of the item rows ``(n,)`` alone, in this order; row 0, padding, comes first. Scores stay."""
+        ...
+
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """What :func:`restore` rebuilds the scorer from: JSON values and tensors."""
         ...
@@ -82,6 +86,10 @@ class PopularityScorer(Scorer):
     def extended(self, h: Tensor) -> "PopularityScorer":
         """See :class:`Scorer`; a new item has no events."""
         return PopularityScorer(F.pad(self.counts, (0, h.shape[1])))
+
+    def kept(self, rows: Tensor) -> "PopularityScorer":
+        """See :class:`Scorer`."""
+        return PopularityScorer(self.counts[rows])
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""
@@ -129,6 +137,11 @@ class NeighbourScorer(Scorer):
         offsets = np.pad(self.similarity.indptr, (0, h.shape[1]), mode="edge")
         wider = sparse.csr_array((self.similarity.data, self.similarity.indices, offsets), shape=(size, size))
         return NeighbourScorer(wider, self.window, self.decay)
+
+    def kept(self, rows: Tensor) -> "NeighbourScorer":
+        """See :class:`Scorer`."""
+        chosen = rows.numpy()
+        return NeighbourScorer(sparse.csr_array(self.similarity[chosen][:, chosen]), self.window, self.decay)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""
@@ -203,6 +216,10 @@ class VectorScorer(Scorer):
         vectors = torch.cat([self.vectors, self.admission(h[: self.layers]).float()])
         return VectorScorer(vectors, self.sequence, self.max_history, self.admission)
 
+    def kept(self, rows: Tensor) -> "VectorScorer":
+        """See :class:`Scorer`."""
+        return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.admission)
+
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""
         config: Config = {"max_history": self.max_history, "sequence": _describe(self.sequence, SEQUENCES)}
@@ -251,6 +268,10 @@ class Blend(Scorer):
     def extended(self, h: Tensor) -> "Blend":
         """See :class:`Scorer`."""
         return Blend([part._replace(scorer=part.scorer.extended(h)) for part in self.parts])
+
+    def kept(self, rows: Tensor) -> "Blend":
+        """See :class:`Scorer`."""
+        return Blend([part._replace(scorer=part.scorer.kept(rows)) for part in self.parts])
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""

@@ -195,6 +195,41 @@ def test_a_scorer_that_knows_items_by_ids_alone_admits_no_others(scorer, new_sta
         scorer.extended(new_states)
 
 
+KEPT = [0, *(row for row in range(1, ITEMS + 1) if row not in (1, 7, 8, 20))]
+
+
+def renumbered(history: Sequence[int]) -> list[int]:
+    return [KEPT.index(row) for row in history if row in KEPT]
+
+
+def test_items_that_stay_keep_their_scores_when_others_leave(scorer):
+    histories = [[row for row in history if row in KEPT] for history in HISTORIES]
+    smaller = scorer.kept(torch.tensor(KEPT))
+    expected = scores_of(scorer, histories)[:, KEPT]
+    found = scores_of(smaller, [renumbered(history) for history in histories])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_smaller_scorer_survives_its_state(scorer):
+    smaller = scorer.kept(torch.tensor(KEPT))
+    histories = [renumbered(history) for history in HISTORIES]
+    assert torch.equal(scores_of(restore(smaller.kind, *smaller.state()), histories), scores_of(smaller, histories))
+
+
+def test_leaving_items_out_leaves_the_scorer_itself_alone(scorer):
+    before = scores_of(scorer)
+    scorer.kept(torch.tensor(KEPT))
+    assert torch.equal(scores_of(scorer), before)
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_items_can_be_added_after_others_left(scorer, extended, new_states):
+    wider = scorer.kept(torch.tensor(KEPT)).extended(new_states)
+    rows = [*KEPT, *range(ITEMS + 1, ITEMS + NEW + 1)]
+    expected = scores_of(extended, [[3, ITEMS + 2]])[:, rows]
+    torch.testing.assert_close(scores_of(wider, [[KEPT.index(3), len(KEPT) + 1]]), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_chunks_cover_all_histories_in_their_order(monkeypatch):
     monkeypatch.setattr("ssna.streaming.CHUNK", 4)
     histories = Ragged.from_rows(HISTORIES)

@@ -301,6 +301,80 @@ def test_adding_no_items_changes_nothing(recommender):
     assert recommender.add_items({}).recommend([["i1"]]) == recommender.recommend([["i1"]])
 
 
+# items that leave
+
+
+@pytest.fixture
+def narrower(any_recommender) -> Recommender:
+    return any_recommender.remove_items(["i2", "i7", "i20"])
+
+
+GONE = {"i2", "i7", "i20"}
+
+
+def test_removed_items_are_never_recommended(narrower):
+    for history in ([], ["i1", "i3"], ["i2"], ["i5"] * 3):
+        assert set(ids(narrower.recommend([history], k=100, exclude_seen=False)[0])) == set(known) - GONE
+
+
+def test_removed_items_are_never_similar(narrower):
+    assert set(scored.item for scored in narrower.similar_items("i4", k=100)) == set(known) - GONE - {"i4"}
+
+
+def test_removed_items_are_unknown_in_histories(narrower):
+    answer = narrower.recommend([["i7", "i3", "i2"]])[0]
+    assert (answer.unknown, answer.items) == (("i7", "i2"), narrower.recommend([["i3"]])[0].items)
+    assert narrower.recommend([["i7", "i2"]])[0].fallback == "popularity"
+
+
+def test_items_that_stay_keep_their_scores_texts_and_popularity(any_recommender, narrower):
+    for history in ([], ["i1", "i3"], ["i19"]):
+        before = any_recommender.recommend([history], k=100, deny=list(GONE))[0].items
+        after = {s.item: s for s in narrower.recommend([history], k=100)[0].items}
+        assert {s.item: s.text for s in before} == {s.item: s.text for s in after.values()}
+        assert [after[s.item].score for s in before] == pytest.approx([s.score for s in before], abs=1e-5)
+
+
+def test_removing_items_leaves_the_recommender_itself_alone(any_recommender, narrower):
+    assert len(any_recommender.items) == ITEMS
+    assert any_recommender.recommend([["i7"]])[0].unknown == ()
+
+
+def test_a_recommender_with_items_removed_can_be_saved(narrower, tmp_path):
+    narrower.save(tmp_path / "model")
+    loaded = Recommender.load(tmp_path / "model")
+    histories = [["i1", "i7", "i3"], [], ["i2"]]
+    assert loaded.recommend(histories, k=100) == narrower.recommend(histories, k=100)
+
+
+def test_a_removed_id_can_come_back_with_another_text(recommenders):
+    text_knn = recommenders["text-knn"]
+    back = text_knn.remove_items(["i7", "i9"]).add_items({"i7": text_knn.texts[5], "new": text_knn.texts[6]})
+    assert (back.similar_items("i7", k=1)[0].item, back.similar_items("new", k=1)[0].item) == ("i5", "i6")
+    assert back.recommend([["i7"]])[0].unknown == ()
+    assert back.recommend([["i9"]])[0].unknown == ("i9",)
+    assert {s.item: s.text for s in back.recommend([["i1"]], k=100)[0].items}["i7"] == text_knn.texts[5]
+
+
+def test_an_added_item_can_be_removed_again(recommender, wider):
+    back = wider.remove_items(["new-1", "new-2"])
+    assert back.recommend([["i1"]], k=100) == recommender.recommend([["i1"]], k=100)
+
+
+def test_removing_no_items_changes_nothing(recommender):
+    assert recommender.remove_items([]).recommend([["i1"]], k=100) == recommender.recommend([["i1"]], k=100)
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [(["i1", "nothing"], "'nothing' is not in the catalogue"), (known, "no item would be left"), ("i1", "a list of")],
+    ids=["unknown", "all", "string"],
+)
+def test_items_that_cannot_be_removed_are_an_error_in_words(recommender, gone, message):
+    with pytest.raises(SsnaError, match=message):
+        recommender.remove_items(gone)
+
+
 # on the disk
 
 
