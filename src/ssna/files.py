@@ -51,7 +51,7 @@ def read_json(path: Path, error: type[SsnaError] = ArtifactError, *, maker: str 
         raise error(f"{path.parent} {what} `{maker}` made (there is no {path.name})") from None
     except NotADirectoryError:
         raise error(f"{path.parent} is a file; name a folder that `{maker}` made") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as cause:
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as cause:
         raise error(f"{path} cannot be read ({cause}); the folder is damaged, make it anew") from None
     if not isinstance(value, dict):
         raise error(f"{path} is not a JSON object; the folder is damaged, make it anew")

@@ -1,32 +1,26 @@
 """The artefact: a scorer and the ids it speaks of; histories of ids in, ranked items with their texts out."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from tempfile import TemporaryDirectory
+from typing import Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
+from ssna import artifact, hub
+from ssna.artifact import Contents
+from ssna.card import CARD, model_card
 from ssna.data.dataset import IdMap
-from ssna.errors import ArtifactError, SettingsError, SsnaError
-from ssna.files import new_folder, read_json, write_json
+from ssna.errors import ArtifactError, SsnaError
+from ssna.files import new_folder, write_file
 from ssna.ragged import Ragged
-from ssna.scoring import Blend, PopularityScorer, Scorer, VectorScorer, restore
+from ssna.scoring import Blend, PopularityScorer, Scorer, VectorScorer
 from ssna.streaming import CHUNK, top
 from ssna.text import Encoding, embed
-
-FORMAT = 1
-MANIFEST, TENSORS, ITEMS = "model.json", "scorer.safetensors", "items.parquet"
-IN_RUN = "model"  # the artefact's folder within a run folder
 
 
 @dataclass(frozen=True)
@@ -166,22 +160,12 @@ class Recommender:
 
     def save(self, folder: Path | str) -> None:
         """Write the artefact as one folder of safetensors, Parquet and JSON; whole or not at all."""
-        with new_folder(Path(folder), marker=MANIFEST) as aside:
+        with new_folder(Path(folder), marker=artifact.MANIFEST) as aside:
             self.write(aside)
 
     def write(self, folder: Path) -> None:
         """As :meth:`save`, into a folder that somebody else moves into place."""
-        config, tensors = self.scorer.state()
-        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
-        table = pa.table({"id": self.items.external, "text": self.texts[1:], "count": self.counts[1:]})
-        pq.write_table(table, folder / ITEMS, compression="zstd")
-        manifest = {
-            "format": FORMAT,
-            "scorer": {"kind": self.scorer.kind, "config": config},
-            "encoding": None if self.encoding is None else self.encoding.tree(),
-        }
-        files = {name: _digest(folder / name) for name in (TENSORS, ITEMS)}
-        write_json(folder / MANIFEST, {**manifest, "sha256": {MANIFEST: _checksum(manifest), **files}})
+        artifact.write(folder, self._contents())
 
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
@@ -190,38 +174,46 @@ class Recommender:
         Raises:
             ArtifactError: it is missing, foreign or damaged.
         """
-        folder = Path(folder)
-        if (folder / IN_RUN / MANIFEST).is_file():
-            folder = folder / IN_RUN
-        manifest = read_json(folder / MANIFEST, maker="ssna train")
-        if manifest.get("format") != FORMAT:
-            raise ArtifactError(
-                f"{folder} has format {manifest.get('format')!r}, this ssna reads {FORMAT}; train again"
-            )
-        try:
-            expected = manifest.pop("sha256")
-            found = {MANIFEST: _checksum(manifest), **{name: _digest(folder / name) for name in (TENSORS, ITEMS)}}
-            for name, digest in found.items():
-                if digest != expected[name]:
-                    raise ArtifactError(
-                        f"{folder / name} is not the file that was saved; copy or train the model again"
-                    )
-            scorer = restore(manifest["scorer"]["kind"], manifest["scorer"]["config"], load_file(folder / TENSORS))
-            table = pq.read_table(folder / ITEMS)
-            texts, items = table["text"].to_pylist(), IdMap(tuple(table["id"].to_pylist()))
-            counts = np.concatenate([[0], table["count"].to_numpy()])
-            encoding = manifest["encoding"] and Encoding.parse(manifest["encoding"], str(folder / MANIFEST))
-            return cls(scorer, items, ("", *texts), counts, encoding)
-        except (
-            KeyError,
-            TypeError,
-            AttributeError,
-            OSError,
-            SettingsError,
-            SafetensorError,
-            pa.ArrowException,
-        ) as cause:
-            raise ArtifactError(f"{folder} is damaged or no model ({cause}); copy or train the model again") from None
+        return cls(*artifact.read(Path(folder)))
+
+    def push_to_hub(
+        self, repo: str, *, private: bool = True, token: str | None = None, revision: str | None = None
+    ) -> str:
+        """Upload the artefact as ``repo`` (``owner/name``) of a model hub, with a short model card.
+
+        Ids, texts and counts of all items go along; histories and users are not in an artefact.
+
+        Args:
+            private: where the repository is new.
+            token: None takes the one that ``hf auth login`` keeps.
+            revision: an existing branch; None is the main one.
+
+        Returns:
+            The commit's address.
+
+        Raises:
+            ArtifactError: the hub does not answer, or refuses.
+        """
+        with TemporaryDirectory() as folder:
+            self.write(Path(folder))
+            write_file(Path(folder) / CARD, model_card(self._contents(), repo))
+            return hub.upload(Path(folder), repo, private=private, token=token, revision=revision)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: Path | str, *, token: str | None = None, revision: str | None = None
+    ) -> "Recommender":
+        """Load a folder, or what :meth:`push_to_hub` pushed under this name.
+
+        Raises:
+            ArtifactError: there is no such model, or it is foreign or damaged.
+        """
+        if Path(name).exists():
+            return cls.load(name)
+        return cls.load(hub.download(str(name), artifact.FILES, token=token, revision=revision))
+
+    def _contents(self) -> Contents:
+        return Contents(self.scorer, self.items, self.texts, self.counts, self.encoding)
 
     def _barred(self, allow: Sequence[str] | None, deny: Sequence[str]) -> torch.Tensor:
         """``(I + 1,)`` bool."""
@@ -270,12 +262,3 @@ def _vectors(scorer: Scorer) -> torch.Tensor | None:
     if isinstance(scorer, Blend):
         return next((found for part in scorer.parts if (found := _vectors(part.scorer)) is not None), None)
     return None
-
-
-def _checksum(manifest: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -162,7 +162,7 @@ def test_a_full_disk_leaves_no_run_behind(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "run"))
 
-    monkeypatch.setattr("ssna.recommender.save_file", full)
+    monkeypatch.setattr("ssna.artifact.save_file", full)
     assert ssna("train", str(folders / "data"), "-o", str(tmp_path / "run"), "--method", "popularity") == 1
     assert "No space left on device" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

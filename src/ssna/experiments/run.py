@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ssna import processes
+from ssna.artifact import IN_RUN
 from ssna.data.dataset import Dataset, SplitName
 from ssna.errors import SettingsError
 from ssna.evaluation import Evaluation, beyond_accuracy, evaluate
@@ -33,7 +34,7 @@ from ssna.experiments.record import (
 from ssna.experiments.start import Start, keep_weights
 from ssna.files import new_folder, write_file
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
-from ssna.recommender import IN_RUN, Recommender
+from ssna.recommender import Recommender
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
 from ssna.training import RunSettings

@@ -13,12 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ssna.artifact import IN_RUN, ITEMS
 from ssna.data.dataset import Dataset, IdMap
 from ssna.errors import ArtifactError, SettingsError
 from ssna.experiments.record import RunRecord
 from ssna.files import write_file
 from ssna.methods import METHODS, ItemEncoder, TrainedMethod
-from ssna.recommender import IN_RUN, ITEMS
 from ssna.scoring import under
 from ssna.settings import Tree
 from ssna.text import LayerCache
