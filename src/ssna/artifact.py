@@ -90,6 +90,15 @@ def read(folder: Path) -> Contents:
         raise ArtifactError(f"{folder} is damaged or no model ({reason}); copy or train the model again") from None
 
 
+def identity(folder: Path) -> str:
+    """A digest, equal exactly for models that were saved with equal contents; files are not checked against it.
+
+    Raises:
+        ArtifactError: ``folder`` holds no model.
+    """
+    return _checksum(read_json(model_folder(folder) / MANIFEST, maker="ssna train"))
+
+
 def model_folder(folder: Path) -> Path:
     """The artefact's folder: ``folder`` itself, or that in the folder of a run."""
     return folder / IN_RUN if (folder / IN_RUN / MANIFEST).is_file() else folder

@@ -47,8 +47,6 @@ def download(repo: str, files: Sequence[str], *, token: str | None, revision: st
 def _refusals(message: str) -> Iterator[None]:
     try:
         yield
-    except (
-        Exception
-    ) as cause:  # requests' or httpx's, or the hub's own: offline, no such name, ...
+    except Exception as cause:  # requests' or httpx's, or the hub's own: offline, no such name, ...
         reason = str(cause).strip().partition("\n")[0]
         raise ArtifactError(f"{message} ({type(cause).__name__}: {reason[:200]})") from None

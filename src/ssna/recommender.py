@@ -17,7 +17,7 @@ from ssna.card import CARD, model_card
 from ssna.data.dataset import IdMap
 from ssna.errors import ArtifactError, SsnaError
 from ssna.files import new_folder, write_file
-from ssna.ragged import Ragged
+from ssna.ragged import Ints, Ragged
 from ssna.scoring import Blend, PopularityScorer, Scorer, VectorScorer
 from ssna.streaming import CHUNK, top
 from ssna.text import Encoding, embed
@@ -93,6 +93,24 @@ class Recommender:
         for start in range(0, len(histories), CHUNK):
             answers += self._answer(histories[start : start + CHUNK], k, exclude_seen, barred)
         return answers
+
+    def rank(
+        self, histories: Ragged, k: int, exclude_seen: bool = True, barred: torch.Tensor | None = None
+    ) -> tuple[Ints, NDArray[np.float32]]:
+        """As :meth:`recommend`, in rows of the scorer, for programs that ask for many at a time.
+
+        Args:
+            histories: ``n`` rows of known items; an empty one gets popularity.
+            barred: ``(I + 1,)`` bool, items that leave every ranking.
+
+        Returns:
+            ``(n, k)`` rows and ``(n, k)`` scores, best first; row 0 and minus infinity where fewer are left.
+        """
+        best, scores = top(self.scorer, histories, k, histories if exclude_seen else None, barred)
+        if (empty := np.flatnonzero(histories.lengths == 0)).size:
+            popularity = PopularityScorer(torch.from_numpy(self.counts))
+            best[empty], scores[empty] = top(popularity, histories.take(empty), k, barred=barred)
+        return best, scores
 
     def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
         """The items nearest to ``item``: by the cosine of vectors, or by the scorer itself where it has none."""
@@ -228,11 +246,7 @@ class Recommender:
         self, histories: Sequence[Sequence[str]], k: int, exclude_seen: bool, barred: torch.Tensor
     ) -> list[Recommendation]:
         rows = [self.items.rows(history) for history in histories]
-        known = Ragged.from_rows([row[row > 0] for row in rows])
-        best, scores = top(self.scorer, known, k, known if exclude_seen else None, barred)
-        if (empty := np.flatnonzero(known.lengths == 0)).size:
-            popularity = PopularityScorer(torch.from_numpy(self.counts))
-            best[empty], scores[empty] = top(popularity, known.take(empty), k, barred=barred)
+        best, scores = self.rank(Ragged.from_rows([row[row > 0] for row in rows]), k, exclude_seen, barred)
         return [
             Recommendation(
                 items=self._scored(values, indices),

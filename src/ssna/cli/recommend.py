@@ -4,24 +4,66 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
-from ssna.errors import DataError
+from ssna.errors import DataError, SsnaError
+
+
+class Format(StrEnum):
+    """What histories come in and answers go out as."""
+
+    jsonl = "jsonl"
+    parquet = "parquet"
 
 
 def recommend(
     run: Annotated[Path, typer.Argument(help="A folder that `ssna train` made.")],
     users: Annotated[
-        str, typer.Option(help='JSON lines {"user", "history": [item, ...]} in a file, or - for stdin.')
+        str,
+        typer.Option(
+            help='JSON lines {"user", "history": [item, ...]} in a file, or - for stdin; of parquet a file or a folder '
+            "with the columns user and history (lists of item ids, oldest first)."
+        ),
     ] = "-",
     k: Annotated[int, typer.Option("-k", min=1, help="Items for each history.")] = 10,
     include_seen: Annotated[bool, typer.Option(help="Items of the history may be recommended too.")] = False,
+    form: Annotated[Format, typer.Option("--format", help="parquet: for millions, and resumed after a kill.")] = (
+        Format.jsonl
+    ),
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="Of parquet: a file that ends in .parquet, or a folder of parts.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Of parquet: no progress, no throughput.")] = False,
 ) -> None:
-    """Histories in, ranked items out, a JSON line each, streaming."""
+    """Histories in, ranked items out: a JSON line each, streaming, or Parquet."""
+    if form is Format.parquet:
+        _batch(run, users, k, include_seen, out, quiet)
+    elif out is not None:
+        raise SsnaError("JSON lines go to standard output; -o belongs to --format parquet")
+    else:
+        _stream(run, users, k, include_seen)
+
+
+def _batch(run: Path, users: str, k: int, include_seen: bool, out: Path | None, quiet: bool) -> None:
+    if users == "-" or out is None:
+        raise SsnaError("--format parquet reads --users FILE|FOLDER and writes -o FILE.parquet|FOLDER; name both")
+    from ssna.batch import recommend_all
+
+    report = recommend_all(run, Path(users), out, k, exclude_seen=not include_seen, quiet=quiet)
+    if not quiet:
+        earlier = f", {report.reused:,} were answered before" if report.reused else ""
+        typer.echo(
+            f"{report.histories:,} histories in {report.seconds:,.1f} s: {report.speed:,.0f} a second{earlier}; {out}",
+            err=True,
+        )
+
+
+def _stream(run: Path, users: str, k: int, include_seen: bool) -> None:
     from ssna.recommender import Recommender
 
     recommender = Recommender.load(run)
@@ -41,7 +83,7 @@ def _notes(unknown: tuple[str, ...], fallback: str | None) -> dict[str, Any]:
 
 
 def _parse(lines: IO[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(_decoded(lines), start=1):
         if not line.strip():
             continue
         try:
@@ -49,8 +91,15 @@ def _parse(lines: IO[str]) -> Iterator[dict[str, Any]]:
             history = question["history"]
             if not isinstance(history, list) or not all(isinstance(item, str | int) for item in history):
                 raise TypeError
-        except (json.JSONDecodeError, KeyError, TypeError):
+        except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
             raise DataError(
                 f'line {number} is not {{"user": ..., "history": [item, ...]}}: {line.strip()[:80]}'
             ) from None
         yield question | {"history": [str(item) for item in history]}
+
+
+def _decoded(lines: IO[str]) -> Iterator[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError:
+        raise DataError("the histories are not JSON lines in UTF-8; Parquet is read with --format parquet") from None

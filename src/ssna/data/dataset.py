@@ -8,6 +8,8 @@ from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ssna.data.cuts import CUTS, Cuts, SplitRule, asked
@@ -48,6 +50,17 @@ class IdMap:
     def rows(self, ids: Iterable[str]) -> Ints:
         """``(m,)`` rows of ``ids``; 0 for an id that is not known."""
         return np.fromiter((self._row_of.get(external, 0) for external in ids), dtype=np.int64)
+
+    @cached_property
+    def column(self) -> Any:
+        """``external`` as an Arrow array of strings."""
+        return pa.array(self.external, pa.string())
+
+    def rows_of(self, ids: Any) -> Ints:
+        """As :meth:`rows`, of an Arrow array of strings: for millions of ids."""
+        found = pc.index_in(ids, value_set=self.column)
+        rows: Ints = pc.add(pc.fill_null(found, -1), 1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return rows
 
     def ids(self, rows: Iterable[int]) -> list[str]:
         """The outside ids of ``rows``, none of which may be 0."""

@@ -1,0 +1,5 @@
+"""Recommendations for millions of histories: Parquet in, Parquet out, in bounded memory, and resumed after a kill."""
+
+from ssna.batch.run import BatchReport, recommend_all
+
+__all__ = ["BatchReport", "recommend_all"]

@@ -1,0 +1,154 @@
+"""Histories through a recommender into answers: rows and columns, no Python object an item."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ssna import artifact
+from ssna.batch.answers import FORMAT, Answers, Identity
+from ssna.batch.questions import HISTORY, USER, Questions
+from ssna.errors import SsnaError
+from ssna.progress import progress
+from ssna.ragged import Ragged
+from ssna.recommender import Recommender
+
+PART = 2**16  # histories a file: at most so much work is lost when the process is killed,
+BLOCK = 2**13  # and so many are in memory at a time
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What one start did.
+
+    Attributes:
+        histories: answered now.
+        reused: answered by earlier starts.
+        seconds: from the first history on; loading the model is left out.
+    """
+
+    histories: int
+    reused: int
+    seconds: float
+
+    @property
+    def speed(self) -> float:
+        """Histories a second."""
+        return self.histories / self.seconds if self.seconds else 0.0
+
+
+def recommend_all(
+    run: Path, users: Path, out: Path, k: int = 10, *, exclude_seen: bool = True, quiet: bool = False
+) -> BatchReport:
+    """The ``k`` best items for every row of ``users``, in its order, into ``out``; goes on where a killed run stopped.
+
+    Args:
+        run: a run or model folder.
+        users: a Parquet file or a folder of them: ``user``, of any type, and ``history``, a list of item ids, oldest
+            first. Ids may be integers; those that the catalogue does not have are skipped.
+        out: a file ``*.parquet``, or a folder of parts: ``user`` as it came; ``items`` (list<string>), best first;
+            ``scores`` (list<float>); ``known`` (int32), the items of the history that the catalogue has; where it is
+            0, items are the most popular ones.
+        quiet: no progress on standard error.
+
+    Raises:
+        SsnaError: ``users`` cannot be read, or ``out`` was begun with others, or with another model or ``k``.
+    """
+    if k < 1:
+        raise SsnaError(f"k is {k}; ask for at least one item")
+    questions = Questions.open(users)
+    answers = Answers(out, _identity(run, questions, k, exclude_seen))
+    with answers.writing():
+        if answers.finished:
+            return BatchReport(0, questions.rows, 0.0)
+        report = _answer(Recommender.load(run), questions, answers, k, exclude_seen, quiet)
+        answers.join(_parts(questions))
+    return report
+
+
+def answer(recommender: Recommender, block: pa.Table, k: int, exclude_seen: bool) -> pa.Table:
+    """``user`` and ``history`` -> what :func:`recommend_all` writes of them."""
+    histories = block[HISTORY].combine_chunks()
+    known = _known(recommender, histories.chunk(0) if isinstance(histories, pa.ChunkedArray) else histories)
+    rows, scores = recommender.rank(known, k, exclude_seen)
+    found = scores > -np.inf
+    offsets = pa.array(np.concatenate([[0], np.cumsum(found.sum(axis=1))]).astype(np.int32))
+    items = recommender.items.column.take(pa.array(rows[found] - 1))
+    return pa.table(
+        {
+            USER: block[USER],
+            "items": pa.ListArray.from_arrays(offsets, items),
+            "scores": pa.ListArray.from_arrays(offsets, pa.array(scores[found])),
+            "known": pa.array(known.lengths.astype(np.int32)),
+        }
+    )
+
+
+def _known(recommender: Recommender, histories: pa.ListArray) -> Ragged:
+    """Item rows of the ids that the catalogue has."""
+    lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy(zero_copy_only=False)
+    rows = recommender.items.rows_of(histories.flatten())
+    kept = np.concatenate([[0], np.cumsum(rows > 0)])
+    return Ragged(rows[rows > 0], kept[np.concatenate([[0], np.cumsum(lengths)])])
+
+
+def _answer(
+    recommender: Recommender, questions: Questions, answers: Answers, k: int, exclude_seen: bool, quiet: bool
+) -> BatchReport:
+    missing = [part for part in range(_parts(questions)) if not answers.has(part, _rows(questions, part))]
+    todo = sum(_rows(questions, part) for part in missing)
+    done, began = 0, time.perf_counter()
+    with progress("recommend", total=questions.rows, quiet=quiet) as advance:
+        advance(questions.rows - todo, "")
+        pieces = _pieces(questions, missing[0] * PART) if missing else iter(())
+        for number, blocks in groupby(pieces, key=lambda piece: piece[0]):
+            if number not in missing:
+                continue
+            with answers.new_part(number, _schema(questions)) as write:
+                for _, block in blocks:
+                    write(answer(recommender, block, k, exclude_seen))
+                    done += len(block)
+                    advance(len(block), f"{done / (time.perf_counter() - began):,.0f} histories/s")
+    return BatchReport(done, questions.rows - todo, time.perf_counter() - began)
+
+
+def _pieces(questions: Questions, start: int) -> Iterator[tuple[int, pa.Table]]:
+    """Rows from ``start`` on, each piece with the part that it belongs to; of no rows at all, one empty piece."""
+    if questions.rows == 0:
+        yield 0, _schema(questions).empty_table().select([USER]).append_column(HISTORY, pa.array([], _STRINGS))
+    for block in questions.blocks(start, BLOCK):
+        while len(block):
+            piece = block.slice(0, PART - start % PART)
+            yield start // PART, piece
+            start, block = start + len(piece), block.slice(len(piece))
+
+
+_STRINGS = pa.list_(pa.string())
+
+
+def _schema(questions: Questions) -> pa.Schema:
+    return pa.schema({USER: questions.user, "items": _STRINGS, "scores": pa.list_(pa.float32()), "known": pa.int32()})
+
+
+def _parts(questions: Questions) -> int:
+    return max(1, -(-questions.rows // PART))
+
+
+def _rows(questions: Questions, part: int) -> int:
+    return min(PART, questions.rows - part * PART)
+
+
+def _identity(run: Path, questions: Questions, k: int, exclude_seen: bool) -> Identity:
+    return {
+        "format": FORMAT,
+        "k": k,
+        "exclude_seen": exclude_seen,
+        "part": PART,
+        "model": artifact.identity(run),
+        "file of histories": questions.identity(),
+    }
