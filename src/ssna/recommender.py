@@ -18,7 +18,7 @@ from ssna.data.dataset import IdMap
 from ssna.errors import ArtifactError, SsnaError
 from ssna.files import new_folder, write_file
 from ssna.ragged import Ints, Ragged
-from ssna.scoring import Blend, PopularityScorer, Scorer, VectorScorer
+from ssna.scoring import PopularityScorer, Scorer, vector_part
 from ssna.streaming import CHUNK, top
 from ssna.text import Encoding, embed
 
@@ -118,13 +118,30 @@ class Recommender:
         row = int(self.items.rows([item])[0])
         if row == 0:
             raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
-        vectors = _vectors(self.scorer)
-        history = Ragged.from_rows([[row]])
-        scores = self.scorer.score(history)[0] if vectors is None else vectors @ vectors[row]
-        scores = scores.clone()
+        part = vector_part(self.scorer)
+        if part is None:
+            scores = self.scorer.score(Ragged.from_rows([[row]]))[0]
+        else:
+            scores = part.directions @ part.directions[row]
         scores[[0, row]] = -torch.inf
         best = scores.topk(min(k, len(scores)))
         return self._scored(best.values.tolist(), best.indices.tolist())
+
+    def intents(self, histories: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """``(n, D)`` what each history asks for, at unit length, for an index or a database of item vectors.
+
+        Unknown ids are skipped; a history without a known one is zero. Of a blend this is the model's part.
+
+        Raises:
+            ArtifactError: the method has no vectors.
+        """
+        part = vector_part(self.scorer)
+        if part is None:
+            raise ArtifactError("this model has neighbours or counts, no vectors; ssna, ids and text-knn have some")
+        rows = [self.items.rows(history) for history in histories]
+        intents = part.intents(Ragged.from_rows([row[row > 0] for row in rows]))
+        unit: NDArray[np.float32] = F.normalize(intents, dim=-1).numpy()
+        return unit
 
     def add_items(self, texts: Mapping[str, str]) -> "Recommender":
         """A recommender that knows these items too, by their texts alone: no training.
@@ -267,12 +284,3 @@ class Recommender:
 def _check(k: int) -> None:
     if k < 1:
         raise SsnaError(f"k is {k}; ask for at least one item")
-
-
-def _vectors(scorer: Scorer) -> torch.Tensor | None:
-    """Unit vectors of the catalogue: those of the scorer, or of a blend's first part that has some."""
-    if isinstance(scorer, VectorScorer):
-        return F.normalize(scorer.vectors, dim=-1)
-    if isinstance(scorer, Blend):
-        return next((found for part in scorer.parts if (found := _vectors(part.scorer)) is not None), None)
-    return None

@@ -293,6 +293,13 @@ class Blend(Scorer):
         )
 
 
+def vector_part(scorer: Scorer) -> VectorScorer | None:
+    """The scorer itself, or a blend's first part that has vectors: the model, where neighbours are joined to one."""
+    if isinstance(scorer, Blend):
+        return next((found for part in scorer.parts if (found := vector_part(part.scorer)) is not None), None)
+    return scorer if isinstance(scorer, VectorScorer) else None
+
+
 SCORERS: dict[str, Any] = {cls.kind: cls for cls in (PopularityScorer, NeighbourScorer, VectorScorer, Blend)}
 SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean}
 
