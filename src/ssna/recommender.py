@@ -193,6 +193,11 @@ class Recommender:
             counts=self.counts[rows],
         )
 
+    @property
+    def contents(self) -> Contents:
+        """What is saved."""
+        return Contents(self.scorer, self.items, self.texts, self.counts, self.encoding)
+
     def save(self, folder: Path | str) -> None:
         """Write the artefact as one folder of safetensors, Parquet and JSON; whole or not at all."""
         with new_folder(Path(folder), marker=artifact.MANIFEST) as aside:
@@ -200,7 +205,7 @@ class Recommender:
 
     def write(self, folder: Path) -> None:
         """As :meth:`save`, into a folder that somebody else moves into place."""
-        artifact.write(folder, self._contents())
+        artifact.write(folder, self.contents)
 
     @classmethod
     def load(cls, folder: Path | str) -> "Recommender":
@@ -231,7 +236,7 @@ class Recommender:
         """
         with TemporaryDirectory() as folder:
             self.write(Path(folder))
-            write_file(Path(folder) / CARD, model_card(self._contents(), repo))
+            write_file(Path(folder) / CARD, model_card(self.contents, repo))
             return hub.upload(Path(folder), repo, private=private, token=token, revision=revision)
 
     @classmethod
@@ -246,9 +251,6 @@ class Recommender:
         if Path(name).exists():
             return cls.load(name)
         return cls.load(hub.download(str(name), artifact.FILES, token=token, revision=revision))
-
-    def _contents(self) -> Contents:
-        return Contents(self.scorer, self.items, self.texts, self.counts, self.encoding)
 
     def _barred(self, allow: Sequence[str] | None, deny: Sequence[str]) -> torch.Tensor:
         """``(I + 1,)`` bool."""

@@ -102,7 +102,7 @@ def test_a_hub_that_refuses_is_an_error_of_one_line(recommender, hub, monkeypatc
 
 def test_the_code_on_the_card_loads_the_model(recommender, tmp_path):
     recommender.save(tmp_path / "model")
-    card = model_card(recommender._contents(), str(tmp_path / "model"))
+    card = model_card(recommender.contents, str(tmp_path / "model"))
     names: dict = {}
     code = card.partition("```python\n")[2].partition("```")[0]
     exec(code.replace("recommender.recommend", "answer = recommender.recommend"), names)
@@ -111,6 +111,6 @@ def test_the_code_on_the_card_loads_the_model(recommender, tmp_path):
 
 def test_the_card_tells_no_path_of_this_machine(recommender):
     encoding = type("Encoding", (), {"model": "/home/me/models/mine"})
-    card = model_card(recommender._contents()._replace(encoding=encoding), "me/shop")
+    card = model_card(recommender.contents._replace(encoding=encoding), "me/shop")
     assert "/home" not in card
     assert "`mine`" in card

@@ -79,10 +79,7 @@ class PlainAdapters(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """See :func:`item_model`."""
-        z = [
-            _mixed(adapter, states[layer])  # type: ignore[arg-type]
-            for layer, adapter in enumerate(self.adapters.adapters)
-        ]
+        z = [_mixed(adapter, states[layer]) for layer, adapter in enumerate(self.adapters.adapters)]  # type: ignore[arg-type]
         integrate = self.adapters.integrate
         v: Tensor = _gru(integrate.cell, z) if isinstance(integrate, GruIntegration) else integrate(z)
         return v
@@ -93,16 +90,17 @@ def _mixed(adapter: MixtureAdapter, h: Tensor) -> Tensor:
     weights = F.softmax(h @ adapter.route_mean, dim=-1)  # (n, K)
     shifts = torch.einsum("kd,dkD->kD", adapter.shift, adapter.projection)
     heads = (h @ adapter.projection.flatten(1)).unflatten(1, shifts.shape) - shifts  # (n, K, D)
-    return (weights[:, :, None] * heads).sum(dim=1)
+    z: Tensor = (weights[:, :, None] * heads).sum(dim=1)
+    return z
 
 
 def _gru(cell: nn.GRUCell, z: list[Tensor]) -> Tensor:
     """Eq. 4: ``a`` tensors ``(n, D)``, top layer first -> ``(n, D)``."""
-    state = torch.zeros_like(z[0])
+    state: Tensor = torch.zeros_like(z[0])
     for x in z:
         (xr, xu, xn), (hr, hu, hn) = (
-            F.linear(x, cell.weight_ih, cell.bias_ih).unflatten(1, (3, -1)).unbind(1),
-            F.linear(state, cell.weight_hh, cell.bias_hh).unflatten(1, (3, -1)).unbind(1),
+            part.unflatten(1, (3, -1)).unbind(1)
+            for part in (F.linear(x, cell.weight_ih, cell.bias_ih), F.linear(state, cell.weight_hh, cell.bias_hh))
         )
         update = torch.sigmoid(xu + hu)
         new = torch.tanh(xn + torch.sigmoid(xr + hr) * hn)

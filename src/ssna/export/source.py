@@ -1,0 +1,104 @@
+"""What is exported, and what every exported folder says about itself."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ssna import artifact
+from ssna.errors import ArtifactError, SsnaError
+from ssna.files import new_folder, read_json, write_json
+from ssna.recommender import Recommender
+from ssna.scoring import Blend, Scorer, VectorScorer, vector_part
+
+FORMAT = 1
+MANIFEST = "export.json"
+RECORD = "record.json"  # of a run folder
+
+
+@dataclass(frozen=True)
+class Source:
+    """A run or model folder.
+
+    Attributes:
+        run: the folder.
+        data: a data folder whose test histories an index is tried with, or None.
+        repo: ``owner/name`` on a model hub to push to, or None.
+        private: where that repository is new.
+    """
+
+    run: Path
+    data: Path | None = None
+    repo: str | None = None
+    private: bool = True
+
+    @cached_property
+    def recommender(self) -> Recommender:
+        """Loaded once."""
+        return Recommender.load(self.run)
+
+    @cached_property
+    def record(self) -> dict[str, Any] | None:
+        """``record.json``, or None for a model folder without one."""
+        return read_json(self.run / RECORD) if (self.run / RECORD).is_file() else None
+
+    @cached_property
+    def model(self) -> VectorScorer:
+        """The part that has vectors. Raises :class:`ArtifactError` if there is none."""
+        part = vector_part(self.recommender.scorer)
+        if part is None:
+            raise ArtifactError(
+                f"{self.run} is a {self.recommender.scorer.kind} model without vectors; export one of ssna, tmlp, "
+                "tmoe, lora, adalora, full, ids or text-knn"
+            )
+        return part
+
+    @cached_property
+    def left_out(self) -> list[str]:
+        """The parts of a blend that are not exported, with their shares."""
+        return [f"{kind} (share {weight:.2f})" for kind, weight, scorer in _parts(self.recommender.scorer, 1.0)
+                if scorer is not self.model]  # fmt: skip
+
+    @property
+    def warnings(self) -> list[str]:
+        """For people, when answers will differ from those of the recommender."""
+        if not self.left_out:
+            return []
+        return [
+            f"note: {', '.join(self.left_out)} of this blend cannot be exported and are left out; answers are those of "
+            "the vectors alone"
+        ]
+
+    @contextmanager
+    def folder(self, out: Path, to: str, about: dict[str, Any]) -> Iterator[Path]:
+        """A folder to fill, which takes the place of ``out``; ``about`` is read, and written, at the end."""
+        with new_folder(out, marker=MANIFEST) as aside:
+            yield aside
+            known = {
+                "format": FORMAT,
+                "to": to,
+                "model": artifact.identity(self.run),
+                "items": len(self.recommender.items),
+                "width": self.model.vectors.shape[1],
+                "left_out": self.left_out,
+            }
+            write_json(aside / MANIFEST, known | about)
+
+
+def needs(module: str, extra: str) -> Any:
+    """A library that comes with an extra. Raises :class:`SsnaError` if it is missing."""
+    try:
+        return import_module(module)
+    except ImportError:
+        raise SsnaError(f"{module} is not installed; pip install 'ssna[{extra}]'") from None
+
+
+def _parts(scorer: Scorer, share: float) -> Iterator[tuple[str, float, Scorer]]:
+    if not isinstance(scorer, Blend):
+        yield scorer.kind, share, scorer
+        return
+    for part in scorer.parts:
+        yield from _parts(part.scorer, share * part.weight)
