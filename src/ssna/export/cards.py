@@ -12,7 +12,7 @@ def to_hub(source: Source, out: Path) -> list[str]:
     """The artefact's files and a model card with the figures of the run; pushed, if a repository is named."""
     with new_folder(out, marker=artifact.MANIFEST) as folder:
         source.recommender.write(folder)
-        write_file(folder / CARD, model_card(source.recommender.contents, source.repo or str(out), source.record))
+        write_file(folder / CARD, model_card(source.recommender.contents, source.repo or out.name, source.record))
     if source.repo is None:
         return [f"{', '.join((*artifact.FILES, CARD))}; push them with --repo OWNER/NAME"]
     return [f"pushed: {hub.upload(out, source.repo, private=source.private, token=None, revision=None)}"]
