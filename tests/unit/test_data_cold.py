@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from ssna.data import load, save
 from ssna.data.cold import withhold
-from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.data.dataset import Dataset, Histories, IdMap, Withheld
 from ssna.errors import DataError
 
 
@@ -60,6 +61,38 @@ def test_a_user_with_too_few_events_left_still_asks_but_does_not_train() -> None
     assert "u0" not in rest.users
     assert withheld.histories == (("i1", "i2"),)
     assert withheld.targets == ("i4",)
+
+
+def test_questions_survive_the_disk_with_the_data(data: Dataset, tmp_path) -> None:
+    rest, withheld = withhold(data, 0.2, np.random.default_rng(0))
+    save(rest, tmp_path / "data")
+    loaded = load(tmp_path / "data")
+    assert loaded.fingerprint == rest.fingerprint
+    assert (loaded.withheld.texts, loaded.withheld.histories, loaded.withheld.targets) == (
+        withheld.texts,
+        withheld.histories,
+        withheld.targets,
+    )
+    assert loaded.manifest["withheld_of"] == {"fingerprint": data.fingerprint, "items": 20, "withheld": 4}
+
+
+def test_data_that_replaces_other_data_has_no_questions_of_those(data: Dataset, tmp_path) -> None:
+    save(withhold(data, 0.2, np.random.default_rng(0))[0], tmp_path / "data")
+    save(data, tmp_path / "data")
+    assert load(tmp_path / "data").withheld is None
+
+
+@pytest.mark.parametrize("file", ["withheld.parquet", "questions.parquet"])
+def test_damaged_questions_are_an_error_in_words(data: Dataset, tmp_path, file: str) -> None:
+    save(withhold(data, 0.2, np.random.default_rng(0))[0], tmp_path / "data")
+    (tmp_path / "data" / file).write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="is damaged"):
+        load(tmp_path / "data")
+
+
+def test_a_question_about_an_item_that_is_not_withheld_is_refused() -> None:
+    with pytest.raises(DataError, match="as its target"):
+        Withheld({"a": "text"}, (("b",),), ("c",))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.01])

@@ -37,7 +37,7 @@ def compare(
         Name | None,
         typer.Option(
             help="What is compared; cold, history: accuracy by training events of the target, by length of the "
-            "history. [default: accuracy; all with --format html]"
+            "history; cold, too: items that `ssna data withhold` kept from training. [default: accuracy; all with --format html]"
         ),
     ] = None,
     form: Annotated[

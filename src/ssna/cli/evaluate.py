@@ -35,8 +35,21 @@ def evaluate(
             "users": users,
             "fingerprint": record.fingerprint,
         }
-        typer.echo(json.dumps({**about, **metrics}))
+        typer.echo(json.dumps({**about, **metrics} | ({"cold": record.cold} if record.cold else {})))
         return
     typer.echo(f"{record.method} on {split.value}, {users:,} users, {record.items:,} items, {record.fingerprint}")
     for policy, figures in metrics.items():
-        typer.echo(f"{policy:13}" + "".join(f"  {name} {value:.4f}" for name, value in figures.items()))
+        typer.echo(f"{policy:13}" + _line(figures))
+    if record.cold is not None:
+        questions, withheld, items = (record.cold[name] for name in ("questions", "withheld", "items"))
+        typer.echo(
+            f"{questions:,} questions about {withheld:,} items that training never saw, among these, all {items:,}:"
+        )
+        for name in ("among", "all"):
+            typer.echo(f"{name:13}" + _line(record.cold[name]))
+
+
+def _line(figures: dict[str, float]) -> str:
+    return "".join(
+        f"  {name} {value:,.0f}" if name == "median" else f"  {name} {value:.4f}" for name, value in figures.items()
+    )

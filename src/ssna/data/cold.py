@@ -1,36 +1,23 @@
 """Items withheld from training altogether: what a text recommender must place by their texts alone."""
 
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssna.data.cuts import MIN_EVENTS
-from ssna.data.dataset import Dataset
-from ssna.data.subset import restrict
+from ssna.data.dataset import Dataset, Withheld
+from ssna.data.storage import describe
+from ssna.data.subset import STILL_TRUE, restrict
 from ssna.errors import DataError
 from ssna.ragged import Ragged
 
 Mask = NDArray[np.bool_]  # (items + 1,)
 
 
-@dataclass(frozen=True, eq=False)
-class Withheld:
-    """Items that a data set was stripped of, and users who chose one.
-
-    Attributes:
-        texts: outside id -> text of each withheld item.
-        histories: one list of outside ids a question, oldest first, without withheld items.
-        targets: the withheld item that came next, one a question.
-    """
-
-    texts: dict[str, str]
-    histories: tuple[tuple[str, ...], ...]
-    targets: tuple[str, ...]
-
-
 def withhold(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dataset, Withheld]:
-    """``data`` without a random ``share`` of its items; and each user's last event on one of those.
+    """``data`` without a random ``share`` of its items; and each user's last event on one of those, which go along.
 
     Users with fewer than three events left leave the data set, but still ask if anything stands before the event.
 
@@ -45,7 +32,10 @@ def withhold(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dat
         raise DataError(f"withholding {share:.0%} of {len(data.items)} items leaves a side empty; choose another share")
     gone = np.zeros(len(data.items) + 1, dtype=bool)
     gone[rng.choice(np.arange(1, len(gone)), size=count, replace=False)] = True
-    return _without(data, gone), _questions(data, gone)
+    rest, withheld = _without(data, gone), _questions(data, gone)
+    manifest: dict[str, Any] = {key: data.manifest[key] for key in STILL_TRUE if key in data.manifest}
+    of = {"fingerprint": data.fingerprint, "items": len(data.items), "withheld": count}
+    return replace(rest, withheld=withheld, manifest={**manifest, **describe(rest), "withheld_of": of}), withheld
 
 
 def _without(data: Dataset, gone: Mask) -> Dataset:

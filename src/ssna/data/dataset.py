@@ -123,12 +123,32 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
+class Withheld:
+    """Items that a data set was stripped of, and users who chose one.
+
+    Attributes:
+        texts: outside id -> text of each withheld item.
+        histories: one list of outside ids a question, oldest first, without withheld items.
+        targets: the withheld item that came next, one a question.
+    """
+
+    texts: dict[str, str]
+    histories: tuple[tuple[str, ...], ...]
+    targets: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.histories) != len(self.targets) or not set(self.targets) <= set(self.texts):
+            raise DataError("every question about a withheld item has a history, and one of these items as its target")
+
+
+@dataclass(frozen=True, eq=False)
 class Dataset:
     """A prepared data set. ``texts[r]`` is the text of item row ``r``; ``texts[0]`` is empty.
 
     Attributes:
         manifest: what ``prepare`` reports: counts, dropped rows by reason, source, rules (JSON values only).
         protocol: how histories are split: one of ``CUTS``.
+        withheld: items kept out of it altogether, and the questions about them, or None.
     """
 
     users: IdMap
@@ -138,6 +158,7 @@ class Dataset:
     max_history: int
     manifest: dict[str, Any] = field(default_factory=dict)
     protocol: SplitRule = "leave-one-out"
+    withheld: Withheld | None = None
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.items) + 1 or self.texts[0] != "":

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ssna.data.cuts import iso
-from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.data.dataset import Dataset, Histories, IdMap, Withheld
 from ssna.errors import DataError
 from ssna.files import new_folder, read_json, write_json
 
@@ -20,8 +20,10 @@ MANIFEST = "manifest.json"
 ITEMS = "items.parquet"
 USERS = "users.parquet"
 EVENTS = "events.parquet"
+WITHHELD, QUESTIONS = "withheld.parquet", "questions.parquet"
 
 _ITEM_SCHEMA = pa.schema({"id": pa.string(), "text": pa.string()})
+_QUESTION_SCHEMA = pa.schema({"history": pa.list_(pa.string()), "target": pa.string()})
 _USER_SCHEMA = pa.schema({"id": pa.string()})
 
 
@@ -55,7 +57,8 @@ def save(dataset: Dataset, folder: str | Path) -> None:
     """Write ``dataset`` as ``folder``, whole or not at all; a data set that stands there is replaced.
 
     ``users.parquet`` (id) and ``items.parquet`` (id, text) hold row 1 first; ``events.parquet`` holds every user's
-    events in order, as rows of the two (user, item, and seconds since 1970 where the source has times).
+    events in order, as rows of the two (user, item, and seconds since 1970 where the source has times). Where items
+    are withheld, ``withheld.parquet`` (id, text) holds them, and ``questions.parquet`` (history, target) what is asked.
 
     Raises:
         SsnaError: ``folder`` holds something else.
@@ -79,6 +82,8 @@ def write(dataset: Dataset, folder: Path) -> None:
     _write(folder / USERS, pa.table({"id": dataset.users.external}, schema=_USER_SCHEMA))
     _write(folder / ITEMS, pa.table(items, schema=_ITEM_SCHEMA))
     _write(folder / EVENTS, pa.table(events))
+    if dataset.withheld is not None:
+        _write_withheld(dataset.withheld, folder)
     write_json(folder / MANIFEST, reported)
 
 
@@ -107,6 +112,7 @@ def load(folder: str | Path) -> Dataset:
             max_history=manifest["max_history"],
             manifest=manifest,
             protocol=manifest.get("split", "leave-one-out"),
+            withheld=_withheld(folder) if (folder / WITHHELD).exists() else None,
         )
         if "split" not in manifest:  # made when there was but one
             manifest.update(_describe_split(dataset))
@@ -115,6 +121,22 @@ def load(folder: str | Path) -> Dataset:
         if wrong:
             raise DataError(f"{wrong[0]} is {found[wrong[0]]}, but the manifest says {manifest[wrong[0]]}")
     return dataset
+
+
+def _write_withheld(withheld: Withheld, folder: Path) -> None:
+    items = {"id": list(withheld.texts), "text": list(withheld.texts.values())}
+    questions = {"history": withheld.histories, "target": withheld.targets}
+    _write(folder / WITHHELD, pa.table(items, schema=_ITEM_SCHEMA))
+    _write(folder / QUESTIONS, pa.table(questions, schema=_QUESTION_SCHEMA))
+
+
+def _withheld(folder: Path) -> Withheld:
+    items, questions = _read(folder / WITHHELD, {"id", "text"}), _read(folder / QUESTIONS, {"history", "target"})
+    return Withheld(
+        texts=dict(zip(items["id"].to_pylist(), items["text"].to_pylist(), strict=True)),
+        histories=tuple(map(tuple, questions["history"].to_pylist())),
+        targets=tuple(questions["target"].to_pylist()),
+    )
 
 
 def _write(path: Path, table: pa.Table) -> None:

@@ -10,7 +10,8 @@ from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.data.storage import describe
 from ssna.errors import DataError
 
-_STILL_TRUE = ("rules", "source")
+STILL_TRUE = ("rules", "source")
+"""What a manifest says of a part as of the whole."""
 
 
 def restrict(data: Dataset, events: NDArray[np.bool_]) -> Dataset:
@@ -52,6 +53,6 @@ def sample(data: Dataset, users: int, rng: np.random.Generator) -> Dataset:
     chosen = np.zeros(len(data.users), dtype=bool)
     chosen[rng.choice(len(data.users), size=users, replace=False)] = True
     smaller = restrict(data, chosen[data.histories.ragged.row_of_value])
-    manifest: dict[str, Any] = {key: data.manifest[key] for key in _STILL_TRUE if key in data.manifest}
+    manifest: dict[str, Any] = {key: data.manifest[key] for key in STILL_TRUE if key in data.manifest}
     of = {"fingerprint": data.fingerprint, "users": len(data.users)}
     return replace(smaller, manifest={**manifest, **describe(smaller), "sample_of": of})

@@ -8,15 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from ssna.data import Dataset
-from ssna.data.cold import Withheld, withhold
-from ssna.data.dataset import Split
+from ssna.data.cold import withhold
 from ssna.errors import DataError
-from ssna.evaluation import Evaluation, evaluate
+from ssna.experiments.cold import ColdEvaluation
 from ssna.experiments.run import Run, train
 from ssna.files import write_file
 from ssna.metrics import recall
-from ssna.ragged import Ragged
-from ssna.recommender import Recommender
 from ssna.text import LayerCache
 
 WHEEL = "recbole-1.2.1-py3-none-any.whl"
@@ -74,32 +71,25 @@ def example(data: Dataset, run: Run, say: Say) -> None:
     say(f"What the user watched next: {text[data.items.ids([data.test.targets[row]])[0]]}")
 
 
-def cold(data: Dataset, cache: LayerCache, seed: int = 0) -> tuple[Withheld, dict[str, Evaluation]]:
+def cold(data: Dataset, cache: LayerCache, seed: int = 0) -> dict[str, ColdEvaluation]:
     """Train without some films, add them by their texts alone, and rank each among the withheld ones."""
-    rest, withheld = withhold(data, COLD_SHARE, np.random.default_rng(seed))
+    rest, _ = withhold(data, COLD_SHARE, np.random.default_rng(seed))
     runs = {
         "ssna (text only)": train(rest, cache, seed=seed, settings=COLD_SETTINGS),
         "text-knn": train(rest, cache, method="text-knn"),
     }
-    return withheld, {name: cold_evaluation(run.recommender, withheld) for name, run in runs.items()}
-
-
-def cold_evaluation(recommender: Recommender, withheld: Withheld) -> Evaluation:
-    """Admit the withheld items by their texts, and rank each target among them."""
-    recommender = recommender.add_items(withheld.texts)
-    histories = Ragged.from_rows([recommender.items.rows(history) for history in withheld.histories])
-    split = Split("test", np.arange(len(histories)), histories, histories, recommender.items.rows(withheld.targets))
-    return evaluate(recommender.scorer, split, among=recommender.items.rows(withheld.texts))
+    return {name: run.cold for name, run in runs.items() if run.cold is not None}
 
 
 def show_cold(data: Dataset, cache: LayerCache, say: Say) -> None:
     """Say how :func:`cold` went, with one film as an example."""
-    withheld, found = cold(data, cache)
+    found = cold(data, cache)
+    one = next(iter(found.values()))
     say(
-        f"{len(withheld.texts)} films ({COLD_SHARE:.0%}) were withheld from training and added by their texts alone. "
-        f"{len(withheld.targets)} users chose one; its rank among the withheld films:"
+        f"{one.withheld} films ({COLD_SHARE:.0%}) were withheld from training and added by their texts alone. "
+        f"{len(one.targets)} users chose one; its rank among the withheld films:"
     )
     for name, evaluation in found.items():
-        ranks = evaluation.ranks["include_seen"]
+        ranks = evaluation.among
         say(f"    {name:18} first ten {recall(ranks, 10).mean():.3f}   median rank {np.median(ranks):.0f}")
-    say(f"    {'chance':18} first ten {10 / len(withheld.texts):.3f}   median rank {(len(withheld.texts) + 1) / 2:.0f}")
+    say(f"    {'chance':18} first ten {10 / one.withheld:.3f}   median rank {(one.withheld + 1) / 2:.0f}")

@@ -45,6 +45,7 @@ class RunRecord:
         experiment: for a run of a grid its ``"data"``, ``"entry"`` and ``"point"`` (dotted key -> value); else None.
         start: the run that training started from: its name, fingerprint of data, digest of weights, and how many items
             it knew; else None.
+        cold: where items withheld from the data stand, or None: see :mod:`ssna.experiments.cold`.
         machine: processor, threads and device that seconds and memory belong to; ``processes`` if several shared the
             run (memory is then that of the first)
     """
@@ -72,6 +73,7 @@ class RunRecord:
     commit: str | None
     experiment: dict[str, Any] | None = field(default=None)
     start: dict[str, Any] | None = field(default=None)
+    cold: dict[str, Any] | None = field(default=None)
 
     @property
     def rehearsal(self) -> bool:

@@ -16,6 +16,7 @@ from ssna.data.dataset import Dataset, SplitName
 from ssna.errors import SettingsError
 from ssna.evaluation import Evaluation, beyond_accuracy, evaluate
 from ssna.evaluation.ranking import POLICIES
+from ssna.experiments.cold import ColdEvaluation, evaluate_cold
 from ssna.experiments.epochs import epoch_reports
 from ssna.experiments.fitting import fitting_cache, produce, run_device
 from ssna.experiments.memory import MemoryMeter
@@ -47,11 +48,12 @@ SETTINGS = "settings.toml"
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run: its figures, what they derive from, and the recommender."""
+    """A finished run: its figures, what they derive from, and the recommender; ``cold`` is not read back."""
 
     record: RunRecord
     evaluations: dict[SplitName, Evaluation]
     recommender: Recommender
+    cold: ColdEvaluation | None = None
 
     @classmethod
     def load(cls, folder: Path | str) -> "Run":
@@ -162,6 +164,7 @@ def execute(
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding
         counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
+        cold = evaluate_cold(outcome.scorer, data, cache)
         record = RunRecord(
             method=settings.method.name,
             settings=settings.tree(),
@@ -186,8 +189,9 @@ def execute(
             commit=code,
             experiment=experiment,
             start=None if start is None else start.about(data),
+            cold=None if cold is None else cold.figures(),
         )
-        run = Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding))
+        run = Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding), cold)
         if folder is not None:
             _keep(run, data, settings, outcome.weights, folder)
     if checkpoint is not None:
@@ -220,4 +224,6 @@ def _keep(run: Run, data: Dataset, settings: RunSettings, weights: Weights | Non
     run.recommender.write(folder / IN_RUN)
     if weights is not None:
         keep_weights(weights, folder)
+    if run.cold is not None:
+        run.cold.write(folder)
     run.record.write(folder)

@@ -7,7 +7,7 @@ from ssna.errors import ArtifactError
 from ssna.report.ablation import integration, layers
 from ssna.report.accuracy import accuracy, overall
 from ssna.report.best_settings import best_settings
-from ssna.report.bins import cold, history
+from ssna.report.bins import history
 from ssna.report.cost import memory, runtime
 from ssna.report.formats import FORMATS, render
 from ssna.report.html import report as page
@@ -17,6 +17,7 @@ from ssna.report.plots import PLOTS
 from ssna.report.plots import write as draw
 from ssna.report.runs import Bench, benches, find
 from ssna.report.table import Table
+from ssna.report.withheld import cold
 
 __all__ = [
     "FORMATS",

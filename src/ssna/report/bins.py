@@ -116,5 +116,5 @@ def _table(bench: Bench, title: str, bins: Bins) -> Table:
     )
 
 
-cold = partial(_tables, title="Accuracy by popularity of the target", bins=POPULARITY)
+by_popularity = partial(_tables, title="Accuracy by popularity of the target", bins=POPULARITY)
 history = partial(_tables, title="Accuracy by length of the history", bins=HISTORY)

@@ -1,0 +1,71 @@
+"""Items withheld from training, placed by their texts alone, beside what chance would do."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ssna.metrics import summary
+from ssna.report.bins import by_popularity
+from ssna.report.cells import label, over, rehearsed, where
+from ssna.report.notes import under
+from ssna.report.runs import Bench, Entry
+from ssna.report.table import Cell, Figure, Table
+
+RANKINGS = {"among": "among withheld", "all": "among all"}
+MEASURES = ("R@10", "N@10", "R@50", "median")
+HEAD = tuple(
+    f"{words}\n{'median rank' if name == 'median' else name}" for words in RANKINGS.values() for name in MEASURES
+)
+
+
+def cold(benches: Sequence[Bench]) -> list[Table]:
+    """Accuracy by popularity of the target; and, of data that items were withheld from, how these are placed."""
+    return [*by_popularity(benches), *(_table(bench) for bench in benches if _evaluated(bench))]
+
+
+def _evaluated(bench: Bench) -> list[Entry]:
+    return [entry for entry in bench.entries if all(run.record.cold is not None for run in entry.runs)]
+
+
+def _table(bench: Bench) -> Table:
+    entries = _evaluated(bench)
+    sizes = entries[0].record.cold
+    assert sizes is not None
+    rows = [(label(entry), *_cells(entry)) for entry in bench.entries]
+    rows.append(("chance", *(_chance(sizes["withheld" if name == "among" else "items"], m) for name, m in _MEASURED)))
+    return Table(
+        title=f"Items withheld from training on {where(bench)}",
+        head=("method", *HEAD),
+        rows=tuple(rows),
+        notes=(
+            f"{sizes['withheld']:,} items had no event in the data that was trained on, and were added by their texts. "
+            f"{sizes['questions']:,} users chose one: its rank among these items, and among all {sizes['items']:,} "
+            "without those of the history. A method that reads no text gives them all one score, and ties count against "
+            "the target; one that cannot add an item has no figure.",
+            *under(bench, bench.entries),
+        ),
+        about=(bench.about,) * len(rows),
+    )
+
+
+_MEASURED = [(name, measure) for name in RANKINGS for measure in MEASURES]
+
+
+def _cells(entry: Entry) -> list[Cell]:
+    records = [run.record.cold for run in entry.runs]
+    cells: list[Cell] = []
+    for name, measure in _MEASURED:
+        values = np.array([record[name][measure] for record in records if record is not None])
+        if len(values) < len(records):
+            cells.append(None)
+            continue
+        contest, median = None if rehearsed(entry) else (name, measure), measure == "median"
+        cells.append(over(values, "number" if median else "score", contest, lower=median))
+    return cells
+
+
+def _chance(items: int, measure: str) -> Figure:
+    """What a random order of so many items gives on average."""
+    if measure == "median":
+        return Figure((items + 1) / 2, "number")
+    return Figure(summary(np.arange(1, items + 1), items)[measure])
