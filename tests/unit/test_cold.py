@@ -113,7 +113,7 @@ def cold(level: float, median: float) -> dict:
 @pytest.fixture
 def table(tmp_path):
     make_run(tmp_path / "good", cold=cold(0.4, 20))
-    make_run(tmp_path / "bad", cold=cold(0.2, 40))
+    make_run(tmp_path / "bad", cold=cold(0.3, 40))
     make_run(tmp_path / "without")
     return tables("cold", benches(find([tmp_path])))[1]
 
@@ -131,6 +131,15 @@ def test_the_best_of_the_withheld_items_have_high_recall_and_low_ranks(table):
     assert {table.place(cell) for cell in good[1:]} == {1}
     chance = next(row for row in table.rows if row[0] == "chance")
     assert {table.place(cell) for cell in chance[1:]} == {None}
+
+
+def test_what_is_no_better_than_chance_takes_no_place(tmp_path):
+    make_run(tmp_path / "good", cold=cold(0.4, 20))
+    make_run(tmp_path / "guess", cold=cold(0.005, 100) | {"all": figures(0.001, 600)})
+    make_run(tmp_path / "better", cold=cold(0.5, 10))
+    table = tables("cold", benches(find([tmp_path])))[1]
+    places = {row[0]: {table.place(cell) for cell in row[1:]} for row in table.rows}
+    assert places == {"better": {1}, "good": {2}, "guess": {None}, "chance": {None}}
 
 
 def test_the_table_says_what_was_asked(table):

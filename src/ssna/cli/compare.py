@@ -37,7 +37,8 @@ def compare(
         Name | None,
         typer.Option(
             help="What is compared; cold, history: accuracy by training events of the target, by length of the "
-            "history; cold, too: items that `ssna data withhold` kept from training. [default: accuracy; all with --format html]"
+            "history; cold also: items that `ssna data withhold` kept from training. [default: accuracy; all with "
+            "--format html]"
         ),
     ] = None,
     form: Annotated[

@@ -42,9 +42,7 @@ def evaluate(
         typer.echo(f"{policy:13}" + _line(figures))
     if record.cold is not None:
         questions, withheld, items = (record.cold[name] for name in ("questions", "withheld", "items"))
-        typer.echo(
-            f"{questions:,} questions about {withheld:,} items that training never saw, among these, all {items:,}:"
-        )
+        typer.echo(f"{questions:,} questions about {withheld:,} withheld items: ranks among these, among all {items:,}")
         for name in ("among", "all"):
             typer.echo(f"{name:13}" + _line(record.cold[name]))
 

@@ -1,6 +1,7 @@
 """Items withheld from training, placed by their texts alone, beside what chance would do."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,11 +29,10 @@ def _evaluated(bench: Bench) -> list[Entry]:
 
 
 def _table(bench: Bench) -> Table:
-    entries = _evaluated(bench)
-    sizes = entries[0].record.cold
+    sizes = _evaluated(bench)[0].record.cold
     assert sizes is not None
     rows = [(label(entry), *_cells(entry)) for entry in bench.entries]
-    rows.append(("chance", *(_chance(sizes["withheld" if name == "among" else "items"], m) for name, m in _MEASURED)))
+    rows.append(("chance", *(_chance(sizes, name, measure) for name, measure in _MEASURED)))
     return Table(
         title=f"Items withheld from training on {where(bench)}",
         head=("method", *HEAD),
@@ -40,8 +40,8 @@ def _table(bench: Bench) -> Table:
         notes=(
             f"{sizes['withheld']:,} items had no event in the data that was trained on, and were added by their texts. "
             f"{sizes['questions']:,} users chose one: its rank among these items, and among all {sizes['items']:,} "
-            "without those of the history. A method that reads no text gives them all one score, and ties count against "
-            "the target; one that cannot add an item has no figure.",
+            "without those of the history. A method that reads no text gives them all one score, and ties count "
+            "against the target; one that cannot add an item has no figure. Best and second are better than chance.",
             *under(bench, bench.entries),
         ),
         about=(bench.about,) * len(rows),
@@ -52,20 +52,26 @@ _MEASURED = [(name, measure) for name in RANKINGS for measure in MEASURES]
 
 
 def _cells(entry: Entry) -> list[Cell]:
-    records = [run.record.cold for run in entry.runs]
+    records = [run.record.cold for run in entry.runs if run.record.cold is not None]
+    if len(records) < len(entry.runs):
+        return [None] * len(_MEASURED)
     cells: list[Cell] = []
     for name, measure in _MEASURED:
-        values = np.array([record[name][measure] for record in records if record is not None])
-        if len(values) < len(records):
-            cells.append(None)
-            continue
-        contest, median = None if rehearsed(entry) else (name, measure), measure == "median"
-        cells.append(over(values, "number" if median else "score", contest, lower=median))
+        values = np.array([record[name][measure] for record in records])
+        cells.append(_cell(values, name, measure, None if rehearsed(entry) else _chance(records[0], name, measure)))
     return cells
 
 
-def _chance(items: int, measure: str) -> Figure:
-    """What a random order of so many items gives on average."""
+def _cell(values: np.ndarray[Any, Any], name: str, measure: str, chance: Figure | None) -> Figure:
+    """It competes if it is better than ``chance``; None for what is no result."""
+    lower = measure == "median"
+    better = chance is not None and (values.mean() < chance.value if lower else values.mean() > chance.value)
+    return over(values, "number" if lower else "score", (name, measure) if better else None, lower=lower)
+
+
+def _chance(sizes: dict[str, Any], name: str, measure: str) -> Figure:
+    """What a random order gives on average."""
+    items = sizes["withheld" if name == "among" else "items"]
     if measure == "median":
         return Figure((items + 1) / 2, "number")
     return Figure(summary(np.arange(1, items + 1), items)[measure])
