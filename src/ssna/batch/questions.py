@@ -33,6 +33,8 @@ class Questions:
     @classmethod
     def open(cls, path: Path) -> "Questions":
         """Look at the files' schemas. Raises :class:`DataError` if there is none, or one is something else."""
+        if not path.exists():
+            raise DataError(f"{path} does not exist; name a file or a folder of histories in Parquet")
         files = tuple(sorted(path.glob("*.parquet"))) if path.is_dir() else (path,)
         if not files:
             raise DataError(f"{path} holds no *.parquet file; name a file or a folder of histories in Parquet")
@@ -98,8 +100,6 @@ def _plain(batch: Any) -> pa.Table:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except FileNotFoundError:
-        raise
     except (OSError, ValueError, pa.ArrowException) as cause:
         reason = " ".join(str(cause).split())[:200]
         raise DataError(f"{path} holds no histories that can be read: {reason}; see --help") from None
