@@ -46,6 +46,7 @@ bench: setup
 	$(PYTHON) benchmarks/rank.py --items 20000 --users 1024 --rounds 2 -o .cache/bench/rank.json
 	$(PYTHON) benchmarks/encode.py demo/data --texts 500 --rounds 2 -o .cache/bench/encode.json
 	$(PYTHON) benchmarks/scaling.py --short -o .cache/bench/scaling.json
+	$(PYTHON) benchmarks/recommend.py --histories 20000 --items 20000 -o .cache/bench/recommend.json
 	$(PYTHON) benchmarks/prepare.py --rows 500000 --against polars --against pandas --rounds 1 -o .cache/bench/prepare.json
 
 clean:
