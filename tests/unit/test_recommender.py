@@ -16,6 +16,8 @@ from ssna.experiments import train
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer
 from ssna.text import encode
+from ssna.text.fill import _encoder_like
+from ssna.text.models import LanguageModel
 
 ITEMS = 20
 SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
@@ -305,6 +307,15 @@ def test_a_method_that_reads_no_text_admits_no_items(any_recommender):
 
 def test_adding_no_items_changes_nothing(recommender):
     assert recommender.add_items({}).recommend([["i1"]]) == recommender.recommend([["i1"]])
+
+
+def test_the_language_model_is_loaded_for_the_first_new_item_only(recommender, monkeypatch):
+    loaded, weights = [], LanguageModel.weights
+    monkeypatch.setattr(LanguageModel, "weights", lambda *given: loaded.append(1) or weights(*given))
+    _encoder_like.cache_clear()
+    wider = recommender.add_items({"new-1": "word1"})
+    wider.add_items({"new-2": "word2"}).remove_items(["new-1"]).add_items({"new-1": "word3"})
+    assert len(loaded) == 1
 
 
 # items that leave

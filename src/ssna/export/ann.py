@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ssna.data import load
 from ssna.errors import DataError
 from ssna.export.source import Source, needs
+from ssna.progress import progress
 from ssna.ragged import Ragged
 
 INDEX, IDS = "index.faiss", "ids.parquet"
@@ -22,6 +23,7 @@ SEARCH = (64, 128, 256, 512, 1024)  # candidates while it is searched: the first
 GOAL = 0.98  # recall at K is stored in the index
 K = 10
 QUERIES = 2000
+ADDED = 10_000  # vectors between two looks at the clock
 
 
 def to_faiss(source: Source, out: Path) -> list[str]:
@@ -55,7 +57,10 @@ def _built(faiss: Any, vectors: NDArray[np.float32]) -> Any:
     else:
         index = faiss.IndexHNSWFlat(width, LINKS, faiss.METRIC_INNER_PRODUCT)
         index.hnsw.efConstruction = BUILD
-    index.add(vectors)
+    with progress("index", total=len(vectors), quiet=len(vectors) <= FLAT) as advance:
+        for part in np.split(vectors, range(ADDED, len(vectors), ADDED)):
+            index.add(part)
+            advance(len(part), "")
     return index
 
 
