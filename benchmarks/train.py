@@ -36,11 +36,11 @@ from ssna.experiments.recipes import resolve
 from ssna.methods import METHODS
 from ssna.methods.ssna import SSNASettings, over
 from ssna.nn.sasrec import SASRec
+from ssna.steady import steady
 from ssna.text import LayerCache
 from ssna.training import RunSettings
 from ssna.training.batches import prefixes
 from ssna.training.loop import Model, Trainer, batches_of
-from ssna.training.steady import steady
 
 TARGETS = 256
 TUNED = {"batch_size": 32, "accumulate": 8}  # the paper's grouping

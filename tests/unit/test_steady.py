@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ssna.training.steady import steady
+from ssna.steady import steady
 
 
 def test_what_lives_before_is_out_of_the_collectors_sight_inside_only():

@@ -17,6 +17,7 @@ from ssna.errors import SsnaError
 from ssna.progress import progress
 from ssna.ragged import Ragged
 from ssna.recommender import Recommender
+from ssna.steady import steady
 
 PART = 2**16  # histories a file: at most so much work is lost when the process is killed,
 BLOCK = 2**13  # and so many are in memory at a time
@@ -103,7 +104,7 @@ def _answer(
     missing = [part for part in range(_parts(questions)) if not answers.has(part, _rows(questions, part))]
     todo = sum(_rows(questions, part) for part in missing)
     done, began = 0, time.perf_counter()
-    with progress("recommend", total=questions.rows, quiet=quiet) as advance:
+    with progress("recommend", total=questions.rows, quiet=quiet) as advance, steady():
         advance(questions.rows - todo, "")
         pieces = _pieces(questions, missing[0] * PART) if missing else iter(())
         for number, blocks in groupby(pieces, key=lambda piece: piece[0]):

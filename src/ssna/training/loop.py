@@ -24,11 +24,11 @@ from ssna.nn.catalogue import Catalogue
 from ssna.nn.losses import LOSSES, Candidates
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import VectorScorer, below, under
+from ssna.steady import steady
 from ssna.training.batches import Batch, Batches
 from ssna.training.checkpoint import Checkpoint, Position
 from ssna.training.profile import Profile
 from ssna.training.settings import RunSettings, TrainingSettings
-from ssna.training.steady import steady
 
 Weights = dict[str, Tensor]
 
