@@ -89,8 +89,11 @@ def test_a_history_of_which_nothing_is_known_has_no_intent(source):
 
 def test_what_a_blend_leaves_out_is_said_and_kept(source, tmp_path):
     said = TARGETS["parquet"](source, tmp_path / "out")
-    assert "neighbour" in said[-1]
-    assert [part.split()[0] for part in read(tmp_path / "out")["left_out"]] == ["neighbour"]
+    shares = {part.scorer.kind: part.weight for part in source.recommender.scorer.parts}
+    left_out = f"item neighbours (share {shares['neighbour']:.2f})"
+    assert said[-1].startswith(f"note: of this blend the model's vectors (share {shares['vector']:.2f})")
+    assert left_out in said[-1]
+    assert read(tmp_path / "out")["left_out"] == [left_out]
 
 
 def test_a_model_that_is_no_blend_leaves_nothing_out(runs, tmp_path):

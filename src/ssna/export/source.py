@@ -11,8 +11,9 @@ from typing import Any
 from ssna import artifact
 from ssna.errors import ArtifactError, SsnaError
 from ssna.files import new_folder, read_json, write_json
+from ssna.nn.sasrec import RecencyMean
 from ssna.recommender import Recommender
-from ssna.scoring import Blend, Scorer, VectorScorer, vector_part
+from ssna.scoring import Blend, NeighbourScorer, Scorer, VectorScorer, vector_part
 
 FORMAT = 1
 MANIFEST = "export.json"
@@ -59,17 +60,18 @@ class Source:
     @cached_property
     def left_out(self) -> list[str]:
         """The parts of a blend that are not exported, with their shares."""
-        return [f"{kind} (share {weight:.2f})" for kind, weight, scorer in _parts(self.recommender.scorer, 1.0)
-                if scorer is not self.model]  # fmt: skip
+        parts = _parts(self.recommender.scorer, 1.0)
+        return [f"{_words(scorer)} (share {share:.2f})" for share, scorer in parts if scorer is not self.model]
 
     @property
     def warnings(self) -> list[str]:
         """For people, when answers will differ from those of the recommender."""
         if not self.left_out:
             return []
+        share = next(share for share, scorer in _parts(self.recommender.scorer, 1.0) if scorer is self.model)
         return [
-            f"note: {', '.join(self.left_out)} of this blend cannot be exported and are left out; answers are those of "
-            "the vectors alone"
+            f"note: of this blend the {_words(self.model)} (share {share:.2f}) are exported, without "
+            f"{' and '.join(self.left_out)}: rankings will differ"
         ]
 
     @contextmanager
@@ -96,9 +98,15 @@ def needs(module: str, extra: str) -> Any:
         raise SsnaError(f"{module} is not installed; pip install 'ssna[{extra}]'") from None
 
 
-def _parts(scorer: Scorer, share: float) -> Iterator[tuple[str, float, Scorer]]:
+def _parts(scorer: Scorer, share: float) -> Iterator[tuple[float, Scorer]]:
     if not isinstance(scorer, Blend):
-        yield scorer.kind, share, scorer
+        yield share, scorer
         return
     for part in scorer.parts:
         yield from _parts(part.scorer, share * part.weight)
+
+
+def _words(scorer: Scorer) -> str:
+    if isinstance(scorer, VectorScorer):
+        return "text neighbours" if isinstance(scorer.sequence, RecencyMean) else "model's vectors"
+    return "item neighbours" if isinstance(scorer, NeighbourScorer) else scorer.kind
