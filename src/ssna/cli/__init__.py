@@ -19,6 +19,7 @@ VERBS = {
     "grid": "Many runs from one file: what is finished is skipped, several processes may share it.",
     "compare": "Runs side by side in one table.",
     "recommend": "Histories in, ranked items out.",
+    "serve": "A run as an HTTP service that learns new items.",
     "export": "A run for other programs: FAISS, Parquet, ONNX, a model hub.",
 }
 

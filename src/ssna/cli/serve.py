@@ -1,0 +1,32 @@
+"""``ssna serve``."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssna.errors import SsnaError
+
+NEEDED = ("fastapi", "uvicorn", "prometheus_client")
+
+
+def serve(
+    run: Annotated[Path, typer.Argument(help="A folder that `ssna train` made.")],
+    host: Annotated[str, typer.Option(help="0.0.0.0 to be reached from other machines.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    api_key: Annotated[
+        str | None,
+        typer.Option(envvar="SSNA_API_KEY", help="Needed in X-API-Key for changes; without one there are none."),
+    ] = None,
+    state: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where added items are kept; default: .RUN.state beside the run.")
+    ] = None,
+    runs: Annotated[Path | None, typer.Option(metavar="DIR", help="POST /reload may load runs below it, too.")] = None,
+) -> None:
+    """Recommendations over HTTP, new items by their texts."""
+    if missing := [name for name in NEEDED if find_spec(name) is None]:
+        raise SsnaError(f"serving needs {missing[0]}, which is not installed\npip install 'ssna[serve]'")
+    from ssna.serving.server import serve as serve_run
+
+    serve_run(run, host=host, port=port, key=api_key, state=state, runs=runs)

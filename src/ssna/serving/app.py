@@ -1,0 +1,197 @@
+"""The routes: addresses, keys and answers; what happens behind them is in :mod:`ssna.serving.service`."""
+
+import hmac
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Path, Query, Request, Response
+from fastapi.openapi.utils import get_openapi
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.concurrency import run_in_threadpool
+
+import ssna
+from ssna.serving import bodies
+from ssna.serving.bodies import ErrorBody, NewItems, Questions, QuestionWithTexts, ReloadRequest
+from ssna.serving.http import as_json, body_of, install
+from ssna.serving.limits import LIMITS
+from ssna.serving.metrics import Metrics
+from ssna.serving.refusal import RequestError
+from ssna.serving.service import Service
+
+KEY = "X-API-Key"
+BODIES: tuple[type[BaseModel], ...] = (QuestionWithTexts, Questions, NewItems, ReloadRequest)
+MEANINGS = {
+    400: "The body is not JSON, or the address cannot be read.",
+    401: "The key is missing or wrong.",
+    403: "The server has no key, or the run lies elsewhere.",
+    404: "There is no such item.",
+    409: "It cannot be done in the state that the server is in.",
+    413: "The body is too large.",
+    415: "The body is not called JSON.",
+    422: "A value is not allowed; the message names it.",
+    503: "Not now; ask again.",
+}
+OF_A_BODY = (400, 413, 415, 422)
+Known = Annotated[str, Path(max_length=LIMITS.id_length, min_length=1, examples=["sku-17"])]
+
+
+def create_app(service: Service, key: str | None, started: Callable[[], Any] = lambda: None) -> FastAPI:
+    """The ASGI application.
+
+    Args:
+        key: what ``X-API-Key`` must hold for changes; None refuses them all.
+        started: called in the event loop, before the first request.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        started()
+        yield
+        await service.stop()
+
+    app = FastAPI(
+        title="ssna", version=ssna.__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="Recommendations from histories of item ids; new items by their texts.",
+    )  # fmt: skip
+    metrics = Metrics(service)
+    install(app, metrics)
+    _look(app, service, metrics)
+    _ask(app, service)
+    _change(app, service, _key_holder(key))
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    @app.get("/health", response_model=bodies.Health)
+    async def health() -> Response:
+        """Whether the process answers."""
+        return as_json('{"status":"ok"}')
+
+    @app.get("/ready", response_model=bodies.Ready, responses=_errors(503))
+    async def ready() -> Response:
+        """Whether everything is loaded, and which run serves."""
+        if not service.ready:
+            raise RequestError(503, "starting", "the language model is being loaded", {"Retry-After": "1"})
+        now = service.snapshot
+        return _written(bodies.Ready(run=now.run, version=now.version, items=len(now), added=now.added))
+
+    @app.get("/metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
+    async def read_metrics() -> Response:
+        """For Prometheus."""
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+
+    @app.get("/items", response_model=bodies.Items, responses=_errors(422))
+    async def search(
+        query: Annotated[str, Query(max_length=LIMITS.query, examples=["cordless drill"])] = "",
+        limit: Annotated[int, Query(ge=1, le=LIMITS.found)] = 20,
+    ) -> Response:
+        """Items whose id or text holds every word of the query."""
+        now = service.snapshot
+        found, total = await run_in_threadpool(now.search, query, limit)
+        return _written(
+            bodies.Items(items=[bodies.Item(item=item, text=now.text(item)) for item in found], total=total)
+        )
+
+    @app.get("/items/{item:path}", response_model=bodies.Item, responses=_errors(404, 422))
+    async def item_of(item: Known) -> Response:
+        """One item."""
+        return _written(bodies.Item(item=item, text=service.find(item).text(item)))
+
+    @app.get("/similar/{item:path}", response_model=bodies.SimilarItems, responses=_errors(404, 422))
+    async def similar(item: Known, k: Annotated[int, Query(ge=1, le=LIMITS.k)] = 10) -> Response:
+        """The items nearest to one."""
+        now = service.find(item)
+        answer = await run_in_threadpool(now.similar, item, k)
+        return as_json(f'{{"items":{now.listed(answer)}}}')
+
+
+def _ask(app: FastAPI, service: Service) -> None:
+    @app.post(
+        "/recommend", response_model=bodies.Answer, responses=_errors(*OF_A_BODY, 409, 503),
+        openapi_extra=_takes(QuestionWithTexts),
+    )  # fmt: skip
+    async def recommend(request: Request) -> Response:
+        """Recommend for one history."""
+        asked = await body_of(request, QuestionWithTexts)
+        answers, request.scope["batch"] = await service.recommend([asked], asked.texts, request.is_disconnected)
+        return as_json(answers[0])
+
+    @app.post(
+        "/recommend/batch", response_model=bodies.Answers, responses=_errors(*OF_A_BODY, 503),
+        openapi_extra=_takes(Questions),
+    )  # fmt: skip
+    async def recommend_batch(request: Request) -> Response:
+        """Recommend for several histories, all from one state of the catalogue."""
+        asked = await body_of(request, Questions)
+        answers, request.scope["batch"] = await service.recommend(asked.requests, None, request.is_disconnected)
+        return as_json(f'{{"answers":[{",".join(answers)}]}}')
+
+
+def _change(app: FastAPI, service: Service, key_holder: Any) -> None:
+    keyed: dict[str, Any] = {"dependencies": [Depends(key_holder)]}
+
+    @app.put(
+        "/items", response_model=bodies.Changed, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
+        openapi_extra=_takes(NewItems), **keyed,
+    )  # fmt: skip
+    async def put(request: Request) -> Response:
+        """Add items by their texts; they can be recommended at once, and after a restart."""
+        return _written(await service.put((await body_of(request, NewItems)).items))
+
+    @app.delete(
+        "/items/{item:path}", response_model=bodies.Changed, responses=_errors(401, 403, 404, 409, 422), **keyed
+    )
+    async def delete(item: Known) -> Response:
+        """Take an item out of all recommendations; an item of the run itself still counts in histories."""
+        return _written(await service.delete(item))
+
+    @app.post(
+        "/reload", response_model=bodies.Comparison, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
+        openapi_extra=_takes(ReloadRequest), **keyed,
+    )  # fmt: skip
+    async def reload(request: Request) -> Response:
+        """Compare another run with the serving one, and let it serve from now on."""
+        asked = await body_of(request, ReloadRequest)
+        return _written(await service.reload(asked.run, asked.minimum_overlap))
+
+
+def _key_holder(key: str | None) -> Any:
+    given_in = APIKeyHeader(name=KEY, auto_error=False, description="Set with --api-key or SSNA_API_KEY.")
+
+    async def check(given: Annotated[str | None, Depends(given_in)]) -> None:
+        if key is None:
+            raise RequestError(403, "no_key", "changes are off: start the server with --api-key or SSNA_API_KEY")
+        if given is None or not hmac.compare_digest(given.encode(), key.encode()):
+            wrong = "is missing" if given is None else "is wrong"
+            raise RequestError(401, "wrong_key", f"the key {wrong}: send it as {KEY}", {"WWW-Authenticate": "ApiKey"})
+
+    return check
+
+
+def _written(value: BaseModel) -> Response:
+    return as_json(value.model_dump_json())
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in sorted(statuses)}
+
+
+def _takes(model: type[BaseModel]) -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI, with the bodies that the routes read themselves; made once."""
+    if not app.openapi_schema:
+        found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        _, definitions = models_json_schema(
+            [(model, "validation") for model in BODIES], ref_template="#/components/schemas/{model}"
+        )
+        found["components"]["schemas"] |= definitions["$defs"]
+        app.openapi_schema = found
+    return app.openapi_schema

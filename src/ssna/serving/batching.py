@@ -1,0 +1,110 @@
+"""Micro-batches without waiting: while one pass runs, questions gather, and the next pass takes all that fit."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from ssna.serving.refusal import RequestError
+
+JobT = TypeVar("JobT")
+AnswerT = TypeVar("AnswerT")
+Disconnected = Callable[[], Awaitable[bool]]
+IMPATIENCE = 0.25  # seconds in the queue after which it is worth asking whether anybody still waits
+
+
+@dataclass(eq=False)
+class _Waiting(Generic[JobT, AnswerT]):
+    job: JobT
+    size: int
+    disconnected: Disconnected | None
+    answered: "asyncio.Future[tuple[AnswerT, int]]"
+    since: float = field(default_factory=time.monotonic)
+
+
+class Batcher(Generic[JobT, AnswerT]):
+    """Answers jobs together, in one thread of its own. All methods belong to the event loop.
+
+    Args:
+        answer: jobs to answers, in that thread.
+        waiting: questions that may wait, over all jobs.
+        together: questions of one pass; a larger job goes alone.
+    """
+
+    def __init__(self, answer: Callable[[list[JobT]], Sequence[AnswerT]], waiting: int, together: int) -> None:
+        self._answer, self._limit, self._together = answer, waiting, together
+        self._queue: deque[_Waiting[JobT, AnswerT]] = deque()
+        self._thread = ThreadPoolExecutor(1, "recommend")
+        self._work: asyncio.Task[None] | None = None
+        self.waiting = 0
+
+    async def ask(self, job: JobT, size: int = 1, disconnected: Disconnected | None = None) -> tuple[AnswerT, int]:
+        """The answer, and how many questions were answered with it; who is cancelled leaves the queue.
+
+        Raises:
+            RequestError: the queue is full.
+        """
+        if self.waiting + size > self._limit:
+            message = f"{self.waiting} questions wait already, the limit is {self._limit}; ask again in a second"
+            raise RequestError(503, "busy", message, {"Retry-After": "1"})
+        entry = _Waiting(job, size, disconnected, asyncio.get_running_loop().create_future())
+        self._queue.append(entry)
+        self.waiting += size
+        if self._work is None:
+            self._work = asyncio.create_task(self._run())
+        try:
+            return await entry.answered
+        except asyncio.CancelledError:
+            if entry in self._queue:
+                self._queue.remove(entry)
+                self.waiting -= size
+            raise
+
+    async def close(self) -> None:
+        """Answer what waits, then end."""
+        if self._work is not None:
+            await self._work
+        self._thread.shutdown()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._queue:
+                if batch := await self._next():
+                    jobs = [entry.job for entry in batch]
+                    _settle(batch, await loop.run_in_executor(self._thread, self._tried, jobs))
+        finally:
+            self._work = None
+
+    async def _next(self) -> "list[_Waiting[JobT, AnswerT]]":
+        batch: list[_Waiting[JobT, AnswerT]] = []
+        size, now = 0, time.monotonic()
+        while self._queue and (not batch or size + self._queue[0].size <= self._together):
+            entry = self._queue.popleft()
+            self.waiting -= entry.size
+            if entry.disconnected is not None and now - entry.since > IMPATIENCE and await entry.disconnected():
+                entry.answered.set_exception(RequestError(499, "client_gone", "nobody waits for this answer any more"))
+            if not entry.answered.done():
+                batch.append(entry)
+                size += entry.size
+        return batch
+
+    def _tried(self, jobs: list[JobT]) -> "Sequence[AnswerT] | Exception":
+        try:
+            return self._answer(jobs)
+        except Exception as failure:
+            return failure
+
+
+def _settle(batch: "list[_Waiting[JobT, AnswerT]]", answers: "Sequence[AnswerT] | Exception") -> None:
+    size = sum(entry.size for entry in batch)
+    for number, entry in enumerate(batch):
+        if entry.answered.done():
+            continue
+        if isinstance(answers, Exception):
+            entry.answered.set_exception(answers)
+        else:
+            entry.answered.set_result((answers[number], size))

@@ -1,0 +1,175 @@
+"""What requests and answers hold: checked on the way in, and the OpenAPI document of both."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from ssna.serving.limits import LIMITS
+
+ItemId = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.id_length)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.text_length, pattern=r"\S")]
+
+
+def _example(value: dict[str, Any]) -> ConfigDict:
+    return ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra={"examples": [value]})
+
+
+QUESTION = {"history": ["sku-17", "sku-4"], "k": 3}
+
+
+class Question(BaseModel):
+    """A history and what is asked of it."""
+
+    model_config = _example(QUESTION)
+    history: list[ItemId] = Field(max_length=LIMITS.history)
+    """Item ids, oldest first. Unknown ones are skipped and reported."""
+    k: int = Field(10, ge=1, le=LIMITS.k)
+    """How many items to recommend."""
+    exclude_seen: bool = True
+    """Leave out the items of the history."""
+    allow: list[ItemId] | None = Field(None, max_length=LIMITS.listed)
+    """Rank these items only."""
+    deny: list[ItemId] = Field([], max_length=LIMITS.listed)
+    """Leave these items out."""
+
+
+class QuestionWithTexts(Question):
+    """As :class:`Question`, with texts for ids that the catalogue does not have."""
+
+    model_config = _example({**QUESTION, "texts": {"sku-new": "Cordless drill, 18 V. Acme"}})
+    texts: dict[ItemId, Text] = Field({}, max_length=LIMITS.texts)
+    """Unknown id of the history -> its text: read for this request only, and not recommended."""
+
+
+class Questions(BaseModel):
+    """Several histories; all are answered by one and the same state of the catalogue."""
+
+    model_config = _example({"requests": [QUESTION, {"history": []}]})
+    requests: list[Question] = Field(min_length=1, max_length=LIMITS.batch)
+
+
+class NewItem(BaseModel):
+    """An item that is to be recommended, by its text alone."""
+
+    model_config = _example({"item": "sku-new", "text": "Cordless drill, 18 V. Acme"})
+    item: ItemId
+    text: Text
+
+
+class NewItems(BaseModel):
+    """Items to add; an added item that is there already gets the new text."""
+
+    model_config = _example({"items": [{"item": "sku-new", "text": "Cordless drill, 18 V. Acme"}]})
+    items: list[NewItem] = Field(min_length=1, max_length=LIMITS.put)
+
+
+class ReloadRequest(BaseModel):
+    """Which run is to serve from now on."""
+
+    model_config = _example({"run": "best-of-today", "minimum_overlap": 0.2})
+    run: str = Field(min_length=1, max_length=1_000)
+    """A run folder, below the folder of the serving run or of `--runs`; relative to these, or absolute."""
+    minimum_overlap: float = Field(0.0, ge=0, le=1)
+    """The least share of the first ten that old and new run must have in common."""
+
+
+class ScoredItem(BaseModel):
+    """One recommended item; scores compare within one answer only."""
+
+    item: str
+    score: float
+    text: str
+
+
+class Answer(BaseModel):
+    """Items, best first."""
+
+    items: list[ScoredItem]
+    unknown: list[str]
+    """Ids of the history that are not in the catalogue; they were skipped."""
+    fallback: Literal["popularity"] | None
+    """`popularity` where nothing of the history is known."""
+
+
+class Answers(BaseModel):
+    """One answer a request, in their order."""
+
+    answers: list[Answer]
+
+
+class Item(BaseModel):
+    """An item of the catalogue."""
+
+    item: str
+    text: str
+
+
+class Items(BaseModel):
+    """Items found, and how many match in all."""
+
+    items: list[Item]
+    total: int
+
+
+class SimilarItems(BaseModel):
+    """The nearest items, best first."""
+
+    items: list[ScoredItem]
+
+
+class Changed(BaseModel):
+    """What a change did; it is on the disk."""
+
+    added: int = 0
+    replaced: int = 0
+    removed: int = 0
+    items: int
+    """Items that can be recommended now."""
+
+
+class Comparison(BaseModel):
+    """The new run beside the one that served, before it took its place."""
+
+    run: str
+    items: int
+    items_before: int
+    shared_items: int
+    histories: int
+    """Histories compared on: recent ones, or else made of items by their popularity."""
+    overlap: float
+    """Mean share of the first ten that both have."""
+    milliseconds: float
+    """A history, all of them at once."""
+    milliseconds_before: float
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Ready(BaseModel):
+    """What serves."""
+
+    status: Literal["ready"] = "ready"
+    run: str
+    version: int
+    """1 for the run that the server was started with, one more with each reload."""
+    items: int
+    added: int
+
+
+class Error(BaseModel):
+    """What went wrong."""
+
+    code: str
+    """For programs."""
+    message: str
+    """For people: the culprit and the remedy."""
+
+
+class ErrorBody(BaseModel):
+    """Every refusal."""
+
+    error: Error

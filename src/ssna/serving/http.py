@@ -1,0 +1,122 @@
+"""What every request goes through: a bounded body, errors as one kind of JSON, a line in the log and a count."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ssna.errors import EncoderError, SsnaError
+from ssna.serving.limits import LIMITS
+from ssna.serving.logs import described, log
+from ssna.serving.metrics import Metrics
+from ssna.serving.parsing import explain, parse
+from ssna.serving.refusal import RequestError
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+JSON = "application/json"
+REASONS = {404: "there is nothing at this address; see /openapi.json", 405: "this address has other methods"}
+
+
+async def body_of(request: Request, model: type[ModelT]) -> ModelT:
+    """The checked body of a request. Raises :class:`RequestError`: 413, 415, 400 or 422."""
+    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise RequestError(415, "not_json", f"the body is called {kind[:80]!r}; send Content-Type: {JSON}")
+    stated = request.headers.get("content-length", "")
+    if stated.isdecimal() and int(stated[:20]) > LIMITS.body_bytes:
+        raise _too_large()
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LIMITS.body_bytes:
+            raise _too_large()
+        chunks.append(chunk)
+    return parse(model, b"".join(chunks))
+
+
+def as_json(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """A response of JSON that is written already."""
+    return Response(text.encode(), status, headers, media_type=JSON)
+
+
+def failed(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The one form of all errors."""
+    return as_json(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False), status, headers)
+
+
+def install(app: FastAPI, metrics: Metrics) -> None:
+    """Errors of every origin in one form, and :class:`Observed` around all of it."""
+
+    @app.exception_handler(RequestError)
+    async def refused(_: Request, refusal: RequestError) -> Response:
+        return failed(refusal.status, refusal.code, str(refusal), refusal.headers)
+
+    @app.exception_handler(SsnaError)
+    async def unable(_: Request, error: SsnaError) -> Response:
+        status, code = (503, "no_language_model") if isinstance(error, EncoderError) else (409, "not_possible")
+        return failed(status, code, " ".join(str(error).split()))
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return failed(422, "invalid", explain(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def unmatched(_: Request, error: HTTPException) -> Response:
+        message = REASONS.get(error.status_code, str(error.detail))
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
+        return failed(error.status_code, code, message, error.headers)
+
+    app.add_middleware(Observed, metrics=metrics)
+
+
+class Observed:
+    """Counts, times and logs every request, and turns what nobody foresaw into a 500 that tells nothing."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app, self.metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See the ASGI specification."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        start, status = time.perf_counter(), 0
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        except Exception as error:
+            log("failure", level="error", **described(error))
+            if status:
+                raise
+            await failed(500, "internal", "this is a defect of the server; its log says where")(scope, receive, noted)
+        finally:
+            self._note(scope, status, time.perf_counter() - start)
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        route, batch = _route(scope), scope.get("batch")
+        self.metrics.observe(route, status, seconds, batch)
+        fields: dict[str, Any] = {} if batch is None else {"batch": batch}
+        method = scope["method"] if len(scope["method"]) < 10 else "other"
+        log("request", method=method, route=route, status=status, ms=round(1000 * seconds, 2), **fields)
+
+
+def _route(scope: Scope) -> str:
+    """The pattern, not the address: ids stand in addresses."""
+    return getattr(scope.get("route"), "path", "none")
+
+
+def _too_large() -> RequestError:
+    message = f"the body has more than {LIMITS.body_bytes:,} bytes; send less at a time"
+    return RequestError(413, "too_large", message, {"Connection": "close"})

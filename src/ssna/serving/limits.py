@@ -1,0 +1,45 @@
+"""What a request may ask for. Every refusal names the limit; larger jobs belong to ``ssna recommend``."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one request and of the server; characters are Unicode code points.
+
+    Attributes:
+        body_bytes: of a request's body, counted while it is read.
+        depth: of nested lists and objects in a body.
+        history: ids of one history.
+        k: items of one answer.
+        batch: questions of one ``POST /recommend/batch``.
+        listed: ids of ``allow``, and of ``deny``.
+        id_length: characters of an id.
+        text_length: characters of an item's text; the language model cuts it to its own tokens.
+        texts: inline texts of one history.
+        put: items of one ``PUT /items``.
+        additions: added and removed items that are remembered in all.
+        query: characters of a search.
+        found: items that a search gives.
+        waiting: questions that may wait; beyond, the answer is 503.
+        together: questions that are answered in one pass.
+    """
+
+    body_bytes: int = 2**20
+    depth: int = 8
+    history: int = 1_000
+    k: int = 500
+    batch: int = 256
+    listed: int = 10_000
+    id_length: int = 256
+    text_length: int = 10_000
+    texts: int = 16
+    put: int = 100
+    additions: int = 10_000
+    query: int = 200
+    found: int = 100
+    waiting: int = 2_048
+    together: int = 128
+
+
+LIMITS = Limits()

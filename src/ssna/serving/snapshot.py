@@ -1,0 +1,193 @@
+"""What serves at one moment: a recommender under a version; questions in, rows and scores out, many at once."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ssna.ragged import Ints, Ragged
+from ssna.recommender import Recommender
+from ssna.scoring import PopularityScorer, Scorer
+from ssna.serving.bodies import Question
+from ssna.streaming import top
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The answer to one question: rows of the catalogue and their scores, best first."""
+
+    rows: Sequence[int]
+    scores: Sequence[float]
+    unknown: Sequence[str]
+    fallback: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Frozen, and swapped as a whole: who holds one sees one catalogue.
+
+    Attributes:
+        recommender: the run's, with what was added.
+        folder: of the run.
+        version: 1 for the first run, one more with each reload.
+        own: items of the run itself, those that are hidden included.
+        hidden: items that are known in histories, and are neither recommended nor found.
+    """
+
+    recommender: Recommender
+    folder: Path
+    version: int
+    own: int
+    hidden: frozenset[str] = frozenset()
+    _fragments: dict[int, tuple[str, str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def run(self) -> str:
+        """The run folder's name."""
+        return self.folder.name
+
+    @property
+    def added(self) -> int:
+        """How many items came from texts alone."""
+        return len(self.recommender.items) - self.own
+
+    def __len__(self) -> int:
+        return len(self.recommender.items) - int(self._barred.sum()) if self.hidden else len(self.recommender.items)
+
+    def __contains__(self, item: str) -> bool:
+        return item in self.recommender.items and item not in self.hidden
+
+    def text(self, item: str) -> str:
+        """The text of a known item."""
+        return self.recommender.texts[int(self.recommender.items.rows([item])[0])]
+
+    def changed(self, recommender: Recommender, hidden: frozenset[str]) -> "Snapshot":
+        """The same run with other additions."""
+        return replace(self, recommender=recommender, hidden=hidden, _fragments={})
+
+    def widened(self, texts: Mapping[str, str]) -> "Snapshot":
+        """With items for the history of one request: read, and not recommended."""
+        return replace(self, recommender=self.recommender.add_items(texts), hidden=self.hidden.union(texts))
+
+    def answer(self, questions: Sequence[Question]) -> list[Ranked]:
+        """All questions in one pass, in their order."""
+        known, unknown = self._read([question.history for question in questions])
+        ranked: dict[int, tuple[list[int], list[float]]] = {}
+        filled = known.lengths > 0
+        for scorer, chosen in ((self.recommender.scorer, filled), (self._popularity, ~filled)):
+            rows = np.flatnonzero(chosen).tolist()
+            ranked |= self._ranked(scorer, questions, known, rows)
+        return [Ranked(*ranked[row], unknown[row], fallback=not filled[row]) for row in range(len(questions))]
+
+    def similar(self, item: str, k: int) -> Ranked:
+        """The nearest items of a known one."""
+        found = [near for near in self.recommender.similar_items(item, k + len(self.hidden)) if near.item in self][:k]
+        rows = self.recommender.items.rows([near.item for near in found])
+        return Ranked(rows.tolist(), [near.score for near in found], (), fallback=False)
+
+    def search(self, query: str, limit: int) -> tuple[list[str], int]:
+        """Items whose id and text hold every word of ``query``, in the catalogue's order; and how many there are."""
+        words = query.casefold().split()
+        external = self.recommender.items.external
+        found = [
+            item
+            for item, line in zip(external, self._lines, strict=True)
+            if all(word in line for word in words) and item not in self.hidden
+        ]
+        return found[:limit], len(found)
+
+    def listed(self, answer: Ranked) -> str:
+        """The items of an answer as JSON."""
+        parts = []
+        for row, score in zip(answer.rows, answer.scores, strict=True):
+            before, after = self._fragments.get(row) or self._fragment(row)
+            parts.append(f"{before}{score:.7g}{after}")
+        return f"[{','.join(parts)}]"
+
+    def written(self, answer: Ranked) -> str:
+        """An answer as JSON."""
+        unknown = json.dumps(answer.unknown, ensure_ascii=False) if answer.unknown else "[]"
+        fallback = '"popularity"' if answer.fallback else "null"
+        return f'{{"items":{self.listed(answer)},"unknown":{unknown},"fallback":{fallback}}}'
+
+    @cached_property
+    def _popularity(self) -> PopularityScorer:
+        return PopularityScorer(torch.from_numpy(self.recommender.counts))
+
+    @cached_property
+    def _barred(self) -> torch.Tensor:
+        """``(I + 1,)`` bool."""
+        barred = torch.zeros(len(self.recommender.items) + 1, dtype=torch.bool)
+        barred[torch.from_numpy(self.recommender.items.rows(self.hidden))] = True
+        barred[0] = False  # hidden items that this run does not have
+        return barred
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        items = zip(self.recommender.items.external, self.recommender.texts[1:], strict=True)
+        return [f"{item} {text}".casefold() for item, text in items]
+
+    def _fragment(self, row: int) -> tuple[str, str]:
+        """What stands before and after an item's score; made once for each item that was ever recommended."""
+        item = json.dumps(self.recommender.items.external[row - 1], ensure_ascii=False)
+        text = json.dumps(self.recommender.texts[row], ensure_ascii=False)
+        return self._fragments.setdefault(row, (f'{{"item":{item},"score":', f',"text":{text}}}'))
+
+    def _read(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
+        """Known rows of all histories, and what is unknown in each."""
+        lengths = np.array([len(history) for history in histories])
+        rows = self.recommender.items.rows(chain.from_iterable(histories))
+        known, row_of = rows > 0, np.repeat(np.arange(len(histories)), lengths)
+        counts = np.bincount(row_of[known], minlength=len(histories))
+        unknown: list[list[str]] = [[] for _ in histories]
+        if not known.all():
+            flat = list(chain.from_iterable(histories))
+            for place in np.flatnonzero(~known).tolist():
+                unknown[row_of[place]].append(flat[place])
+        return Ragged(rows[known], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)), unknown
+
+    def _ranked(
+        self, scorer: Scorer, questions: Sequence[Question], known: Ragged, rows: Sequence[int]
+    ) -> dict[int, tuple[list[int], list[float]]]:
+        """Row of a question -> the best rows of the catalogue and their scores."""
+        found = {
+            row: self._among(scorer, questions[row], known[row]) for row in rows if questions[row].allow is not None
+        }
+        free = [row for row in rows if row not in found]
+        if not free:
+            return found
+        gone = self._gone([questions[row] for row in free], known.take(np.array(free)))
+        k = max(questions[row].k for row in free)
+        barred = self._barred if self.hidden else None
+        best, scores = top(scorer, known.take(np.array(free)), k, gone, barred)
+        left = (best > 0).sum(axis=1).tolist()
+        for row, count, best_, scores_ in zip(free, left, best.tolist(), scores.tolist(), strict=True):
+            cut = min(count, questions[row].k)
+            found[row] = best_[:cut], scores_[:cut]
+        return found
+
+    def _gone(self, questions: Sequence[Question], known: Ragged) -> Ragged:
+        """What leaves the ranking of each question."""
+        if all(question.exclude_seen and not question.deny for question in questions):
+            return known
+        return Ragged.from_rows([self._left_out(q, seen) for q, seen in zip(questions, known, strict=True)])
+
+    def _left_out(self, question: Question, seen: Iterable[int]) -> Ints:
+        denied = self.recommender.items.rows(question.deny)
+        return np.concatenate([np.asarray(seen, dtype=np.int64), denied]) if question.exclude_seen else denied
+
+    def _among(self, scorer: Scorer, question: Question, seen: Iterable[int]) -> tuple[list[int], list[float]]:
+        """The best of the items that a question allows: only they are scored."""
+        allowed = np.unique(self.recommender.items.rows(question.allow or ()))
+        gone = {*self._left_out(question, seen).tolist(), *self.recommender.items.rows(self.hidden).tolist(), 0}
+        rows = torch.tensor([row for row in allowed.tolist() if row not in gone], dtype=torch.int64)
+        if not len(rows):
+            return [], []
+        history = Ragged.from_rows([list(seen)])
+        scores, order = scorer.read(history)(rows)[0].sort(descending=True, stable=True)
+        return rows[order][: question.k].tolist(), scores[: question.k].tolist()
