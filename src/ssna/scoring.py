@@ -166,7 +166,8 @@ class VectorScorer(Scorer):
 
     Args:
         vectors: ``(I + 1, D)``, row 0 zero.
-        sequence: maps packed item vectors to packed intents, as :class:`ssna.nn.sasrec.SASRec`.
+        sequence: maps packed item vectors to packed intents, and has ``last`` for the last ones alone, as
+            :class:`ssna.nn.sasrec.SASRec`.
         max_history: items of a history that are read, the latest.
         admission: one of ``ADAPTERS``, states of new texts to vectors; None where only known items have a vector.
     """
@@ -180,6 +181,7 @@ class VectorScorer(Scorer):
         self.admission = None if admission is None else admission.eval()
         self.layers = 0 if admission is None else int(cast(Config, admission.config).get("layers", 1))
         self.directions = F.normalize(self.vectors, dim=-1)
+        self._last = cast(Callable[[Tensor, Tensor, Tensor], Tensor], self.sequence.last)
 
     @property
     def rows(self) -> int:
@@ -201,7 +203,7 @@ class VectorScorer(Scorer):
             packed = recent.take(filled)
             x = self.vectors[torch.from_numpy(packed.values.astype(np.int64))]
             positions, offsets = torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets)
-            intents[torch.from_numpy(filled)] = self.sequence(x, positions, offsets)[offsets[1:] - 1].float()
+            intents[torch.from_numpy(filled)] = self._last(x, positions, offsets).float()
         return intents
 
     @torch.no_grad()

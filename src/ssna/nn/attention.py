@@ -54,7 +54,7 @@ def packed_causal_attention(qkv: Tensor, tiles: Tiles, dropout: float = 0.0) -> 
         ``(N, H, D/H)``.
     """
     count, _, size, _ = tiles.hidden.shape
-    spread = qkv.new_zeros(count * size, *qkv.shape[1:]).index_copy(0, tiles.place, qkv)
+    spread = qkv.new_zeros(count * size, *qkv.shape[1:]).index_copy_(0, tiles.place, qkv)
     q, k, v = spread.view(count, size, *qkv.shape[1:]).permute(2, 0, 3, 1, 4)  # each (T, H, M, D/H)
     scores = (q * q.shape[-1] ** -0.5) @ k.mT
     exact = torch.promote_types(scores.dtype, torch.float32)
@@ -62,3 +62,27 @@ def packed_causal_attention(qkv: Tensor, tiles: Tiles, dropout: float = 0.0) -> 
     mixed = drop(weights.to(v.dtype), dropout) @ v  # (T, H, M, D/H)
     packed: Tensor = mixed.transpose(1, 2).flatten(0, 1)[tiles.place]
     return packed
+
+
+def attention_of_ends(q: Tensor, kv: Tensor, offsets: Tensor) -> Tensor:
+    """The last row of every sequence attends to all rows of its own.
+
+    Args:
+        q: ``(B, H, D/H)``, queries of last rows.
+        kv: ``(N, 2, H, D/H)``, keys and values of packed rows.
+        offsets: ``(B + 1,)``, where sequences begin; none is empty.
+
+    Returns:
+        ``(B, H, D/H)``.
+    """
+    sequence = torch.repeat_interleave(offsets.diff())  # (N,)
+    k, v = kv.unbind(1)
+    scores = (q[sequence] * k).sum(-1) * q.shape[-1] ** -0.5  # (N, H)
+    exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    owner = sequence[:, None].expand_as(exact)
+    highest = exact.new_full(q.shape[:2], -torch.inf).scatter_reduce(0, owner, exact, "amax")
+    weights = (exact - highest[sequence]).exp()  # (N, H)
+    total = weights.new_zeros(q.shape[:2]).index_add(0, sequence, weights)
+    mixed = weights.new_zeros(q.shape).index_add(0, sequence, weights[..., None] * v)
+    attended: Tensor = (mixed / total[..., None]).to(v.dtype)
+    return attended

@@ -1,9 +1,12 @@
 """SASRec (Kang and McAuley, 2018) in the form of UniSRec (Hou et al., 2022): post-norm, GELU; Eq. 5 and 6."""
 
+from typing import cast
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssna.nn.attention import Tiles, packed_causal_attention, tile
+from ssna.nn.attention import Tiles, attention_of_ends, packed_causal_attention, tile
 from ssna.nn.dropout import ByteDropout
 from ssna.nn.padding import pad_rows
 
@@ -31,12 +34,19 @@ class SASRec(nn.Module):
 
     def forward(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
         """``x (N, D)``, ``positions (N,)`` from 0, ``offsets (B + 1,)`` -> ``(N, D)``."""
-        rows = len(x)
+        return self._read(x, positions, tile(offsets), len(self.blocks))[: len(x)]
+
+    def last(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
+        """The last row of every sequence alone, ``(B, D)``: the last block then has little to do. For evaluation."""
+        before = self._read(x, positions, tile(offsets), len(self.blocks) - 1)
+        return cast(Block, self.blocks[-1]).last(before, offsets)
+
+    def _read(self, x: Tensor, positions: Tensor, tiles: Tiles, blocks: int) -> Tensor:
+        """``(N, D)`` through the first ``blocks`` blocks, rows of zeros behind it."""
         x = pad_rows(self.dropout(self.norm(x + self.position(positions))))
-        tiles = tile(offsets)
-        for block in self.blocks:
+        for block in self.blocks[:blocks]:
             x = block(x, tiles)
-        return x[:rows]
+        return x
 
 
 class Block(nn.Module):
@@ -57,7 +67,19 @@ class Block(nn.Module):
         """``x (N, D)`` -> ``(N, D)``."""
         qkv = self.qkv(x)[: len(tiles.place)].view(len(tiles.place), 3, self.heads, -1)
         mixed = packed_causal_attention(qkv, tiles, self.dropout.p if self.training else 0.0)
-        x = self.attention_norm(x + self.dropout(self.out(pad_rows(mixed.flatten(1)))))
+        return self._mixed_in(x, pad_rows(mixed.flatten(1)))
+
+    def last(self, x: Tensor, offsets: Tensor) -> Tensor:
+        """``x (N, D)``, perhaps with rows behind the last sequence -> ``(B, D)``, the last row of every sequence."""
+        width, rows = x.shape[1], int(offsets[-1])
+        ends = x[offsets[1:] - 1]
+        q = F.linear(ends, self.qkv.weight[:width], self.qkv.bias[:width]).view(len(ends), self.heads, -1)
+        kv = F.linear(x, self.qkv.weight[width:], self.qkv.bias[width:])[:rows].view(rows, 2, self.heads, -1)
+        return self._mixed_in(ends, attention_of_ends(q, kv, offsets).flatten(1))
+
+    def _mixed_in(self, x: Tensor, mixed: Tensor) -> Tensor:
+        """What follows on attention, row by row."""
+        x = self.attention_norm(x + self.dropout(self.out(mixed)))
         fed: Tensor = self.feed_norm(x + self.dropout(self.narrow(F.gelu(self.widen(x)))))
         return fed
 
@@ -78,8 +100,17 @@ class RecencyMean(nn.Module):
 
     def forward(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
         """As :meth:`SASRec.forward`; every row is the weighted sum over the rows up to it."""
-        intent = x.clone()
+        return self._mean(x, torch.arange(len(x), device=x.device), positions)
+
+    def last(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
+        """As :meth:`SASRec.last`."""
+        ends = offsets[1:] - 1
+        return self._mean(x, ends, positions[ends])
+
+    def _mean(self, x: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+        """The intents ``(n, D)`` at ``rows (n,)`` of ``x``, whose positions are ``positions (n,)``."""
+        intent = x[rows]
         for back in range(1, int(self.config["window"])):
-            rows = (positions >= back).nonzero().squeeze(1)
-            intent = intent.index_add(0, rows, x[rows - back], alpha=self.config["decay"] ** back)
+            reach = (positions >= back).nonzero().squeeze(1)
+            intent = intent.index_add(0, reach, x[rows[reach] - back], alpha=self.config["decay"] ** back)
         return intent

@@ -58,8 +58,8 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
     )  # fmt: skip
     metrics = Metrics(service)
     install(app, metrics)
+    _ask(app, service)  # first, since addresses are tried in this order
     _look(app, service, metrics)
-    _ask(app, service)
     _change(app, service, _key_holder(key))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app

@@ -19,6 +19,7 @@ from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.logs import JsonHandler, log
 from ssna.serving.service import Service
+from ssna.training.steady import steady
 
 SECONDS_TO_STOP = 30
 BACKLOG = 2048
@@ -57,7 +58,7 @@ def serve(
             app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=SECONDS_TO_STOP,
             server_header=False,
         )  # fmt: skip
-        with _ending_well():
+        with steady(), _ending_well():
             uvicorn.Server(config).run([listening])
     log("stopped")
 

@@ -1,6 +1,7 @@
 """The service without HTTP: one snapshot that is swapped as a whole, questions in batches, changes one at a time."""
 
 import asyncio
+import gc
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -68,6 +69,8 @@ class Service:
         try:
             await self._slowly(_warm, self.snapshot.recommender)
         finally:
+            gc.collect()
+            gc.freeze()  # what is loaded by now stays; looking through it would stop everything for a while
             self.ready = True
 
     async def stop(self) -> None:
