@@ -128,3 +128,28 @@ def new_name(tmp_path: Path) -> Callable[[], Path]:
     """Paths in the test's folder that do not exist yet."""
     numbers = count()
     return lambda: tmp_path / f"new-{next(numbers)}"
+
+
+@pytest.fixture(scope="session")
+def run_folders(
+    random_data: Callable[..., Dataset],
+    distinct_texts: Callable[[int], list[str]],
+    language_model: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Path]:
+    """Method -> a run folder; all lie side by side, over items ``i1`` to ``i30``. To be copied before it is changed."""
+    from ssna.experiments import train
+    from ssna.text import encode
+
+    small = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
+    methods = {
+        "ssna": [*small, "method.heads=2", "method.start=whitened", 'join.methods=["item-knn", "text-knn"]'],
+        "text-knn": ["dim=8"],
+        "item-knn": [],
+    }
+    data = random_data(seed=8, users=60, items=30, texts=distinct_texts(30))
+    folder = tmp_path_factory.mktemp("runs")
+    cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    for name, settings in methods.items():
+        train(data, cache, method=name, settings=settings, out=folder / name, quiet=True)
+    return {name: folder / name for name in methods}

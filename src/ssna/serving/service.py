@@ -129,7 +129,7 @@ class Service:
                     409, "too_many_additions", f"{len(after)} additions, the limit is {LIMITS.additions}; train again"
                 )
             replaced = [item for item in put if item in known]
-            await self._change(change, lambda: _without(now.recommender, replaced).add_items(put))
+            await self._change(change, lambda: _with(_without(now.recommender, replaced), put))
         return Changed(added=len(put) - len(replaced) + len(shown), replaced=len(replaced), items=len(self.snapshot))
 
     async def delete(self, item: str) -> Changed:
@@ -239,10 +239,14 @@ def admitted(recommender: Recommender, folder: Path, version: int, additions: Ad
     own = len(recommender.items)
     new = {item: text for item, text in additions.texts.items() if item not in recommender.items}
     try:
-        wider = recommender.add_items(new)
+        wider = _with(recommender, new)
     except SsnaError as cause:
         raise ArtifactError(f"{folder.name} cannot take over {len(new)} added items: {cause}") from None
     return Snapshot(wider, folder, version, own, additions.hidden)
+
+
+def _with(recommender: Recommender, texts: Mapping[str, str]) -> Recommender:
+    return recommender.add_items(texts) if texts else recommender
 
 
 def _without(recommender: Recommender, items: Sequence[str]) -> Recommender:
