@@ -226,12 +226,16 @@ class Service:
         """The folder that a request names. Raises :class:`RequestError` unless it lies below an allowed one."""
         try:
             places = [(root, (root / run).resolve()) for root in self.runs]
+            inside = sorted((folder for root, folder in places if root in folder.parents), key=_is_missing)
         except (OSError, ValueError, RuntimeError):  # too long, a NUL, a loop of links
-            places = []
-        inside = [folder for root, folder in places if root in folder.parents]
+            inside = []
         if not inside:
             raise RequestError(403, "elsewhere", "only runs beside the serving one, or below --runs, can be loaded")
-        return next((folder for folder in inside if folder.is_dir()), inside[0])
+        return inside[0]
+
+
+def _is_missing(folder: Path) -> bool:
+    return not folder.is_dir()
 
 
 def admitted(recommender: Recommender, folder: Path, version: int, additions: Additions) -> Snapshot:

@@ -1,0 +1,316 @@
+"""A server in a process of its own: what only signals, sockets and kills show."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from command_line import ssna
+
+pytest.importorskip("fastapi")
+
+KEY = "secret"
+HEADERS = {"Content-Type": "application/json", "X-API-Key": KEY}
+LARGEST = 2**20
+
+
+class Server:
+    """A running ``ssna serve``."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process, self.log = process, log
+        address = process.stdout.readline()
+        assert address, log.read_text()
+        self.port = int(address.rpartition(":")[2])
+
+    def ask(self, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
+        return answered(self.connection(), method, path, body, **options)
+
+    def connection(self) -> HTTPConnection:
+        return HTTPConnection("127.0.0.1", self.port, timeout=60)
+
+    def until_ready(self) -> "Server":
+        while self.ask("GET", "/ready")[0] != 200:
+            time.sleep(0.05)
+        return self
+
+
+def answered(connection: HTTPConnection, method: str, path: str, body: Any = None, **options: Any) -> tuple[int, Any]:
+    content = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+    connection.request(method, path, content, options.get("headers", HEADERS))
+    response = connection.getresponse()
+    return response.status, json.loads(response.read())
+
+
+@contextmanager
+def served(run: Path, state: Path, log: Path) -> Iterator[Server]:
+    words = [sys.executable, "-m", "ssna", "serve", str(run), "--port", "0", "--state", str(state)]
+    with log.open("wb") as errors:
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=errors, text=True, env={**os.environ, "SSNA_API_KEY": KEY}
+        )
+    try:
+        yield Server(process, log)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def runs(run_folders, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("served")
+    for name, run in run_folders.items():
+        shutil.copytree(run, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(runs) -> Iterator[Server]:
+    with served(runs / "ssna", runs / "state", runs / "log") as running:
+        yield running.until_ready()
+
+
+# bodies
+
+
+def spoilt(chance: random.Random) -> bytes:
+    """A body that is no question, of one of many kinds."""
+    kind = chance.randrange(10)
+    valid = json.dumps(
+        {"history": [f"i{chance.randrange(40)}" for _ in range(chance.randrange(1, 9))], "k": 5}
+    ).encode()
+    if kind == 0:
+        return valid[: chance.randrange(len(valid))]
+    if kind == 1:
+        return chance.randbytes(chance.randrange(200)) + b"\xff"
+    if kind == 2:
+        return (b"[", b'{"a":', b'{"history":[')[chance.randrange(3)] * chance.choice([20, 1_000, 80_000])
+    if kind == 3:
+        nested = chance.randrange(9, 900)
+        return b'{"history": ' + b"[" * nested + b"]" * nested + b"}"
+    if kind == 4:
+        return valid[:-1] + chance.choice([b', "k": 3}', b', "x": 1}', b', "allow": 7}', b', "deny": [null]}'])
+    if kind == 5:
+        wrong = chance.choice(["NaN", "1e999", "-1", "0", "501", '"3"', "null", "2.5", "[]", "9" * 5_000])
+        return b'{"history": [], "k": ' + wrong.encode() + b"}"
+    if kind == 6:
+        return json.dumps({"history": ["x" * chance.randrange(257, 5_000)]}).encode()
+    if kind == 7:
+        return json.dumps({"history": ["i1"] * chance.randrange(1_001, 3_000)}).encode()
+    if kind == 8:
+        return valid.decode().encode(chance.choice(["utf-16", "utf-32", "utf-16-be"]))
+    return b'{"history": ["\\ud8' + b"%02x" % chance.randrange(256) + b'"]}'
+
+
+def test_a_thousand_spoilt_bodies_each_get_a_reason_and_the_service_stays_up(server):
+    chance, connection, statuses = random.Random(0), server.connection(), set()
+    targets = [("POST", "/recommend"), ("POST", "/recommend/batch"), ("PUT", "/items"), ("POST", "/reload")]
+    for number in range(1_000):
+        method, path = targets[number % 4]
+        content = spoilt(chance) if number % 100 else b" " * (LARGEST + 1)
+        status, answer = answered(connection, method, path, content)
+        statuses.add(status)
+        assert 400 <= status < 500, (method, path, content[:200], answer)
+        assert set(answer["error"]) == {"code", "message"}
+        assert 10 < len(answer["error"]["message"]) < 300
+    assert statuses == {400, 413, 422}
+    assert server.ask("POST", "/recommend", {"history": ["i1"]})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\r\n\r\n",
+        b"nonsense\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+        b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Length: nine\r\n\r\n",
+        b"POST /recommend HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{",
+        b"POST /recommend HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /items/%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_what_is_hardly_http_leaves_the_service_up(server, sent):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        received = connection.recv(4096)
+    assert received == b"" or received.startswith((b"HTTP/1.1 4", b"HTTP/1.1 2"))
+    assert server.ask("GET", "/health") == (200, {"status": "ok"})
+
+
+def test_any_id_can_be_added_read_and_deleted_by_its_quoted_address(server):
+    for item in ("a/b c?d#e%2F✓", "..", "../i1", "%", "+", "\\", "a//b/", "\u202e"):
+        address = f"/items/{quote(item, safe='')}"
+        assert server.ask("PUT", "/items", {"items": [{"item": item, "text": "word1"}]})[0] == 200
+        assert server.ask("GET", address) == (200, {"item": item, "text": "word1"})
+        assert server.ask("DELETE", address)[0] == 200
+        assert server.ask("GET", address)[0] == 404
+
+
+# reloading
+
+
+@contextmanager
+def load(server: Server, threads: int = 4) -> Iterator[list[tuple[int, Any]]]:
+    """Questions without end, until the block ends; their answers."""
+    answers: list[tuple[int, Any]] = []
+    ended = threading.Event()
+
+    def client(number: int) -> None:
+        connection = server.connection()
+        while not ended.is_set():
+            answers.append(answered(connection, "POST", "/recommend", {"history": [f"i{number + 1}"], "k": 3}))
+
+    with ThreadPoolExecutor(threads) as pool:
+        clients = [pool.submit(client, number) for number in range(threads)]
+        try:
+            yield answers
+        finally:
+            ended.set()
+    for each in clients:
+        each.result()
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_no_question_fails_while_runs_are_reloaded_and_items_come_and_go(server):
+    before = server.ask("GET", "/ready")[1]
+    with load(server) as answers:
+        for number, run in enumerate(["text-knn", "ssna"] * 3):
+            assert server.ask("POST", "/reload", {"run": run})[0] == 200
+            assert server.ask("PUT", "/items", {"items": [{"item": "new", "text": f"word{number}"}]})[0] == 200
+            assert server.ask("DELETE", "/items/new")[0] == 200
+    assert len(answers) > 50
+    assert {status for status, _ in answers} == {200}
+    assert all(len(answer["items"]) == 3 for _, answer in answers)
+    assert server.ask("GET", "/ready")[1] == before | {"version": before["version"] + 6}
+
+
+def test_sighup_reads_the_run_again_without_a_failed_question(server, runs):
+    version = server.ask("GET", "/ready")[1]["version"]
+    with load(server) as answers:
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: server.ask("GET", "/ready")[1]["version"] == version + 1)
+    assert {status for status, _ in answers} == {200}
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    found = [line for line in lines if line["event"] == "reload"][-1]
+    assert (found["run"], found["overlap"]) == ("ssna", 1.0)
+
+
+def test_a_run_that_was_damaged_meanwhile_is_told_in_the_log_and_the_old_one_goes_on(server, runs):
+    tensors = runs / "ssna" / "model" / "scorer.safetensors"
+    whole = tensors.read_bytes()
+    try:
+        tensors.write_bytes(whole[:-1])
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "not the file that was saved" in server.log.read_text())
+    finally:
+        tensors.write_bytes(whole)
+    assert server.ask("POST", "/recommend", {"history": ["i1"]})[0] == 200
+
+
+def test_the_log_is_json_and_holds_neither_ids_nor_texts(server):
+    server.ask("POST", "/recommend", {"history": ["very-private"], "texts": {"very-private": "word1 private-word"}})
+    server.ask("GET", "/similar/very-private")
+    text = server.log.read_text()
+    assert "private" not in text
+    for line in text.splitlines():
+        json.loads(line)
+
+
+# stopping and kills
+
+
+def test_a_second_server_of_the_same_state_is_refused_in_one_line(server, runs, capsys):
+    assert ssna("serve", runs / "ssna", "--port", 0, "--state", runs / "state") == 1
+    assert "another server keeps its additions" in one_line(capsys)
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    found = capsys.readouterr().err
+    assert found.count("\n") == 1
+    return found
+
+
+def test_a_port_that_is_taken_is_refused_in_one_line(server, runs, tmp_path, capsys):
+    assert ssna("serve", runs / "ssna", "--port", server.port, "--state", tmp_path) == 1
+    assert f"127.0.0.1:{server.port}" in one_line(capsys)
+
+
+def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path, capsys):
+    assert ssna("serve", tmp_path / "none", "--port", 0, "--state", tmp_path / "state") == 1
+    assert "does not exist" in one_line(capsys)
+
+
+def test_a_key_that_fits_no_header_is_refused_in_one_line(runs, tmp_path, capsys):
+    assert ssna("serve", runs / "ssna", "--port", 0, "--state", tmp_path, "--api-key", "schlüssel") == 1
+    assert "printable ASCII" in one_line(capsys)
+
+
+def test_without_the_extra_the_message_says_what_to_install(runs, monkeypatch, capsys):
+    import ssna.cli.serve as verb
+
+    monkeypatch.setattr(verb, "find_spec", lambda name: None)
+    assert ssna("serve", runs / "ssna") == 1
+    assert "pip install 'ssna[serve]'" in capsys.readouterr().err
+
+
+def test_kills_while_items_are_put_lose_nothing_that_was_answered(runs, tmp_path):
+    chance, answered_items = random.Random(1), {}
+    for start in range(3):
+        with served(runs / "text-knn", tmp_path / "state", tmp_path / "log") as server:
+            server.until_ready()
+            for item, text in answered_items.items():
+                assert server.ask("GET", f"/items/{item}") == (200, {"item": item, "text": text})
+            asked = {"history": ["i1"], "allow": list(answered_items), "k": 500}
+            recommended = {found["item"] for found in server.ask("POST", "/recommend", asked)[1]["items"]}
+            assert recommended == set(answered_items)
+            killer = threading.Timer(chance.uniform(0.05, 0.4), server.process.kill)
+            killer.start()
+            number = 0
+            while True:
+                item, text = f"new-{start}-{number}", f"word{number % 50} word{start}"
+                try:
+                    status, _ = server.ask("PUT", "/items", {"items": [{"item": item, "text": text}]})
+                except (OSError, HTTPException):
+                    break
+                assert status == 200
+                answered_items[item] = text
+                number += 1
+    assert len(answered_items) > 8
+
+
+def test_sigterm_answers_what_was_asked_and_ends_with_zero(runs, tmp_path):
+    with served(runs / "ssna", tmp_path / "state", tmp_path / "log") as server:
+        server.until_ready()
+        connections = [server.connection() for _ in range(30)]
+        body = json.dumps({"requests": [{"history": [f"i{n % 30 + 1}"], "k": 30} for n in range(60)]}).encode()
+        for connection in connections:
+            connection.request("POST", "/recommend/batch", body, HEADERS)
+        connections[0].getresponse().read()  # the others wait, or are being answered
+        server.process.send_signal(signal.SIGTERM)
+        statuses = [connection.getresponse().status for connection in connections[1:]]
+        assert statuses == [200] * 29
+        assert server.process.wait(timeout=30) == 0
+    assert '"event": "stopped"' in (tmp_path / "log").read_text()

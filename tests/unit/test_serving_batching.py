@@ -1,0 +1,166 @@
+import asyncio
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from ssna.serving import batching as module
+from ssna.serving.batching import Batcher
+from ssna.serving.refusal import RequestError
+
+
+class Gate:
+    """Answers a job with its double; each pass waits until it is let through."""
+
+    def __init__(self) -> None:
+        self.passes: list[list[int]] = []
+        self.open = threading.Semaphore(0)
+
+    def __call__(self, jobs: list[int]) -> list[int]:
+        self.passes.append(jobs)
+        assert self.open.acquire(timeout=10)
+        return [2 * job for job in jobs]
+
+
+def with_batcher(test: Callable, waiting: int = 100, together: int = 10) -> None:
+    async def run() -> None:
+        gate = Gate()
+        batcher = Batcher(gate, waiting, together)
+        await asyncio.wait_for(test(gate, batcher), 20)
+        gate.open.release(1000)
+        await batcher.close()
+
+    asyncio.run(run())
+
+
+async def asked(batcher: Batcher, *jobs: int, **options) -> list[asyncio.Task]:
+    tasks = [asyncio.create_task(batcher.ask(job, **options)) for job in jobs]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return tasks
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.001)
+
+
+def test_what_gathers_during_a_pass_is_answered_in_the_next_one_and_nobody_waits_for_more():
+    async def test(gate, batcher):
+        first = await asked(batcher, 1)
+        await until(lambda: gate.passes == [[1]])
+        later = await asked(batcher, 2, 3, 4)
+        assert batcher.waiting == 3
+        gate.open.release(2)
+        assert await asyncio.gather(*first, *later) == [(2, 1), (4, 3), (6, 3), (8, 3)]
+        assert gate.passes == [[1], [2, 3, 4]]
+        assert batcher.waiting == 0
+
+    with_batcher(test)
+
+
+def test_a_pass_takes_no_more_questions_than_it_may_and_a_larger_job_goes_alone():
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        await until(lambda: gate.passes == [[0]])
+        tasks = await asked(batcher, 1, 2, 3, size=4)
+        tasks += await asked(batcher, 4, size=30)
+        tasks += await asked(batcher, 5)
+        gate.open.release(5)
+        await asyncio.gather(*tasks)
+        assert gate.passes == [[0], [1, 2], [3], [4], [5]]
+
+    with_batcher(test)
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_ask_again():
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        await until(lambda: gate.passes == [[0]])
+        waiting = await asked(batcher, 1, 2)
+        with pytest.raises(RequestError, match="2 questions wait already") as refused:
+            await batcher.ask(3)
+        assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "1"})
+        gate.open.release(2)
+        assert await asyncio.gather(*waiting) == [(2, 2), (4, 2)]
+
+    with_batcher(test, waiting=2)
+
+
+def test_who_is_cancelled_leaves_the_queue_and_makes_room():
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        await until(lambda: gate.passes == [[0]])
+        gone, stays = await asked(batcher, 1, 2)
+        gone.cancel()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert batcher.waiting == 1
+        gate.open.release(2)
+        assert await stays == (4, 1)
+        assert gate.passes == [[0], [2]]
+
+    with_batcher(test)
+
+
+def test_who_is_cancelled_during_the_pass_takes_nothing_from_the_others():
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        await until(lambda: gate.passes == [[0]])
+        gone, stays = await asked(batcher, 1, 2)
+        gate.open.release(1)
+        await until(lambda: len(gate.passes) == 2)
+        gone.cancel()
+        gate.open.release(1)
+        assert await stays == (4, 2)
+
+    with_batcher(test)
+
+
+def test_a_long_wait_asks_whether_anybody_is_still_there(monkeypatch):
+    monkeypatch.setattr(module, "IMPATIENCE", 0.0)
+
+    async def away() -> bool:
+        return True
+
+    async def there() -> bool:
+        return False
+
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        await until(lambda: gate.passes == [[0]])
+        (gone,) = await asked(batcher, 1, disconnected=away)
+        (stays,) = await asked(batcher, 2, disconnected=there)
+        gate.open.release(2)
+        assert await stays == (4, 1)
+        with pytest.raises(RequestError, match="nobody waits"):
+            await gone
+        assert gate.passes == [[0], [2]]
+
+    with_batcher(test)
+
+
+def test_a_failure_reaches_everybody_of_its_pass_and_the_next_pass_goes_on():
+    async def run() -> None:
+        def answer(jobs: list[int]) -> list[int]:
+            if 1 in jobs:
+                raise ZeroDivisionError
+            return jobs
+
+        batcher = Batcher(answer, 100, 10)
+        with pytest.raises(ZeroDivisionError):
+            await batcher.ask(1)
+        assert await batcher.ask(2) == (2, 1)
+        await batcher.close()
+
+    asyncio.run(run())
+
+
+def test_closing_answers_what_waits():
+    async def run() -> None:
+        batcher = Batcher(lambda jobs: jobs, 100, 1)
+        tasks = await asked(batcher, 1, 2, 3)
+        await batcher.close()
+        assert [await task for task in tasks] == [(1, 1), (2, 1), (3, 1)]
+
+    asyncio.run(run())
