@@ -21,8 +21,6 @@ from urllib.parse import quote
 import pytest
 from command_line import ssna
 
-pytest.importorskip("fastapi")
-
 KEY = "secret"
 HEADERS = {"Content-Type": "application/json", "X-API-Key": KEY}
 LARGEST = 2**20

@@ -6,8 +6,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-
-pytest.importorskip("fastapi")
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
@@ -283,7 +281,7 @@ def test_an_item_of_the_run_cannot_be_replaced_and_nothing_of_the_request_happen
 
 def test_an_item_that_stands_twice_in_a_request_is_refused(client):
     twice = {"items": PUT["items"] * 2}
-    assert error(client.put("/items", json=twice, headers=KEY), 422)[0] == "duplicate_item"
+    assert error(client.put("/items", json=twice, headers=KEY), 409)[0] == "duplicate_item"
 
 
 def test_an_added_item_that_is_deleted_is_unknown_after_a_restart_too(runs, tmp_path):

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("fastapi")
 from ssna.serving.bodies import NewItems, Question, Questions, QuestionWithTexts, ReloadRequest
 from ssna.serving.limits import LIMITS
 from ssna.serving.parsing import parse, read_json

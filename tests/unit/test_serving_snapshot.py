@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("fastapi")
 from ssna.data.dataset import IdMap
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer

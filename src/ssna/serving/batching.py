@@ -74,8 +74,12 @@ class Batcher(Generic[JobT, AnswerT]):
         try:
             while self._queue:
                 if batch := await self._next():
-                    jobs = [entry.job for entry in batch]
-                    _settle(batch, await loop.run_in_executor(self._thread, self._tried, jobs))
+                    answers: Sequence[AnswerT] | Exception
+                    try:
+                        answers = await loop.run_in_executor(self._thread, self._answer, [entry.job for entry in batch])
+                    except Exception as failure:
+                        answers = failure
+                    _settle(batch, answers)
         finally:
             self._work = None
 
@@ -91,12 +95,6 @@ class Batcher(Generic[JobT, AnswerT]):
                 batch.append(entry)
                 size += entry.size
         return batch
-
-    def _tried(self, jobs: list[JobT]) -> "Sequence[AnswerT] | Exception":
-        try:
-            return self._answer(jobs)
-        except Exception as failure:
-            return failure
 
 
 def _settle(batch: "list[_Waiting[JobT, AnswerT]]", answers: "Sequence[AnswerT] | Exception") -> None:

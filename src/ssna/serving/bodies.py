@@ -2,12 +2,20 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from ssna.serving.limits import LIMITS
 
 ItemId = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.id_length)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.text_length, pattern=r"\S")]
+
+
+def _whole(value: Any) -> Any:
+    """JSON has one kind of number: 10.0 is a whole one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Whole = Annotated[int, BeforeValidator(_whole)]
 
 
 def _example(value: dict[str, Any]) -> ConfigDict:
@@ -23,7 +31,7 @@ class Question(BaseModel):
     model_config = _example(QUESTION)
     history: list[ItemId] = Field(max_length=LIMITS.history)
     """Item ids, oldest first. Unknown ones are skipped and reported."""
-    k: int = Field(10, ge=1, le=LIMITS.k)
+    k: Whole = Field(10, ge=1, le=LIMITS.k)
     """How many items to recommend."""
     exclude_seen: bool = True
     """Leave out the items of the history."""

@@ -108,7 +108,7 @@ class Service:
             SsnaError: the run cannot admit items, or the disk refuses.
         """
         if len({new.item for new in items}) < len(items):
-            raise RequestError(422, "duplicate_item", "an item stands twice in the list; give each once")
+            raise RequestError(409, "duplicate_item", "an item stands twice in the list; give each once")
         return await _to_the_end(self._put(items))
 
     async def _put(self, items: Sequence[NewItem]) -> Changed:

@@ -1,0 +1,64 @@
+"""The OpenAPI document against what the service does: requests that it allows, and requests that it does not."""
+
+import shutil
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis import GenerationMode
+
+from ssna.serving.additions import journal
+from ssna.serving.app import create_app
+from ssna.serving.service import Service
+
+KEY = "secret"
+OPERATIONS = [
+    "POST /recommend",
+    "POST /recommend/batch",
+    "GET /similar/{item}",
+    "GET /items",
+    "PUT /items",
+    "GET /items/{item}",
+    "DELETE /items/{item}",
+    "POST /reload",
+    "GET /health",
+    "GET /ready",
+    "GET /metrics",
+]
+
+
+class Lasting(Service):
+    """Every request here is an application's whole life; this one's service goes on."""
+
+    async def stop(self) -> None:
+        pass
+
+
+@pytest.fixture(scope="module")
+def document(run_folders, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    shutil.copytree(run_folders["ssna"], folder / "ssna")
+    with journal(folder / "state") as kept:
+        service = Lasting.open(folder / "ssna", kept)
+        service.ready = True
+        yield schemathesis.openapi.from_asgi("/openapi.json", create_app(service, KEY))
+
+
+def test_every_operation_of_the_document_is_tried_below(document):
+    assert {result.ok().label for result in document.get_all_operations()} == set(OPERATIONS)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("mode", list(GenerationMode), ids=lambda mode: mode.value)
+def test_every_answer_is_one_that_the_document_has(document, operation, mode):
+    method, path = operation.split()
+    found = document[path][method]
+    if mode is GenerationMode.NEGATIVE and not (found.body or found.query or found.path_parameters):
+        pytest.skip("it takes nothing that could be wrong")
+
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
+    @given(case=found.as_strategy(generation_mode=mode))
+    def answers(case):
+        case.call_and_validate(headers={"X-API-Key": KEY})
+
+    answers()
