@@ -135,6 +135,29 @@ def rank(found: Found) -> str:
     return "\n\n".join(["## Ranking, users a second", table(header, rows), "What each is: `benchmarks/rank.py`."])
 
 
+def serve(found: Found) -> str:
+    rows = [
+        [
+            f"`/{name}`",
+            whole(found["requests_a_second"][name]),
+            f"{found['p50_ms'][name]:.1f}",
+            f"{found['p99_ms'][name]:.1f}",
+            f"{found['requests'][name]:,}",
+            str(found["errors"][name]),
+        ]
+        for name in ("health", "recommend")
+    ]
+    header = ["address", "requests a second", "p50 ms", "p99 ms", "requests", "errors"]
+    ranks = ", ".join(f"{one['unlike']} of {one['users']:,} ({policy})" for policy, one in found["ranks"].items())
+    words = (
+        f"`{found['run']}`, {found['data']['items']:,} items, {found['connections']} connections; /recommend reaches "
+        f"{found['ratio']:.0%} of /health. Users served another rank than the evaluated one, near-ties aside: {ranks}."
+    )
+    if arrivals := found["seconds_to_first_recommendation"]:
+        words += f" A new text is recommended after {statistics.median(arrivals):.2f} s, at most {max(arrivals):.2f} s."
+    return "\n\n".join(["## Serving", table(header, rows), words])
+
+
 def percent(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
@@ -165,6 +188,7 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "scaling": scaling,
     "encode": encode,
     "rank": rank,
+    "serve": serve,
 }
 
 

@@ -4,8 +4,10 @@ python benchmarks/serve.py RUN DATA -o benchmarks/results/serve.json [--requests
 
 RUN is served with its default settings in a process of its own; the client is another one, with so many connections
 kept open, each of which asks as soon as it is answered. Rounds of both addresses alternate; histories are those of the
-data's test split, drawn at random. Then items with texts of the data are put, and each is timed until an answer that
-allows only it names it. No answer but 200 passes unnoticed: they are counted.
+data's test split, drawn at random. No answer but 200 passes unnoticed: they are counted. Then every user of the test
+split is asked for, under both policies about seen items, and the place of the target compared with its rank in
+ranks.parquet: the same, or among items whose scores are within 1e-5 of the target's. At last, items with texts of the
+data are put, and each is timed until an answer that allows only it names it.
 """
 
 import argparse
@@ -25,12 +27,17 @@ from typing import Any
 import numpy as np
 from side import alternate, conditions, in_child, keep, ratio, say
 
-from ssna.data import load
+from ssna.data import Dataset, load
+from ssna.evaluation.ranking import POLICIES
+from ssna.experiments.record import read_evaluation
+from ssna.serving.limits import LIMITS
 
 KEY = "benchmark"
 CLIENT = "--as-client"  # how this script starts itself
 QUESTIONS = 4_096  # distinct ones, written once
 NEW_ITEMS = 20
+BATCH = 32
+NEAR = 1e-5  # scores travel with seven digits
 
 
 class Connection(asyncio.Protocol):
@@ -159,6 +166,37 @@ def new_items(port: int, texts: Sequence[str], history: list[str]) -> list[float
     return seconds
 
 
+def unlike(port: int, run: Path, data: Dataset) -> dict[str, dict[str, int]]:
+    """Policy -> counts of users, of targets within reach, and of users whose served rank is not the evaluated one."""
+    split, evaluation = data.split("test"), read_evaluation(run, "test")
+    found = {}
+    for policy in POLICIES:
+        asked = []
+        for history, seen in zip(split.histories, split.seen, strict=True):  # the view cuts histories
+            deny = data.items.ids(seen) if policy == "exclude_seen" else []
+            asked.append({"history": data.items.ids(history), "k": LIMITS.k, "exclude_seen": bool(deny), "deny": deny})
+        answers = []
+        for start in range(0, len(asked), BATCH):
+            status, answer = ask(port, "POST", "/recommend/batch", {"requests": asked[start : start + BATCH]})
+            assert status == 200, answer
+            answers += answer["answers"]
+        targets = data.items.ids(split.targets.tolist())
+        ranks = evaluation.ranks[policy].tolist()
+        within = sum(rank <= LIMITS.k for rank in ranks)
+        wrong = sum(not agrees(*one) for one in zip(answers, targets, ranks, strict=True))
+        found[policy] = {"users": len(ranks), "within_k": within, "unlike": wrong}
+    return found
+
+
+def agrees(answer: Any, target: str, rank: int) -> bool:
+    scores = {one["item"]: one["score"] for one in answer["items"]}
+    if target not in scores:
+        return rank > len(scores)
+    above = sum(score > scores[target] + NEAR for score in scores.values())
+    near = sum(abs(score - scores[target]) <= NEAR for score in scores.values())
+    return above < rank <= above + near
+
+
 def written(histories: Sequence[list[str]], file: Path) -> None:
     file.write_text("\n".join(json.dumps({"history": history}) for history in histories) + "\n")
 
@@ -185,6 +223,7 @@ def measured(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             one(name, min(share, 2_000))
             parts[name].clear()
         rates = alternate({name: lambda name=name: one(name, share) for name in files}, arguments.rounds)  # type: ignore[misc]
+        ranks = unlike(port, arguments.run, data)
         arrivals = new_items(port, data.texts[1 : 1 + NEW_ITEMS], histories[0])
     return {
         "run": arguments.run.name,
@@ -192,9 +231,13 @@ def measured(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         "connections": arguments.connections,
         "requests_a_second": rates,
         "ratio": ratio(rates, "recommend", "health"),
-        **{key: {n: statistics.median(p[key] for p in found) for n, found in parts.items()} for key in ("p50_ms", "p99_ms")},
+        **{
+            key: {n: statistics.median(p[key] for p in found) for n, found in parts.items()}
+            for key in ("p50_ms", "p99_ms")
+        },
         "requests": {name: sum(part["requests"] for part in found) for name, found in parts.items()},
         "errors": {name: sum(part["errors"] for part in found) for name, found in parts.items()},
+        "ranks": ranks,
         "seconds_to_first_recommendation": arrivals,
     }
 
@@ -221,6 +264,8 @@ def main() -> None:
             f"{found['p99_ms'][name]:.1f} ms, {found['errors'][name]} errors in {found['requests'][name]:,}"
         )
     print(f"recommend reaches {found['ratio']:.0%} of health")
+    for policy, one in found["ranks"].items():
+        print(f"{policy}: {one['unlike']} of {one['users']:,} users are served another rank than the evaluated one")
     if arrivals := found["seconds_to_first_recommendation"]:
         print(f"a new text is recommended after {statistics.median(arrivals):.3f} s, at most {max(arrivals):.3f} s")
     else:
