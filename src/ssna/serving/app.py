@@ -1,12 +1,13 @@
 """The routes: addresses, keys and answers; what happens behind them is in :mod:`ssna.serving.service`."""
 
 import hmac
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -109,8 +110,19 @@ def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return as_json(f'{{"items":{now.listed(answer)}}}')
 
 
+class Direct(APIRoute):
+    """A route whose endpoint takes the request and gives the response: nothing is to be resolved for it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """See :class:`fastapi.routing.APIRoute`."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
 def _ask(app: FastAPI, service: Service) -> None:
-    @app.post(
+    hot = APIRouter(route_class=Direct)
+
+    @hot.post(
         "/recommend", response_model=bodies.Answer, responses=_errors(*OF_A_BODY, 409, 503),
         openapi_extra=_takes(QuestionWithTexts),
     )  # fmt: skip
@@ -120,7 +132,7 @@ def _ask(app: FastAPI, service: Service) -> None:
         answers, request.scope["batch"] = await service.recommend([asked], asked.texts, request.is_disconnected)
         return as_json(answers[0])
 
-    @app.post(
+    @hot.post(
         "/recommend/batch", response_model=bodies.Answers, responses=_errors(*OF_A_BODY, 503),
         openapi_extra=_takes(Questions),
     )  # fmt: skip
@@ -129,6 +141,8 @@ def _ask(app: FastAPI, service: Service) -> None:
         asked = await body_of(request, Questions)
         answers, request.scope["batch"] = await service.recommend(asked.requests, None, request.is_disconnected)
         return as_json(f'{{"answers":[{",".join(answers)}]}}')
+
+    app.include_router(hot)
 
 
 def _change(app: FastAPI, service: Service, key_holder: Any) -> None:

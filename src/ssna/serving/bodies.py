@@ -37,7 +37,7 @@ class Question(BaseModel):
     """Leave out the items of the history."""
     allow: list[ItemId] | None = Field(None, max_length=LIMITS.listed)
     """Rank these items only."""
-    deny: list[ItemId] = Field([], max_length=LIMITS.listed)
+    deny: list[ItemId] = Field(default_factory=list, max_length=LIMITS.listed)
     """Leave these items out."""
 
 
@@ -45,7 +45,7 @@ class QuestionWithTexts(Question):
     """As :class:`Question`, with texts for ids that the catalogue does not have."""
 
     model_config = _example({**QUESTION, "texts": {"sku-new": "Cordless drill, 18 V. Acme"}})
-    texts: dict[ItemId, Text] = Field({}, max_length=LIMITS.texts)
+    texts: dict[ItemId, Text] = Field(default_factory=dict, max_length=LIMITS.texts)
     """Unknown id of the history -> its text: read for this request only, and not recommended."""
 
 

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ssna.errors import EncoderError, SsnaError
@@ -30,12 +31,15 @@ async def body_of(request: Request, model: type[ModelT]) -> ModelT:
     if kind != JSON:
         raise RequestError(415, "not_json", f"the body is called {kind[:80]!r}; send Content-Type: {JSON}")
     chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size <= LIMITS.body_bytes:
-            chunks.append(chunk)
-        elif size > PATIENCE * LIMITS.body_bytes:
-            break
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size <= LIMITS.body_bytes:
+                chunks.append(chunk)
+            elif size > PATIENCE * LIMITS.body_bytes:
+                break
+    except ClientDisconnect:
+        raise RequestError(499, "client_gone", "the body ended before it was whole") from None
     if size > LIMITS.body_bytes:
         raise _too_large()
     return parse(model, b"".join(chunks))

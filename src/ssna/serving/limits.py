@@ -22,6 +22,7 @@ class Limits:
         query: characters of a search.
         found: items that a search gives.
         waiting: questions that may wait; beyond, the answer is 503.
+        reading: requests whose inline texts may wait to be read; beyond, the answer is 503.
         together: questions that are answered in one pass.
     """
 
@@ -39,6 +40,7 @@ class Limits:
     query: int = 200
     found: int = 100
     waiting: int = 2_048
+    reading: int = 64
     together: int = 128
 
 

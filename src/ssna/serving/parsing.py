@@ -33,7 +33,7 @@ def read_json(body: bytes) -> Any:
     except UnicodeDecodeError as cause:
         raise RequestError(400, "not_utf8", f"the body is not UTF-8: byte {cause.start} of {len(body)}") from None
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_number)
+        value = DECODER.decode(text)
         if SURROGATE.search(body):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -71,6 +71,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> NoReturn:
     raise RequestError(400, "not_json", f"the body is not JSON: {name} is no number there")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def _too_deep() -> RequestError:

@@ -47,6 +47,7 @@ class Service:
         self.ready = False
         self._recent: deque[Sequence[str]] = deque(maxlen=HISTORIES)
         self._changing = asyncio.Lock()
+        self._reading = 0
         self._slow = ThreadPoolExecutor(1, "changes")  # reads texts and loads runs; recommending goes on meanwhile
 
     @classmethod
@@ -193,7 +194,17 @@ class Service:
         now = self.snapshot
         asked = {item for question in questions for item in question.history}
         new = {item: text for item, text in texts.items() if item in asked and item not in now.recommender.items}
-        return await self._slowly(now.widened, new) if new else None
+        if not new:
+            return None
+        if self._reading >= LIMITS.reading:
+            raise RequestError(
+                503, "busy", f"{self._reading} requests wait for their texts to be read already", {"Retry-After": "1"}
+            )
+        self._reading += 1
+        try:
+            return await self._slowly(now.widened, new)
+        finally:
+            self._reading -= 1
 
     async def _slowly(self, action: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._slow, action, *arguments)
