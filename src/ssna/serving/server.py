@@ -19,7 +19,7 @@ from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.logs import JsonHandler, log
 from ssna.serving.service import Service
-from ssna.training.steady import steady
+from ssna.steady import steady
 
 SECONDS_TO_STOP = 30
 BACKLOG = 2048
