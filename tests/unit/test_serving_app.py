@@ -16,6 +16,7 @@ from ssna.serving.bodies import Question
 from ssna.serving.http import PATIENCE, body_of
 from ssna.serving.limits import LIMITS, Limits
 from ssna.serving.refusal import RequestError
+from ssna.serving.server import default_state
 from ssna.serving.service import Service
 
 KEY = {"X-API-Key": "secret"}
@@ -101,6 +102,14 @@ def test_inline_texts_are_read_for_one_request_only(unchanged):
     answer = unchanged.post("/recommend", json={**question, "k": 100}).json()
     assert (answer["unknown"], answer["fallback"], len(answer["items"])) == ([], None, ITEMS)
     assert unchanged.post("/recommend", json={"history": ["mine"]}).json()["unknown"] == ["mine"]
+
+
+def test_inline_texts_wait_in_bounds(unchanged, monkeypatch):
+    monkeypatch.setattr(service_module, "LIMITS", Limits(reading=0))
+    response = unchanged.post("/recommend", json={"history": ["mine"], "texts": {"mine": TEXT}})
+    assert error(response, 503)[0] == "busy"
+    assert response.headers["retry-after"] == "1"
+    assert unchanged.post("/recommend", json={"history": ["i1"]}).status_code == 200
 
 
 def test_similar_items_are_the_recommender_s(unchanged):
@@ -343,6 +352,10 @@ def test_a_change_that_the_disk_refuses_is_not_served(client, monkeypatch):
     monkeypatch.setattr(client.service.journal, "record", refuse)
     assert "disk is full" in error(client.put("/items", json=PUT, headers=KEY), 409)[1]
     assert client.get("/items/new").status_code == 404
+
+
+def test_changes_are_kept_beside_the_run_unless_told_otherwise(tmp_path):
+    assert default_state(tmp_path / "runs" / "best") == tmp_path / "runs" / ".best.state"
 
 
 # reloading
