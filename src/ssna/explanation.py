@@ -100,19 +100,20 @@ def explain(recommender: Recommender, history: Sequence[str], item: str) -> Expl
     if row == 0:
         raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
     rows = _known(recommender, history)
-    scores = recommender.scorer.score(Ragged.from_rows([rows, *(np.delete(rows, place) for place in range(len(rows)))]))
-    own = scores[:, row].tolist()
+    scores = recommender.scorer.score(Ragged.from_rows([rows]))[0]
+    shorter = Ragged.from_rows([np.delete(rows, place) for place in range(len(rows))])
+    own, without = float(scores[row]), recommender.scorer.read(shorter)(torch.tensor([row]))[:, 0].tolist()
     vectors = vector_scorer(recommender.scorer)
     similarity = None if vectors is None else (vectors.directions[rows] @ vectors.directions[row]).tolist()
     return Explanation(
-        item=ScoredItem(item, own[0], recommender.texts[row]),
-        rank=int((scores[0] >= own[0]).sum()),
+        item=ScoredItem(item, own, recommender.texts[row]),
+        rank=int((scores >= own).sum()),
         parts=tuple(_parts(recommender.scorer, Ragged.from_rows([rows]), row)),
         history=tuple(
             Influence(
                 item=recommender.items.external[seen - 1],
                 text=recommender.texts[seen],
-                effect=own[0] - own[place + 1],
+                effect=own - without[place],
                 similarity=None if similarity is None else similarity[place],
             )
             for place, seen in enumerate(rows.tolist())

@@ -22,11 +22,14 @@ def serve(
     state: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where added items are kept; default: .RUN.state beside the run.")
     ] = None,
+    beside: Annotated[
+        list[Path] | None, typer.Option(metavar="RUN", help="A run to compare with in the explorer; may be repeated.")
+    ] = None,
     runs: Annotated[Path | None, typer.Option(metavar="DIR", help="POST /reload may load runs below it, too.")] = None,
 ) -> None:
-    """Recommendations over HTTP, new items by their texts."""
+    """Recommendations over HTTP, new items by their texts, and a page to explore them."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise SsnaError(f"serving needs {missing[0]}, which is not installed\npip install 'ssna[serve]'")
     from ssna.serving.server import serve as serve_run
 
-    serve_run(run, host=host, port=port, key=api_key, state=state, runs=runs)
+    serve_run(run, host=host, port=port, key=api_key, state=state, runs=runs, beside=beside or [])

@@ -15,7 +15,8 @@ from starlette.concurrency import run_in_threadpool
 
 import ssna
 from ssna.serving import bodies
-from ssna.serving.bodies import ErrorBody, NewItems, Questions, QuestionWithTexts, ReloadRequest
+from ssna.serving.bodies import ErrorBody, NewItems, Questions, QuestionWithTexts, ReloadRequest, WhatIf, Why
+from ssna.serving.explorer import Explorer, add_page, add_routes
 from ssna.serving.http import as_json, body_of, install
 from ssna.serving.limits import LIMITS
 from ssna.serving.metrics import Metrics
@@ -23,12 +24,12 @@ from ssna.serving.refusal import RequestError
 from ssna.serving.service import Service
 
 KEY = "X-API-Key"
-BODIES: tuple[type[BaseModel], ...] = (QuestionWithTexts, Questions, NewItems, ReloadRequest)
+BODIES: tuple[type[BaseModel], ...] = (QuestionWithTexts, Questions, NewItems, ReloadRequest, Why, WhatIf)
 MEANINGS = {
     400: "The body is not JSON, or the address cannot be read.",
     401: "The key is missing or wrong.",
     403: "The server has no key, or the run lies elsewhere.",
-    404: "There is no such item.",
+    404: "There is no such item, or run.",
     409: "It cannot be done in the state that the server is in.",
     413: "The body is too large.",
     415: "The body is not called JSON.",
@@ -51,16 +52,21 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         started()
         yield
+        await explorer.close()
         await service.stop()
 
     app = FastAPI(
         title="ssna", version=ssna.__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations from histories of item ids; new items by their texts.",
     )  # fmt: skip
-    metrics = Metrics(service)
+    metrics, explorer = Metrics(service), Explorer(service)
     install(app, metrics)
     _ask(app, service)  # first, since addresses are tried in this order
     _look(app, service, metrics)
+    add_routes(app, service, explorer, lambda model, *statuses: {
+        "responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _takes(model)
+    })  # fmt: skip
+    add_page(app)
     _change(app, service, _key_holder(key))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
@@ -123,13 +129,15 @@ def _ask(app: FastAPI, service: Service) -> None:
     hot = APIRouter(route_class=Direct)
 
     @hot.post(
-        "/recommend", response_model=bodies.Answer, responses=_errors(*OF_A_BODY, 409, 503),
+        "/recommend", response_model=bodies.Answer, responses=_errors(*OF_A_BODY, 404, 409, 503),
         openapi_extra=_takes(QuestionWithTexts),
     )  # fmt: skip
     async def recommend(request: Request) -> Response:
         """Recommend for one history."""
         asked = await body_of(request, QuestionWithTexts)
-        answers, request.scope["batch"] = await service.recommend([asked], asked.texts, request.is_disconnected)
+        answers, request.scope["batch"] = await service.recommend(
+            [asked], asked.texts, request.is_disconnected, asked.run
+        )
         return as_json(answers[0])
 
     @hot.post(

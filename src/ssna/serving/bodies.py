@@ -9,6 +9,9 @@ from ssna.serving.limits import LIMITS
 ItemId = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.id_length)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.text_length, pattern=r"\S")]
 
+RunName = Annotated[str | None, Field(max_length=LIMITS.id_length)]
+"""One of those that `GET /runs` lists; null is the serving one."""
+
 
 def _whole(value: Any) -> Any:
     """JSON has one kind of number: 10.0 is a whole one."""
@@ -47,6 +50,7 @@ class QuestionWithTexts(Question):
     model_config = _example({**QUESTION, "texts": {"sku-new": "Cordless drill, 18 V. Acme"}})
     texts: dict[ItemId, Text] = Field(default_factory=dict, max_length=LIMITS.texts)
     """Unknown id of the history -> its text: read for this request only, and not recommended."""
+    run: RunName = None
 
 
 class Questions(BaseModel):
@@ -79,6 +83,24 @@ class ReloadRequest(BaseModel):
     """A run folder, below the folder of the serving run or of `--runs`; relative to these, or absolute."""
     minimum_overlap: float = Field(0.0, ge=0, le=1)
     """The least share of the first ten that old and new run must have in common."""
+
+
+class Why(BaseModel):
+    """An item, and the history that it is ranked after."""
+
+    model_config = _example({"history": ["sku-17", "sku-4"], "item": "sku-9"})
+    history: list[ItemId] = Field(min_length=1, max_length=LIMITS.explained)
+    item: ItemId
+    run: RunName = None
+
+
+class WhatIf(BaseModel):
+    """The text of an item that does not exist, and the history that it is ranked after."""
+
+    model_config = _example({"history": ["sku-17", "sku-4"], "text": "Cordless drill, 18 V. Acme"})
+    history: list[ItemId] = Field(min_length=1, max_length=LIMITS.explained)
+    text: Text
+    run: RunName = None
 
 
 class ScoredItem(BaseModel):
@@ -123,6 +145,73 @@ class SimilarItems(BaseModel):
     """The nearest items, best first."""
 
     items: list[ScoredItem]
+
+
+class Run(BaseModel):
+    """A run that can be asked."""
+
+    name: str
+    items: int
+
+
+class Runs(BaseModel):
+    """The serving run first."""
+
+    runs: list[Run]
+
+
+class Part(BaseModel):
+    """What one of the joined scorers adds to a score."""
+
+    scorer: str
+    score: float
+
+
+class Influence(BaseModel):
+    """One item of the history."""
+
+    item: str
+    text: str
+    effect: float
+    """The score less what it is without this event."""
+    similarity: float | None
+    """The cosine with the explained item; null where there are no vectors."""
+
+
+class Reading(BaseModel):
+    """What the adapters made of the item's text; contributions are to the cosine of item and history."""
+
+    text: float
+    """What the text contributes."""
+    ids: float
+    """What was learned for this very item contributes."""
+    layers: list[float]
+    """What the cosine loses without a layer, top layer first."""
+    heads: list[list[float]]
+    """The weight of each head, a row a layer, top layer first."""
+
+
+class Explained(BaseModel):
+    """Why an item has its score after a history."""
+
+    item: ScoredItem
+    rank: int
+    """Among all items, those of the history among them."""
+    parts: list[Part]
+    """They add up to the score."""
+    history: list[Influence]
+    reading: Reading | None
+    """Null where no text is read."""
+
+
+class Placed(BaseModel):
+    """Where a text would rank."""
+
+    score: float
+    rank: int
+    among: int
+    """Items in that ranking, the new one included, those of the history left out."""
+    similar: list[ScoredItem]
 
 
 class Changed(BaseModel):

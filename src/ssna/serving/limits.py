@@ -24,6 +24,8 @@ class Limits:
         waiting: questions that may wait; beyond, the answer is 503.
         reading: requests whose inline texts may wait to be read; beyond, the answer is 503.
         together: questions that are answered in one pass.
+        explained: ids of a history whose ranking is explained.
+        explaining: explanations that may wait.
     """
 
     body_bytes: int = 2**20
@@ -42,6 +44,8 @@ class Limits:
     waiting: int = 2_048
     reading: int = 64
     together: int = 128
+    explained: int = 100
+    explaining: int = 64
 
 
 LIMITS = Limits()

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ def serve(
     key: str | None = None,
     state: Path | None = None,
     runs: Path | None = None,
+    beside: Sequence[Path] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the run again. The address goes to standard output, logs to stderr.
 
@@ -42,6 +43,7 @@ def serve(
         key: for changes; None refuses them.
         state: where additions are kept; None takes a folder beside the run, named after it.
         runs: a folder from below which other runs may be loaded, besides the run's own folder's.
+        beside: runs that can be asked by name, too, and compared with in the explorer.
 
     Raises:
         SsnaError: the run or the state cannot be read, or the address is taken.
@@ -51,7 +53,7 @@ def serve(
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # one core is left to the event loop
     sys.setswitchinterval(SWITCH_SECONDS)
     with _listening(host, port) as listening, journal(state or default_state(run)) as kept:
-        service = Service.open(run, kept, runs)
+        service = Service.open(run, kept, runs, beside)
         app = create_app(service, key, lambda: _started(service, listening))
         _log_libraries()
         config = uvicorn.Config(

@@ -39,10 +39,13 @@ class Service:
         snapshot: what serves first.
         journal: keeps changes.
         runs: folders below which a run may be loaded from.
+        beside: by their names, runs that can be asked, too; they know nothing of additions.
     """
 
-    def __init__(self, snapshot: Snapshot, journal: Journal, runs: Sequence[Path]) -> None:
-        self.snapshot, self.journal, self.runs = snapshot, journal, tuple(runs)
+    def __init__(
+        self, snapshot: Snapshot, journal: Journal, runs: Sequence[Path], beside: Mapping[str, Snapshot] | None = None
+    ) -> None:
+        self.snapshot, self.journal, self.runs, self.beside = snapshot, journal, tuple(runs), dict(beside or {})
         self.batcher: Batcher[Job, list[str]] = Batcher(self._answered, LIMITS.waiting, LIMITS.together)
         self.ready = False
         self._recent: deque[Sequence[str]] = deque(maxlen=HISTORIES)
@@ -51,15 +54,21 @@ class Service:
         self._slow = ThreadPoolExecutor(1, "changes")  # reads texts and loads runs; recommending goes on meanwhile
 
     @classmethod
-    def open(cls, run: Path, journal: Journal, runs: Path | None = None) -> "Service":
+    def open(cls, run: Path, journal: Journal, runs: Path | None = None, beside: Sequence[Path] = ()) -> "Service":
         """Load ``run`` and what was added to it; further runs may come from beside it, or from ``runs``.
 
         Raises:
-            ArtifactError: it is missing, foreign or damaged, or cannot admit what was added.
+            ArtifactError: one is missing, foreign or damaged, or cannot admit what was added. SsnaError: two runs have
+                one name.
         """
         folder = run.absolute()
+        others = [Snapshot(Recommender.load(other), other.absolute(), 1, 0) for other in beside]
+        names = [folder.name, *(other.run for other in others)]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise SsnaError(f"two runs are called {twice[0]}; rename the folder of one")
         allowed = [folder.parent.resolve(), *([runs.resolve()] if runs is not None else [])]
-        return cls(admitted(Recommender.load(folder), folder, 1, journal.additions), journal, allowed)
+        serving = admitted(Recommender.load(folder), folder, 1, journal.additions)
+        return cls(serving, journal, allowed, {other.run: other for other in others})
 
     async def start(self) -> None:
         """Load the language model, if the run can admit items; only then is it :attr:`ready`.
@@ -80,24 +89,36 @@ class Service:
         async with self._changing:
             self._slow.shutdown()
 
-    def find(self, item: str) -> Snapshot:
-        """What serves now, if it knows ``item``; else raises :class:`RequestError`."""
-        if item not in self.snapshot:
+    def named(self, run: str | None = None) -> Snapshot:
+        """What serves now, or a run beside it. Raises :class:`RequestError` for a name that none has."""
+        if run in (None, self.snapshot.run):
+            return self.snapshot
+        if run not in self.beside:
+            raise RequestError(404, "unknown_run", f"there is no run {run!r}; GET /runs lists them")
+        return self.beside[run]
+
+    def find(self, item: str, run: str | None = None) -> Snapshot:
+        """As :meth:`named`, if it knows ``item``; else raises :class:`RequestError`."""
+        found = self.named(run)
+        if item not in found:
             raise RequestError(404, "unknown_item", f"item {item!r} is not in the catalogue")
-        return self.snapshot
+        return found
 
     async def recommend(
         self,
         questions: Sequence[Question],
         texts: Mapping[str, str] | None = None,
         disconnected: Disconnected | None = None,
+        run: str | None = None,
     ) -> tuple[list[str], int]:
         """Answers as JSON, all from one snapshot; and how many questions were answered together.
 
         Args:
             texts: of ids in the histories that the catalogue does not have.
+            run: see :meth:`named`; None is what serves when their turn comes.
         """
-        snapshot = await self._widened(questions, texts) if texts else None
+        snapshot = None if run is None else self.named(run)
+        snapshot = await self._widened(snapshot or self.snapshot, questions, texts) if texts else snapshot
         self._recent.extend(question.history for question in questions)
         return await self.batcher.ask(Job(questions, snapshot), len(questions), disconnected)
 
@@ -190,12 +211,11 @@ class Service:
 
         self.snapshot = await self._slowly(durable)
 
-    async def _widened(self, questions: Sequence[Question], texts: Mapping[str, str]) -> Snapshot | None:
-        now = self.snapshot
+    async def _widened(self, now: Snapshot, questions: Sequence[Question], texts: Mapping[str, str]) -> Snapshot:
         asked = {item for question in questions for item in question.history}
         new = {item: text for item, text in texts.items() if item in asked and item not in now.recommender.items}
         if not new:
-            return None
+            return now
         if self._reading >= LIMITS.reading:
             raise RequestError(
                 503, "busy", f"{self._reading} requests wait for their texts to be read already", {"Retry-After": "1"}
