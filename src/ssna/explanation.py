@@ -11,9 +11,10 @@ from torch.nn import functional as F
 
 from ssna.errors import ArtifactError, SsnaError
 from ssna.nn.adapter import LayerAdapters, MixtureAdapter
+from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
 from ssna.recommender import Recommender, ScoredItem
-from ssna.scoring import Blend, Scorer, VectorScorer
+from ssna.scoring import Blend, NeighbourScorer, Scorer, VectorScorer
 from ssna.text import embed
 
 
@@ -57,8 +58,8 @@ class Explanation:
 
     Attributes:
         item: the item, its score and its text.
-        rank: its place among all items, the history's among them; items of equal score stand before it.
-        parts: kind of scorer and contribution to the score, one for each that is joined; they add up to the score.
+        rank: its place among the items that are not of the history; other items of equal score stand before it.
+        parts: name and contribution to the score of each scorer that is joined; they add up to the score.
         history: the known items of the history, oldest first.
         reading: None where the method keeps no adapters, or no item text.
     """
@@ -102,7 +103,9 @@ def explain(recommender: Recommender, history: Sequence[str], item: str) -> Expl
     rows = _known(recommender, history)
     scores = recommender.scorer.score(Ragged.from_rows([rows]))[0]
     shorter = Ragged.from_rows([np.delete(rows, place) for place in range(len(rows))])
-    own, without = float(scores[row]), recommender.scorer.read(shorter)(torch.tensor([row]))[:, 0].tolist()
+    own = float(scores[row])
+    scores[rows[rows != row]] = -torch.inf
+    without = recommender.scorer.read(shorter)(torch.tensor([row]))[:, 0].tolist()
     vectors = vector_scorer(recommender.scorer)
     similarity = None if vectors is None else (vectors.directions[rows] @ vectors.directions[row]).tolist()
     return Explanation(
@@ -178,7 +181,13 @@ def _parts(scorer: Scorer, history: Ragged, row: int, share: float = 1.0) -> lis
             for part in scorer.parts
             for found in _parts(part.scorer, history, row, share * part.weight / part.scale)
         ]
-    return [(scorer.kind, share * float(scorer.score(history)[0, row]))]
+    return [(_name(scorer), share * float(scorer.read(history)(torch.tensor([row]))))]
+
+
+def _name(scorer: Scorer) -> str:
+    if isinstance(scorer, VectorScorer):
+        return "text neighbours" if isinstance(scorer.sequence, RecencyMean) else "model"
+    return "item neighbours" if isinstance(scorer, NeighbourScorer) else scorer.kind
 
 
 @torch.no_grad()

@@ -52,8 +52,8 @@ def recommender(name, recommenders) -> Recommender:
 
 
 def ranking(recommender: Recommender, history: list[str]) -> list[str]:
-    """All items, best first."""
-    return [found.item for found in recommender.recommend([history], k=ITEMS, exclude_seen=False)[0].items]
+    """What is not of the history, best first."""
+    return [found.item for found in recommender.recommend([history], k=ITEMS)[0].items]
 
 
 def score(recommender: Recommender, history: list[str], item: str) -> float:
@@ -68,10 +68,18 @@ def test_the_explained_score_is_the_one_that_is_recommended_by(recommender):
         )
 
 
-def test_the_rank_is_the_place_in_the_whole_ranking(recommenders):
+def test_the_rank_is_the_place_among_what_is_not_of_the_history(recommenders):
     for name in ("best", "text", "ids"):
         ranked = ranking(recommenders[name], HISTORY)
-        assert [explain(recommenders[name], HISTORY, item).rank for item in ranked] == list(range(1, ITEMS + 1))
+        assert [explain(recommenders[name], HISTORY, item).rank for item in ranked] == list(range(1, len(ranked) + 1))
+
+
+def test_an_item_of_the_history_has_the_rank_that_it_would_have_alone_among_the_others(recommenders):
+    recommender = recommenders["ids"]
+    above = sum(
+        score(recommender, HISTORY, item) > score(recommender, HISTORY, "i8") for item in ranking(recommender, HISTORY)
+    )
+    assert explain(recommender, HISTORY, "i8").rank == above + 1
 
 
 def test_parts_add_up_to_the_score(recommender):
@@ -82,7 +90,8 @@ def test_parts_add_up_to_the_score(recommender):
 def test_a_joined_model_has_a_part_for_each_scorer_that_has_a_weight(recommenders):
     found = explain(recommenders["best"], HISTORY, "i9")
     assert len(found.parts) == len(recommenders["best"].scorer.parts) > 1
-    assert {kind for kind, _ in found.parts} <= {"vector", "neighbour"}
+    assert {name for name, _ in found.parts} <= {"model", "item neighbours", "text neighbours"}
+    assert len({name for name, _ in found.parts}) == len(found.parts)
 
 
 def test_the_effect_of_an_event_is_what_the_score_loses_without_it(recommender):

@@ -196,7 +196,7 @@ class Explained(BaseModel):
 
     item: ScoredItem
     rank: int
-    """Among all items, those of the history among them."""
+    """Among the items that are not of the history."""
     parts: list[Part]
     """They add up to the score."""
     history: list[Influence]

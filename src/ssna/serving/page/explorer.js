@@ -130,12 +130,12 @@ function answerRow(found, place, most, run, column, there) {
   const add = () => setHistory([...state.history, found.item]);
   const why = () => { state.item = found.item; state.whyRun = run; refreshWhy(); };
   const button = element("button", { class: "add", type: "button", title: "Add to the history", onclick: add },
-    ...described(found.item), bar(found.score, most, column === 1));
-  const other = there === undefined ? null : element("span", { class: "id", title: "its place in the other list" }, ` ${ordinal(there)} there`);
+    ...described(found.item), there === undefined ? null : element("span", { class: "id" }, ` · ${ordinal(there)} in ${column === 0 ? state.beside : state.run}`));
   const row = element("li", { class: state.item === found.item && state.whyRun === run ? "chosen" : false, "data-item": found.item },
     element("span", { class: "place" }, String(place)), button,
-    element("span", {}, element("span", { class: "id" }, number(found.score)), other, " ",
-      state.history.length ? element("button", { class: "small", type: "button", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null));
+    element("span", {}, element("span", { class: "id" }, number(found.score)), " ",
+      state.history.length ? element("button", { class: "small", type: "button", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null),
+    bar(found.score, most, column === 1));
   row.addEventListener("keydown", (event) => { if (event.key === "w" && state.history.length) why(); });
   return row;
 }
@@ -150,9 +150,9 @@ function drawWhy(found) {
   const strongest = Math.max(...found.history.map((event) => Math.abs(event.effect)));
   $("why").replaceChildren(
     element("p", {}, ...described(found.item.item)),
-    element("p", {}, `${ordinal(found.rank)} of all items, score ${number(found.item.score)}, by ${state.whyRun}`),
+    element("p", {}, `${ordinal(found.rank)} of all that is not in the history, score ${number(found.item.score)}, by ${state.whyRun}`),
     nearest ? element("p", { id: "nearest" }, "Nearest in the history: ", texts.get(nearest.item) || nearest.item, ` (cosine ${number(nearest.similarity)})`) : "",
-    table("What the score is made of", "parts", found.parts.map((part) => [part.scorer, part.score])),
+    found.parts.length < 2 ? "" : table("What the score is made of", "parts", found.parts.map((part) => [part.scorer, part.score])),
     table("What each event of the history adds", "effects", found.history.map((event) => [texts.get(event.item) || event.item, event.effect]), strongest),
     ...(found.reading ? reading(found.reading) : []));
 }
