@@ -1,0 +1,213 @@
+"""The explorer as people meet it: by keyboard and by mouse, wide and narrow, light and dark, over a real server."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ssna.experiments import train
+from ssna.text import encode
+
+HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'"> of all"""
+ITEMS = 30
+SMALL = ["dim=8", "sequence.inner=8", "training.epochs=2", "method.heads=2", "method.layers=2", "method.ids=true"]
+
+
+@pytest.fixture(scope="module")
+def address(
+    random_data: Any, distinct_texts: Any, language_model: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("explorer")
+    data = random_data(seed=5, items=ITEMS, texts=[HOSTILE, *distinct_texts(ITEMS)[1:]])
+    cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    train(data, cache, method="ssna", settings=SMALL, out=folder / "best", quiet=True)
+    train(data, method="item-knn", out=folder / "item-knn", quiet=True)
+    command = [sys.executable, "-m", "ssna", "serve", folder / "best", "--beside", folder / "item-knn", "--port", "0"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    assert server.stdout is not None
+    yield server.stdout.readline().split()[-1]
+    server.terminate()
+    assert server.wait(30) == 0
+
+
+@pytest.fixture
+def visit(chromium: Any, address: str, request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """The open page; at the end it must have asked nobody but the service, and have complained of nothing (but what is missing)."""
+
+    def go(state: str = "", width: int = 1300, scheme: str = "light", missing: bool = False) -> Any:
+        page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        page.set_default_timeout(20_000)
+        complaints: list[str] = []
+        page.on(
+            "request", lambda asked: None if asked.url.startswith((address, "data:")) else complaints.append(asked.url)
+        )
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{address}/{state}")
+        page.wait_for_selector("#run option", state="attached")
+
+        def end() -> None:
+            page.close()
+            assert [each for each in complaints if not (missing and "404" in each)] == []
+
+        request.addfinalizer(end)
+        return page
+
+    return go
+
+
+def history(page: Any) -> list[str]:
+    return page.locator("#history .id").all_inner_texts()
+
+
+def answers(page: Any, run: str = "best") -> list[str]:
+    page.wait_for_selector(f"ol[data-run='{run}'] li")
+    return page.locator(f"ol[data-run='{run}'] li").evaluate_all("rows => rows.map((row) => row.dataset.item)")
+
+
+def state(page: Any) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).fragment)
+
+
+def test_a_history_is_composed_by_keyboard_alone(visit):
+    page = visit()
+    page.keyboard.press("/")
+    page.keyboard.type("i7")
+    page.wait_for_selector("#found li")
+    page.keyboard.press("ArrowDown")
+    assert page.locator("#found li[aria-selected=true] .id").inner_text() == "i7"
+    page.keyboard.press("Enter")
+    assert len(answers(page)) == 10
+    assert history(page) == ["i7"]
+    assert "i7" not in answers(page)
+    page.keyboard.type("nothing is called so")
+    page.wait_for_timeout(400)
+    assert page.locator("#found").is_hidden()
+    page.keyboard.press("Escape")
+    assert page.input_value("#query") == ""
+
+
+def test_a_click_on_an_answer_adds_it_and_delete_takes_it_out(visit):
+    page = visit("#h=i7")
+    first = answers(page)[0]
+    page.click("ol[data-run='best'] li >> nth=0 >> .add")
+    page.wait_for_function("document.querySelectorAll('#history li').length === 2")
+    assert history(page) == ["i7", first]
+    page.wait_for_function(
+        f"![...document.querySelectorAll('.lists li')].some((row) => row.dataset.item === '{first}')"
+    )
+    page.focus("#history li >> nth=1")
+    page.keyboard.press("Delete")
+    page.wait_for_function("document.querySelectorAll('#history li').length === 1")
+    assert history(page) == ["i7"]
+
+
+def test_items_of_a_history_change_places(visit):
+    page = visit("#h=i7&h=i3")
+    page.wait_for_selector("#history li")
+    page.click("button[aria-label='Move earlier']")
+    page.wait_for_function("document.querySelector('#history .id').innerText === 'i3'")
+    assert history(page) == ["i3", "i7"]
+    assert state(page)["h"] == ["i3", "i7"]
+
+
+def test_why_tells_of_the_history_of_text_and_ids_of_layers_and_of_heads(visit):
+    page = visit("#h=i7&h=i3")
+    chosen = answers(page)[1]
+    page.click("ol[data-run='best'] li >> nth=1 >> text=why")
+    page.wait_for_selector("#heads")
+    assert chosen in page.inner_text("#why")
+    assert "2nd of all that is not in the history" in page.inner_text("#why")
+    assert page.locator("#effects tr").count() == 2
+    assert page.locator("#shares tr").count() == 2
+    assert page.locator("#layers tr").count() == 2
+    assert page.locator("#heads tr").count() == 2
+    assert page.locator("#heads tr >> nth=0 >> td").count() == 2
+    assert page.locator("#nearest").is_visible()
+    assert state(page)["why"] == [chosen]
+
+
+def test_w_on_an_answer_says_why(visit):
+    page = visit("#h=i7")
+    answers(page)
+    page.focus("ol[data-run='best'] li >> nth=0 >> .add")
+    page.keyboard.press("w")
+    page.wait_for_selector("#heads")
+
+
+def test_two_runs_stand_side_by_side(visit):
+    page = visit("#h=i7&h=i3")
+    alone = answers(page)
+    page.select_option("#beside", "item-knn")
+    other = answers(page, "item-knn")
+    assert answers(page) == alone
+    both = [item for item in alone if item in other]
+    row = page.locator(f"ol[data-run='best'] li[data-item='{both[0]}']").inner_text()
+    assert "in item-knn" in row
+    page.click("ol[data-run='item-knn'] li >> nth=0 >> text=why")
+    page.wait_for_selector("#effects")
+    assert page.locator("#heads").count() == 0
+    assert "by item-knn" in page.inner_text("#why")
+
+
+def test_a_text_that_is_no_item_gets_a_rank_and_neighbours(visit):
+    page = visit("#h=i7&h=i3")
+    page.fill("#text", "a lamp that nobody has seen yet")
+    page.wait_for_selector("#rank")
+    assert f"of {ITEMS - 1}" in page.inner_text("#rank")
+    assert page.locator("#placement li").count() == 5
+
+
+def test_the_address_holds_all_of_it(visit):
+    page = visit("#h=i7&h=i3&k=4&seen=1&beside=item-knn&text=a+lamp")
+    page.wait_for_selector("#rank")
+    page.click("ol[data-run='best'] li >> nth=0 >> text=why")
+    page.wait_for_selector("#heads")
+    same = visit("#" + urlsplit(page.url).fragment)
+    same.wait_for_selector("#rank")
+    same.wait_for_selector("#heads")
+    assert history(same) == ["i7", "i3"]
+    for run in ("best", "item-knn"):
+        assert answers(same, run) == answers(page, run)
+        assert len(answers(page, run)) == 4
+    assert same.inner_text("#why") == page.inner_text("#why")
+    assert same.is_checked("#seen")
+    assert same.input_value("#text") == "a lamp"
+
+
+def test_an_unknown_history_says_that_popularity_ranks(visit):
+    page = visit("#h=gone", missing=True)
+    assert len(answers(page)) == 10
+    assert "by popularity" in page.inner_text("#answers h2")
+
+
+def test_texts_of_the_catalogue_stay_text(visit):
+    page = visit("#h=i1&h=i3&why=i1")
+    page.wait_for_selector("#heads")
+    assert page.title() == "ssna explorer"
+    assert "<script>" in page.inner_text("#history")
+    assert "<script>" in page.inner_text("#why")
+    page.fill("#query", "onerror")
+    page.wait_for_selector("#found li")
+    assert page.locator("img").count() == 0
+    assert page.locator("script").count() == 1
+
+
+@pytest.mark.parametrize("width", [360, 1300])
+def test_nothing_hangs_over_the_side(visit, width):
+    page = visit("#h=i7&h=i3&beside=item-knn&why=i9&text=a+lamp", width)
+    page.wait_for_selector("#heads")
+    page.wait_for_selector("#rank")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_it_is_dark_where_people_want_it_dark(visit):
+    shades = [
+        page.evaluate("getComputedStyle(document.body).backgroundColor") for page in (visit(), visit(scheme="dark"))
+    ]
+    assert shades == ["rgb(255, 255, 255)", "rgb(20, 23, 26)"]
