@@ -37,7 +37,7 @@ def address(
 
 @pytest.fixture
 def visit(chromium: Any, address: str, request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """The open page; at the end it must have asked nobody but the service, and have complained of nothing (but what is missing)."""
+    """The open page; at the end it must have asked nobody but the service, and have complained of nothing."""
 
     def go(state: str = "", width: int = 1300, scheme: str = "light", missing: bool = False) -> Any:
         page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
@@ -70,6 +70,10 @@ def answers(page: Any, run: str = "best") -> list[str]:
     return page.locator(f"ol[data-run='{run}'] li").evaluate_all("rows => rows.map((row) => row.dataset.item)")
 
 
+def wait_for_events(page: Any, count: int) -> None:
+    page.wait_for_selector(f"#history li:nth-child({count}):last-child")
+
+
 def state(page: Any) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).fragment)
 
@@ -96,22 +100,21 @@ def test_a_click_on_an_answer_adds_it_and_delete_takes_it_out(visit):
     page = visit("#h=i7")
     first = answers(page)[0]
     page.click("ol[data-run='best'] li >> nth=0 >> .add")
-    page.wait_for_function("document.querySelectorAll('#history li').length === 2")
+    wait_for_events(page, 2)
     assert history(page) == ["i7", first]
-    page.wait_for_function(
-        f"![...document.querySelectorAll('.lists li')].some((row) => row.dataset.item === '{first}')"
-    )
+    page.wait_for_selector(f"ol[data-run='best'] li[data-item='{first}']", state="detached")
     page.focus("#history li >> nth=1")
     page.keyboard.press("Delete")
-    page.wait_for_function("document.querySelectorAll('#history li').length === 1")
+    wait_for_events(page, 1)
     assert history(page) == ["i7"]
+    assert page.evaluate("document.activeElement === document.querySelector('#history li')")
 
 
 def test_items_of_a_history_change_places(visit):
     page = visit("#h=i7&h=i3")
     page.wait_for_selector("#history li")
     page.click("button[aria-label='Move earlier']")
-    page.wait_for_function("document.querySelector('#history .id').innerText === 'i3'")
+    page.wait_for_selector("#history li:first-child .id:text-is('i3')")
     assert history(page) == ["i3", "i7"]
     assert state(page)["h"] == ["i3", "i7"]
 

@@ -99,7 +99,9 @@ function drawHistory() {
       place > 0 ? element("button", { class: "small", type: "button", "aria-label": "Move earlier", onclick: () => setHistory(swapped()) }, "↑") : null,
       element("button", { class: "small", type: "button", "aria-label": `Remove ${item}`, onclick: () => setHistory(without) }, "×"));
     row.addEventListener("keydown", (event) => {
-      if (event.target === row && (event.key === "Delete" || event.key === "Backspace")) setHistory(without);
+      if (event.target !== row || !["Delete", "Backspace"].includes(event.key)) return;
+      setHistory(without);
+      ($("history").children[Math.min(place, without.length - 1)] ?? $("query")).focus();
     });
     return row;
   }));
@@ -256,7 +258,6 @@ async function refresh() {
     refreshWhy(),
     refreshPlacement(),
   ]);
-  drawHistory(); // with the texts that came
 }
 
 async function namesOfHistory() {
