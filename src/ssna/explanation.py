@@ -14,7 +14,7 @@ from ssna.nn.adapter import LayerAdapters, MixtureAdapter
 from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
 from ssna.recommender import Recommender, ScoredItem
-from ssna.scoring import Blend, NeighbourScorer, Scorer, VectorScorer
+from ssna.scoring import Blend, NeighbourScorer, Scorer, VectorScorer, vector_part
 from ssna.text import embed
 
 
@@ -106,7 +106,7 @@ def explain(recommender: Recommender, history: Sequence[str], item: str) -> Expl
     own = float(scores[row])
     scores[rows[rows != row]] = -torch.inf
     without = recommender.scorer.read(shorter)(torch.tensor([row]))[:, 0].tolist()
-    vectors = vector_scorer(recommender.scorer)
+    vectors = vector_part(recommender.scorer)
     similarity = None if vectors is None else (vectors.directions[rows] @ vectors.directions[row]).tolist()
     return Explanation(
         item=ScoredItem(item, own, recommender.texts[row]),
@@ -143,7 +143,7 @@ def place(recommender: Recommender, history: Sequence[str], text: str, k: int = 
     scores = wider.score(Ragged.from_rows([rows]))[0]
     scores[rows] = -torch.inf
     own = float(scores[-1])
-    vectors = cast(VectorScorer, vector_scorer(wider))
+    vectors = cast(VectorScorer, vector_part(wider))
     cosines = vectors.directions[:-1] @ vectors.directions[-1]
     cosines[0] = -torch.inf
     best = cosines.topk(min(k, len(cosines) - 1))
@@ -156,14 +156,6 @@ def place(recommender: Recommender, history: Sequence[str], text: str, k: int = 
             for cosine, near in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         ),
     )
-
-
-def vector_scorer(scorer: Scorer) -> VectorScorer | None:
-    """The scorer itself if it has vectors, or the first that has some among those it joins."""
-    if isinstance(scorer, VectorScorer):
-        return scorer
-    parts = scorer.parts if isinstance(scorer, Blend) else ()
-    return next((found for part in parts if (found := vector_scorer(part.scorer)) is not None), None)
 
 
 def _known(recommender: Recommender, history: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

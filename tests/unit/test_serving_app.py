@@ -449,6 +449,7 @@ def test_the_document_names_every_route_body_and_error(unchanged):
         (method, path): found for path, methods in document["paths"].items() for method, found in methods.items()
     }
     assert set(operations) == {
+        ("post", "/explain"), ("post", "/place"), ("get", "/runs"),
         ("post", "/recommend"), ("post", "/recommend/batch"), ("get", "/similar/{item}"), ("put", "/items"),
         ("get", "/items"), ("get", "/items/{item}"), ("delete", "/items/{item}"), ("get", "/health"),
         ("get", "/ready"), ("get", "/metrics"), ("post", "/reload"),

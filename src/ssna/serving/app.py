@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 import ssna
 from ssna.serving import bodies
 from ssna.serving.bodies import ErrorBody, NewItems, Questions, QuestionWithTexts, ReloadRequest, WhatIf, Why
-from ssna.serving.explorer import Explorer, add_page, add_routes
+from ssna.serving.explorer import add_page, add_routes
 from ssna.serving.http import as_json, body_of, install
 from ssna.serving.limits import LIMITS
 from ssna.serving.metrics import Metrics
@@ -52,18 +52,17 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         started()
         yield
-        await explorer.close()
         await service.stop()
 
     app = FastAPI(
         title="ssna", version=ssna.__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations from histories of item ids; new items by their texts.",
     )  # fmt: skip
-    metrics, explorer = Metrics(service), Explorer(service)
+    metrics = Metrics(service)
     install(app, metrics)
     _ask(app, service)  # first, since addresses are tried in this order
     _look(app, service, metrics)
-    add_routes(app, service, explorer, lambda model, *statuses: {
+    add_routes(app, service, lambda model, *statuses: {
         "responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _takes(model)
     })  # fmt: skip
     add_page(app)

@@ -10,9 +10,7 @@ from fastapi import FastAPI, Request, Response
 
 from ssna.explanation import explain, place
 from ssna.serving import bodies
-from ssna.serving.batching import Batcher
 from ssna.serving.http import as_json, body_of
-from ssna.serving.limits import LIMITS
 from ssna.serving.service import Service
 
 PAGE = {"": ("index.html", "text/html"), "explorer.js": ("explorer.js", "text/javascript"),
@@ -23,42 +21,6 @@ POLICY = (
 )
 HEADERS = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
-Thought = Callable[[], Any]
-
-
-class Explorer:
-    """Explanations, one after the other in a thread of their own: recommending goes on meanwhile."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-        self._thoughts: Batcher[Thought, Any] = Batcher(lambda jobs: [job() for job in jobs], LIMITS.explaining, 1)
-
-    async def explain(self, asked: bodies.Why) -> bodies.Explained:
-        """Why an item has its score.
-
-        Raises:
-            RequestError: the item or the run is unknown, or too many wait. SsnaError: nothing of the history is known.
-        """
-        now = self.service.find(asked.item, asked.run)
-        found, _ = await self._thoughts.ask(partial(explain, now.recommender, asked.history, asked.item))
-        parts = [bodies.Part(scorer=kind, score=share) for kind, share in found.parts]
-        return bodies.Explained.model_validate(asdict(found) | {"parts": parts}, strict=False)
-
-    async def place(self, asked: bodies.WhatIf) -> bodies.Placed:
-        """Where a text would rank.
-
-        Raises:
-            RequestError: the run is unknown, or too many wait. SsnaError: nothing of the history is known, or the run
-                admits no items by their texts.
-        """
-        now = self.service.named(asked.run)
-        found, _ = await self._thoughts.ask(partial(place, now.recommender, asked.history, asked.text))
-        return bodies.Placed.model_validate(asdict(found), strict=False)
-
-    async def close(self) -> None:
-        """Answer what waits, then end."""
-        await self._thoughts.close()
-
 
 def add_page(app: FastAPI) -> None:
     """Its files are part of the package; nothing is built, and nothing comes from elsewhere."""
@@ -68,7 +30,7 @@ def add_page(app: FastAPI) -> None:
         app.add_api_route(f"/{address}", _unchanging(content, kind), include_in_schema=False)
 
 
-def add_routes(app: FastAPI, service: Service, explorer: Explorer, document: Callable[..., dict[str, Any]]) -> None:
+def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str, Any]]) -> None:
     """``GET /runs``, ``POST /explain``, ``POST /place``; ``document`` says what OpenAPI is to know of a route."""
 
     @app.get("/runs", response_model=bodies.Runs)
@@ -82,12 +44,18 @@ def add_routes(app: FastAPI, service: Service, explorer: Explorer, document: Cal
     @app.post("/explain", response_model=bodies.Explained, **document(bodies.Why, 404, 409, 503))
     async def why(request: Request) -> Response:
         """Why an item has its score after a history."""
-        return as_json((await explorer.explain(await body_of(request, bodies.Why))).model_dump_json())
+        asked = await body_of(request, bodies.Why)
+        now = service.find(asked.item, asked.run)
+        found = await service.think(partial(explain, now.recommender, asked.history, asked.item))
+        parts = [bodies.Part(scorer=kind, score=share) for kind, share in found.parts]
+        return as_json(bodies.Explained.model_validate(asdict(found) | {"parts": parts}).model_dump_json())
 
     @app.post("/place", response_model=bodies.Placed, **document(bodies.WhatIf, 404, 409, 503))
     async def what_if(request: Request) -> Response:
         """Where an item of some text would rank, were it added."""
-        return as_json((await explorer.place(await body_of(request, bodies.WhatIf))).model_dump_json())
+        asked = await body_of(request, bodies.WhatIf)
+        found = await service.think(partial(place, service.named(asked.run).recommender, asked.history, asked.text))
+        return as_json(bodies.Placed.model_validate(asdict(found)).model_dump_json())
 
 
 def _unchanging(content: bytes, kind: str) -> Callable[[], Any]:

@@ -47,6 +47,7 @@ class Service:
     ) -> None:
         self.snapshot, self.journal, self.runs, self.beside = snapshot, journal, tuple(runs), dict(beside or {})
         self.batcher: Batcher[Job, list[str]] = Batcher(self._answered, LIMITS.waiting, LIMITS.together)
+        self._thoughts: Batcher[Callable[[], Any], Any] = Batcher(_each, LIMITS.explaining, together=1)
         self.ready = False
         self._recent: deque[Sequence[str]] = deque(maxlen=HISTORIES)
         self._changing = asyncio.Lock()
@@ -86,6 +87,7 @@ class Service:
     async def stop(self) -> None:
         """Answer what waits, finish the change that runs."""
         await self.batcher.close()
+        await self._thoughts.close()
         async with self._changing:
             self._slow.shutdown()
 
@@ -121,6 +123,15 @@ class Service:
         snapshot = await self._widened(snapshot or self.snapshot, questions, texts) if texts else snapshot
         self._recent.extend(question.history for question in questions)
         return await self.batcher.ask(Job(questions, snapshot), len(questions), disconnected)
+
+    async def think(self, thought: Callable[[], T]) -> T:
+        """What takes longer than a ranking, one after the other; recommending goes on meanwhile.
+
+        Raises:
+            RequestError: too many wait.
+        """
+        found: T = (await self._thoughts.ask(thought))[0]
+        return found
 
     async def put(self, items: Sequence[NewItem]) -> Changed:
         """Add items, or give added ones a new text; recommended as soon as this returns, and after a restart.
@@ -282,6 +293,10 @@ def admitted(recommender: Recommender, folder: Path, version: int, additions: Ad
 
 def _with(recommender: Recommender, texts: Mapping[str, str]) -> Recommender:
     return recommender.add_items(texts) if texts else recommender
+
+
+def _each(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+    return [job() for job in jobs]
 
 
 def _without(recommender: Recommender, items: Sequence[str]) -> Recommender:

@@ -1,0 +1,147 @@
+import asyncio
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from ssna.errors import SsnaError
+from ssna.explanation import explain, place
+from ssna.recommender import Recommender
+from ssna.serving.additions import journal
+from ssna.serving.app import create_app
+from ssna.serving.limits import LIMITS
+from ssna.serving.refusal import RequestError
+from ssna.serving.service import Service
+
+HISTORY = ["i3", "i8", "i5"]
+TEXT = "word1 word2 word3"
+
+
+@contextmanager
+def served(run: Path, state: Path, beside=()):
+    with journal(state) as kept:
+        service = Service.open(run, kept, beside=beside)
+        service.ready = True
+        with TestClient(create_app(service, "secret"), raise_server_exceptions=False) as client:
+            client.service = service
+            yield client
+
+
+@pytest.fixture(scope="module")
+def client(run_folders, tmp_path_factory):
+    with served(run_folders["ssna"], tmp_path_factory.mktemp("state"), [run_folders["item-knn"]]) as client:
+        yield client
+
+
+@pytest.fixture
+def recommender(run_folders) -> Recommender:
+    return Recommender.load(run_folders["ssna"])
+
+
+def error(response, status: int) -> str:
+    assert response.status_code == status, response.text
+    return response.json()["error"]["code"]
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"), [("/", "text/html"), ("/explorer.js", "text/javascript"), ("/explorer.css", "text/css")]
+)
+def test_the_page_is_there_and_may_load_nothing_from_elsewhere(client, address, kind):
+    response = client.get(address)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith(kind)
+    assert response.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
+    assert "http" not in response.text.replace("http-equiv", "")
+
+
+def test_the_serving_run_is_listed_first(client):
+    runs = client.get("/runs").json()["runs"]
+    assert runs == [{"name": "ssna", "items": 30}, {"name": "item-knn", "items": 30}]
+
+
+def test_a_run_beside_is_asked_by_its_name(client, run_folders):
+    expected = Recommender.load(run_folders["item-knn"]).recommend([HISTORY], k=5)[0]
+    answer = client.post("/recommend", json={"history": HISTORY, "k": 5, "run": "item-knn"}).json()
+    assert [found["item"] for found in answer["items"]] == [found.item for found in expected.items]
+
+
+def test_the_serving_run_has_a_name_too(client):
+    question = {"history": HISTORY, "k": 5}
+    named, plain = (client.post("/recommend", json=body).json() for body in (question | {"run": "ssna"}, question))
+    assert named == plain
+
+
+def test_a_run_that_is_not_there_is_a_404(client):
+    for address, body in (
+        ("/recommend", {"history": HISTORY}),
+        ("/explain", {"history": HISTORY, "item": "i1"}),
+        ("/place", {"history": HISTORY, "text": TEXT}),
+    ):
+        assert error(client.post(address, json=body | {"run": "gone"}), 404) == "unknown_run"
+
+
+def test_an_explanation_is_that_of_the_library(client, recommender):
+    found = client.post("/explain", json={"history": HISTORY, "item": "i9"}).json()
+    expected = explain(recommender, HISTORY, "i9")
+    assert found["rank"] == expected.rank
+    assert found["item"]["score"] == pytest.approx(expected.item.score)
+    assert [part["scorer"] for part in found["parts"]] == [name for name, _ in expected.parts]
+    assert [event["effect"] for event in found["history"]] == pytest.approx([e.effect for e in expected.history])
+    assert found["reading"]["heads"] == [pytest.approx(heads) for heads in expected.reading.heads]
+
+
+def test_a_run_beside_is_explained_by_itself(client):
+    body = {"history": HISTORY, "item": "i9", "run": "item-knn"}
+    found = client.post("/explain", json=body).json()
+    assert [part["scorer"] for part in found["parts"]] == ["item neighbours"]
+    assert found["reading"] is None
+
+
+def test_an_explanation_needs_an_item_and_a_history_that_are_known(client):
+    assert error(client.post("/explain", json={"history": HISTORY, "item": "gone"}), 404) == "unknown_item"
+    assert error(client.post("/explain", json={"history": ["gone"], "item": "i1"}), 409) == "not_possible"
+    assert error(client.post("/explain", json={"history": [], "item": "i1"}), 422) == "invalid"
+    long = ["i1"] * (LIMITS.explained + 1)
+    assert error(client.post("/explain", json={"history": long, "item": "i1"}), 422) == "invalid"
+
+
+def test_a_text_is_placed_as_the_library_places_it(client, recommender):
+    found = client.post("/place", json={"history": HISTORY, "text": TEXT}).json()
+    expected = place(recommender, HISTORY, TEXT)
+    assert (found["rank"], found["among"]) == (expected.rank, expected.among)
+    assert [near["item"] for near in found["similar"]] == [near.item for near in expected.similar]
+
+
+def test_a_run_that_reads_no_text_places_none(client):
+    body = {"history": HISTORY, "text": TEXT, "run": "item-knn"}
+    assert error(client.post("/place", json=body), 409) == "not_possible"
+
+
+def test_an_added_item_is_explained_and_what_is_deleted_is_not(run_folders, tmp_path):
+    with served(run_folders["ssna"], tmp_path) as client:
+        key = {"X-API-Key": "secret"}
+        assert client.put("/items", json={"items": [{"item": "new", "text": TEXT}]}, headers=key).status_code == 200
+        assert client.post("/explain", json={"history": HISTORY, "item": "new"}).status_code == 200
+        assert client.delete("/items/new", headers=key).status_code == 200
+        assert error(client.post("/explain", json={"history": HISTORY, "item": "new"}), 404) == "unknown_item"
+
+
+def test_two_runs_of_one_name_are_an_error_in_words(run_folders, tmp_path):
+    with (
+        pytest.raises(SsnaError, match="two runs are called ssna"),
+        served(run_folders["ssna"], tmp_path, [run_folders["ssna"]]),
+    ):
+        pass
+
+
+def test_explanations_wait_one_behind_the_other_and_not_without_end(run_folders, tmp_path):
+    async def ask(service: Service) -> list[object]:
+        thoughts = [service.think(lambda number=number: number) for number in range(LIMITS.explaining + 2)]
+        return await asyncio.gather(*thoughts, return_exceptions=True)
+
+    with journal(tmp_path) as kept:
+        answers = asyncio.run(ask(Service.open(run_folders["item-knn"], kept)))
+    assert answers[: LIMITS.explaining] == list(range(LIMITS.explaining))
+    assert isinstance(answers[-1], RequestError)
+    assert answers[-1].status == 503
