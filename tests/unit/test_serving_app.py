@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from ssna.serving import service as service_module
-from ssna.serving.additions import JOURNAL, journal
+from ssna.serving.additions import JOURNAL, Change, journal
 from ssna.serving.app import create_app
 from ssna.serving.bodies import Question
 from ssna.serving.http import PATIENCE, body_of
@@ -317,6 +317,14 @@ def test_a_deleted_item_of_the_run_is_gone_after_a_restart_and_comes_back_with_i
         back = {"items": [{"item": "i3", "text": text}]}
         assert client.put("/items", json=back, headers=KEY).json()["added"] == 1
         assert "i3" in items(client.post("/recommend", json=asked))
+
+
+def test_an_id_that_an_earlier_run_hid_can_be_added_to_one_that_does_not_know_it(runs, tmp_path):
+    with journal(tmp_path / "state") as kept:
+        kept.record(Change(hide=("new",)))
+    with served(runs / "ssna", tmp_path / "state") as client:
+        client.put("/items", json=PUT, headers=KEY)
+        assert items(client.post("/recommend", json={"history": ["i1"], "allow": ["new"]})) == ["new"]
 
 
 def test_ids_with_slashes_and_signs_can_be_added_read_and_deleted(client):
