@@ -23,8 +23,8 @@ demo: setup $(WHEEL)
 $(WHEEL):
 	$(PYTHON) -m pip download --quiet --no-deps --dest $(@D) recbole==1.2.1
 
-test: setup
-	$(PYTHON) -m pytest
+test: setup  # a file of tests for each core at a time, and a thread for each
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile
 
 lint: setup
 	$(PYTHON) -m ruff check .
