@@ -158,6 +158,16 @@ def serve(found: Found) -> str:
     return "\n\n".join(["## Serving", table(header, rows), words])
 
 
+def recommend(found: Found) -> str:
+    size = f"{found['histories']:,} histories over {found['items']:,} items of width {found['width']}"
+    cost = f"{found['seconds']:,.0f} s, {found['peak_memory_bytes'] / 2**30:.2f} GiB at the most"
+    speed, objects = (f"{found[name]:,.0f}" for name in ("histories_a_second", "histories_a_second_as_objects"))
+    return (
+        f"## Batches\n\n`recommend --format parquet`, {size}, the first {found['k']} of each: {cost}. That is {speed} histories "
+        f"a second; `Recommender.recommend` reaches {objects} in the same process."
+    )
+
+
 def percent(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
@@ -188,6 +198,7 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "scaling": scaling,
     "encode": encode,
     "rank": rank,
+    "recommend": recommend,
     "serve": serve,
 }
 
