@@ -163,8 +163,8 @@ def recommend(found: Found) -> str:
     cost = f"{found['seconds']:,.0f} s, {found['peak_memory_bytes'] / 2**30:.2f} GiB at the most"
     speed, objects = (f"{found[name]:,.0f}" for name in ("histories_a_second", "histories_a_second_as_objects"))
     return (
-        f"## Batches\n\n`recommend --format parquet`, {size}, the first {found['k']} of each: {cost}. That is {speed} histories "
-        f"a second; `Recommender.recommend` reaches {objects} in the same process."
+        f"## Batches\n\n`recommend --format parquet`, {size}, the first {found['k']} of each: {cost}. That is {speed} "
+        f"histories a second; `Recommender.recommend` reaches {objects} in the same process."
     )
 
 
