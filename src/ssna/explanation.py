@@ -1,6 +1,6 @@
 """Why an item stands where it stands, and where an item would stand that there is only a text of."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -11,10 +11,9 @@ from torch.nn import functional as F
 
 from ssna.errors import ArtifactError, SsnaError
 from ssna.nn.adapter import LayerAdapters, MixtureAdapter
-from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
 from ssna.recommender import Recommender, ScoredItem
-from ssna.scoring import Blend, NeighbourScorer, Scorer, VectorScorer, vector_part
+from ssna.scoring import Blend, Scorer, VectorScorer, name_of, vector_part
 from ssna.text import embed
 
 
@@ -88,10 +87,13 @@ class Placement:
     similar: tuple[ScoredItem, ...]
 
 
-def explain(recommender: Recommender, history: Sequence[str], item: str) -> Explanation:
+def explain(recommender: Recommender, history: Sequence[str], item: str, deny: Collection[str] = ()) -> Explanation:
     """Why ``item`` has its score after ``history`` (ids, oldest first; unknown ones are skipped).
 
     The language model reads the item's text once more, if the method kept its adapters.
+
+    Args:
+        deny: items that leave the ranking.
 
     Raises:
         SsnaError: the item is unknown, or nothing of the history is known.
@@ -104,7 +106,8 @@ def explain(recommender: Recommender, history: Sequence[str], item: str) -> Expl
     scores = recommender.scorer.score(Ragged.from_rows([rows]))[0]
     shorter = Ragged.from_rows([np.delete(rows, place) for place in range(len(rows))])
     own = float(scores[row])
-    scores[rows[rows != row]] = -torch.inf
+    gone = np.concatenate([rows, recommender.items.rows(deny)])
+    scores[gone[gone != row]] = -torch.inf
     without = recommender.scorer.read(shorter)(torch.tensor([row]))[:, 0].tolist()
     vectors = vector_part(recommender.scorer)
     similarity = None if vectors is None else (vectors.directions[rows] @ vectors.directions[row]).tolist()
@@ -125,8 +128,14 @@ def explain(recommender: Recommender, history: Sequence[str], item: str) -> Expl
     )
 
 
-def place(recommender: Recommender, history: Sequence[str], text: str, k: int = 10) -> Placement:
+def place(
+    recommender: Recommender, history: Sequence[str], text: str, k: int = 10, deny: Collection[str] = ()
+) -> Placement:
     """Where an item of this ``text`` would stand after ``history``, as :meth:`Recommender.add_items` would have it.
+
+    Args:
+        k: similar items.
+        deny: items that leave the ranking, and are not similar.
 
     Raises:
         SsnaError: the text is empty, or nothing of the history is known.
@@ -141,12 +150,13 @@ def place(recommender: Recommender, history: Sequence[str], text: str, k: int = 
         raise ArtifactError("this model reads no text, so it cannot place one; ssna, tmlp, tmoe and text-knn can")
     wider = scorer.extended(_states(recommender, text, scorer.layers))
     scores = wider.score(Ragged.from_rows([rows]))[0]
-    scores[rows] = -torch.inf
+    denied = recommender.items.rows(deny)
+    scores[rows] = scores[denied] = -torch.inf
     own = float(scores[-1])
     vectors = cast(VectorScorer, vector_part(wider))
     cosines = vectors.directions[:-1] @ vectors.directions[-1]
-    cosines[0] = -torch.inf
-    best = cosines.topk(min(k, len(cosines) - 1))
+    cosines[0] = cosines[denied] = -torch.inf
+    best = cosines.topk(min(k, int((cosines > -torch.inf).sum())))
     return Placement(
         score=own,
         rank=int((scores >= own).sum()),
@@ -173,13 +183,7 @@ def _parts(scorer: Scorer, history: Ragged, row: int, share: float = 1.0) -> lis
             for part in scorer.parts
             for found in _parts(part.scorer, history, row, share * part.weight / part.scale)
         ]
-    return [(_name(scorer), share * float(scorer.read(history)(torch.tensor([row]))))]
-
-
-def _name(scorer: Scorer) -> str:
-    if isinstance(scorer, VectorScorer):
-        return "text neighbours" if isinstance(scorer.sequence, RecencyMean) else "model"
-    return "item neighbours" if isinstance(scorer, NeighbourScorer) else scorer.kind
+    return [(name_of(scorer), share * float(scorer.read(history)(torch.tensor([row]))))]
 
 
 @torch.no_grad()

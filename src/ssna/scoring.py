@@ -302,6 +302,13 @@ def vector_part(scorer: Scorer) -> VectorScorer | None:
     return scorer if isinstance(scorer, VectorScorer) else None
 
 
+def name_of(scorer: Scorer) -> str:
+    """What people call a part of a blend."""
+    if isinstance(scorer, VectorScorer):
+        return "text neighbours" if isinstance(scorer.sequence, RecencyMean) else "model"
+    return "item neighbours" if isinstance(scorer, NeighbourScorer) else scorer.kind
+
+
 SCORERS: dict[str, Any] = {cls.kind: cls for cls in (PopularityScorer, NeighbourScorer, VectorScorer, Blend)}
 SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean}
 

@@ -127,6 +127,27 @@ def test_an_added_item_is_explained_and_what_is_deleted_is_not(run_folders, tmp_
         assert error(client.post("/explain", json={"history": HISTORY, "item": "new"}), 404) == "unknown_item"
 
 
+def test_what_is_deleted_leaves_ranks_and_similar_items(run_folders, tmp_path):
+    with served(run_folders["ssna"], tmp_path) as client:
+
+        def second() -> str:
+            return client.post("/recommend", json={"history": HISTORY, "k": 2}).json()["items"][1]["item"]
+
+        def rank() -> int:
+            return client.post("/explain", json={"history": HISTORY, "item": item}).json()["rank"]
+
+        item, body = second(), {"history": HISTORY, "text": TEXT}
+        first = client.post("/recommend", json={"history": HISTORY, "k": 1}).json()["items"][0]["item"]
+        near = client.post("/place", json=body).json()
+        assert rank() == 2
+        for gone in {first, near["similar"][0]["item"]} - {item}:
+            assert client.delete(f"/items/{gone}", headers={"X-API-Key": "secret"}).status_code == 200
+        found = client.post("/place", json=body).json()
+        assert rank() == 1
+        assert first not in [each["item"] for each in found["similar"]]
+        assert found["among"] < near["among"]
+
+
 def test_two_runs_of_one_name_are_an_error_in_words(run_folders, tmp_path):
     with (
         pytest.raises(SsnaError, match="two runs are called ssna"),

@@ -11,9 +11,8 @@ from typing import Any
 from ssna import artifact
 from ssna.errors import ArtifactError, SsnaError
 from ssna.files import new_folder, read_json, write_json
-from ssna.nn.sasrec import RecencyMean
 from ssna.recommender import Recommender
-from ssna.scoring import Blend, NeighbourScorer, Scorer, VectorScorer, vector_part
+from ssna.scoring import Blend, Scorer, VectorScorer, name_of, vector_part
 
 FORMAT = 1
 MANIFEST = "export.json"
@@ -107,6 +106,5 @@ def _parts(scorer: Scorer, share: float) -> Iterator[tuple[float, Scorer]]:
 
 
 def _words(scorer: Scorer) -> str:
-    if isinstance(scorer, VectorScorer):
-        return "text neighbours" if isinstance(scorer.sequence, RecencyMean) else "model's vectors"
-    return "item neighbours" if isinstance(scorer, NeighbourScorer) else scorer.kind
+    name = name_of(scorer)
+    return "model's vectors" if name == "model" else name

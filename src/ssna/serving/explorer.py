@@ -46,7 +46,7 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         """Why an item has its score after a history."""
         asked = await body_of(request, bodies.Why)
         now = service.find(asked.item, asked.run)
-        found = await service.think(partial(explain, now.recommender, asked.history, asked.item))
+        found = await service.think(partial(explain, now.recommender, asked.history, asked.item, now.hidden))
         parts = [bodies.Part(scorer=kind, score=share) for kind, share in found.parts]
         return as_json(bodies.Explained.model_validate(asdict(found) | {"parts": parts}).model_dump_json())
 
@@ -54,7 +54,8 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
     async def what_if(request: Request) -> Response:
         """Where an item of some text would rank, were it added."""
         asked = await body_of(request, bodies.WhatIf)
-        found = await service.think(partial(place, service.named(asked.run).recommender, asked.history, asked.text))
+        now = service.named(asked.run)
+        found = await service.think(partial(place, now.recommender, asked.history, asked.text, deny=now.hidden))
         return as_json(bodies.Placed.model_validate(asdict(found)).model_dump_json())
 
 
