@@ -11,6 +11,7 @@ import pytest
 from data_files import square, write_csv
 
 from ssna.data import Dataset, Histories, IdMap, load, prepare, save, storage
+from ssna.data.left_out import LeftOut
 from ssna.errors import DataError, SsnaError
 
 
@@ -232,3 +233,14 @@ def test_a_folder_of_something_else_is_not_a_data_set(tmp_path):
 def test_loading_needs_neither_ibis_nor_duckdb(folder):
     code = "import sys, ssna.data; ssna.data.load(sys.argv[1]); assert not {'ibis', 'duckdb'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
+
+
+def test_what_is_left_out_and_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    log = write_csv(tmp_path / "log.csv", square())
+    monkeypatch.setattr(LeftOut, "write", full)
+    with pytest.raises(DataError, match="No space left on device"):
+        prepare(log, out=tmp_path / "data", quiet=True)
+    assert not (tmp_path / "data").exists()

@@ -202,3 +202,9 @@ def test_a_hundred_kills_while_items_are_put_lose_nothing_that_was_answered(tmp_
         assert found.texts == expected
         last = newest
     assert last > 100
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtifactError, match="file is a file; name a folder"), journal(tmp_path / "file"):
+        pass

@@ -117,8 +117,10 @@ def journal(folder: Path) -> Iterator[Journal]:
     """The journal in ``folder``, which is made if need be; no second server may have it until the block ends.
 
     Raises:
-        ArtifactError: another server has it, or it is damaged.
+        ArtifactError: another server has it, or it is damaged, or no folder.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ArtifactError(f"{folder} is a file; name a folder for additions with --state")
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / LOCK).open("ab") as lock:
         try:
