@@ -100,8 +100,8 @@ def assemble(
                 left_out = beside.submit(_left_out(read, cleaned, rules).write, engine, packed, folder)
             dataset = _dataset(request, format_name, rules, earlier, read, cleaned, packed, checks)
             if folder is not None:
+                left_out.result()  # before the data set is written: what it holds in memory, the writing needs
                 write(dataset, folder)
-                left_out.result()
         advance(1, "")
     return dataset
 
