@@ -1,5 +1,7 @@
 """Where to compute."""
 
+from functools import cache
+
 import torch
 
 from ssna.errors import SettingsError
@@ -22,6 +24,13 @@ def choose_device(name: str) -> torch.device:
         return torch.empty(0, device=place).device
     except (RuntimeError, AssertionError, ValueError):
         raise SettingsError(f"there is no device {place} here; {_remedy(name)}") from None
+
+
+@cache
+def multiplies_bf16() -> bool:
+    """Whether this processor has instructions for products of bf16; without, they are slower than those of fp32."""
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
 def _remedy(name: str) -> str:

@@ -75,6 +75,8 @@ class Ragged:
 
     def last(self, count: int) -> "Ragged":
         """Each row's last ``count`` values (all of them where a row has fewer)."""
+        if (self.lengths <= count).all():
+            return self
         return self.cut(np.maximum(self.lengths - count, 0), self.lengths)
 
     def take(self, rows: Ints | slice) -> "Ragged":

@@ -4,6 +4,7 @@ Item rows start at 1; row 0 is padding. :mod:`ssna.streaming` ranks with any sco
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import numpy as np
@@ -12,15 +13,32 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssna.device import multiplies_bf16
 from ssna.errors import ArtifactError
 from ssna.nn.adapter import ADAPTERS
 from ssna.nn.sasrec import RecencyMean, SASRec
 from ssna.ragged import Ragged
 
+BF16_ERROR = 3.2 * 2**-8
+"""Of a product of two vectors of length 1: half a unit in the last place for each of both, and for the result."""
+
 Config = dict[str, Any]
 Reading = Callable[[slice | Tensor], Tensor]
 """Item rows ``(c,)``, or a slice of them -> their scores ``(n, c)`` fp32, the caller's to write into. Those of row 0
 mean nothing."""
+
+
+class Sketch(NamedTuple):
+    """Scores at a fraction of the cost, nearly right.
+
+    Attributes:
+        read: a slice of item rows -> their scores ``(n, c)``, and what gives the right ones of a few of these: columns
+            ``(n, m)`` -> ``(n, m)``. Both fp32, the caller's to write into.
+        error: no score is further from the right one.
+    """
+
+    read: Callable[[slice], tuple[Tensor, Callable[[Tensor], Tensor]]]
+    error: float
 
 
 class Scorer(Protocol):
@@ -41,6 +59,10 @@ class Scorer(Protocol):
         An empty history says nothing: every item scores 0, or its popularity where that is all that counts.
         """
         ...
+
+    def sketch(self, histories: Ragged) -> Sketch | None:
+        """As :meth:`read`, to find the few best with; None where nothing is cheaper than the scores themselves."""
+        return None
 
     def score(self, histories: Ragged) -> Tensor:
         """``n`` histories -> ``(n, I + 1)`` fp32, minus infinity in column 0: for catalogues that are not large."""
@@ -131,6 +153,16 @@ class NeighbourScorer(Scorer):
 
         return read
 
+    def sketch(self, histories: Ragged) -> Sketch | None:
+        """See :class:`Scorer`; right already."""
+        read = self.read(histories)
+
+        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            scores = read(items)
+            return scores, lambda columns: scores.gather(1, columns)
+
+        return Sketch(rough, 0.0)
+
     def extended(self, h: Tensor) -> "NeighbourScorer":
         """See :class:`Scorer`; a new item has no neighbours."""
         size = self.similarity.shape[0] + h.shape[1]
@@ -193,6 +225,27 @@ class VectorScorer(Scorer):
         intents = F.normalize(self.intents(histories), dim=-1)
         return lambda items: intents @ self.directions[items].T
 
+    def sketch(self, histories: Ragged) -> Sketch | None:
+        """See :class:`Scorer`: products of bf16, where the processor multiplies these several times faster."""
+        if not multiplies_bf16():
+            return None
+        intents = F.normalize(self.intents(histories), dim=-1)
+        rounded = intents.bfloat16()
+
+        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            directions = self.directions[items]
+
+            def right(columns: Tensor) -> Tensor:  # sums, not a product of matrices: equal items score equally
+                return (F.embedding(columns, directions) * intents[:, None]).sum(-1)
+
+            return (rounded @ self._rounded[items].T).float(), right
+
+        return Sketch(rough, BF16_ERROR)
+
+    @cached_property
+    def _rounded(self) -> Tensor:
+        return self.directions.bfloat16()
+
     @torch.no_grad()
     def intents(self, histories: Ragged) -> Tensor:
         """``n`` histories -> ``(n, D)``; zero for an empty one."""
@@ -200,8 +253,8 @@ class VectorScorer(Scorer):
         intents = self.vectors.new_zeros(len(recent), self.vectors.shape[1])
         filled = np.flatnonzero(recent.lengths)
         if len(filled):
-            packed = recent.take(filled)
-            x = self.vectors[torch.from_numpy(packed.values.astype(np.int64))]
+            packed = recent if len(filled) == len(recent) else recent.take(filled)
+            x = F.embedding(torch.from_numpy(packed.values.astype(np.int64)), self.vectors)
             positions, offsets = torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets)
             intents[torch.from_numpy(filled)] = self._last(x, positions, offsets).float()
         return intents
@@ -264,8 +317,34 @@ class Blend(Scorer):
 
     def read(self, histories: Ragged) -> Reading:
         """See :class:`Scorer`."""
-        shares = [part.weight / part.scale for part in self.parts]
-        return blended([part.scorer.read(histories) for part in self.parts], shares)
+        return blended([part.scorer.read(histories) for part in self.parts], self._shares)
+
+    def sketch(self, histories: Ragged) -> Sketch | None:
+        """See :class:`Scorer`; None if a part has none."""
+        sketches = []
+        for part in self.parts:
+            if (sketch := part.scorer.sketch(histories)) is None:
+                return None
+            sketches.append(sketch)
+        error = sum(abs(share) * sketch.error for share, sketch in zip(self._shares, sketches, strict=True))
+
+        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            read = [sketch.read(items) for sketch in sketches]
+            total = read[0][0] * self._shares[0]
+            for (scores, _), share in zip(read[1:], self._shares[1:], strict=True):
+                total.add_(scores, alpha=share)
+
+            def right(columns: Tensor) -> Tensor:
+                parts = [share * exact(columns) for (_, exact), share in zip(read, self._shares, strict=True)]
+                return torch.stack(parts).sum(0)
+
+            return total, right
+
+        return Sketch(rough, error)
+
+    @property
+    def _shares(self) -> list[float]:
+        return [part.weight / part.scale for part in self.parts]
 
     def extended(self, h: Tensor) -> "Blend":
         """See :class:`Scorer`."""

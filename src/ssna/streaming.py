@@ -17,6 +17,10 @@ from ssna.scoring import Reading, Scorer
 
 CHUNK = 512  # histories scored at once,
 TILE = 8192  # against so many items: at most CHUNK x TILE scores are held
+SPARE, SHARE = (
+    12,
+    8,
+)  # twice as many items as asked for, and some, are scored twice, if they are a small share of a tile
 
 
 class Tiles:
@@ -55,8 +59,7 @@ class Tiles:
             tile = whole[:, start - first :]
             if start == 0:
                 tile[:, 0] = -torch.inf
-            if torch.isnan(tile.sum()):  # as any term would make it, at a fraction of the cost of looking at each
-                raise TrainingError("a score is not a number; the model has diverged, lower training.learning_rate")
+            _check(tile)
             yield start, tile
 
 
@@ -75,7 +78,11 @@ class Best:
     def add(self, start: int, tile: Tensor) -> None:
         """A tile whose rows begin at ``start``, behind all that were added."""
         scores, columns = _best(tile, min(self.rows.shape[1], tile.shape[1]))
-        rows = (columns + start).masked_fill_(scores == -torch.inf, 0)
+        self.insert(columns + start, scores)
+
+    def insert(self, rows: Tensor, scores: Tensor) -> None:
+        """Items ``(n, m)``, of equal scores the lower row first, behind all that were added."""
+        rows = rows.masked_fill(scores == -torch.inf, 0)
         scores, rows = torch.cat([self.scores, scores], dim=1), torch.cat([self.rows, rows], dim=1)
         scores, order = scores.sort(dim=1, descending=True, stable=True)
         k = self.rows.shape[1]
@@ -97,18 +104,57 @@ def top(
     k = min(k, scorer.rows)
     found = []
     for first, chunk in chunks(histories):
-        best = Best(len(chunk), k)
         gone = None if exclude is None else exclude.take(slice(first, first + len(chunk)))
-        for start, tile in Tiles.of(scorer, chunk):
-            if gone is not None:
-                hide(tile, gone, start)
-            if barred is not None:
-                tile[:, barred[start : start + tile.shape[1]]] = -torch.inf
-            best.add(start, tile)
-        found.append(best)
+        found.append(_sketched(scorer, chunk, k, gone, barred) or _exact(scorer, chunk, k, gone, barred))
     if not found:
         return np.zeros((0, k), dtype=np.int64), np.zeros((0, k), dtype=np.float32)
     return torch.cat([best.rows for best in found]).numpy(), torch.cat([best.scores for best in found]).numpy()
+
+
+def _exact(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, barred: Tensor | None) -> Best:
+    best = Best(len(histories), k)
+    for start, tile in Tiles.of(scorer, histories):
+        _leave_out(tile, start, gone, barred)
+        best.add(start, tile)
+    return best
+
+
+def _sketched(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, barred: Tensor | None) -> Best | None:
+    """From nearly right scores, a few of each tile scored rightly; where the others might have come before these, from
+    all scores. None where that would not pay."""
+    few = 2 * k + SPARE
+    if SHARE * few > min(TILE, scorer.rows) or (sketch := scorer.sketch(histories)) is None:
+        return None
+    best, above = Best(len(histories), k), torch.full((len(histories),), -torch.inf)
+    for start in range(0, scorer.rows, TILE):
+        tile, right = sketch.read(slice(start, min(start + TILE, scorer.rows)))
+        if start == 0:
+            tile[:, 0] = -torch.inf
+        _check(tile)
+        _leave_out(tile, start, gone, barred)
+        rough, columns = tile.topk(min(few, tile.shape[1]), dim=1)
+        if tile.shape[1] > few:
+            above = torch.maximum(above, rough[:, -1] + sketch.error)  # no other item scores more
+        columns, order = columns.sort(dim=1)
+        scores = right(columns).masked_fill_(rough.gather(1, order) == -torch.inf, -torch.inf)
+        best.insert(columns + start, scores)
+    unsure = ((best.scores[:, -1] <= above) & (above > -torch.inf)).numpy().nonzero()[0]
+    if len(unsure):
+        others = _exact(scorer, histories.take(unsure), k, None if gone is None else gone.take(unsure), barred)
+        best.scores[torch.from_numpy(unsure)], best.rows[torch.from_numpy(unsure)] = others.scores, others.rows
+    return best
+
+
+def _leave_out(tile: Tensor, start: int, gone: Ragged | None, barred: Tensor | None) -> None:
+    if gone is not None:
+        hide(tile, gone, start)
+    if barred is not None:
+        tile[:, barred[start : start + tile.shape[1]]] = -torch.inf
+
+
+def _check(tile: Tensor) -> None:
+    if torch.isnan(tile.sum()):  # as any term would make it, at a fraction of the cost of looking at each
+        raise TrainingError("a score is not a number; the model has diverged, lower training.learning_rate")
 
 
 def chunks(histories: Ragged) -> Iterator[tuple[int, Ragged]]:

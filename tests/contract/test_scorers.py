@@ -9,8 +9,9 @@ import torch
 
 from ssna.errors import ArtifactError
 from ssna.experiments import train
+from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
-from ssna.scoring import Scorer, restore
+from ssna.scoring import Scorer, VectorScorer, restore
 from ssna.streaming import Tiles, chunks, top
 
 ITEMS, NEW = 20, 3
@@ -112,6 +113,59 @@ def test_the_top_is_the_sorted_scores_of_equal_ones_the_lower_row_first_in_tiles
         expected = scores.sort(dim=1, descending=True, stable=True)
         np.testing.assert_array_equal(rows, expected.indices[:, :7].numpy())
         np.testing.assert_array_equal(values, expected.values[:, :7].numpy())
+
+
+@pytest.fixture
+def sketching(monkeypatch) -> None:
+    """However small the catalogue, and on every processor."""
+    monkeypatch.setattr("ssna.streaming.SHARE", 0)
+    monkeypatch.setattr("ssna.scoring.multiplies_bf16", lambda: True)
+
+
+@pytest.mark.parametrize("tile", [4, ITEMS + 1])
+@pytest.mark.parametrize("spare", [0, 2, 12])
+@pytest.mark.usefixtures("sketching")
+def test_the_top_from_a_sketch_is_the_top(scorer, monkeypatch, tile, spare):
+    monkeypatch.setattr("ssna.streaming.TILE", tile)
+    histories, k = Ragged.from_rows(HISTORIES), 3
+    gone = Ragged.from_rows([[2], [1, 2, 3], list(range(1, ITEMS)), [], [7], [4]])
+    barred = torch.zeros(ITEMS + 1, dtype=torch.bool).index_fill_(0, torch.tensor([6, 13]), True)
+    monkeypatch.setattr("ssna.streaming.SPARE", spare)
+    rows, values = top(scorer, histories, k, gone, barred)
+    monkeypatch.setattr("ssna.streaming.SHARE", ITEMS)
+    expected = top(scorer, histories, k, gone, barred)
+    np.testing.assert_allclose(values, expected[1], rtol=1e-5, atol=1e-5)
+    with np.errstate(invalid="ignore"):  # minus infinity less minus infinity, where fewer are left
+        clear = np.abs(np.diff(expected[1], prepend=np.inf, append=-np.inf)) > 1e-4
+    clear = clear[:, :-1] & clear[:, 1:]  # neighbours nearer than that may change places
+    clear[:, -1] = False  # the next one is not known
+    np.testing.assert_array_equal(rows[clear], expected[0][clear])
+
+
+@pytest.mark.usefixtures("sketching")
+def test_no_score_of_a_sketch_is_further_from_the_right_one_than_it_says(scorer):
+    histories = Ragged.from_rows(HISTORIES)
+    if (sketch := scorer.sketch(histories)) is None:
+        pytest.skip("this scorer has no sketch")
+    rough, right = sketch.read(slice(3, ITEMS + 1))
+    exact = scorer.read(histories)(slice(3, ITEMS + 1))
+    assert ((rough - exact).abs() <= sketch.error + 1e-6).all()
+    columns = torch.arange(len(HISTORIES))[:, None] * 2 + torch.tensor([[5, 0, 1, 5]])
+    torch.testing.assert_close(right(columns), exact.gather(1, columns), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("sketching")
+def test_what_a_sketch_cannot_tell_apart_is_scored_rightly_and_of_equal_items_the_lower_row_comes_first():
+    rng = np.random.default_rng(0)
+    direction = rng.standard_normal(64)
+    vectors = torch.from_numpy(direction + 0.05 * rng.standard_normal((500, 64))).float()
+    vectors[0], vectors[250:] = 0, vectors[:250].clone()
+    scorer, histories = VectorScorer(vectors, RecencyMean(1, 1.0), 5), Ragged.from_rows([[n] for n in range(1, 100)])
+    rows, _ = top(scorer, histories, 6)
+    expected = scorer.score(histories)
+    scores = expected.gather(1, torch.from_numpy(rows))
+    torch.testing.assert_close(scores, expected.sort(dim=1, descending=True).values[:, :6], rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(rows[:, 1::2], rows[:, ::2] + 250)
 
 
 def test_scoring_twice_gives_the_same(scorer):

@@ -186,10 +186,10 @@ def test_a_body_without_end_is_not_read_to_its_end(unchanged):
 
 
 def test_a_defect_is_a_500_that_tells_nothing_and_a_line_in_the_log_that_tells_where(unchanged, monkeypatch, capsys):
-    def broken(*_):
+    async def broken(*_):
         raise ZeroDivisionError("the secret of i1")
 
-    monkeypatch.setattr(unchanged.service.batcher, "_answer", broken)
+    monkeypatch.setattr(unchanged.service.answering._batcher, "_answer", broken)
     code, message = error(unchanged.post("/recommend", json={"history": ["i1"]}), 500)
     assert (code, "secret" in message) == ("internal", False)
     logged = capsys.readouterr().err

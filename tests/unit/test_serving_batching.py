@@ -1,5 +1,4 @@
 import asyncio
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -14,20 +13,24 @@ class Gate:
 
     def __init__(self) -> None:
         self.passes: list[list[int]] = []
-        self.open = threading.Semaphore(0)
+        self.open = asyncio.Semaphore(0)
 
-    def __call__(self, jobs: list[int]) -> list[int]:
+    async def __call__(self, jobs: list[int]) -> list[int]:
         self.passes.append(jobs)
-        assert self.open.acquire(timeout=10)
+        await self.open.acquire()
         return [2 * job for job in jobs]
 
+    def let_through(self, passes: int) -> None:
+        for _ in range(passes):
+            self.open.release()
 
-def with_batcher(test: Callable, waiting: int = 100, together: int = 10) -> None:
+
+def with_batcher(test: Callable, waiting: int = 100, together: int = 10, ahead: int | None = None) -> None:
     async def run() -> None:
         gate = Gate()
-        batcher = Batcher(gate, waiting, together)
+        batcher = Batcher(gate, waiting, together, ahead)
         await asyncio.wait_for(test(gate, batcher), 20)
-        gate.open.release(1000)
+        gate.let_through(1000)
         await batcher.close()
 
     asyncio.run(run())
@@ -51,7 +54,7 @@ def test_what_gathers_during_a_pass_is_answered_in_the_next_one_and_nobody_waits
         await until(lambda: gate.passes == [[1]])
         later = await asked(batcher, 2, 3, 4)
         assert batcher.waiting == 3
-        gate.open.release(2)
+        gate.let_through(2)
         assert await asyncio.gather(*first, *later) == [(2, 1), (4, 3), (6, 3), (8, 3)]
         assert gate.passes == [[1], [2, 3, 4]]
         assert batcher.waiting == 0
@@ -66,7 +69,7 @@ def test_a_pass_takes_no_more_questions_than_it_may_and_a_larger_job_goes_alone(
         tasks = await asked(batcher, 1, 2, 3, size=4)
         tasks += await asked(batcher, 4, size=30)
         tasks += await asked(batcher, 5)
-        gate.open.release(5)
+        gate.let_through(5)
         await asyncio.gather(*tasks)
         assert gate.passes == [[0], [1, 2], [3], [4], [5]]
 
@@ -81,7 +84,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_ask_again():
         with pytest.raises(RequestError, match="2 questions wait already") as refused:
             await batcher.ask(3)
         assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "1"})
-        gate.open.release(2)
+        gate.let_through(2)
         assert await asyncio.gather(*waiting) == [(2, 2), (4, 2)]
 
     with_batcher(test, waiting=2)
@@ -96,7 +99,7 @@ def test_who_is_cancelled_leaves_the_queue_and_makes_room():
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert batcher.waiting == 1
-        gate.open.release(2)
+        gate.let_through(2)
         assert await stays == (4, 1)
         assert gate.passes == [[0], [2]]
 
@@ -108,13 +111,30 @@ def test_who_is_cancelled_during_the_pass_takes_nothing_from_the_others():
         await asked(batcher, 0)
         await until(lambda: gate.passes == [[0]])
         gone, stays = await asked(batcher, 1, 2)
-        gate.open.release(1)
+        gate.let_through(1)
         await until(lambda: len(gate.passes) == 2)
         gone.cancel()
-        gate.open.release(1)
+        gate.let_through(1)
         assert await stays == (4, 2)
 
     with_batcher(test)
+
+
+def test_a_second_pass_begins_beside_the_first_once_enough_wait_and_no_third_one():
+    async def test(gate, batcher):
+        first = await asked(batcher, 0)
+        few = await asked(batcher, 1, 2)
+        assert gate.passes == [[0]]
+        more = await asked(batcher, 3)
+        assert gate.passes == [[0], [1, 2, 3]]
+        last = await asked(batcher, 4, 5, 6, 7)
+        assert gate.passes == [[0], [1, 2, 3]]
+        gate.let_through(3)
+        assert await asyncio.gather(*first, *few, *more, *last) == [
+            (0, 1), (2, 3), (4, 3), (6, 3), (8, 4), (10, 4), (12, 4), (14, 4)
+        ]  # fmt: skip
+
+    with_batcher(test, ahead=3)
 
 
 def test_a_long_wait_asks_whether_anybody_is_still_there(monkeypatch):
@@ -131,7 +151,7 @@ def test_a_long_wait_asks_whether_anybody_is_still_there(monkeypatch):
         await until(lambda: gate.passes == [[0]])
         (gone,) = await asked(batcher, 1, disconnected=away)
         (stays,) = await asked(batcher, 2, disconnected=there)
-        gate.open.release(2)
+        gate.let_through(2)
         assert await stays == (4, 1)
         with pytest.raises(RequestError, match="nobody waits"):
             await gone
@@ -142,7 +162,7 @@ def test_a_long_wait_asks_whether_anybody_is_still_there(monkeypatch):
 
 def test_a_failure_reaches_everybody_of_its_pass_and_the_next_pass_goes_on():
     async def run() -> None:
-        def answer(jobs: list[int]) -> list[int]:
+        async def answer(jobs: list[int]) -> list[int]:
             if 1 in jobs:
                 raise ZeroDivisionError
             return jobs
@@ -158,7 +178,10 @@ def test_a_failure_reaches_everybody_of_its_pass_and_the_next_pass_goes_on():
 
 def test_closing_answers_what_waits():
     async def run() -> None:
-        batcher = Batcher(lambda jobs: jobs, 100, 1)
+        async def answer(jobs: list[int]) -> list[int]:
+            return jobs
+
+        batcher = Batcher(answer, 100, 1)
         tasks = await asked(batcher, 1, 2, 3)
         await batcher.close()
         assert [await task for task in tasks] == [(1, 1), (2, 1), (3, 1)]

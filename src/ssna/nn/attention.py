@@ -24,10 +24,10 @@ class Tiles(NamedTuple):
     hidden: Tensor
 
 
-def tile(offsets: Tensor) -> Tiles:
-    """Sequences at ``offsets (B + 1,)`` int64, in their order, into tiles."""
+def tile(offsets: Tensor, rows: int = TILE) -> Tiles:
+    """Sequences at ``offsets (B + 1,)`` int64, in their order, into tiles of ``rows`` or so."""
     lengths = offsets.diff()
-    size = max(int(lengths.max()), min(TILE, int(offsets[-1])))
+    size = max(int(lengths.max()), min(rows, int(offsets[-1])))
     starts, filled = [], 0  # of each sequence, among the rows of all tiles
     for length in lengths.tolist():
         if filled % size + length > size:

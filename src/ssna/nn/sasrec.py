@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssna.nn.attention import Tiles, attention_of_ends, packed_causal_attention, tile
+from ssna.nn.attention import TILE, Tiles, attention_of_ends, packed_causal_attention, tile
 from ssna.nn.dropout import ByteDropout
 from ssna.nn.padding import pad_rows
 
@@ -38,7 +38,7 @@ class SASRec(nn.Module):
 
     def last(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
         """The last row of every sequence alone, ``(B, D)``: the last block then has little to do. For evaluation."""
-        before = self._read(x, positions, tile(offsets), len(self.blocks) - 1)
+        before = self._read(x, positions, tile(offsets, TILE // 2), len(self.blocks) - 1)
         return cast(Block, self.blocks[-1]).last(before, offsets)
 
     def _read(self, x: Tensor, positions: Tensor, tiles: Tiles, blocks: int) -> Tensor:

@@ -1,11 +1,11 @@
 """The routes: addresses, keys and answers; what happens behind them is in :mod:`ssna.serving.service`."""
 
 import hmac
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
+from fastapi import Depends, FastAPI, Path, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
@@ -17,7 +17,7 @@ import ssna
 from ssna.serving import bodies
 from ssna.serving.bodies import ErrorBody, NewItems, Questions, QuestionWithTexts, ReloadRequest, WhatIf, Why
 from ssna.serving.explorer import add_page, add_routes
-from ssna.serving.http import as_json, body_of, install
+from ssna.serving.http import Endpoint, as_json, body_of, install
 from ssna.serving.limits import LIMITS
 from ssna.serving.metrics import Metrics
 from ssna.serving.refusal import RequestError
@@ -59,8 +59,9 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
         description="Recommendations from histories of item ids; new items by their texts.",
     )  # fmt: skip
     metrics = Metrics(service)
-    install(app, metrics)
-    _ask(app, service)  # first, since addresses are tried in this order
+    lane: dict[str, Endpoint] = {}
+    install(app, metrics, lane)
+    _ask(app, service, lane)
     _look(app, service, metrics)
     add_routes(app, service, lambda model, *statuses: {
         "responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _takes(model)
@@ -118,16 +119,22 @@ def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
 class Direct(APIRoute):
     """A route whose endpoint takes the request and gives the response: nothing is to be resolved for it."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    def get_route_handler(self) -> Endpoint:
         """See :class:`fastapi.routing.APIRoute`."""
-        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        endpoint: Endpoint = self.endpoint
         return endpoint
 
 
-def _ask(app: FastAPI, service: Service) -> None:
-    hot = APIRouter(route_class=Direct)
+def _ask(app: FastAPI, service: Service, lane: dict[str, Endpoint]) -> None:
+    def hot(path: str, **described: Any) -> Callable[[Endpoint], Endpoint]:
+        def add(endpoint: Endpoint) -> Endpoint:
+            lane[path] = endpoint
+            app.router.add_api_route(path, endpoint, methods=["POST"], route_class_override=Direct, **described)
+            return endpoint
 
-    @hot.post(
+        return add
+
+    @hot(
         "/recommend", response_model=bodies.Answer, responses=_errors(*OF_A_BODY, 404, 409, 503),
         openapi_extra=_takes(QuestionWithTexts),
     )  # fmt: skip
@@ -139,7 +146,7 @@ def _ask(app: FastAPI, service: Service) -> None:
         )
         return as_json(answers[0])
 
-    @hot.post(
+    @hot(
         "/recommend/batch", response_model=bodies.Answers, responses=_errors(*OF_A_BODY, 503),
         openapi_extra=_takes(Questions),
     )  # fmt: skip
@@ -148,8 +155,6 @@ def _ask(app: FastAPI, service: Service) -> None:
         asked = await body_of(request, Questions)
         answers, request.scope["batch"] = await service.recommend(asked.requests, None, request.is_disconnected)
         return as_json(f'{{"answers":[{",".join(answers)}]}}')
-
-    app.include_router(hot)
 
 
 def _change(app: FastAPI, service: Service, key_holder: Any) -> None:

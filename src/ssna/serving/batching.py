@@ -1,10 +1,9 @@
-"""Micro-batches without waiting: while one pass runs, questions gather, and the next pass takes all that fit."""
+"""Micro-batches without waiting: while passes run, questions gather, and the next pass takes all that fit."""
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -26,19 +25,25 @@ class _Waiting(Generic[JobT, AnswerT]):
 
 
 class Batcher(Generic[JobT, AnswerT]):
-    """Answers jobs together, in one thread of its own. All methods belong to the event loop.
+    """Answers jobs together. All methods belong to the event loop.
 
     Args:
-        answer: jobs to answers, in that thread.
+        answer: jobs to answers.
         waiting: questions that may wait, over all jobs.
         together: questions of one pass; a larger job goes alone.
+        ahead: so many waiting questions begin a pass before the one that runs has ended.
     """
 
-    def __init__(self, answer: Callable[[list[JobT]], Sequence[AnswerT]], waiting: int, together: int) -> None:
-        self._answer, self._limit, self._together = answer, waiting, together
+    def __init__(
+        self,
+        answer: Callable[[list[JobT]], Awaitable[Sequence[AnswerT]]],
+        waiting: int,
+        together: int,
+        ahead: int | None = None,
+    ) -> None:
+        self._answer, self._limit, self._together, self._ahead = answer, waiting, together, ahead
         self._queue: deque[_Waiting[JobT, AnswerT]] = deque()
-        self._thread = ThreadPoolExecutor(1, "recommend")
-        self._work: asyncio.Task[None] | None = None
+        self._passes: set[asyncio.Task[None]] = set()
         self.waiting = 0
 
     async def ask(self, job: JobT, size: int = 1, disconnected: Disconnected | None = None) -> tuple[AnswerT, int]:
@@ -53,8 +58,7 @@ class Batcher(Generic[JobT, AnswerT]):
         entry = _Waiting(job, size, disconnected, asyncio.get_running_loop().create_future())
         self._queue.append(entry)
         self.waiting += size
-        if self._work is None:
-            self._work = asyncio.create_task(self._run())
+        self._begin()
         try:
             return await entry.answered
         except asyncio.CancelledError:
@@ -65,23 +69,27 @@ class Batcher(Generic[JobT, AnswerT]):
 
     async def close(self) -> None:
         """Answer what waits, then end."""
-        if self._work is not None:
-            await self._work
-        self._thread.shutdown()
+        while self._passes:
+            await asyncio.wait(self._passes)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._queue:
-                if batch := await self._next():
-                    answers: Sequence[AnswerT] | Exception
-                    try:
-                        answers = await loop.run_in_executor(self._thread, self._answer, [entry.job for entry in batch])
-                    except Exception as failure:
-                        answers = failure
-                    _settle(batch, answers)
-        finally:
-            self._work = None
+    def _begin(self) -> None:
+        running = len(self._passes)
+        if self._queue and (not running or (running == 1 and self._ahead is not None and self.waiting >= self._ahead)):
+            self._passes.add(begun := asyncio.create_task(self._pass()))
+            begun.add_done_callback(self._end)
+
+    def _end(self, ended: "asyncio.Task[None]") -> None:
+        self._passes.discard(ended)
+        self._begin()
+
+    async def _pass(self) -> None:
+        if batch := await self._next():
+            answers: Sequence[AnswerT] | Exception
+            try:
+                answers = await self._answer([entry.job for entry in batch])
+            except Exception as failure:
+                answers = failure
+            _settle(batch, answers)
 
     async def _next(self) -> "list[_Waiting[JobT, AnswerT]]":
         batch: list[_Waiting[JobT, AnswerT]] = []

@@ -24,6 +24,7 @@ class Limits:
         waiting: questions that may wait; beyond, the answer is 503.
         reading: requests whose inline texts may wait to be read; beyond, the answer is 503.
         together: questions that are answered in one pass.
+        ahead: so many waiting questions begin a pass while another one runs.
         explained: ids of a history whose ranking is explained.
         explaining: explanations that may wait.
     """
@@ -44,6 +45,7 @@ class Limits:
     waiting: int = 2_048
     reading: int = 64
     together: int = 128
+    ahead: int = 64
     explained: int = 100
     explaining: int = 64
 

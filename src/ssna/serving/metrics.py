@@ -24,7 +24,7 @@ class Metrics:
             "ssna_batch_size", "Questions answered together, a request.", buckets=SIZES, registry=self.registry
         )
         gauges = {
-            "ssna_queue_depth": ("Questions that wait.", lambda: service.batcher.waiting),
+            "ssna_queue_depth": ("Questions that wait.", lambda: service.answering.waiting),
             "ssna_catalogue_items": ("Items that can be recommended.", lambda: len(service.snapshot)),
             "ssna_added_items": ("Items known by their texts alone.", lambda: service.snapshot.added),
             "ssna_run_version": ("One more with each reload.", lambda: service.snapshot.version),

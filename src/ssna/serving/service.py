@@ -5,13 +5,13 @@ import gc
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ssna.errors import ArtifactError, SsnaError
 from ssna.recommender import Recommender
 from ssna.serving.additions import Additions, Change, Journal
+from ssna.serving.answering import Answering
 from ssna.serving.batching import Batcher, Disconnected
 from ssna.serving.bodies import Changed, Comparison, NewItem, Question
 from ssna.serving.comparing import HISTORIES, compare
@@ -22,14 +22,6 @@ from ssna.serving.snapshot import Snapshot
 from ssna.text import embed
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Job:
-    """Questions that one snapshot answers: ``snapshot``, or without one what serves when their turn comes."""
-
-    questions: Sequence[Question]
-    snapshot: Snapshot | None = None
 
 
 class Service:
@@ -45,9 +37,10 @@ class Service:
     def __init__(
         self, snapshot: Snapshot, journal: Journal, runs: Sequence[Path], beside: Mapping[str, Snapshot] | None = None
     ) -> None:
-        self.snapshot, self.journal, self.runs, self.beside = snapshot, journal, tuple(runs), dict(beside or {})
-        self.batcher: Batcher[Job, list[str]] = Batcher(self._answered, LIMITS.waiting, LIMITS.together)
-        self._thoughts: Batcher[Callable[[], Any], Any] = Batcher(_each, LIMITS.explaining, together=1)
+        self.journal, self.runs, self.beside = journal, tuple(runs), dict(beside or {})
+        self.answering = Answering(snapshot)
+        self._thinking = ThreadPoolExecutor(1, "thoughts")
+        self._thoughts: Batcher[Callable[[], Any], Any] = Batcher(self._think, LIMITS.explaining, together=1)
         self.ready = False
         self._recent: deque[Sequence[str]] = deque(maxlen=HISTORIES)
         self._changing = asyncio.Lock()
@@ -72,12 +65,14 @@ class Service:
         return cls(serving, journal, allowed, {other.run: other for other in others})
 
     async def start(self) -> None:
-        """Load the language model, if the run can admit items; only then is it :attr:`ready`.
+        """Rank in a process of its own, and load the language model, if the run can admit items; then it is
+        :attr:`ready`.
 
         Raises:
             EncoderError: the language model is gone; everything but new texts is served all the same.
         """
         try:
+            await self.answering.start(tuple(self.beside.values()))
             await self._slowly(_warm, self.snapshot.recommender)
         finally:
             gc.collect()
@@ -86,10 +81,16 @@ class Service:
 
     async def stop(self) -> None:
         """Answer what waits, finish the change that runs."""
-        await self.batcher.close()
         await self._thoughts.close()
+        self._thinking.shutdown()
         async with self._changing:
             self._slow.shutdown()
+        await self.answering.close()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What serves now."""
+        return self.answering.snapshot
 
     def named(self, run: str | None = None) -> Snapshot:
         """What serves now, or a run beside it. Raises :class:`RequestError` for a name that none has."""
@@ -122,7 +123,7 @@ class Service:
         snapshot = None if run is None else self.named(run)
         snapshot = await self._widened(snapshot or self.snapshot, questions, texts) if texts else snapshot
         self._recent.extend(question.history for question in questions)
-        return await self.batcher.ask(Job(questions, snapshot), len(questions), disconnected)
+        return await self.answering.ask(questions, snapshot, disconnected)
 
     async def think(self, thought: Callable[[], T]) -> T:
         """What takes longer than a ranking, one after the other; recommending goes on meanwhile.
@@ -207,7 +208,7 @@ class Service:
                     f"{new.run} shares {comparison.overlap:.3f} of the first ten with {old.run}, "
                     f"asked for: {minimum_overlap:g}; {old.run} goes on serving",
                 )
-            self.snapshot = new
+            await self.answering.serve(new)
         log("reload", version=new.version, **comparison.model_dump())
         return comparison
 
@@ -220,7 +221,7 @@ class Service:
             additions = self.journal.record(change) if change != Change() else self.journal.additions
             return now.changed(changed, additions.hidden)
 
-        self.snapshot = await self._slowly(durable)
+        await self.answering.serve(await self._slowly(durable))
 
     async def _widened(self, now: Snapshot, questions: Sequence[Question], texts: Mapping[str, str]) -> Snapshot:
         asked = {item for question in questions for item in question.history}
@@ -240,17 +241,8 @@ class Service:
     async def _slowly(self, action: Callable[..., T], *arguments: object) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._slow, action, *arguments)
 
-    def _answered(self, jobs: list[Job]) -> list[list[str]]:
-        """In the recommending thread: one pass for each snapshot."""
-        current = self.snapshot
-        snapshots = [job.snapshot or current for job in jobs]
-        answers: list[list[str]] = [[] for _ in jobs]
-        for snapshot in dict.fromkeys(snapshots):
-            mine = [number for number, other in enumerate(snapshots) if other is snapshot]
-            ranked = iter(snapshot.answer([question for number in mine for question in jobs[number].questions]))
-            for number in mine:
-                answers[number] = [snapshot.written(next(ranked)) for _ in jobs[number].questions]
-        return answers
+    async def _think(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+        return [await asyncio.get_running_loop().run_in_executor(self._thinking, job) for job in jobs]
 
     def _is_own(self, snapshot: Snapshot, item: str) -> bool:
         return 0 < int(snapshot.recommender.items.rows([item])[0]) <= snapshot.own
@@ -293,10 +285,6 @@ def admitted(recommender: Recommender, folder: Path, version: int, additions: Ad
 
 def _with(recommender: Recommender, texts: Mapping[str, str]) -> Recommender:
     return recommender.add_items(texts) if texts else recommender
-
-
-def _each(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-    return [job() for job in jobs]
 
 
 def _without(recommender: Recommender, items: Sequence[str]) -> Recommender:

@@ -1,7 +1,7 @@
 """What serves at one moment: a recommender under a version; questions in, rows and scores out, many at once."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ssna.ragged import Ints, Ragged
 from ssna.recommender import Recommender
@@ -25,6 +26,30 @@ class Ranked:
     scores: Sequence[float]
     unknown: Sequence[str]
     fallback: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Questions whose ids are looked up.
+
+    Attributes:
+        known: ``n`` histories of known rows.
+        unknown: ids of each history that the catalogue does not have.
+    """
+
+    questions: Sequence[Question]
+    known: Ragged
+    unknown: Sequence[Sequence[str]]
+
+    @property
+    def k(self) -> int:
+        """The most items that one of them asks for."""
+        return max(question.k for question in self.questions)
+
+    @property
+    def plain(self) -> bool:
+        """Whether one ranking of the whole catalogue, by the run's own scorer, answers all."""
+        return bool(self.known.lengths.all()) and all(question.allow is None for question in self.questions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +82,7 @@ class Snapshot:
         return len(self.recommender.items) - self.own
 
     def __len__(self) -> int:
-        return len(self.recommender.items) - int(self._barred.sum()) if self.hidden else len(self.recommender.items)
+        return len(self.recommender.items) - len(self.barred)
 
     def __contains__(self, item: str) -> bool:
         return item in self.recommender.items and item not in self.hidden
@@ -76,13 +101,41 @@ class Snapshot:
 
     def answer(self, questions: Sequence[Question]) -> list[Ranked]:
         """All questions in one pass, in their order."""
-        known, unknown = self._read([question.history for question in questions])
+        asked = self.read(questions)
         ranked: dict[int, tuple[list[int], list[float]]] = {}
-        filled = known.lengths > 0
+        filled = asked.known.lengths > 0
         for scorer, chosen in ((self.recommender.scorer, filled), (self._popularity, ~filled)):
             rows = np.flatnonzero(chosen).tolist()
-            ranked |= self._ranked(scorer, questions, known, rows)
-        return [Ranked(*ranked[row], unknown[row], fallback=not filled[row]) for row in range(len(questions))]
+            ranked |= self._ranked(scorer, questions, asked.known, rows)
+        return [Ranked(*ranked[row], asked.unknown[row], fallback=not filled[row]) for row in range(len(questions))]
+
+    def read(self, questions: Sequence[Question]) -> Asked:
+        """Look up the histories' ids."""
+        histories = [question.history for question in questions]
+        lengths = np.array([len(history) for history in histories])
+        rows = self.recommender.items.rows(chain.from_iterable(histories))
+        known, row_of = rows > 0, np.repeat(np.arange(len(histories)), lengths)
+        counts = np.bincount(row_of[known], minlength=len(histories))
+        unknown: list[list[str]] = [[] for _ in histories]
+        if not known.all():
+            flat = list(chain.from_iterable(histories))
+            for place in np.flatnonzero(~known).tolist():
+                unknown[row_of[place]].append(flat[place])
+        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        return Asked(questions, Ragged(rows[known], offsets), unknown)
+
+    def gone(self, questions: Sequence[Question], known: Ragged) -> Ragged:
+        """Rows that leave the ranking of each question."""
+        if all(question.exclude_seen and not question.deny for question in questions):
+            return known
+        return Ragged.from_rows([self._left_out(q, seen) for q, seen in zip(questions, known, strict=True)])
+
+    def cut(self, asked: Asked, rows: Ints, scores: NDArray[np.float32]) -> list[Ranked]:
+        """Answers from the ``k`` best rows of the catalogue, and their scores, for each of plain questions."""
+        return [
+            Ranked(*few, unknown, fallback=False)
+            for few, unknown in zip(_first(asked.questions, rows, scores), asked.unknown, strict=True)
+        ]
 
     def similar(self, item: str, k: int) -> Ranked:
         """The nearest items of a known one."""
@@ -120,11 +173,16 @@ class Snapshot:
         return PopularityScorer(torch.from_numpy(self.recommender.counts))
 
     @cached_property
+    def barred(self) -> Ints:
+        """Rows that no answer may hold."""
+        rows = self.recommender.items.rows(self.hidden)
+        return rows[rows > 0]  # some runs do not have all that is hidden
+
+    @cached_property
     def _barred(self) -> torch.Tensor:
         """``(I + 1,)`` bool."""
         barred = torch.zeros(len(self.recommender.items) + 1, dtype=torch.bool)
-        barred[torch.from_numpy(self.recommender.items.rows(self.hidden))] = True
-        barred[0] = False  # hidden items that this run does not have
+        barred[torch.from_numpy(self.barred)] = True
         return barred
 
     @cached_property
@@ -138,19 +196,6 @@ class Snapshot:
         text = json.dumps(self.recommender.texts[row], ensure_ascii=False)
         return self._fragments.setdefault(row, (f'{{"item":{item},"score":', f',"text":{text}}}'))
 
-    def _read(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
-        """Known rows of all histories, and what is unknown in each."""
-        lengths = np.array([len(history) for history in histories])
-        rows = self.recommender.items.rows(chain.from_iterable(histories))
-        known, row_of = rows > 0, np.repeat(np.arange(len(histories)), lengths)
-        counts = np.bincount(row_of[known], minlength=len(histories))
-        unknown: list[list[str]] = [[] for _ in histories]
-        if not known.all():
-            flat = list(chain.from_iterable(histories))
-            for place in np.flatnonzero(~known).tolist():
-                unknown[row_of[place]].append(flat[place])
-        return Ragged(rows[known], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)), unknown
-
     def _ranked(
         self, scorer: Scorer, questions: Sequence[Question], known: Ragged, rows: Sequence[int]
     ) -> dict[int, tuple[list[int], list[float]]]:
@@ -161,21 +206,11 @@ class Snapshot:
         free = [row for row in rows if row not in found]
         if not free:
             return found
-        gone = self._gone([questions[row] for row in free], known.take(np.array(free)))
-        k = max(questions[row].k for row in free)
+        asked, histories = [questions[row] for row in free], known.take(np.array(free))
+        k = max(question.k for question in asked)
         barred = self._barred if self.hidden else None
-        best, scores = top(scorer, known.take(np.array(free)), k, gone, barred)
-        left = (best > 0).sum(axis=1).tolist()
-        for row, count, best_, scores_ in zip(free, left, best.tolist(), scores.tolist(), strict=True):
-            cut = min(count, questions[row].k)
-            found[row] = best_[:cut], scores_[:cut]
-        return found
-
-    def _gone(self, questions: Sequence[Question], known: Ragged) -> Ragged:
-        """What leaves the ranking of each question."""
-        if all(question.exclude_seen and not question.deny for question in questions):
-            return known
-        return Ragged.from_rows([self._left_out(q, seen) for q, seen in zip(questions, known, strict=True)])
+        best, scores = top(scorer, histories, k, self.gone(asked, histories), barred)
+        return found | dict(zip(free, _first(asked, best, scores), strict=True))
 
     def _left_out(self, question: Question, seen: Iterable[int]) -> Ints:
         denied = self.recommender.items.rows(question.deny)
@@ -184,10 +219,20 @@ class Snapshot:
     def _among(self, scorer: Scorer, question: Question, seen: Iterable[int]) -> tuple[list[int], list[float]]:
         """The best of the items that a question allows: only they are scored."""
         allowed = np.unique(self.recommender.items.rows(question.allow or ()))
-        gone = {*self._left_out(question, seen).tolist(), *self.recommender.items.rows(self.hidden).tolist(), 0}
+        gone = {*self._left_out(question, seen).tolist(), *self.barred.tolist(), 0}
         rows = torch.tensor([row for row in allowed.tolist() if row not in gone], dtype=torch.int64)
         if not len(rows):
             return [], []
         history = Ragged.from_rows([list(seen)])
         scores, order = scorer.read(history)(rows)[0].sort(descending=True, stable=True)
         return rows[order][: question.k].tolist(), scores[: question.k].tolist()
+
+
+def _first(
+    questions: Sequence[Question], rows: Ints, scores: NDArray[np.float32]
+) -> Iterator[tuple[list[int], list[float]]]:
+    """As many of the ``k`` best as each question asks for, where so many are left."""
+    left = (rows > 0).sum(axis=1).tolist()
+    for question, count, rows_, scores_ in zip(questions, left, rows.tolist(), scores.tolist(), strict=True):
+        cut = min(count, question.k)
+        yield rows_[:cut], scores_[:cut]

@@ -1,0 +1,98 @@
+"""Questions to written answers: together, in the ranking process where there is one, else in a thread of the server."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ssna.serving.batching import Batcher, Disconnected
+from ssna.serving.bodies import Question
+from ssna.serving.limits import LIMITS
+from ssna.serving.ranker import Ranker, RankerError
+from ssna.serving.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Job:
+    """Questions that one snapshot answers: ``snapshot``, or without one what serves when their turn comes."""
+
+    questions: Sequence[Question]
+    snapshot: Snapshot | None = None
+
+
+class Answering:
+    """Its methods belong to the event loop.
+
+    Args:
+        snapshot: what serves first; :meth:`serve` changes it.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._ranker: Ranker | None = None
+        self._thread = ThreadPoolExecutor(1, "recommend")
+        self._batcher: Batcher[Job, list[str]] = Batcher(self._answered, LIMITS.waiting, LIMITS.together, LIMITS.ahead)
+
+    @property
+    def waiting(self) -> int:
+        """Questions in the queue."""
+        return self._batcher.waiting
+
+    async def start(self, others: Sequence[Snapshot]) -> None:
+        """Rank in a process of its own from now on, with ``others``, too."""
+        ranker = Ranker()
+        await ranker.start()
+        for snapshot in (self.snapshot, *others):
+            await ranker.hold(snapshot.recommender.scorer)
+        self._ranker = ranker
+
+    async def serve(self, snapshot: Snapshot) -> None:
+        """From the return on, answers come from ``snapshot``."""
+        new, old = snapshot.recommender.scorer, self.snapshot.recommender.scorer
+        if self._ranker is not None and new is not old:
+            await self._ranker.hold(new)
+        self.snapshot = snapshot
+        if self._ranker is not None and new is not old:
+            self._ranker.drop(old)
+
+    async def ask(
+        self, questions: Sequence[Question], snapshot: Snapshot | None, disconnected: Disconnected | None
+    ) -> tuple[list[str], int]:
+        """Answers as JSON, all from one snapshot; and how many questions were answered together."""
+        return await self._batcher.ask(Job(questions, snapshot), len(questions), disconnected)
+
+    async def close(self) -> None:
+        """Answer what waits, then end."""
+        await self._batcher.close()
+        self._thread.shutdown()
+        if self._ranker is not None:
+            await self._ranker.close()
+
+    async def _answered(self, jobs: list[Job]) -> list[list[str]]:
+        """One pass for each snapshot."""
+        current = self.snapshot
+        snapshots = [job.snapshot or current for job in jobs]
+        answers: list[list[str]] = [[] for _ in jobs]
+        for snapshot in dict.fromkeys(snapshots):
+            mine = [number for number, other in enumerate(snapshots) if other is snapshot]
+            written = iter(await self._written(snapshot, [each for n in mine for each in jobs[n].questions]))
+            for number in mine:
+                answers[number] = [next(written) for _ in jobs[number].questions]
+        return answers
+
+    async def _written(self, snapshot: Snapshot, questions: Sequence[Question]) -> list[str]:
+        ranker, scorer = self._ranker, snapshot.recommender.scorer
+        if ranker is not None and ranker.holds(scorer) and (asked := snapshot.read(questions)).plain:
+            gone = snapshot.gone(questions, asked.known)
+            try:
+                rows, scores = await ranker.top(scorer, asked.known, asked.k, gone, snapshot.barred)
+            except RankerError:
+                pass
+            else:
+                ranked = snapshot.cut(asked, rows, scores)
+                return [snapshot.written(answer) for answer in ranked]
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _here, snapshot, questions)
+
+
+def _here(snapshot: Snapshot, questions: Sequence[Question]) -> list[str]:
+    return [snapshot.written(answer) for answer in snapshot.answer(questions)]
