@@ -252,7 +252,7 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path)
     parser.add_argument("--requests", type=int, default=100_000, help="to each address, over all rounds")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=256)
     arguments = parser.parse_args()
     found: dict[str, Any] = conditions(__file__)
     with tempfile.TemporaryDirectory() as folder:
