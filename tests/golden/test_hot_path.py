@@ -79,9 +79,7 @@ lengths_of_sequences = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 @settings(deadline=None)
 def test_tiles_hold_every_row_once_and_no_sequence_is_torn(lengths, size):
     offsets = torch.tensor([0, *lengths]).cumsum(0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention, "TILE", size)
-        tiles = attention.tile(offsets)
+    tiles = attention.tile(offsets, size)
     count, _, rows, _ = tiles.hidden.shape
     assert rows == max(max(lengths), min(size, sum(lengths)))
     assert len(set(tiles.place.tolist())) == sum(lengths)
@@ -99,9 +97,7 @@ def test_packed_attention_is_causal_attention_over_each_sequence_alone(lengths, 
     torch.manual_seed(seed)
     offsets = torch.tensor([0, *lengths]).cumsum(0)
     qkv = torch.randn(sum(lengths), 3, 2, 4, dtype=torch.float64, requires_grad=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(attention, "TILE", size)
-        packed = attention.packed_causal_attention(qkv, attention.tile(offsets))
+    packed = attention.packed_causal_attention(qkv, attention.tile(offsets, size))
     alone = torch.cat(
         [
             F.scaled_dot_product_attention(*part.permute(1, 2, 0, 3), is_causal=True).transpose(0, 1)
