@@ -22,6 +22,8 @@ from ssna.ragged import Ragged
 BF16_ERROR = 3.2 * 2**-8
 """Of a product of two vectors of length 1: half a unit in the last place for each of both, and for the result."""
 
+AT_ONCE = 64  # histories whose few items are gathered together: of each, a vector
+
 Config = dict[str, Any]
 Reading = Callable[[slice | Tensor], Tensor]
 """Item rows ``(c,)``, or a slice of them -> their scores ``(n, c)`` fp32, the caller's to write into. Those of row 0
@@ -236,7 +238,8 @@ class VectorScorer(Scorer):
             directions = self.directions[items]
 
             def right(columns: Tensor) -> Tensor:  # sums, not a product of matrices: equal items score equally
-                return (F.embedding(columns, directions) * intents[:, None]).sum(-1)
+                pairs = zip(columns.split(AT_ONCE), intents.split(AT_ONCE), strict=True)
+                return torch.cat([(F.embedding(few, directions) * each[:, None]).sum(-1) for few, each in pairs])
 
             return (rounded @ self._rounded[items].T).float(), right
 

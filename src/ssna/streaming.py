@@ -17,10 +17,8 @@ from ssna.scoring import Reading, Scorer
 
 CHUNK = 512  # histories scored at once,
 TILE = 8192  # against so many items: at most CHUNK x TILE scores are held
-SPARE, SHARE = (
-    12,
-    8,
-)  # twice as many items as asked for, and some, are scored twice, if they are a small share of a tile
+SPARE = 12  # beside twice as many as are asked for, so many items are scored a second time,
+SHARE = 64  # if they are at most one in so many
 
 
 class Tiles:

@@ -1,15 +1,24 @@
 """Questions to written answers: together, in the ranking process where there is one, else in a thread of the server."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
+from ssna.ragged import Ints
 from ssna.serving.batching import Batcher, Disconnected
 from ssna.serving.bodies import Question
 from ssna.serving.limits import LIMITS
 from ssna.serving.ranker import Ranker, RankerError
-from ssna.serving.snapshot import Snapshot
+from ssna.serving.snapshot import Asked, Snapshot
+
+T = TypeVar("T")
+MANY = 8_192  # ids read and written that take a few milliseconds
 
 
 @dataclass(frozen=True)
@@ -82,16 +91,25 @@ class Answering:
 
     async def _written(self, snapshot: Snapshot, questions: Sequence[Question]) -> list[str]:
         ranker, scorer = self._ranker, snapshot.recommender.scorer
-        if ranker is not None and ranker.holds(scorer) and (asked := snapshot.read(questions)).plain:
-            gone = snapshot.gone(questions, asked.known)
-            try:
-                rows, scores = await ranker.top(scorer, asked.known, asked.k, gone, snapshot.barred)
-            except RankerError:
-                pass
-            else:
-                ranked = snapshot.cut(asked, rows, scores)
-                return [snapshot.written(answer) for answer in ranked]
-        return await asyncio.get_running_loop().run_in_executor(self._thread, _here, snapshot, questions)
+        size = sum(len(question.history) + question.k for question in questions)
+        if ranker is not None and ranker.holds(scorer):
+            asked = await self._beside(size, snapshot.read, questions)
+            if asked.plain:
+                gone = snapshot.gone(questions, asked.known)
+                with suppress(RankerError):
+                    best = await ranker.top(scorer, asked.known, asked.k, gone, snapshot.barred)
+                    return await self._beside(size, _written, snapshot, asked, *best)
+        return await self._beside(None, _here, snapshot, questions)
+
+    async def _beside(self, size: int | None, work: Callable[..., T], *arguments: Any) -> T:
+        """Work of ``size`` ids; if there are many, or nobody knows, in a thread: requests are answered meanwhile."""
+        if size is not None and size <= MANY:
+            return work(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+
+
+def _written(snapshot: Snapshot, asked: Asked, rows: Ints, scores: NDArray[np.float32]) -> list[str]:
+    return [snapshot.written(answer) for answer in snapshot.cut(asked, rows, scores)]
 
 
 def _here(snapshot: Snapshot, questions: Sequence[Question]) -> list[str]:

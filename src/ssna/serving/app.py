@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request, Response
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -116,21 +115,11 @@ def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return as_json(f'{{"items":{now.listed(answer)}}}')
 
 
-class Direct(APIRoute):
-    """A route whose endpoint takes the request and gives the response: nothing is to be resolved for it."""
-
-    def get_route_handler(self) -> Endpoint:
-        """See :class:`fastapi.routing.APIRoute`."""
-        endpoint: Endpoint = self.endpoint
-        return endpoint
-
-
 def _ask(app: FastAPI, service: Service, lane: dict[str, Endpoint]) -> None:
     def hot(path: str, **described: Any) -> Callable[[Endpoint], Endpoint]:
         def add(endpoint: Endpoint) -> Endpoint:
             lane[path] = endpoint
-            app.router.add_api_route(path, endpoint, methods=["POST"], route_class_override=Direct, **described)
-            return endpoint
+            return app.post(path, **described)(endpoint)
 
         return add
 

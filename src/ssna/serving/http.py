@@ -89,8 +89,7 @@ class Observed:
     """Counts, times and logs every request, and turns what nobody foresaw into a 500 that tells nothing.
 
     Args:
-        lane: path -> what answers a POST there at once, past routing and everything else that it has no use for: half
-            of what a small request costs.
+        lane: path -> what answers a POST there at once, past routing and everything else that it has no use for.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, lane: Mapping[str, Endpoint]) -> None:

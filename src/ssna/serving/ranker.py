@@ -43,7 +43,7 @@ class Ranker:
 
     def __init__(self) -> None:
         self._wanted: dict[Scorer, int] = {}
-        self._held: set[int] = set()
+        self._held: set[int | None] = set()
         self._answers: deque[asyncio.Future[dict[str, Tensor]]] = deque()
         self._process: asyncio.subprocess.Process | None = None
         self._life: asyncio.Task[None] | None = None
@@ -56,13 +56,14 @@ class Ranker:
 
     async def close(self) -> None:
         """End the process."""
+        process = self._process
         if self._life is not None:
             self._life.cancel()
             with suppress(asyncio.CancelledError):
                 await self._life
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            await self._process.wait()
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            await process.wait()
 
     def holds(self, scorer: Scorer) -> bool:
         """Whether the process can rank with ``scorer`` now."""
@@ -78,11 +79,8 @@ class Ranker:
 
     def drop(self, scorer: Scorer) -> None:
         """Let the process forget a scorer; what was asked before is answered."""
-        number = self._wanted.pop(scorer, None)
-        if number in self._held:
-            self._held.discard(number)
-            with suppress(RankerError):
-                self._ask({"ask": torch.tensor([DROP, number])})
+        if (number := self._wanted.pop(scorer, None)) in self._held:
+            self._forget(number)
 
     async def top(
         self, scorer: Scorer, histories: Ragged, k: int, exclude: Ragged, barred: Ints
@@ -104,8 +102,14 @@ class Ranker:
         number = self._wanted[scorer]
         content = await asyncio.to_thread(_described, scorer, number)
         await self._ask(content)
-        if self._wanted.get(scorer) == number:
-            self._held.add(number)
+        self._held.add(number)
+        if self._wanted.get(scorer) != number:  # dropped meanwhile
+            self._forget(number)
+
+    def _forget(self, number: int | None) -> None:
+        self._held.discard(number)
+        with suppress(RankerError):
+            self._ask({"ask": torch.tensor([DROP, number])})
 
     def _ask(self, message: "Mapping[str, Tensor] | bytes") -> "asyncio.Future[dict[str, Tensor]]":
         if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():
@@ -131,8 +135,7 @@ class Ranker:
                 while self._answers:
                     _settle(self._answers.popleft(), RankerError())
             log("ranker", level="error", message="ended; the server ranks by itself", status=await process.wait())
-            await asyncio.sleep(PAUSE)
-            process = self._process = await _process()
+            process = self._process = await _again()
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdout is not None
@@ -163,6 +166,15 @@ async def _process() -> asyncio.subprocess.Process:
 
 def _framed(content: bytes) -> bytes:
     return LENGTH.pack(len(content)) + content
+
+
+async def _again() -> asyncio.subprocess.Process:
+    while True:
+        await asyncio.sleep(PAUSE)
+        try:
+            return await _process()
+        except OSError as error:  # no memory, or no process to be had, for now
+            log("ranker", level="error", **described(error))
 
 
 def _packed(name: str, rows: Ragged) -> dict[str, Tensor]:
@@ -224,7 +236,9 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(int(os.environ.get(THREADS, "1")))
-    with steady(), suppress(BrokenPipeError), os.fdopen(os.dup(1), "wb") as answers:
+    answering = os.dup(1)
+    os.dup2(2, 1)  # whatever a library prints is no answer
+    with steady(), suppress(BrokenPipeError), os.fdopen(answering, "wb") as answers:
         work(sys.stdin.buffer, answers)
 
 

@@ -179,7 +179,7 @@ class Snapshot:
         return rows[rows > 0]  # some runs do not have all that is hidden
 
     @cached_property
-    def _barred(self) -> torch.Tensor:
+    def _mask(self) -> torch.Tensor:
         """``(I + 1,)`` bool."""
         barred = torch.zeros(len(self.recommender.items) + 1, dtype=torch.bool)
         barred[torch.from_numpy(self.barred)] = True
@@ -208,7 +208,7 @@ class Snapshot:
             return found
         asked, histories = [questions[row] for row in free], known.take(np.array(free))
         k = max(question.k for question in asked)
-        barred = self._barred if self.hidden else None
+        barred = self._mask if self.hidden else None
         best, scores = top(scorer, histories, k, self.gone(asked, histories), barred)
         return found | dict(zip(free, _first(asked, best, scores), strict=True))
 
