@@ -299,6 +299,34 @@ def test_kills_while_items_are_put_lose_nothing_that_was_answered(runs, tmp_path
     assert len(answered_items) > 8
 
 
+def test_the_ranking_process_is_killed_under_load_and_no_request_fails(runs, tmp_path):
+    with served(runs / "ssna", tmp_path / "state", tmp_path / "log") as server:
+        server.until_ready()
+        pid = server.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        first = children.read_text().split()
+        body, kills = {"history": ["i1", "i2"], "k": 30}, []
+        with ThreadPoolExecutor(8) as clients:
+            asked = [clients.submit(server.ask, "POST", "/recommend", body) for _ in range(400)]
+            while len(kills) < 2 and not all(answer.done() for answer in asked):
+                for child in children.read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
+                    kills.append(child)
+                time.sleep(0.05)
+            answers = [answer.result() for answer in asked]
+        assert first
+        assert kills
+        assert {status for status, _ in answers} == {200}
+        items = [[found["item"] for found in answer["items"]] for _, answer in answers]
+        assert all(one == items[0] for one in items)
+        while children.read_text().split() in ([], first):
+            time.sleep(0.05)
+        assert server.ask("POST", "/recommend", body)[0] == 200
+    assert "the server ranks by itself" in (tmp_path / "log").read_text()
+    time.sleep(0.5)
+    assert not Path(f"/proc/{first[0]}").exists()
+
+
 def test_sigterm_answers_what_was_asked_and_ends_with_zero(runs, tmp_path):
     with served(runs / "ssna", tmp_path / "state", tmp_path / "log") as server:
         server.until_ready()
