@@ -45,7 +45,7 @@ class Limits:
     waiting: int = 2_048
     reading: int = 64
     together: int = 128
-    ahead: int = 64
+    ahead: int = 24
     explained: int = 100
     explaining: int = 64
 
