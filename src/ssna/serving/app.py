@@ -29,13 +29,14 @@ MEANINGS = {
     401: "The key is missing or wrong.",
     403: "The server has no key, or the run lies elsewhere.",
     404: "There is no such item, or run.",
+    408: "The body was too slow.",
     409: "It cannot be done in the state that the server is in.",
     413: "The body is too large.",
     415: "The body is not called JSON.",
     422: "A value is not allowed; the message names it.",
     503: "Not now; ask again.",
 }
-OF_A_BODY = (400, 413, 415, 422)
+OF_A_BODY = (400, 408, 413, 415, 422)
 Known = Annotated[str, Path(max_length=LIMITS.id_length, min_length=1, examples=["sku-17"])]
 
 

@@ -1,5 +1,6 @@
 """What every request goes through: a bounded body, errors as one kind of JSON, a line in the log and a count."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine, Mapping
@@ -27,20 +28,24 @@ REASONS = {404: "there is nothing at this address; see /openapi.json", 405: "thi
 
 
 async def body_of(request: Request, model: type[ModelT]) -> ModelT:
-    """The checked body of a request. Raises :class:`RequestError`: 413, 415, 400 or 422."""
+    """The checked body of a request. Raises :class:`RequestError`: 408, 413, 415, 400 or 422."""
     kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if kind != JSON:
         raise RequestError(415, "not_json", f"the body is called {kind[:80]!r}; send Content-Type: {JSON}")
     chunks, size = [], 0
     try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size <= LIMITS.body_bytes:
-                chunks.append(chunk)
-            elif size > PATIENCE * LIMITS.body_bytes:
-                break
+        async with asyncio.timeout(LIMITS.seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size <= LIMITS.body_bytes:
+                    chunks.append(chunk)
+                elif size > PATIENCE * LIMITS.body_bytes:
+                    break
     except ClientDisconnect:
         raise RequestError(499, "client_gone", "the body ended before it was whole") from None
+    except TimeoutError:
+        message = f"the body was not whole after {LIMITS.seconds:g} seconds; send it at once"
+        raise RequestError(408, "too_slow", message, {"Connection": "close"}) from None
     if size > LIMITS.body_bytes:
         raise _too_large()
     return parse(model, b"".join(chunks))

@@ -8,7 +8,10 @@ class Limits:
     """Bounds of one request and of the server; characters are Unicode code points.
 
     Attributes:
+        head_bytes: of a request's address and headers.
         body_bytes: of a request's body, counted while it is read.
+        seconds: for a request's head to come, for its body, and for a client to read something of its answer; twice as
+            long at the most.
         depth: of nested lists and objects in a body.
         history: ids of one history.
         k: items of one answer.
@@ -29,7 +32,9 @@ class Limits:
         explaining: explanations that may wait.
     """
 
+    head_bytes: int = 2**16
     body_bytes: int = 2**20
+    seconds: float = 20.0
     depth: int = 8
     history: int = 1_000
     k: int = 500

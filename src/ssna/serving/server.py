@@ -17,6 +17,7 @@ import uvicorn
 from ssna.errors import SsnaError
 from ssna.serving.additions import journal
 from ssna.serving.app import create_app
+from ssna.serving.connection import Connection
 from ssna.serving.logs import JsonHandler, log
 from ssna.serving.service import Service
 from ssna.steady import steady
@@ -57,8 +58,8 @@ def serve(
         app = create_app(service, key, lambda: _started(service, listening))
         _log_libraries()
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="on", timeout_graceful_shutdown=SECONDS_TO_STOP,
-            server_header=False,
+            app, http=Connection, ws="none", log_config=None, access_log=False, lifespan="on",
+            timeout_graceful_shutdown=SECONDS_TO_STOP, server_header=False,
         )  # fmt: skip
         with steady(), _ending_well():
             uvicorn.Server(config).run([listening])
