@@ -86,6 +86,7 @@ def test_a_head_that_does_not_end_in_time_is_a_408(port):
 def test_a_head_that_comes_drop_by_drop_is_a_408(port):
     with opened(port) as client:
         client.settimeout(SECONDS / 8)
+        client.sendall(POST)
         found, stop = None, time.monotonic() + 8 * SECONDS
         while found is None and time.monotonic() < stop:
             client.sendall(b"G")
