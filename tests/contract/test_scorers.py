@@ -119,7 +119,7 @@ def test_the_top_is_the_sorted_scores_of_equal_ones_the_lower_row_first_in_tiles
 def sketching(monkeypatch) -> None:
     """However small the catalogue, and on every processor."""
     monkeypatch.setattr("ssna.streaming.SHARE", 0)
-    monkeypatch.setattr("ssna.scoring.multiplies_bf16", lambda: True)
+    monkeypatch.setattr("ssna.scoring.vectors.multiplies_bf16", lambda: True)
 
 
 @pytest.mark.parametrize("tile", [4, ITEMS + 1])

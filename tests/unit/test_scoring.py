@@ -3,9 +3,9 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
-from ssna import scoring, streaming
+from ssna import streaming
 from ssna.errors import ArtifactError
-from ssna.nn.sasrec import RecencyMean
+from ssna.nn.sasrec import RecencyMean, SASRec
 from ssna.ragged import Ragged
 from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, VectorScorer, restore
 from ssna.streaming import top
@@ -118,7 +118,7 @@ def test_a_description_that_fits_no_scorer_is_an_artifact_error_in_one_line(kind
 
 def test_weights_of_another_shape_than_described_are_an_artifact_error():
     config = {"dim": 4, "max_length": 3, "blocks": 1, "heads": 1, "inner": 4, "dropout": 0.0}
-    sequence = scoring.SASRec(**config)
+    sequence = SASRec(**config)
     described, tensors = VectorScorer(torch.zeros(3, 4), sequence, 3).state()
     tensors["sequence.position.weight"] = torch.zeros(2, 4)
     with pytest.raises(ArtifactError, match="damaged"):

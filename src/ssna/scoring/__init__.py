@@ -1,0 +1,30 @@
+"""Scorers: histories in, a score for every item out. Everything that ranks, serves or is compared is one of these.
+
+Item rows start at 1; row 0 is padding. :mod:`ssna.streaming` ranks with any scorer in bounded memory.
+"""
+
+from ssna.scoring.blend import SCORERS, Blend, Part, blended, name_of, restore, vector_part
+from ssna.scoring.counts import NeighbourScorer, PopularityScorer
+from ssna.scoring.naming import below, under
+from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
+from ssna.scoring.vectors import SEQUENCES, VectorScorer
+
+__all__ = [
+    "SCORERS",
+    "SEQUENCES",
+    "Blend",
+    "Config",
+    "NeighbourScorer",
+    "Part",
+    "PopularityScorer",
+    "Reading",
+    "Scorer",
+    "Sketch",
+    "VectorScorer",
+    "below",
+    "blended",
+    "name_of",
+    "restore",
+    "under",
+    "vector_part",
+]

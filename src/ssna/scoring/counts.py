@@ -1,0 +1,119 @@
+"""Scorers that only count: popularity, and a sparse matrix of neighbours."""
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ssna.ragged import Ragged
+from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
+
+
+class PopularityScorer(Scorer):
+    """The number of training events of each item, whatever the history."""
+
+    kind: ClassVar[str] = "popularity"
+    layers: int = 0
+
+    def __init__(self, counts: Tensor) -> None:
+        self.counts = counts.float()  # (I + 1,)
+
+    @property
+    def rows(self) -> int:
+        """See :class:`Scorer`."""
+        return len(self.counts)
+
+    def read(self, histories: Ragged) -> Reading:
+        """See :class:`Scorer`."""
+        return lambda items: self.counts[items].repeat(len(histories), 1)
+
+    def extended(self, h: Tensor) -> "PopularityScorer":
+        """See :class:`Scorer`; a new item has no events."""
+        return PopularityScorer(F.pad(self.counts, (0, h.shape[1])))
+
+    def kept(self, rows: Tensor) -> "PopularityScorer":
+        """See :class:`Scorer`."""
+        return PopularityScorer(self.counts[rows])
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """See :class:`Scorer`."""
+        return {}, {"counts": self.counts}
+
+    @classmethod
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "PopularityScorer":
+        """The inverse of :meth:`state`."""
+        return cls(tensors["counts"])
+
+
+class NeighbourScorer(Scorer):
+    """A sparse item-to-item matrix, summed over the last ``window`` items, each step back weighted by ``decay``."""
+
+    kind: ClassVar[str] = "neighbour"
+    layers: int = 0
+
+    def __init__(self, similarity: sparse.csr_array, window: int, decay: float) -> None:
+        self.similarity, self.window, self.decay = similarity, window, decay  # (I + 1, I + 1)
+
+    @property
+    def rows(self) -> int:
+        """See :class:`Scorer`."""
+        return int(self.similarity.shape[0])
+
+    def read(self, histories: Ragged) -> Reading:
+        """See :class:`Scorer`."""
+        recent = histories.last(self.window)
+        back = recent.lengths[recent.row_of_value] - 1 - recent.position_of_value
+        weights = sparse.csr_array(
+            (self.decay ** back.astype(np.float32), (recent.row_of_value, recent.values)),
+            shape=(len(recent), self.rows),
+        )
+        votes = (weights @ self.similarity).tocsc()  # (n, I + 1): by columns, so that a tile is one stretch of it
+
+        def read(items: slice | Tensor) -> Tensor:
+            columns = votes[:, items if isinstance(items, slice) else items.numpy()]
+            return torch.from_numpy(columns.toarray(order="C").astype(np.float32, copy=False))
+
+        return read
+
+    def sketch(self, histories: Ragged) -> Sketch | None:
+        """See :class:`Scorer`; right already."""
+        read = self.read(histories)
+
+        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            scores = read(items)
+            return scores, lambda columns: scores.gather(1, columns)
+
+        return Sketch(rough, 0.0)
+
+    def extended(self, h: Tensor) -> "NeighbourScorer":
+        """See :class:`Scorer`; a new item has no neighbours."""
+        size = self.similarity.shape[0] + h.shape[1]
+        offsets = np.pad(self.similarity.indptr, (0, h.shape[1]), mode="edge")
+        wider = sparse.csr_array((self.similarity.data, self.similarity.indices, offsets), shape=(size, size))
+        return NeighbourScorer(wider, self.window, self.decay)
+
+    def kept(self, rows: Tensor) -> "NeighbourScorer":
+        """See :class:`Scorer`."""
+        chosen = rows.numpy()
+        return NeighbourScorer(sparse.csr_array(self.similarity[chosen][:, chosen]), self.window, self.decay)
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """See :class:`Scorer`."""
+        matrix = self.similarity
+        tensors = {
+            "values": torch.from_numpy(matrix.data.astype(np.float32)),
+            "columns": torch.from_numpy(matrix.indices.astype(np.int32)),
+            "offsets": torch.from_numpy(matrix.indptr.astype(np.int64)),
+        }
+        return {"window": self.window, "decay": self.decay}, tensors
+
+    @classmethod
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "NeighbourScorer":
+        """The inverse of :meth:`state`."""
+        size = len(tensors["offsets"]) - 1
+        parts = (tensors["values"].numpy(), tensors["columns"].numpy(), tensors["offsets"].numpy())
+        return cls(sparse.csr_array(parts, shape=(size, size)), config["window"], config["decay"])

@@ -1,0 +1,73 @@
+"""What a scorer is."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from ssna.ragged import Ragged
+
+Config = dict[str, Any]
+Reading = Callable[[slice | Tensor], Tensor]
+"""Item rows ``(c,)``, or a slice of them -> their scores ``(n, c)`` fp32, the caller's to write into. Those of row 0
+mean nothing."""
+
+
+class Sketch(NamedTuple):
+    """Scores at a fraction of the cost, nearly right.
+
+    Attributes:
+        read: a slice of item rows -> their scores ``(n, c)``, and what gives the right ones of a few of these: columns
+            ``(n, m)`` -> ``(n, m)``. Both fp32, the caller's to write into.
+        error: no score is further from the right one.
+    """
+
+    read: Callable[[slice], tuple[Tensor, Callable[[Tensor], Tensor]]]
+    error: float
+
+
+class Scorer(Protocol):
+    """Scores of any kind; equal for one history alone and among others, to rounding."""
+
+    kind: ClassVar[str]
+    layers: int
+    """The top layers that :meth:`extended` reads: at most ``a``."""
+
+    @property
+    def rows(self) -> int:
+        """``I + 1``: item rows that have a score, padding among them."""
+        ...
+
+    def read(self, histories: Ragged) -> Reading:
+        """Read ``n`` histories, once; what comes back gives scores of as many items at a time as are asked for.
+
+        An empty history says nothing: every item scores 0, or its popularity where that is all that counts.
+        """
+        ...
+
+    def sketch(self, histories: Ragged) -> Sketch | None:
+        """As :meth:`read`, to find the few best with; None where nothing is cheaper than the scores themselves."""
+        return None
+
+    def score(self, histories: Ragged) -> Tensor:
+        """``n`` histories -> ``(n, I + 1)`` fp32, minus infinity in column 0: for catalogues that are not large."""
+        scores = self.read(histories)(slice(0, self.rows))
+        scores[:, 0] = -torch.inf
+        return scores
+
+    def extended(self, h: Tensor) -> "Scorer":
+        """A scorer of ``n`` more items, put last, from their states ``h (a, n, d)``, top layer first.
+
+        Raises:
+            ArtifactError: the scorer cannot give an item a vector from its text.
+        """
+        ...
+
+    def kept(self, rows: Tensor) -> "Scorer":
+        """A scorer of the item rows ``(n,)`` alone, in this order; row 0, padding, comes first. Scores stay."""
+        ...
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """What :func:`ssna.scoring.restore` rebuilds the scorer from: JSON values and tensors."""
+        ...

@@ -1,0 +1,138 @@
+"""The scorer that is trained: an item matrix and a sequence model."""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import ClassVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ssna.device import multiplies_bf16
+from ssna.errors import ArtifactError
+from ssna.nn.adapter import ADAPTERS
+from ssna.nn.sasrec import RecencyMean, SASRec
+from ssna.ragged import Ragged
+from ssna.scoring.naming import below, under
+from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
+
+SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean}
+
+BF16_ERROR = 3.2 * 2**-8
+"""Of a product of two vectors of length 1: half a unit in the last place for each of both, and for the result."""
+
+AT_ONCE = 64  # histories whose few items are gathered together: of each, a vector
+
+
+class VectorScorer(Scorer):
+    """An item matrix and a sequence model: Eq. 7, the cosine of the intent after the last item with every item.
+
+    Args:
+        vectors: ``(I + 1, D)``, row 0 zero.
+        sequence: maps packed item vectors to packed intents, and has ``last`` for the last ones alone, as
+            :class:`ssna.nn.sasrec.SASRec`.
+        max_history: items of a history that are read, the latest.
+        admission: one of ``ADAPTERS``, states of new texts to vectors; None where only known items have a vector.
+    """
+
+    kind: ClassVar[str] = "vector"
+
+    def __init__(
+        self, vectors: Tensor, sequence: nn.Module, max_history: int, admission: nn.Module | None = None
+    ) -> None:
+        self.vectors, self.sequence, self.max_history = vectors.float(), sequence.eval(), max_history
+        self.admission = None if admission is None else admission.eval()
+        self.layers = 0 if admission is None else int(cast(Config, admission.config).get("layers", 1))
+        self.directions = F.normalize(self.vectors, dim=-1)
+        self._last = cast(Callable[[Tensor, Tensor, Tensor], Tensor], self.sequence.last)
+
+    @property
+    def rows(self) -> int:
+        """See :class:`Scorer`."""
+        return len(self.vectors)
+
+    def read(self, histories: Ragged) -> Reading:
+        """See :class:`Scorer`."""
+        intents = F.normalize(self.intents(histories), dim=-1)
+        return lambda items: intents @ self.directions[items].T
+
+    def sketch(self, histories: Ragged) -> Sketch | None:
+        """See :class:`Scorer`: products of bf16, where the processor multiplies these several times faster."""
+        if not multiplies_bf16():
+            return None
+        intents = F.normalize(self.intents(histories), dim=-1)
+        rounded = intents.bfloat16()
+
+        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+            directions = self.directions[items]
+
+            def right(columns: Tensor) -> Tensor:  # sums, not a product of matrices: equal items score equally
+                pairs = zip(columns.split(AT_ONCE), intents.split(AT_ONCE), strict=True)
+                return torch.cat([(F.embedding(few, directions) * each[:, None]).sum(-1) for few, each in pairs])
+
+            return (rounded @ self._rounded[items].T).float(), right
+
+        return Sketch(rough, BF16_ERROR)
+
+    @cached_property
+    def _rounded(self) -> Tensor:
+        return self.directions.bfloat16()
+
+    @torch.no_grad()
+    def intents(self, histories: Ragged) -> Tensor:
+        """``n`` histories -> ``(n, D)``; zero for an empty one."""
+        recent = histories.last(self.max_history)
+        intents = self.vectors.new_zeros(len(recent), self.vectors.shape[1])
+        filled = np.flatnonzero(recent.lengths)
+        if len(filled):
+            packed = recent if len(filled) == len(recent) else recent.take(filled)
+            x = F.embedding(torch.from_numpy(packed.values.astype(np.int64)), self.vectors)
+            positions, offsets = torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets)
+            intents[torch.from_numpy(filled)] = self._last(x, positions, offsets).float()
+        return intents
+
+    @torch.no_grad()
+    def extended(self, h: Tensor) -> "VectorScorer":
+        """See :class:`Scorer`."""
+        if self.admission is None:
+            raise ArtifactError(
+                "this model cannot admit items by their texts: its vectors are learned for each item (ids), or by a "
+                "language model that is not kept (lora, adalora, full), and neighbours joined to them do not help; "
+                "ssna, tmlp, tmoe and text-knn can"
+            )
+        vectors = torch.cat([self.vectors, self.admission(h[: self.layers]).float()])
+        return VectorScorer(vectors, self.sequence, self.max_history, self.admission)
+
+    def kept(self, rows: Tensor) -> "VectorScorer":
+        """See :class:`Scorer`."""
+        return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.admission)
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """See :class:`Scorer`."""
+        config: Config = {"max_history": self.max_history, "sequence": _describe(self.sequence, SEQUENCES)}
+        tensors = {"vectors": self.vectors, **under("sequence.", self.sequence.state_dict())}
+        if self.admission is not None:
+            config["admission"] = _describe(self.admission, ADAPTERS)
+            tensors |= under("admission.", self.admission.state_dict())
+        return config, tensors
+
+    @classmethod
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "VectorScorer":
+        """The inverse of :meth:`state`."""
+        sequence = _rebuild(config["sequence"], SEQUENCES, below("sequence.", tensors))
+        described = config.get("admission")
+        admission = _rebuild(described, ADAPTERS, below("admission.", tensors)) if described else None
+        return cls(tensors["vectors"], sequence, config["max_history"], admission)
+
+
+def _describe(module: nn.Module, table: Mapping[str, type[nn.Module]]) -> Config:
+    kind = next(name for name, cls in table.items() if type(module) is cls)
+    return {"kind": kind, **cast(Config, module.config)}
+
+
+def _rebuild(described: Config, table: Mapping[str, type[nn.Module]], weights: Mapping[str, Tensor]) -> nn.Module:
+    arguments = dict(described)
+    module = table[arguments.pop("kind")](**arguments)
+    module.load_state_dict(weights)
+    return module
