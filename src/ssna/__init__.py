@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ssna.data import Dataset, append, prepare
+    from ssna.data import Dataset, append, prepare, union
     from ssna.data import load as load_data
     from ssna.errors import SsnaError
     from ssna.experiments import Run, encode, train
@@ -30,6 +30,7 @@ _HOME = {
     "load_data": ("ssna.data", "load"),
     "prepare": ("ssna.data", "prepare"),
     "train": ("ssna.experiments", "train"),
+    "union": ("ssna.data", "union"),
 }
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "load_data",
     "prepare",
     "train",
+    "union",
 ]
 __version__ = "0.1.0"
 

@@ -124,6 +124,19 @@ def test_what_reads_texts_starts_on_data_without_a_single_known_item(data, make_
     assert (warm.record.start["items_known"], warm.record.start["items_new"]) == (0, OLD)
 
 
+def test_without_an_epoch_the_run_is_evaluated_as_it_is(data, earlier, tmp_path):
+    still = train(data, method="ids", settings=[*SMALL, "training.epochs=0"], init_from=earlier, out=tmp_path / "run")
+    assert (still.record.epochs, still.record.best_epoch) == ([], None)
+    assert still.record.test == Run.load(earlier).record.test
+    assert all(torch.equal(weight, weights_of(earlier)[name]) for name, weight in weights_of(tmp_path / "run").items())
+
+
+@pytest.mark.parametrize("schedule", [(), ("training.decay=true", "training.warmup=0.1")])
+def test_without_an_epoch_and_an_earlier_run_it_is_what_training_would_start_from(data, schedule):
+    run = train(data, method="ids", settings=[*SMALL, "training.epochs=0", *schedule])
+    assert run.record.test["include_seen"]["R@10"] >= 0
+
+
 @pytest.mark.parametrize(
     ("method", "settings", "message"),
     [

@@ -59,6 +59,24 @@ def test_top_gives_the_last_layer_first_and_zeros_for_padding(folder, a):
     np.testing.assert_array_equal(top, expected_top(TEXTS, a))
 
 
+@pytest.mark.parametrize("a", [1, 3])
+def test_folders_side_by_side_are_read_as_one(tmp_path, a):
+    for name, part in (("one", TEXTS[:4]), ("two", TEXTS[2:6]), ("three", TEXTS[6:])):
+        fill(tmp_path / name, part)
+    folders = [tmp_path / name for name in ("one", "two", "three")]
+    mixed = ["", *TEXTS[:0:-1]]
+    cache = LayerCache.open(folders, mixed)
+    np.testing.assert_array_equal(cache.top(a), expected_top(mixed, a))
+    with pytest.raises(CacheError, match=r"two, .*three: cache of another data set: 1 of 9 texts"):
+        LayerCache.open(folders[1:], TEXTS)
+
+
+def test_folders_made_in_several_ways_are_not_read_as_one(folder, tmp_path):
+    fill(tmp_path / "other", TEXTS, encoding=ENCODING.model_copy(update={"pooling": "cls"}))
+    with pytest.raises(CacheError, match="other was made in another way than"):
+        LayerCache.open([folder, tmp_path / "other"], TEXTS)
+
+
 def test_the_cache_tells_how_its_vectors_were_made(folder):
     cache = LayerCache.open(folder, TEXTS)
     told = (cache.folder, cache.model, cache.pooling, cache.max_tokens, cache.layers, cache.width)

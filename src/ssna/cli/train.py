@@ -8,10 +8,14 @@ import typer
 
 
 def train(
-    data: Annotated[Path, typer.Argument(help="A folder that `ssna prepare` made.")],
+    data: Annotated[
+        list[Path],
+        typer.Argument(metavar="DATA...", help="A folder that `ssna prepare` made; several are learned from together."),
+    ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the run goes.")],
     cache: Annotated[
-        Path | None, typer.Option(help="A folder that `ssna encode` made, for methods that read text.")
+        list[Path] | None,
+        typer.Option(metavar="CACHE", help="A folder that `ssna encode` made, for methods that read text; repeat it."),
     ] = None,
     method: Annotated[
         str | None,
@@ -36,8 +40,8 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no line an epoch.")] = False,
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
-    from ssna.data import load
-    from ssna.errors import ArtifactError
+    from ssna.data import load, union
+    from ssna.errors import ArtifactError, SettingsError
     from ssna.experiments import RunRecord
     from ssna.experiments import train as train_run
     from ssna.launch import launch
@@ -45,8 +49,12 @@ def train(
     from ssna.text import LayerCache
 
     quiet = quiet or launch().rank > 0
-    dataset = load(data)
-    states = None if cache is None else LayerCache.open(cache, dataset.texts)
+    named = {folder.resolve().name: folder for folder in data}
+    if len(named) < len(data):
+        raise SettingsError("two data folders have one name; rename one, since ids are told apart by it")
+    sets = {name: load(folder) for name, folder in named.items()}
+    dataset = union(sets) if len(sets) > 1 else sets[data[0].resolve().name]
+    states = LayerCache.open(cache, dataset.texts) if cache else None
     with suppress(ArtifactError):  # most often there is no earlier run
         earlier = RunRecord.read(out).method
         if not quiet:
@@ -60,7 +68,7 @@ def train(
         settings=assignments or (),
         seed=seed,
         out=out,
-        name=data.resolve().name,
+        name="+".join(named),
         quiet=quiet,
         resume=resume,
         profile=profile,

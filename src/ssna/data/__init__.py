@@ -4,5 +4,6 @@ from ssna.data.append import append
 from ssna.data.dataset import Dataset, Histories, IdMap, Split
 from ssna.data.prepare import prepare
 from ssna.data.storage import load, save
+from ssna.data.union import union
 
-__all__ = ["Dataset", "Histories", "IdMap", "Split", "append", "load", "prepare", "save"]
+__all__ = ["Dataset", "Histories", "IdMap", "Split", "append", "load", "prepare", "save", "union"]

@@ -89,6 +89,6 @@ def _states(withheld: Withheld, cache: LayerCache | None, layers: int) -> torch.
     if cache is None or layers == 0:
         return torch.zeros(0, len(texts), 0)
     try:
-        return torch.from_numpy(LayerCache.open(cache.folder, ("", *texts)).top(layers)[:, 1:])
+        return torch.from_numpy(LayerCache.open(cache.folders, ("", *texts)).top(layers)[:, 1:])
     except CacheError:
         return torch.from_numpy(embed(texts, cache.encoding, layers))

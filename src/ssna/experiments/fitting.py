@@ -61,7 +61,7 @@ def fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None
             f"the settings ask for {wanted} vectors, the cache holds {cache.pooling}: run `ssna encode` with "
             f"--pooling {wanted} into another folder, or --set text.pooling={cache.pooling}"
         )
-    return LayerCache.open(cache.folder, data.texts)
+    return LayerCache.open(cache.folders, data.texts)
 
 
 def produce(

@@ -88,6 +88,7 @@ def train(
     """Train (or fit) a method on ``data``, evaluate it on both splits, and keep the run in ``out`` if given.
 
     Args:
+        data: several data sets are learned from together as their :func:`ssna.union`.
         cache: states of the item texts; methods that read no text need none.
         recipe, method, config, settings, seed: see :func:`ssna.experiments.resolve`; ``settings`` are assignments
             such as ``"training.epochs=5"``.
@@ -97,7 +98,8 @@ def train(
         resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
         profile: say on standard error, after the first epoch, where its time went.
         init_from: the folder of a run whose weights training starts from, instead of random ones: of the same method
-            and width, on these or other data. Items are told by their ids; new ones begin as in any run.
+            and width, on these or other data. Items are told by their ids; new ones begin as in any run. With
+            ``training.epochs=0`` the run is evaluated on ``data`` as it is.
 
     Started by torchrun in several processes, all of them must call it: they share every step and every validation.
     The first one writes and reports; the run is returned in all.

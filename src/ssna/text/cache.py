@@ -88,43 +88,55 @@ def rows_by_key(keys: bytes) -> dict[bytes, int]:
 
 @dataclass(frozen=True, eq=False)
 class LayerCache:
-    """The vectors of one list of texts, read from a cache folder that may hold many more.
+    """The vectors of one list of texts, read from cache folders that may hold many more.
 
     Attributes:
-        folder: the cache folder.
+        folders: the cache folders; more than one for several data sets that were encoded apart, in one way.
         encoding: how the vectors were made.
-        rows: ``(I + 1,)`` the cache row of every text; -1 for an empty text, whose vectors are zero.
-        files: one ``(rows, d)`` memory map a layer, in the order of ``encoding.layers``.
+        rows: ``(I + 1,)`` the row of every text, counted through the folders; -1 for an empty text, whose vectors are
+            zero.
+        files: for each folder one ``(rows, d)`` memory map a layer, in the order of ``encoding.layers``.
     """
 
-    folder: Path
+    folders: tuple[Path, ...]
     encoding: Encoding
     rows: Ints
-    files: tuple[NDArray[np.floating[Any]], ...]
+    files: tuple[tuple[NDArray[np.floating[Any]], ...], ...]
 
     @classmethod
-    def open(cls, folder: Path, texts: Sequence[str]) -> "LayerCache":
+    def open(cls, folder: Path | Sequence[Path], texts: Sequence[str]) -> "LayerCache":
         """Bind a cache to ``texts`` (``texts[0]`` is padding, an empty text). A million texts take seconds.
 
         Raises:
-            CacheError: no cache, a damaged one, or one that lacks some of the texts.
+            CacheError: no cache, a damaged one, or one that lacks some of the texts; or several that were made in
+                several ways.
         """
-        folder = Path(folder)
-        manifest = read_manifest(folder)
-        try:
-            row_of = rows_by_key((folder / KEYS).read_bytes())
-            files = tuple(_map(folder / name, dtype, len(row_of), manifest.width) for name, dtype in manifest.files)
-        except FileNotFoundError as cause:
-            raise CacheError(f"{cause.filename} is missing; run `ssna encode DATA -o {folder}` to repair it") from None
+        folders = (Path(folder),) if isinstance(folder, str | Path) else tuple(map(Path, folder))
+        first = read_manifest(folders[0])
+        row_of: dict[bytes, int] = {}
+        files, held = [], 0
+        for each in folders:
+            manifest = read_manifest(each)
+            if manifest.encoding != first.encoding:
+                raise CacheError(f"{each} was made in another way than {folders[0]}; encode all data in one way")
+            rows_here, maps = _opened(each, manifest)
+            row_of = {**{key: held + row for key, row in rows_here.items()}, **row_of}
+            files.append(maps)
+            held += len(rows_here)
         rows = np.array([row_of.get(key_of(text), -2) if text else -1 for text in texts], dtype=np.int64)
         missing = int((rows == -2).sum())
         if missing:
-            asked = sum(text != "" for text in texts)
+            asked, names = sum(text != "" for text in texts), ", ".join(map(str, folders))
             raise CacheError(
-                f"{folder}: cache of another data set: {missing:,} of {asked:,} texts are not in it\n"
-                f"run `ssna encode DATA -o {folder}`"
+                f"{names}: cache of another data set: {missing:,} of {asked:,} texts are not in it\n"
+                f"run `ssna encode DATA -o {folders[0]}`"
             )
-        return cls(folder, manifest.encoding, rows, files)
+        return cls(folders, first.encoding, rows, tuple(files))
+
+    @property
+    def folder(self) -> Path:
+        """The cache folder, or the first of them."""
+        return self.folders[0]
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -168,10 +180,23 @@ class LayerCache:
                 f"the model has {self.encoding.depth}; encode more of them into another folder"
             )
         result = np.zeros((a, len(self.rows), self.width), dtype=np.float32)
-        held = np.flatnonzero(self.rows >= 0)
-        for place, file in enumerate(reversed(self.files[-a:])):
-            result[place, held] = file[self.rows[held]]
+        start = 0
+        for files in self.files:
+            stop = start + len(files[0])
+            held = np.flatnonzero((self.rows >= start) & (self.rows < stop))
+            for place, file in enumerate(reversed(files[-a:])):
+                result[place, held] = file[self.rows[held] - start]
+            start = stop
         return result
+
+
+def _opened(folder: Path, manifest: Manifest) -> tuple[dict[bytes, int], tuple[NDArray[np.floating[Any]], ...]]:
+    """The rows by their keys, and a memory map a layer."""
+    try:
+        row_of = rows_by_key((folder / KEYS).read_bytes())
+        return row_of, tuple(_map(folder / name, dtype, len(row_of), manifest.width) for name, dtype in manifest.files)
+    except FileNotFoundError as cause:
+        raise CacheError(f"{cause.filename} is missing; run `ssna encode DATA -o {folder}` to repair it") from None
 
 
 def _map(path: Path, dtype: FloatType, rows: int, width: int) -> NDArray[np.floating[Any]]:

@@ -52,7 +52,7 @@ class Fit:
     scorer: VectorScorer
     sequence: SASRec
     epochs: tuple[Epoch, ...]
-    best_epoch: int
+    best_epoch: int | None
     batches: int
     """How many a whole epoch has."""
     weights: Weights
@@ -153,9 +153,10 @@ def fit(
                 valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
             better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
             on_epoch(road.epochs[-1], road.best_weights if better else {})
-    model.load_state_dict(road.best_weights, strict=False)
+    weights = road.best_weights or model.learned()
+    model.load_state_dict(weights, strict=False)
     scorer = model.scorer(len(data.items), data.max_history)
-    return Fit(scorer, model.sequence, tuple(road.epochs), road.best, len(batches), road.best_weights)
+    return Fit(scorer, model.sequence, tuple(road.epochs), road.best or None, len(batches), weights)
 
 
 def batches_of(data: Dataset, settings: RunSettings) -> Batches:

@@ -49,8 +49,8 @@ class BatchSettings(Settings):
 class TrainingSettings(Settings):
     """Optimization and when to stop."""
 
-    epochs: int = Field(200, ge=1)
-    """At most so many passes over all targets."""
+    epochs: int = Field(200, ge=0)
+    """At most so many passes over all targets; with 0 the weights to start from are evaluated as they are."""
     batch_size: int = Field(256, ge=1)
     """Targets a batch, in both formulations; over all processes, where several share it."""
     accumulate: int = Field(1, ge=1)
