@@ -42,7 +42,8 @@ def test_columns_and_rules_are_those_of_the_data_set_and_it_stays_as_it_is(shop,
     assert (manifest["users"], manifest["items"], manifest["max_history"], manifest["rows_read"]) == (7, 6, 7, 45)
     assert {reason: n for reason, n in manifest["dropped"].items() if n} == {"no_user": 1, "no_time": 1, "no_text": 1}
     assert manifest["source"]["files"] == ["old.csv", "items.csv", "new.csv"]
-    assert manifest["appended_to"] == {"fingerprint": load(shop / "data").fingerprint, "users": 6, "items": 6}
+    joined = {"logs": "new.csv", "rows": 7, "interactions": 6, "repeats": 0, "again": []}
+    assert manifest["appended_to"] == {"fingerprint": load(shop / "data").fingerprint, "users": 6, "items": 6, **joined}
 
 
 def test_an_item_whose_text_comes_later_brings_its_events_back(shop):
@@ -104,7 +105,19 @@ def test_another_format_with_columns_of_its_own_can_be_appended(shop):
 
 def test_the_summary_says_what_is_new(shop, capsys):
     assert ssna("prepare", "--append", shop / "new.csv", shop / "data", "-o", shop / "more") == 0
-    assert "new       1 users, 0 items; all others keep their rows" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "appended  7 of these events, from new.csv" in told
+    assert "new       1 users, 0 items; all others keep their rows" in told
+    assert "logs of this name" not in told
+
+
+def test_logs_that_were_appended_before_are_noticed(shop, capsys):
+    assert ssna("prepare", "--append", shop / "new.csv", shop / "data", "-o", shop / "more") == 0
+    capsys.readouterr()
+    assert ssna("prepare", "--append", shop / "new.csv", shop / "more", "-o", shop / "twice") == 0
+    told = capsys.readouterr().err
+    assert "look      new.csv: logs of this name were in the data already" in told
+    assert "look      6 events repeat one of the same user, item and time" in told
 
 
 def test_checking_appends_nothing(shop, capsys):

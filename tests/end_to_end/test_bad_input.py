@@ -300,7 +300,7 @@ def test_items_that_only_the_logs_or_only_the_items_file_know_are_counted(tmp_pa
         ("items.csv.gz", gzip.compress(b"item,title\n" * 99, mtime=0)[:-9], "Truncated"),
         ("items.csv", b"item,title\ni1,P\xefn\n", "not UTF-8"),
         ("items.csv", b"", "is empty"),
-        ("items.csv", b"sku,title\ni1,Pan\n", "has no column 'item'"),
+        ("items.csv", b"code,title\ni1,Pan\n", "has no column 'item'"),
         ("items.jsonl", b"no\nobjects\n", "holds no JSON object"),
     ],
 )

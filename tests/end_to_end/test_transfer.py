@@ -42,7 +42,16 @@ def test_several_data_sets_are_learned_from_together(joint):
 
 
 def test_another_data_set_is_ranked_without_training_and_after_some(place, joint, capsys):
-    words = ("train", place / "music", "--cache", place / "music-cache", "--config", joint / "settings.toml", "--init-from", joint)
+    words = (
+        "train",
+        place / "music",
+        "--cache",
+        place / "music-cache",
+        "--config",
+        joint / "settings.toml",
+        "--init-from",
+        joint,
+    )
     assert ssna(*words, "--set", "training.epochs=0", "-o", place / "runs" / "zero-shot") == 0
     assert ssna(*words, "-o", place / "runs" / "warm") == 0
     zero, warm = record(place / "runs" / "zero-shot"), record(place / "runs" / "warm")

@@ -58,11 +58,11 @@ def test_what_is_missing_or_blank_has_no_code(engine, source):
     assert codes(coded(events.events, users, items, None)) == {USER: [None, None, 0], ITEM: [0, None, None]}
 
 
-def test_whole_numbers_lose_their_fraction_only_where_types_are_not_known_and_all_are_whole(engine, source):
-    whole, mixed = ["17.0", "5.0", None], ["17.0", "5.5", "5.0"]
+def test_whole_numbers_lose_their_fraction_only_where_types_are_not_known(engine, source):
+    whole, mixed = ["17.0", "5.0", None], ["17.0", "5.5", "5.0", "17", "guest"]
     assert names(ids(engine, source(whole, whole, typed=False), USER)) == ["17", "5"]
     assert names(ids(engine, source(whole, whole), USER)) == ["17.0", "5.0"]
-    assert names(ids(engine, source(mixed, mixed, typed=False), USER)) == ["17.0", "5.0", "5.5"]
+    assert names(ids(engine, source(mixed, mixed, typed=False), USER)) == ["17", "5", "5.5", "guest"]
 
 
 def test_events_know_whether_their_item_has_text(engine, source):

@@ -365,8 +365,46 @@ def test_whole_numbers_that_a_csv_writes_with_a_fraction_are_whole_again(tmp_pat
     rows = [(f"{user[1:]}.0", item, time, title) for user, item, time, title in square()]
     data = ready(write_csv(tmp_path / "log.csv", [*rows, ("", "i1", 1, "")]))
     assert data.users.external == ("0", "1", "2", "3", "4", "5")
-    mixed = ready(write_csv(tmp_path / "mixed.csv", [*rows, *((f"v{k}.0", *row[1:]) for k, row in enumerate(rows))]))
-    assert mixed.users.external == ("0.0", "1.0", "2.0", "3.0", "4.0", "5.0")
+
+
+def test_a_user_whom_two_files_write_in_two_ways_is_one(tmp_path, expected):
+    rows = list(square())
+    (tmp_path / "months").mkdir()
+    for month, ending in (("jan", ".0"), ("feb", "")):  # gaps in one of them, as pandas writes them
+        part = rows[::2] if ending else rows[1::2]
+        numbered = [(f"{user[1:]}{ending}", *rest) for user, *rest in part]
+        write_csv(tmp_path / "months" / f"{month}.csv", [*numbered, *([("", "i1", 1, "")] if ending else [])])
+    data = ready(tmp_path / "months")
+    assert data.users.external == ("0", "1", "2", "3", "4", "5")
+    assert len(data.histories.items) == len(rows)
+
+
+@pytest.mark.parametrize("spelling", ["2024%02d%02d", "2024%02d%02d120000"])
+def test_compact_dates_are_refused_and_not_taken_for_seconds(tmp_path, spelling):
+    rows = [
+        (user, item, spelling % (1 + place // 28, 1 + place % 28), title)
+        for place, (user, item, _, title) in enumerate(square())
+    ]
+    with pytest.raises(DataError, match=r"times are numbers such as 2024.*write ISO dates"):
+        ready(write_csv(tmp_path / "log.csv", rows))
+
+
+@pytest.mark.parametrize("given", [{}, {"item": "artikel"}])
+def test_the_items_own_file_may_call_them_otherwise(tmp_path, given):
+    name = given.get("item", "Product ID")
+    rows = "".join(f"{user},{item},{time}\n" for user, item, time, _ in square())
+    (tmp_path / "log.csv").write_text(f"user,{name},time\n{rows}")
+    (tmp_path / "items.csv").write_text("item,title\n" + "".join(f"i{k},Pan {k}\n" for k in range(6)))
+    data = prepare(tmp_path / "log.csv", tmp_path / "items.csv", quiet=True, **given)
+    assert data.texts[1] == "Pan 0"
+
+
+def test_files_that_are_no_tables_are_told(tmp_path):
+    (tmp_path / "logs" / "deep").mkdir(parents=True)
+    write_csv(tmp_path / "logs" / "a.csv", square())
+    for name in ("b.txt", "deep/c.csv.bak", ".hidden", "_SUCCESS"):
+        (tmp_path / "logs" / name).write_text("user,item\n")
+    assert ready(tmp_path / "logs").manifest["source"]["passed_over"] == ["b.txt", "c.csv.bak"]
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])

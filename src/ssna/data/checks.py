@@ -51,7 +51,6 @@ def statistics(dataset: Dataset) -> dict[str, Any]:
     pairs = histories.row_of_value * (len(dataset.items) + 1) + histories.values
     popularity = np.bincount(histories.values, minlength=len(dataset.items) + 1)[1:]
     words = [len(text.split()) for text in dataset.texts[1:]]
-    times = dataset.histories.times
     before = dataset.test.seen.lengths
     return {
         "users": len(dataset.users),
@@ -67,8 +66,14 @@ def statistics(dataset: Dataset) -> dict[str, Any]:
         "targets": {name: _targets(dataset, dataset.split(name)) for name in ("valid", "test")},
         "text_words": _spread(np.array(words)),
         "items_of_equal_text": len(dataset.items) - len(set(dataset.texts[1:])),
-        "period": None if times is None else {"first": iso(int(times.min())), "last": iso(int(times.max()))},
+        "period": period(dataset),
     }
+
+
+def period(dataset: Dataset) -> dict[str, str] | None:
+    """The first and the last moment of all events, in UTC; None where the source has no times."""
+    times = dataset.histories.times
+    return None if times is None else {"first": iso(int(times.min())), "last": iso(int(times.max()))}
 
 
 def histogram(lengths: Ints) -> list[dict[str, int]]:

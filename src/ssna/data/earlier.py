@@ -126,6 +126,17 @@ class Earlier:
         )
         return engine.import_arrow(pa.concat_tables([catalogue, self.left_texts]))
 
+    def joined_by(self, dataset: Dataset) -> dict[str, int]:
+        """How many rows came to the data set, how many of them stay, and how many of these repeat another at the same
+        time."""
+        before, now = self.data.manifest, dataset.manifest
+        repeats = [(each["checks"]["same_time"] or {}).get("duplicates", 0) for each in (before, now)]
+        return {
+            "rows": now["rows_read"] - before["rows_read"],
+            "interactions": now["interactions"] - before["interactions"],
+            "repeats": repeats[1] - repeats[0],
+        }
+
     def numbering(self, dataset: Dataset) -> Dataset:
         """``dataset`` with the rows of users and items that they have here; new ones come behind, in their order."""
         user_rows, item_rows = (

@@ -11,6 +11,7 @@ import ibis
 import pyarrow as pa
 from ibis import Table
 
+from ssna.data.checks import period
 from ssna.data.cleaning import (
     CORE,
     DEDUP_RULES,
@@ -31,7 +32,7 @@ from ssna.data.left_out import TEXT, LeftOut
 from ssna.data.packing import ORDER_RULE, TIES_RULE, Packed, pack
 from ssna.data.rules import EngineName, Rules
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
-from ssna.data.sources.values import TIME_RULE
+from ssna.data.sources.values import TIME_REMEDY, TIME_RULE
 from ssna.data.storage import describe, write
 from ssna.data.texts import TEXT_RULE, joined_rows, longest
 from ssna.errors import DataError
@@ -41,7 +42,7 @@ _REMEDIES = {
     "unreadable_row": "check the delimiter and the quotes of the file",
     "no_user": "check the user column",
     "no_item": "check the item column",
-    "no_time": "check the time column: numbers, or ISO dates such as 2024-05-31",
+    "no_time": TIME_REMEDY,
     "no_rating": "check the rating column",
     "below_min_rating": "lower min_rating",
     "before_since": "widen the window: since and until are UTC",
@@ -52,6 +53,14 @@ _REMEDIES = {
     "below_min_item": "lower min_user or min_item, or give more logs",
     "short_history": f"every user needs {MIN_EVENTS} events; give more logs",
 }
+
+_SAYS_NOTHING = ("null", "none", "nan", "na", "n/a", "nil", "-", "?")
+"""What other programs write for a value that is not there."""
+
+_COMPACT = ((19_000_101, 20_991_231), (19_000_101_000, 20_991_231_235))
+"""Seconds since 1970 that are compact dates in truth, 20240531, or with a time of day behind, 20240531235959."""
+
+_MANY = 0.01  # of all rows; so many times that cannot be read are worth another look at the file
 
 _SPLITS: dict[SplitRule, str] = {
     "leave-one-out": "leave one out: a user's last event is the test target, the one before the validation target; "
@@ -90,8 +99,10 @@ def assemble(
         cleaned = _clean(engine, read, request, rules)
         advance(1, "ordering")
         packed = pack(engine, cleaned.core.events, cleaned.count, read.users, read.items, read.source.timed)
+        _require_no_compact_dates(request, packed)
         checks = {
             **_coverage(read),
+            **_strange_time(read.source, cleaned),
             "same_time": packed.same_time,
             "core_rounds": [asdict(each) for each in cleaned.core.rounds],
         }
@@ -134,9 +145,12 @@ def _dataset(
         "checks": checks,
         "rules": _sentences(rules, read.source.timed),
         "options": _options(request, rules, earlier),
-        **_provenance(read.source, format_name, earlier),
+        "period": period(dataset),
+        **_provenance(request, read.source, format_name, earlier),
     }
     dataset.manifest.update({**describe(dataset), **report})
+    if earlier is not None:
+        dataset.manifest["appended_to"] |= earlier.joined_by(dataset)
     return dataset
 
 
@@ -195,7 +209,28 @@ def _texts(source: Source, items: Ids, known: Table | None, request: Request, ru
     return longest(chain(*rows))
 
 
-def _coverage(read: _Read) -> dict[str, int]:
+def _require_no_compact_dates(request: Request, packed: Packed) -> None:
+    times = packed.histories.times
+    if times is None:
+        return
+    first, last = int(times.min()), int(times.max())
+    if any(least <= first and last <= most for least, most in _COMPACT):
+        raise DataError(
+            f"{request.logs}: the times are numbers such as {first}, which reads as a date and not as seconds since "
+            "1970; write ISO dates (2024-05-31), seconds or milliseconds"
+        )
+
+
+def _strange_time(source: Source, cleaned: "_Cleaned") -> dict[str, str]:
+    """A time that cannot be read, if they are many."""
+    missing = cleaned.dropped["no_time"]
+    if source.strange_time is None or missing < _MANY * (cleaned.count + sum(cleaned.dropped.values())):
+        return {}
+    found = source.strange_time() if missing else None
+    return {} if found is None else {"strange_time": found}
+
+
+def _coverage(read: _Read) -> dict[str, Any]:
     """How logs and items go together, before anything is dropped."""
     users, items = (ids.names.count().to_pyarrow().as_py() for ids in (read.users, read.items))
     described = [table.select(**{ID: table[ITEM]}) for table in (read.source.parts, read.known) if table is not None]
@@ -208,6 +243,10 @@ def _coverage(read: _Read) -> dict[str, int]:
         "items_read": items,
         "items_without_text": items - len(read.texts),
         "items_never_named": idle,
+        "say_nothing": {
+            kind: ids.names.filter(ids.names[ID].lower().isin(_SAYS_NOTHING))[ID].to_pyarrow().sort().to_pylist()
+            for kind, ids in (("users", read.users), ("items", read.items))
+        },
     }
 
 
@@ -236,14 +275,16 @@ def _options(request: Request, rules: Rules, earlier: Earlier | None) -> dict[st
     return {"columns": columns, "own_items": request.items is not None, "rules": asdict(rules)}
 
 
-def _provenance(source: Source, format_name: str, earlier: Earlier | None) -> dict[str, Any]:
+def _provenance(request: Request, source: Source, format_name: str, earlier: Earlier | None) -> dict[str, Any]:
     files = [file.name for file in source.files]
+    over = {"passed_over": [file.name for file in source.passed_over]} if source.passed_over else {}
     if earlier is None:
-        return {"source": {"format": format_name, "files": files}}
+        return {"source": {"format": format_name, "files": files, **over}}
     manifest = earlier.data.manifest
     of = {"fingerprint": earlier.data.fingerprint, "users": manifest["users"], "items": manifest["items"]}
     before = manifest["source"]
-    return {"source": {**before, "files": [*before["files"], *files]}, "appended_to": of}
+    of |= {"logs": request.logs.name, "again": sorted({*files} & {*before["files"]})}
+    return {"source": {**before, "files": [*before["files"], *files], **over}, "appended_to": of}
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,7 +337,8 @@ def _sentences(rules: Rules, timed: bool) -> dict[str, Any]:
     least_user = max(rules.min_user, rules.least)
     missing = {"drop": "its events are dropped", "id": "its id is its text", "fail": "prepare fails"}
     return {
-        "ids": "ids are text, trimmed; users and items are numbered in the alphabetical order of their ids",
+        "ids": "ids are text, trimmed, and whole numbers without a fraction (17.0 in a CSV is 17); users and items are "
+        "numbered in the alphabetical order of their ids",
         "time": TIME_RULE if timed else "the source has no times",
         "order": ORDER_RULE if timed else "as the source lists the events, oldest first",
         "ties": TIES_RULE if timed else "there are none",

@@ -1,6 +1,6 @@
 """What ``prepare`` did and what came of it, for people: a few lines, or everything."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ssna.data.checks import statistics
@@ -8,6 +8,8 @@ from ssna.data.dataset import Dataset
 from ssna.data.storage import describe
 
 _BAR = 40  # letters
+_EARLY = "1990"  # few logs are older
+_NAMES = 5  # of files
 _COUNTS = ("users", "items", "interactions")
 
 
@@ -22,23 +24,52 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
     checks, asked = manifest["checks"], manifest["asked"]
     average = manifest["interactions"] / manifest["users"]
     lines = [
-        f"read      {manifest['rows_read']:,} events",
+        f"read      {manifest['rows_read']:,} events{_files(manifest['source'])}",
         f"dropped   {dropped or 'none'}",
         f"users     {manifest['users']:,} of {checks['users_read']:,}, {average:.1f} events each on average",
         f"items     {manifest['items']:,} of {checks['items_read']:,}"
         + (f"; {checks['items_without_text']:,} without text" if checks["items_without_text"] else ""),
         f"events    {manifest['interactions']:,} ({manifest['interactions_used']:,} read in the test)",
         f"split     {_split(manifest)}",
+        *([] if manifest.get("period") is None else [f"period    {_period(manifest['period'])}"]),
         f"asked     {asked['valid']:,} users in validation, {asked['test']:,} in test "
         f"({manifest['unseen_targets']:,} test targets never occur in training)",
     ]
     if "appended_to" in manifest:
         new = [f"{manifest[kind] - manifest['appended_to'][kind]:,} {kind}" for kind in ("users", "items")]
+        joined = manifest["appended_to"]
+        lines.append(f"appended  {joined['rows']:,} of these events, from {joined['logs']}")
         lines.append(f"new       {', '.join(new)}; all others keep their rows")
     undecided = (checks["same_time"] or {}).get("test_targets", 0)
     if undecided and manifest["split"] == "leave-one-out":
-        lines.append(f"ties      {_share(undecided, asked['test'])} test targets are last by the rule for ties alone")
+        lines.append(
+            f"ties      {_share(undecided, asked['test'])} test targets are last by the rule for ties alone: "
+            "what one user did at one time has no order of its own"
+        )
+    lines += [f"look      {doubt}" for doubt in doubts(manifest)]
     return lines
+
+
+def doubts(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """What may not be as it was meant, and what to do about it."""
+    checks, joined, period = manifest["checks"], manifest.get("appended_to"), manifest.get("period")
+    if period is not None and period["first"] < _EARLY:
+        yield (
+            f"the first event is of {period['first']}: numbers are read as seconds since 1970; if they count days, or "
+            "spell dates, write ISO dates"
+        )
+    if "strange_time" in checks:
+        yield f"times such as {checks['strange_time']!r} cannot be read; write ISO dates (2024-05-31), or numbers"
+    for kind, words in checks.get("say_nothing", {}).items():
+        if words:
+            yield f"{kind} called {', '.join(words)} are {kind} like any other; leave cells empty where there is none"
+    if joined is not None and joined["again"]:
+        yield f"{', '.join(joined['again'])}: logs of this name were in the data already"
+    if joined is not None and joined["repeats"] > joined["interactions"] / 2:
+        yield (
+            f"{joined['repeats']:,} events repeat one of the same user, item and time; if these logs were appended "
+            "before, take the data from before that"
+        )
 
 
 def everything(whole: Mapping[str, Any]) -> list[str]:
@@ -57,6 +88,14 @@ def differences(manifest: Mapping[str, Any], expected: Mapping[str, int]) -> lis
         for name in _COUNTS
         if name in expected and manifest[name] != expected[name]
     ]
+
+
+def _files(source: Mapping[str, Any]) -> str:
+    over = source.get("passed_over", ())
+    if not over:
+        return ""
+    names = ", ".join(over[:_NAMES]) + (", ..." if len(over) > _NAMES else "")
+    return f" of {len(source['files']):,} files; no tables by their names: {names}"
 
 
 def _rows(whole: Mapping[str, Any]) -> Iterable[str]:
@@ -144,6 +183,7 @@ def _doubts(whole: Mapping[str, Any]) -> Iterable[str]:
     if figures["period"] is not None:
         found["first event"], found["last event"] = figures["period"]["first"], figures["period"]["last"]
     yield from _pairs(found)
+    yield from (f"  {doubt}" for doubt in (doubts(whole) if checks else ()))
     if "rules" in whole and tied is not None:
         yield f"  the rule for ties: {whole['rules']['ties']}"
 
@@ -160,6 +200,10 @@ def _spread(values: Mapping[str, float]) -> str:
 
 def _share(count: int, of: int) -> str:
     return f"{count:,} ({count / of:.1%})" if of and count else f"{count:,}"
+
+
+def _period(period: Mapping[str, str]) -> str:
+    return f"{period['first'][:10]} to {period['last'][:10]}"
 
 
 def _split(manifest: Mapping[str, Any]) -> str:

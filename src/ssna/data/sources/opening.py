@@ -47,10 +47,15 @@ def tables_at(path: Path) -> tuple[Path, ...]:
     if path.is_file():
         found = [path]
     elif path.is_dir():
-        found = [file for file in path.rglob("*") if not any(_hidden(part) for part in file.relative_to(path).parts)]
+        found = _files_in(path)
     else:
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - the pattern may be absolute
     return tuple(file for file in sorted(found) if is_table(file))
+
+
+def passed_over_at(path: Path) -> tuple[Path, ...]:
+    """What stands in the folder ``path`` at any depth, is not hidden, and is no table by its name."""
+    return tuple(file for file in _files_in(path) if not is_table(file)) if path.is_dir() else ()
 
 
 def files_at(path: Path) -> tuple[Path, ...]:
@@ -59,6 +64,11 @@ def files_at(path: Path) -> tuple[Path, ...]:
     if not found and path.is_dir():
         raise DataError(f"{path} holds no table; the name of a table ends in one of {', '.join(SUFFIXES)}")
     return found or (path,)
+
+
+def _files_in(path: Path) -> list[Path]:
+    found = (file for file in path.rglob("*") if file.is_file())
+    return sorted(file for file in found if not any(_hidden(part) for part in file.relative_to(path).parts))
 
 
 def _hidden(name: str) -> bool:

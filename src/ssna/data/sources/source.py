@@ -1,7 +1,7 @@
 """What a reader is asked for, and what it hands over."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,8 @@ class Source:
         unreadable: rows of the logs that could not be taken apart; they are not in ``events``.
         files: the files read.
         typed: whether the logs tell numbers from text; a CSV does not.
+        passed_over: files in the folder of the logs that are no logs by their names.
+        strange_time: looks for a time that cannot be read, in the logs once more.
     """
 
     events: Table
@@ -66,6 +68,8 @@ class Source:
     unreadable: int
     files: tuple[Path, ...]
     typed: bool = True
+    passed_over: tuple[Path, ...] = ()
+    strange_time: Callable[[], str | None] | None = None
 
 
 def find_one(path: Path, suffix: str) -> Path | None:

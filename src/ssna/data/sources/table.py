@@ -5,7 +5,7 @@ from pathlib import Path
 from ibis import Table
 
 from ssna.data.engine import Engine, reading
-from ssna.data.sources.opening import open_table, tables_at
+from ssna.data.sources.opening import open_table, passed_over_at, tables_at
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text, tidy_id, without_fractions
@@ -39,6 +39,7 @@ def read(engine: Engine, request: Request) -> Source:
     }
     if request.rated:
         events[RATING] = (_name(log, request.rating, USUAL_RATING, "rating"), as_number)
+    when = events[WHEN][0]
     catalogue = log if request.items is None else open_table(engine, request.items)
     texts = {
         f"part_{place}": (name, as_text) for place, name in enumerate(_text_names(catalogue, request.text), start=1)
@@ -50,7 +51,7 @@ def read(engine: Engine, request: Request) -> Source:
         described = described.mutate(**{ITEM: tidy_id(described[ITEM])})
     else:
         rows = log.select(events)
-        described = catalogue.select({ITEM: (item, as_id)} | texts).table
+        described = catalogue.select({ITEM: (_same_item(catalogue, item), as_id)} | texts).table
     return Source(
         events=rows.table.select(*events),
         parts=_tidy(catalogue, described).select(ITEM, *texts) if texts else None,
@@ -58,11 +59,32 @@ def read(engine: Engine, request: Request) -> Source:
         unreadable=rows.unreadable,
         files=log.files if request.items is None else log.files + catalogue.files,
         typed=log.typed,
+        passed_over=passed_over_at(request.logs),
+        strange_time=lambda: _strange_time(log, when),
     )
 
 
 def _tidy(file: TableFile, rows: Table) -> Table:
     return rows if file.typed else without_fractions(rows, ITEM)
+
+
+def _same_item(catalogue: TableFile, item: str) -> str:
+    """The column of item ids in the items' own file: of the same name, or else of a usual one."""
+    if item in catalogue.names:
+        return item
+    found = _usual(catalogue, USUAL_ITEM)
+    if not found:
+        raise DataError(
+            f"{catalogue.path} has no column {item!r}, as the logs call their items; rename the column here that holds "
+            f"them; it has: {listed(catalogue.names)}"
+        )
+    return found[0]
+
+
+def _strange_time(log: TableFile, when: str) -> str | None:
+    rows = log.select({"raw": (when, as_text), WHEN: (when, as_microseconds)}).table
+    strange: str | None = rows.filter(rows[WHEN].isnull() & (rows.raw.strip() != "")).raw.min().to_pyarrow().as_py()
+    return strange
 
 
 def _name(file: TableFile, given: str | None, usual: tuple[str, ...], role: str) -> str:

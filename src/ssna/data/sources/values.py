@@ -10,9 +10,9 @@ TIME_RULE = (
     "numbers are seconds since 1970 (milliseconds from 1e11 on, microseconds from 1e14, nanoseconds from 1e17); "
     "anything else is an ISO date or time, UTC where it names no zone"
 )
+TIME_REMEDY = "check the time column: numbers, or ISO dates such as 2024-05-31"
 MICROSECONDS = 1_000_000
 _FINITE = 1e300
-_FRACTION = r"^(-?\d+)\.0+$"
 
 
 def as_id(column: Value) -> Value:
@@ -51,13 +51,12 @@ def _json_text(value: Value, levels: int) -> Value:
 
 
 def without_fractions(rows: Table, *names: str) -> Table:
-    """Ids out of a file that does not tell numbers from text: if all of a column end in ``.0``, none does any more.
+    """Ids out of a file that does not tell numbers from text: a whole number loses its ``.0``.
 
-    Whole numbers with gaps become floating point in pandas, and are written so.
+    Whole numbers with gaps become floating point in pandas, and are written so; those of another file, or of another
+    day, have no gaps and are not.
     """
-    fractional = rows.agg(**{name: rows[name].re_search(_FRACTION).all() for name in names})
-    found = fractional.to_pyarrow().to_pylist()[0]
-    return rows.mutate(**{name: functions.whole(rows[name]) for name in names if found[name]})
+    return rows.mutate(**{name: functions.whole(rows[name]) for name in names})
 
 
 def as_microseconds(column: Value) -> Value:
