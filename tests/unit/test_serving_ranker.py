@@ -84,6 +84,61 @@ def test_a_killed_process_fails_who_waits_and_another_one_holds_the_same(scorers
     assert "the server ranks by itself" in capsys.readouterr().err
 
 
+async def another(ranker, process):
+    """The process after this one."""
+    while ranker._process in (process, None):
+        await asyncio.sleep(0.001)
+    return ranker._process
+
+
+def test_a_process_killed_while_it_is_given_its_scorers_is_replaced_and_nobody_waits_for_it(scorers, monkeypatch):
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+
+    async def test(ranker):
+        await ranker.hold(scorers[0])
+        for _ in range(3):
+            ranker._process.kill()
+            started = await another(ranker, ranker._process)
+            given = asyncio.ensure_future(ranker.hold(scorers[1]))  # it is starting, and answers nothing yet
+            await asyncio.sleep(0.05)
+            started.kill()
+            await asyncio.wait_for(given, 20)
+            ranker.drop(scorers[1])
+            await another(ranker, started)
+        while not ranker.holds(scorers[0]):
+            await asyncio.sleep(0.05)
+        await agrees(ranker, scorers[0])
+
+    with_ranker(test)
+
+
+def test_a_process_that_is_stuck_is_ended_and_replaced(scorers, monkeypatch):
+    monkeypatch.setattr(module, "PAUSE", 0.0)
+
+    async def test(ranker):
+        await ranker.hold(scorers[0])
+        os.kill(ranker._process.pid, signal.SIGSTOP)
+        monkeypatch.setattr(module, "PATIENCE", 0.2)
+        with pytest.raises(RankerError):
+            await ranker.top(scorers[0], HISTORIES, 5, HISTORIES, NOBODY)
+        monkeypatch.setattr(module, "PATIENCE", 60.0)
+        while not ranker.holds(scorers[0]):
+            await asyncio.sleep(0.05)
+        await agrees(ranker, scorers[0])
+
+    with_ranker(test)
+
+
+def test_a_scorer_that_was_dropped_is_no_defect(scorers):
+    async def test(ranker):
+        await ranker.hold(scorers[0])
+        ranker.drop(scorers[0])
+        with pytest.raises(RankerError):
+            await ranker.top(scorers[0], HISTORIES, 5, HISTORIES, NOBODY)
+
+    with_ranker(test)
+
+
 def test_a_question_that_fails_is_an_error_and_the_next_one_is_answered(scorers):
     async def test(ranker):
         await ranker.hold(scorers[0])

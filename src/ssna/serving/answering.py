@@ -47,6 +47,11 @@ class Answering:
         """Questions in the queue."""
         return self._batcher.waiting
 
+    @property
+    def beside(self) -> bool:
+        """Whether there is a ranking process."""
+        return self._ranker is not None and self._ranker.alive
+
     async def start(self, others: Sequence[Snapshot]) -> None:
         """Rank in a process of its own from now on, with ``others``, too."""
         ranker = Ranker()

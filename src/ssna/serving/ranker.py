@@ -31,6 +31,7 @@ from ssna.streaming import top
 HOLD, DROP, TOP = range(3)
 LENGTH = struct.Struct("<Q")
 PAUSE = 1.0  # seconds before a process that ended is started again
+PATIENCE = 60.0  # seconds for an answer; a process that takes longer is stuck, and ended
 THREADS = "SSNA_RANKER_THREADS"
 
 
@@ -65,6 +66,11 @@ class Ranker:
             process.stdin.close()
             await process.wait()
 
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
     def holds(self, scorer: Scorer) -> bool:
         """Whether the process can rank with ``scorer`` now."""
         return self._wanted.get(scorer) in self._held
@@ -90,7 +96,10 @@ class Ranker:
         Raises:
             RankerError: there is no answer; rank here.
         """
-        message = {"ask": torch.tensor([TOP, self._wanted[scorer], k]), "barred": torch.from_numpy(barred)}
+        number = self._wanted.get(scorer)
+        if number is None:  # dropped while its questions were read
+            raise RankerError
+        message = {"ask": torch.tensor([TOP, number, k]), "barred": torch.from_numpy(barred)}
         message |= _packed("histories", histories)
         if exclude is not histories:  # else the process takes them for both
             message |= _packed("exclude", exclude)
@@ -114,7 +123,10 @@ class Ranker:
     def _ask(self, message: "Mapping[str, Tensor] | bytes") -> "asyncio.Future[dict[str, Tensor]]":
         if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():
             raise RankerError
-        answer: asyncio.Future[dict[str, Tensor]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[dict[str, Tensor]] = loop.create_future()
+        overdue = loop.call_later(PATIENCE, _end, self._process)
+        answer.add_done_callback(lambda _: overdue.cancel())
         self._answers.append(answer)
         content = message if isinstance(message, bytes) else safetensors.save(dict(message))
         self._process.stdin.write(_framed(content))
@@ -130,21 +142,30 @@ class Ranker:
                 await reading
             finally:
                 reading.cancel()
-                self._process = None
-                self._held.clear()
-                while self._answers:
-                    _settle(self._answers.popleft(), RankerError())
+            _end(process)
             log("ranker", level="error", message="ended; the server ranks by itself", status=await process.wait())
             process = self._process = await _again()
+            log("ranker", message="started again")
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
+        """Answers, until the process ends or writes what is none; whoever still waits is told then."""
         assert process.stdout is not None
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
+        try:
             while True:
                 (size,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
                 found = safetensors.load(await process.stdout.readexactly(size))
                 answer = self._answers.popleft()
                 _settle(answer, RankerError() if "failed" in found else found)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        except Exception as error:
+            log("ranker", level="error", **described(error))
+            _end(process)
+        finally:
+            self._process = None
+            self._held.clear()
+            while self._answers:
+                _settle(self._answers.popleft(), RankerError())
 
 
 def _settle(answer: "asyncio.Future[dict[str, Tensor]]", found: "dict[str, Tensor] | RankerError") -> None:
@@ -155,6 +176,11 @@ def _settle(answer: "asyncio.Future[dict[str, Tensor]]", found: "dict[str, Tenso
         answer.exception()  # looked at: of a drop nobody waits for the answer
     else:
         answer.set_result(found)
+
+
+def _end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
 
 
 async def _process() -> asyncio.subprocess.Process:
