@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ def write(folder: Path, contents: Contents) -> None:
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
     table = pa.table({"id": items.external, "text": texts[1:], "count": counts[1:]}, schema=_SCHEMA)
     pq.write_table(table, folder / ITEMS, compression="zstd")
+    shutil.copymode(folder / ITEMS, folder / TENSORS)  # safetensors lets nobody else read its files
     manifest = {
         "format": FORMAT,
         "scorer": {"kind": scorer.kind, "config": config},
@@ -75,6 +77,8 @@ def read(folder: Path) -> Contents:
             np.concatenate([[0], table["count"].to_numpy()]),
             manifest["encoding"] and Encoding.parse(manifest["encoding"], str(folder / MANIFEST)),
         )
+    except PermissionError as cause:
+        raise ArtifactError(f"{cause.filename} may not be read by this user; change its owner or its mode") from None
     except (
         KeyError,
         TypeError,

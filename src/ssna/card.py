@@ -29,7 +29,7 @@ def model_card(contents: Contents, repo: str, record: Mapping[str, Any] | None =
 
 
 def _about(contents: Contents, record: Mapping[str, Any] | None) -> str:
-    method = "" if record is None else f"Method: `{record['method']}`, seed {record['seed']}. "
+    method = "" if record is None else f"Method: `{record['method']}`{_joined(record)}, seed {record['seed']}. "
     model = contents.encoding
     reads = "It reads no item text." if model is None else f"Item texts were read by `{_name(model.model)}`, frozen."
     return (
@@ -47,7 +47,7 @@ def _figures(record: Mapping[str, Any]) -> str:
     cut = " **A rehearsal: training was cut short on purpose.**" if record["settings"].get("rehearsal") else ""
     note = (
         f"{record['users']:,} users, all {record['items']:,} items ranked, split {data['split']}; "
-        f"data {data['name'] or ''} `{record['fingerprint']}`.{cut}"
+        f"data set {_named(data['name'])}`{record['fingerprint']}`.{cut}"
     )
     return "## Figures\n\n" + "\n".join([*head, *rows]) + "\n\n" + note
 
@@ -74,6 +74,17 @@ def _inside(contents: Contents) -> str:
         "## Inside\n\nSafetensors, Parquet and JSON with checksums, no pickle: vectors or neighbours of the items, and "
         "their ids, texts and numbers of training events. No user and no history is kept. " + admits
     )
+
+
+def _joined(record: Mapping[str, Any]) -> str:
+    shares = record.get("join") or {}
+    if len(shares) < 2:
+        return ""
+    return " joined with neighbours in the shares " + ", ".join(f"{name} {share:.1f}" for name, share in shares.items())
+
+
+def _named(data: str | None) -> str:
+    return "" if data is None else f"{data!r}, fingerprint "
 
 
 def _name(model: str) -> str:

@@ -1,6 +1,6 @@
 """The artefact: a scorer and the ids it speaks of; histories of ids in, ranked items with their texts out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -65,6 +65,9 @@ class Recommender:
     counts: NDArray[np.int64]
     encoding: Encoding | None = None
 
+    def __repr__(self) -> str:
+        return f"<Recommender of {len(self.items):,} items by a {self.scorer.kind} scorer>"
+
     def recommend(
         self,
         histories: Sequence[Sequence[str]],
@@ -81,13 +84,15 @@ class Recommender:
             deny: leave these items out.
 
         Raises:
-            SsnaError: ``k`` is below 1, or a history is a string where a list of ids belongs.
+            SsnaError: ``k`` is below 1, a history is a string where a list of ids belongs, or an id is no text.
         """
         _check(k)
         if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
             raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
         if isinstance(allow, str) or isinstance(deny, str):
             raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
+        for ids in (*histories, () if allow is None else allow, deny):
+            _require_text(ids)
         answers: list[Recommendation] = []
         barred = self._barred(allow, deny)
         for start in range(0, len(histories), CHUNK):
@@ -149,6 +154,10 @@ class Recommender:
         Raises:
             ArtifactError: the method reads no text. SsnaError: an id is known already, or a text is empty.
         """
+        if not isinstance(texts, Mapping):
+            raise SsnaError("add_items takes texts by their ids: add_items({'sku-new': 'Cordless drill, 18 V'})")
+        _require_text(texts)
+        _require_text(texts.values(), "texts")
         if known := [item for item in texts if item in self.items]:
             raise SsnaError(f"item {known[0]!r} is in the catalogue already; give new items new ids")
         if empty := [item for item, text in texts.items() if not text.strip()]:
@@ -281,6 +290,11 @@ class Recommender:
             for value, row in zip(values, rows, strict=True)
             if value != -np.inf
         )
+
+
+def _require_text(values: Iterable[object], what: str = "ids") -> None:
+    if odd := [value for value in values if not isinstance(value, str)]:
+        raise SsnaError(f"{what} are text: {str(odd[0])!r} instead of {odd[0]!r}")
 
 
 def _check(k: int) -> None:

@@ -208,3 +208,13 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ArtifactError, match="file is a file; name a folder"), journal(tmp_path / "file"):
         pass
+
+
+def test_a_state_folder_that_nothing_came_into_is_not_left_behind(tmp_path):
+    with journal(tmp_path / "state"):
+        assert (tmp_path / "state").is_dir()
+    assert not (tmp_path / "state").exists()
+    with journal(tmp_path / "state") as kept:
+        kept.record(Change(put={"a": "text"}))
+    with journal(tmp_path / "state") as kept:
+        assert kept.additions.texts == {"a": "text"}

@@ -1,5 +1,6 @@
 """``ssna``: one file a verb, loaded when it is called; no logic of its own."""
 
+import signal
 import sys
 from importlib import import_module
 from typing import Any
@@ -65,7 +66,8 @@ def ssna() -> None:
 
 
 def main() -> None:
-    """Run a verb. Exit codes: 0 done, 1 a named error, 2 usage, 130 interrupted."""
+    """Run a verb. Exit codes: 0 done, 1 a named error, 2 usage, 130 interrupted, 143 ended."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left lying about
     try:
         app()
     except SsnaError as error:
@@ -76,6 +78,8 @@ def main() -> None:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}; nothing was left half-written", 1)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _fail(message: str, code: int) -> None:

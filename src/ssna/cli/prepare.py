@@ -145,6 +145,7 @@ def prepare(
         "rating": rating_col,
     }
     where: dict[str, Any] = {"engine": engine, "spark_master": spark_master, "out": out, "quiet": quiet}
+    earlier = None if out is None else _fingerprint(out)
     if append is not None:
         _refuse_rules(context)
         dataset = append_logs(logs, append, items, format=format, **columns, **where)
@@ -173,9 +174,22 @@ def prepare(
     elif check:
         typer.echo("\n".join(everything(found)))
     elif not quiet:
-        written = f"data      {found['fingerprint']}, written to {out}"
+        replaced = "" if earlier is None else f", in the place of {earlier}"
+        written = f"data      {found['fingerprint']}, written to {out}{replaced}"
         typer.echo("\n".join([*summary(found), written]), err=True)
     if config is not None:
         settings = PrepareSettings.read(config)
         for difference in differences(found, settings.expected.tree()):
             typer.echo(f"warning: not as {config.name} expects: {difference}", err=True)
+
+
+def _fingerprint(folder: Path) -> str | None:
+    """Of the data set that ``folder`` holds and that will be replaced, if there is one."""
+    from ssna.data.storage import MANIFEST
+    from ssna.errors import DataError
+    from ssna.files import read_json
+
+    try:
+        return str(read_json(folder / MANIFEST, DataError).get("fingerprint"))
+    except DataError:
+        return None

@@ -67,6 +67,8 @@ def _stream(run: Path, users: str, k: int, include_seen: bool) -> None:
     from ssna.recommender import Recommender
 
     recommender = Recommender.load(run)
+    if users == "-" and sys.stdin.isatty():
+        typer.echo('histories, a line each, then Ctrl-D: {"user": "me", "history": ["sku-17", "sku-4"]}', err=True)
     with nullcontext(sys.stdin) if users == "-" else Path(users).open(encoding="utf-8") as lines:
         questions = _parse(lines)
         while block := list(islice(questions, 256)):

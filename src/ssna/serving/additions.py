@@ -10,13 +10,15 @@ import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ssna.errors import ArtifactError, SsnaError
+from ssna.errors import ArtifactError
 from ssna.files import fsync, write_file
+from ssna.serving.logs import log
+from ssna.serving.refusal import RequestError
 
 JOURNAL, LOCK = "additions.journal", ".lock"
 WORTH_REWRITING = 1_000  # lines; shorter journals are read in no time
@@ -87,10 +89,10 @@ class Journal:
         """Make ``change`` last. When this returns it is on the disk; when it raises it did not happen.
 
         Raises:
-            SsnaError: the disk refuses, now or since an earlier time.
+            RequestError: the disk refuses, now or since an earlier time.
         """
         if self._broken:
-            raise SsnaError(f"{self.path} could not be written earlier; see to the disk and start the server again")
+            raise _disk(f"{self.path} could not be written earlier; see to the disk and start the server again")
         end = self._file.seek(0, os.SEEK_END)
         try:
             line = change.line()
@@ -99,7 +101,7 @@ class Journal:
             os.fsync(self._file.fileno())
         except OSError as cause:
             self._undo(end)
-            raise SsnaError(f"{self.path} cannot be written ({cause.strerror}); nothing was changed") from None
+            raise _disk(f"{self.path} cannot be written ({cause.strerror}); nothing was changed") from None
         self.additions = self.additions.after(change)
         return self.additions
 
@@ -112,6 +114,10 @@ class Journal:
             self._broken = True
 
 
+def _disk(message: str) -> RequestError:
+    return RequestError(503, "disk", message, {"Retry-After": "60"})
+
+
 @contextmanager
 def journal(folder: Path) -> Iterator[Journal]:
     """The journal in ``folder``, which is made if need be; no second server may have it until the block ends.
@@ -121,8 +127,9 @@ def journal(folder: Path) -> Iterator[Journal]:
     """
     if folder.exists() and not folder.is_dir():
         raise ArtifactError(f"{folder} is a file; name a folder for additions with --state")
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("ab") as lock:
+    with (folder / LOCK).open("ab") as lock, _empty_no_more(folder if made else None):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -137,6 +144,19 @@ def journal(folder: Path) -> Iterator[Journal]:
         with path.open("ab", buffering=0) as file:
             fsync(folder)
             yield Journal(path, file, additions)
+
+
+@contextmanager
+def _empty_no_more(folder: Path | None) -> Iterator[None]:
+    """Leave no folder behind that nothing came into."""
+    try:
+        yield
+    finally:
+        if folder is not None and not ((folder / JOURNAL).exists() and (folder / JOURNAL).stat().st_size):
+            with suppress(OSError):
+                for name in (JOURNAL, LOCK):
+                    (folder / name).unlink(missing_ok=True)
+                folder.rmdir()
 
 
 def _replayed(path: Path) -> tuple[Additions, int]:
@@ -156,6 +176,8 @@ def _replayed(path: Path) -> tuple[Additions, int]:
                     "without its change"
                 ) from None
             lines, end = lines + 1, end + len(line)
+        if end < path.stat().st_size:
+            log("journal", level="warning", message="its last line was unfinished, so never answered; it is cut off")
         file.truncate(end)
         os.fsync(file.fileno())
     return additions, lines

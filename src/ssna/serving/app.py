@@ -73,11 +73,13 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
 
 
 def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
+    @app.head("/health", include_in_schema=False)
     @app.get("/health", response_model=bodies.Health)
     async def health() -> Response:
         """Whether the process answers."""
         return as_json('{"status":"ok"}')
 
+    @app.head("/ready", include_in_schema=False)
     @app.get("/ready", response_model=bodies.Ready, responses=_errors(503))
     async def ready() -> Response:
         """Whether everything is loaded, and which run serves."""

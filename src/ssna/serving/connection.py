@@ -16,7 +16,9 @@ PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header F
 
 
 class Connection(HttpToolsProtocol):
-    """See :class:`asyncio.Protocol`. Every ``LIMITS.seconds`` it asks whether anything came of the connection."""
+    """See :class:`asyncio.Protocol`. Every ``LIMITS.seconds`` it asks whether anything came of the connection; between
+    two requests, while nothing comes at all, uvicorn's own ``timeout_keep_alive`` counts.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -59,7 +61,7 @@ class Connection(HttpToolsProtocol):
         if unread and unread == before[1]:
             log("connection", level="warning", message=f"{unread:,} bytes of an answer were not read; given up")
             self.transport.abort()
-        elif waiting and not unread and before[0] is cycle:
+        elif waiting and not unread and before[0] is cycle and self.timeout_keep_alive_task is None:
             if self._head:
                 self._refuse(408, "too_slow", f"no whole request came in {LIMITS.seconds:g} seconds")
             self.transport.close()

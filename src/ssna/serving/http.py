@@ -32,6 +32,8 @@ async def body_of(request: Request, model: type[ModelT]) -> ModelT:
     kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if kind != JSON:
         raise RequestError(415, "not_json", f"the body is called {kind[:80]!r}; send Content-Type: {JSON}")
+    if packed := request.headers.get("content-encoding"):
+        raise RequestError(415, "compressed", f"the body is packed ({packed[:80]!r}); send it as it is")
     chunks, size = [], 0
     try:
         async with asyncio.timeout(LIMITS.seconds):

@@ -47,11 +47,16 @@ def read_json(body: bytes) -> Any:
     return value
 
 
+MEANINGS = {"model_type": "must be an object", "string_pattern_mismatch": "must not be blank"}
+"""What pydantic says of classes and patterns that nobody outside knows."""
+
+
 def explain(errors: Sequence[Any]) -> str:
     """What is wrong in one line: pydantic's first error, and how many more there are."""
     where = ".".join(short(str(part)) for part in errors[0]["loc"]) or "the body"
+    message = MEANINGS.get(errors[0]["type"], errors[0]["msg"])
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    return f"{where}: {errors[0]['msg']}{more}"
+    return f"{where}: {message}{more}"
 
 
 def short(name: str) -> str:

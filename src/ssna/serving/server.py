@@ -24,6 +24,7 @@ from ssna.steady import steady
 
 SECONDS_TO_STOP = 30
 BACKLOG = 2048
+IDLE = 75  # seconds that a connection may stay without a request: longer than proxies keep theirs
 SWITCH_SECONDS = 0.0005  # between threads: a pass hands the interpreter over many times, and would wait each time
 
 
@@ -59,7 +60,7 @@ def serve(
         _log_libraries()
         config = uvicorn.Config(
             app, http=Connection, ws="none", log_config=None, access_log=False, lifespan="on",
-            timeout_graceful_shutdown=SECONDS_TO_STOP, server_header=False,
+            timeout_graceful_shutdown=SECONDS_TO_STOP, timeout_keep_alive=IDLE, server_header=False,
         )  # fmt: skip
         with steady(), _ending_well():
             uvicorn.Server(config).run([listening])
