@@ -2,8 +2,10 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
+import time
 from typing import get_args
 
 import pytest
@@ -84,6 +86,31 @@ def test_quiet_says_nothing_at_all(shop):
     done = in_a_process_of_its_own("--items", "products.csv", *COLUMNS, "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len(load(shop / "data").users) == 6
+
+
+def test_ended_from_outside_it_leaves_nothing_behind(shop, tmp_path):
+    waits = (
+        "import time, ssna.data.pipeline as p; p.pack = lambda *_: time.sleep(60); from ssna.cli import main; main()"
+    )
+    words = ["prepare", "purchases.csv", "--items", "products.csv", *COLUMNS, "-o", "data"]
+    (tmp_path / "tmp").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", waits, *words], env={**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    )
+    while not list(shop.glob(".data.*")):
+        time.sleep(0.05)
+    time.sleep(2)
+    process.terminate()
+    assert process.wait(20) == 143
+    assert sorted(path.name for path in shop.iterdir() if path.name != "tmp") == ["products.csv", "purchases.csv"]
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_what_is_replaced_is_told(shop):
+    first = in_a_process_of_its_own("--items", "products.csv", *COLUMNS)
+    assert "in the place of" not in first.stderr
+    again = in_a_process_of_its_own("--items", "products.csv", *COLUMNS)
+    assert f"written to data, in the place of {load(shop / 'data').fingerprint}" in again.stderr
 
 
 def test_an_error_is_one_line_exit_code_one_and_no_folder(shop):

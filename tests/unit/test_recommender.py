@@ -581,3 +581,32 @@ def test_the_names_of_the_scorers_tensors_are_stable(recommenders):
     assert set(recommenders["item-knn"].scorer.state()[1]) == {"values", "columns", "offsets"}
     assert set(recommenders["popularity"].scorer.state()[1]) == {"counts"}
     assert set(scoring.SCORERS) == {"popularity", "neighbour", "vector", "blend"}
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda it: it.recommend([[1, "a"]]),
+        lambda it: it.recommend([["a"]], allow=[1]),
+        lambda it: it.recommend([["a"]], deny=[np.int64(1)]),
+        lambda it: it.add_items({1: "text"}),
+    ],
+)
+def test_ids_that_are_numbers_are_refused_and_not_taken_for_unknown_ones(fixed, ask):
+    with pytest.raises(SsnaError, match="ids are text: '1' instead of"):
+        ask(fixed)
+
+
+@pytest.mark.parametrize("texts", [["a text"], {"e2": None}, {"e2": 5}])
+def test_texts_of_another_kind_are_an_error_in_words(fixed, texts):
+    with pytest.raises(SsnaError, match=r"add_items takes texts|texts are text"):
+        fixed.add_items(texts)
+
+
+def test_it_is_shown_in_one_line(recommender):
+    assert repr(recommender) == f"<Recommender of {ITEMS} items by a blend scorer>"
+
+
+def test_all_its_files_may_be_read_by_whoever_may_read_one(recommender, tmp_path):
+    recommender.save(tmp_path / "saved")
+    assert len({path.stat().st_mode for path in (tmp_path / "saved").iterdir()}) == 1

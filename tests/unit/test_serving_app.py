@@ -480,3 +480,31 @@ def test_the_document_names_every_route_body_and_error(unchanged):
             name = found["requestBody"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
             assert document["components"]["schemas"][name]["examples"]
             assert {"400", "413", "415", "422"} <= set(found["responses"])
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_probes_may_ask_for_the_head_alone(unchanged, path):
+    answer = unchanged.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_packed_body_is_refused_as_one(unchanged):
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert error(unchanged.post("/recommend", content=b"\x1f\x8b", headers=headers), 415)[0] == "compressed"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"), [("7", "must be an object"), ('{"history": ["a"], "texts": {"b": " "}}', "must not be blank")]
+)
+def test_no_class_and_no_pattern_is_named(unchanged, body, message):
+    told = error(unchanged.post("/recommend", content=body, headers={"Content-Type": "application/json"}), 422)[1]
+    assert message in told
+
+
+def test_a_full_disk_is_a_503_that_may_be_tried_again(client, monkeypatch):
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ssna.serving.additions.os.fsync", full)
+    code, message = error(client.put("/items", json=PUT, headers=KEY), 503)
+    assert (code, "No space left" in message) == ("disk", True)

@@ -161,3 +161,18 @@ def test_a_connection_that_is_used_stays(port):
             client.sendall(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
             assert b" 200 " in client.recv(2**16)
             time.sleep(SECONDS / 2)
+        time.sleep(4 * SECONDS)  # idle: the keep-alive time counts, and not how slow a request may be
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert b" 200 " in client.recv(2**16)
+
+
+def test_what_is_dropped_behind_an_answered_request_does_not_hold_the_connection(port):
+    with opened(port) as client:
+        client.settimeout(SECONDS / 8)
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: here\r\nContent-Length: 999\r\n\r\n")
+        stop, found = time.monotonic() + 12 * SECONDS, b"?"
+        while found and time.monotonic() < stop:
+            with suppress(TimeoutError):
+                client.sendall(b"x")
+                found = client.recv(2**16)
+        assert found == b""
