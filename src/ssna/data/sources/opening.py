@@ -13,6 +13,9 @@ from ssna.errors import DataError
 
 Opener = Callable[[Engine, Path], TableFile]
 
+_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
+_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz")
+
 
 def open_table(engine: Engine, path: Path) -> TableFile:
     """Tables in any of ``SUFFIXES``, known by their names. Raises :class:`DataError`."""
@@ -59,11 +62,26 @@ def passed_over_at(path: Path) -> tuple[Path, ...]:
 
 
 def files_at(path: Path) -> tuple[Path, ...]:
-    """As :func:`tables_at`; a file that is none is left to its opener, and nothing at all is :class:`DataError`."""
+    """As :func:`tables_at`; a file that is none is left to its opener, a folder without any is :class:`DataError`."""
     found = tables_at(path)
     if not found and path.is_dir():
-        raise DataError(f"{path} holds no table; the name of a table ends in one of {', '.join(SUFFIXES)}")
+        raise unknown(path)
     return found or (path,)
+
+
+def unknown(path: Path) -> DataError:
+    """The error for a file, or a folder, that is of none of the formats by its name."""
+    for file in _files_in(path) if path.is_dir() else [path]:
+        kind = Path(plain_name(file)).suffix
+        if kind in _SPREADSHEETS:
+            return DataError(f"{file} is a spreadsheet; export it as CSV")
+        if kind in _ARCHIVES:
+            return DataError(f"{file} is packed as {kind}; unpack it first (.gz and .zst are read as they are)")
+    remedy = "" if path.is_dir() else f"; if it is one, rename it, for example to {path.stem}.csv"
+    return DataError(
+        f"{path} has none of the known formats; the name of a table ends in one of {', '.join(SUFFIXES)} "
+        f"(.gz or .zst may follow){remedy}"
+    )
 
 
 def _files_in(path: Path) -> list[Path]:
@@ -79,7 +97,7 @@ def _opener(path: Path) -> Opener:
     for suffix, opener in SUFFIXES.items():
         if plain_name(path).endswith(suffix):
             return opener
-    raise DataError(f"{path}: the name of a table ends in one of {', '.join(SUFFIXES)} (.gz or .zst may follow)")
+    raise unknown(path)
 
 
 def _open_parquet(engine: Engine, path: Path) -> TableFile:
