@@ -381,6 +381,19 @@ def test_a_folder_without_tables_is_none(tmp_path):
         ready(tmp_path)
 
 
+@pytest.mark.parametrize(("logs", "format"), [("data", "auto"), ("data", "table"), ("data/*", "auto"), ("", "auto")])
+def test_a_data_set_is_no_log(tmp_path, logs, format):
+    ready(write_csv(tmp_path / "log.csv", square()), out=tmp_path / "data")
+    with pytest.raises(DataError, match=r"/data is a data set already.* --append NEWLOGS.* `ssna data describe DATA`"):
+        ready(tmp_path / logs, format=format)
+
+
+def test_a_log_may_be_called_manifest(tmp_path, expected):
+    write_csv(tmp_path / "log.csv", square()[:30])
+    write_json_lines(tmp_path / "manifest.json", square()[30:])
+    assert ready(tmp_path).fingerprint == expected
+
+
 def test_whole_numbers_that_a_csv_writes_with_a_fraction_are_whole_again(tmp_path):
     rows = [(f"{user[1:]}.0", item, time, title) for user, item, time, title in square()]
     data = ready(write_csv(tmp_path / "log.csv", [*rows, ("", "i1", 1, "")]))

@@ -9,6 +9,7 @@ from ssna.data.sources.delimited import open_csv, open_unquoted
 from ssna.data.sources.json_lines import open_json_lines
 from ssna.data.sources.packed import plain_name
 from ssna.data.sources.tabular import Rows, TableFile, Wanted, stacked
+from ssna.data.storage import MANIFEST, is_data_set
 from ssna.errors import DataError
 
 Opener = Callable[[Engine, Path], TableFile]
@@ -62,10 +63,20 @@ def passed_over_at(path: Path) -> tuple[Path, ...]:
 
 
 def files_at(path: Path) -> tuple[Path, ...]:
-    """As :func:`tables_at`; a file that is none is left to its opener, a folder without any is :class:`DataError`."""
+    """As :func:`tables_at`; a file that is none is left to its opener.
+
+    Raises:
+        DataError: it is a folder without tables, or a data set is among them.
+    """
     found = tables_at(path)
     if not found and path.is_dir():
         raise unknown(path)
+    for file in found:
+        if file.name == MANIFEST and is_data_set(file.parent):
+            raise DataError(
+                f"{file.parent} is a data set already, and no log; `ssna prepare DATA --append NEWLOGS -o DATA` adds "
+                "to it, `ssna data describe DATA` looks at it"
+            )
     return found or (path,)
 
 
