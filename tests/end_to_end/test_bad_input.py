@@ -206,7 +206,16 @@ BROKEN = {  # file, content, and what the message says
     "CR alone": ("log.csv", FILES["log.csv"].replace(b"\r\n", b"\r"), "lines end with LF or CR LF"),
     "no line end at all": ("log.csv", b"x" * 20_000_000, "the first line must name the columns"),
     "no line end at all in JSON": ("log.jsonl", b"x" * 40_000_000, "has a line of more than 16 MiB"),
-    "a list of objects": ("log.json", b"[" + FILES["log.jsonl"].replace(b"}\n{", b"},{") + b"]", "one object a line"),
+    "an array": ("log.json", b"[" + FILES["log.jsonl"].replace(b"}\n{", b"},{") + b"]", "jq -c '.[]' "),
+    "an array over lines": ("log.json", b'[\n  {\n    "user": 1\n  }\n]', "jq -c '.[]' "),
+    "an array, packed": ("log.json.gz", gzip.compress(b'[{"user": 1}]'), "gzip -dc "),
+    "an array, one object a line": (
+        "log.json",
+        b"[\n" + FILES["log.jsonl"].replace(b"}\n{", b"},\n{") + b"\n]",
+        "one object stands on each line",
+    ),
+    "an array of 20 megabytes": ("log.json", b"[" + "é".encode() * 10_000_000, "jq -c '.[]' "),
+    "an array of 40 megabytes": ("log.json", b"[" + "é".encode() * 20_000_000, "jq -c '.[]' "),
     "a header alone": ("log.csv", HEADER + b"\r\n", "holds no events"),
     "a quote in the header that stays open": ("log.csv", b'"' + FILES["log.csv"], "which column is the"),
     "bytes for text in Parquet": (
