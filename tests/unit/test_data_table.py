@@ -208,7 +208,10 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
 
 def test_a_column_that_cannot_be_guessed_is_asked_for(tmp_path):
     path = write_csv(tmp_path / "log.csv", square(), ("who", "item", "time", "title"))
-    with pytest.raises(DataError, match=r"which column is the user\? .*--user-col.*: who, item, time, title"):
+    with pytest.raises(DataError, match=r"which column is the user\? .*--user-col.*: who, item, time, title$"):
+        ready(path)
+    path = write_csv(tmp_path / "log.csv", square(), ("user", "item", "when", "title"))
+    with pytest.raises(DataError, match=r"which column is the time\? .*--time-col.*, title; .*--format sequences"):
         ready(path)
 
 
