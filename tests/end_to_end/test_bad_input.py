@@ -319,3 +319,14 @@ def test_an_items_file_that_cannot_be_read_is_named(tmp_path, name, content, mes
     said = judged(logs, "--items", tmp_path / name)
     assert message in said
     assert name in said
+
+
+@pytest.mark.parametrize("words", [("-o", "log.csv/data"), ("--check", "--plot", "log.csv/x.png")])
+def test_an_output_below_a_file_is_refused_in_one_line(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "log.csv", GOOD)
+    assert ssna("prepare", "log.csv", *words, "--quiet") == 1
+    said = capsys.readouterr().err
+    assert "log.csv is a file" in said
+    assert "aside" not in said
+    assert said.count("\n") == 1

@@ -72,6 +72,8 @@ def main() -> None:
         _fail(str(error), 1)
     except FileNotFoundError as error:
         _fail(f"{error.filename} does not exist; check the path", 1)
+    except FileExistsError as error:
+        _fail(f"{error.filename} is a file and no folder; check the path", 1)
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}; nothing was left half-written", 1)
     except KeyboardInterrupt:
