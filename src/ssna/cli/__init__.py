@@ -74,6 +74,11 @@ def main() -> None:
         _fail(f"{error.filename} does not exist; check the path", 1)
     except FileExistsError as error:
         _fail(f"{error.filename} is a file and no folder; check the path", 1)
+    except PermissionError as error:
+        _fail(
+            f"{error.filename or 'the system'}: {error.strerror or error}; give yourself the right, or name another path",
+            1,
+        )
     except OSError as error:
         _fail(f"{error.filename or 'the system'}: {error.strerror or error}; nothing was left half-written", 1)
     except KeyboardInterrupt:
