@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -28,8 +28,14 @@ def write_file(path: Path, content: bytes | str) -> None:
         aside.write_bytes(content.encode() if isinstance(content, str) else content)
         fsync(aside)
         aside.replace(path)
+    except OSError as cause:
+        if cause.filename is None:
+            raise
+        culprit = path if path.parent.exists() else path.parent
+        raise OSError(cause.errno, cause.strerror, str(culprit)) from None  # not the file beside, which nobody knows
     finally:
-        aside.unlink(missing_ok=True)
+        with suppress(OSError):
+            aside.unlink()
     fsync(path.parent)
 
 
@@ -65,7 +71,7 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     An existing ``path`` is replaced only if it is empty or holds ``marker``, the file that shows that ssna made it.
 
     Raises:
-        SsnaError: ``path`` exists and is something else.
+        SsnaError: ``path`` exists and is something else, or cannot be made.
     """
     path = Path(path).resolve()  # a link stays, the folder that it points to is replaced
     if path == Path.cwd():
@@ -74,8 +80,7 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
         raise SsnaError(f"{path} is a file; name another output folder")
     if path.is_dir() and any(path.iterdir()) and not (path / marker).exists():
         raise SsnaError(f"{path} holds other files and is left alone; name another output folder")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(mkdtemp(prefix=f".{path.name}.", suffix=".aside", dir=path.parent))
+    aside = _made_beside(path)
     try:
         yield aside
         for file in sorted(aside.rglob("*")):
@@ -86,6 +91,17 @@ def new_folder(path: Path, marker: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     fsync(path.parent)
+
+
+def _made_beside(path: Path) -> Path:
+    """A new folder beside ``path``, and the folders above the two."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Path(mkdtemp(prefix=f".{path.name}.", suffix=".aside", dir=path.parent))
+    except OSError as cause:
+        above = next(folder for folder in path.parents if folder.exists())
+        reason = f"{above} takes no new folder: {cause.strerror}" if above.is_dir() else f"{above} is a file"
+        raise SsnaError(f"{path} cannot be made ({reason}); name another output folder") from None
 
 
 def _swap(aside: Path, path: Path) -> None:

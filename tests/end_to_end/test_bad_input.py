@@ -197,16 +197,25 @@ BROKEN = {  # file, content, and what the message says
     "a gz cut short": ("log.csv.gz", FILES["log.csv.gz"][:-9], "Truncated"),
     "a gz of JSON cut short": ("log.jsonl.gz", FILES["log.jsonl.gz"][:-9], "Truncated"),
     "a gz with a tail that is none": ("log.csv.gz", FILES["log.csv.gz"] + b"tail", "is it whole"),
-    "a gz by another name": ("log.csv", FILES["log.csv.gz"], "not UTF-8"),
+    "a gz by another name": ("log.csv", FILES["log.csv.gz"], "let its name say so"),
     "a plain file by the name of a gz": ("log.csv.gz", FILES["log.csv"], "is it whole"),
-    "UTF-16": ("log.csv", FILES["log.csv"].decode().encode("utf-16"), "not UTF-8"),
-    "UTF-16 in JSON": ("log.jsonl", FILES["log.jsonl"].decode().encode("utf-16"), "not UTF-8"),
-    "Latin-1": ("log.csv", FILES["log.csv"].replace(b"Title 3", "Tïtle 3".encode("latin-1")), "not UTF-8"),
+    "UTF-16": ("log.csv", FILES["log.csv"].decode().encode("utf-16"), "iconv -f utf-16"),
+    "UTF-16 in JSON": ("log.jsonl", FILES["log.jsonl"].decode().encode("utf-16"), "iconv -f utf-16"),
+    "Latin-1": ("log.csv", FILES["log.csv"].replace(b"Title 3", "Tïtle 3".encode("latin-1")), "iconv -f latin1"),
     "Latin-1 in JSON": ("log.jsonl", FILES["log.jsonl"].replace(b"Title 3", b"T\xeftle 3"), "not UTF-8"),
     "CR alone": ("log.csv", FILES["log.csv"].replace(b"\r\n", b"\r"), "lines end with LF or CR LF"),
     "no line end at all": ("log.csv", b"x" * 20_000_000, "the first line must name the columns"),
     "no line end at all in JSON": ("log.jsonl", b"x" * 40_000_000, "has a line of more than 16 MiB"),
-    "a list of objects": ("log.json", b"[" + FILES["log.jsonl"].replace(b"}\n{", b"},{") + b"]", "one object a line"),
+    "an array": ("log.json", b"[" + FILES["log.jsonl"].replace(b"}\n{", b"},{") + b"]", "jq -c '.[]' "),
+    "an array over lines": ("log.json", b'[\n  {\n    "user": 1\n  }\n]', "jq -c '.[]' "),
+    "an array, packed": ("log.json.gz", gzip.compress(b'[{"user": 1}]'), "gzip -dc "),
+    "an array, one object a line": (
+        "log.json",
+        b"[\n" + FILES["log.jsonl"].replace(b"}\n{", b"},\n{") + b"\n]",
+        "one object stands on each line",
+    ),
+    "an array of 20 megabytes": ("log.json", b"[" + "é".encode() * 10_000_000, "jq -c '.[]' "),
+    "an array of 40 megabytes": ("log.json", b"[" + "é".encode() * 20_000_000, "jq -c '.[]' "),
     "a header alone": ("log.csv", HEADER + b"\r\n", "holds no events"),
     "a quote in the header that stays open": ("log.csv", b'"' + FILES["log.csv"], "which column is the"),
     "bytes for text in Parquet": (
@@ -310,3 +319,23 @@ def test_an_items_file_that_cannot_be_read_is_named(tmp_path, name, content, mes
     said = judged(logs, "--items", tmp_path / name)
     assert message in said
     assert name in said
+
+
+@pytest.mark.parametrize("words", [("-o", "log.csv/data"), ("--check", "--plot", "log.csv/x.png")])
+def test_an_output_below_a_file_is_refused_in_one_line(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    write_csv(tmp_path / "log.csv", GOOD)
+    assert ssna("prepare", "log.csv", *words, "--quiet") == 1
+    said = capsys.readouterr().err
+    assert "log.csv is a file" in said
+    assert "aside" not in said
+    assert said.count("\n") == 1
+
+
+def test_a_path_that_is_denied_is_named_with_the_remedy(tmp_path, monkeypatch, capsys):
+    def deny(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", deny)
+    assert ssna("prepare", write_csv(tmp_path / "log.csv", GOOD), "--check", "--quiet") == 1
+    assert capsys.readouterr().err.endswith("Permission denied; give yourself the right, or name another path\n")

@@ -51,6 +51,14 @@ def test_a_field_that_is_not_there_is_named_without_types(folder):
         prepare(folder, quiet=True, text=["titel"])
 
 
+def test_without_times_there_is_no_order_and_the_remedy_is_named(folder):
+    path = folder / "films.inter"
+    path.write_text(path.read_text().replace("timestamp", "moment"))
+    with pytest.raises(DataError, match=r"no column 'timestamp'; .*--time-col.*, moment; .*--format sequences"):
+        prepare(folder, quiet=True)
+    assert len(prepare(folder, quiet=True, time="moment").users) == 6
+
+
 def test_items_have_no_file_of_their_own(folder, tmp_path):
     with pytest.raises(DataError, match="recbole settles items itself"):
         prepare(folder, items=write_csv(tmp_path / "items.csv", square()), quiet=True)

@@ -208,7 +208,10 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
 
 def test_a_column_that_cannot_be_guessed_is_asked_for(tmp_path):
     path = write_csv(tmp_path / "log.csv", square(), ("who", "item", "time", "title"))
-    with pytest.raises(DataError, match=r"which column is the user\? .*--user-col.*: who, item, time, title"):
+    with pytest.raises(DataError, match=r"which column is the user\? .*--user-col.*: who, item, time, title$"):
+        ready(path)
+    path = write_csv(tmp_path / "log.csv", square(), ("user", "item", "when", "title"))
+    with pytest.raises(DataError, match=r"which column is the time\? .*--time-col.*, title; .*--format sequences"):
         ready(path)
 
 
@@ -241,8 +244,11 @@ def test_a_missing_file_is_an_error_of_one_line(tmp_path, name):
         ("log.jsonl", b"", "is empty"),
         ("log.csv", b"\nuser,item,time,title\n", "has no header"),
         ("log.csv", b"user,item,time,item\n", "two columns named 'item'"),
-        ("log.csv", b"user,item,time,title\nJos\xe9,i1,1,t\n", "not UTF-8"),
-        ("log.csv", b"\xff\xfeu\0s\0e\0r\0", "not UTF-8"),
+        ("log.csv", b"user,item,time,title\nJos\xe9,i1,1,t\n", r"not UTF-8.*: iconv -f latin1 .*log.csv > NEW.csv$"),
+        ("log.csv.gz", gzip.compress(b"Jos\xe9,i1\n"), r"not UTF-8.*: gzip -dc \S*log.csv.gz \| iconv .* > NEW.csv$"),
+        ("log.csv", b"\xff\xfeu\0s\0e\0r\0", r"UTF-16.*: iconv -f utf-16 -t utf-8 \S*log.csv > NEW.csv$"),
+        ("log.jsonl", b"\xfe\xff\0{\0}", r"UTF-16.*: iconv -f utf-16 -t utf-8 \S*log.jsonl > NEW.jsonl$"),
+        ("log.csv", gzip.compress(b"user,item,time,title\n", mtime=0), "binary.* let its name say so"),
         ("log.jsonl", b'{"user": "Jos\xe9"}\n', "not UTF-8"),
         ("log.jsonl", b'{"user": "a"}\n{"user": "Jos\xe9"}\n', "not UTF-8"),
         ("log.json", b'[{"user": "a", "item": "b"}]', "one object a line"),
@@ -250,7 +256,11 @@ def test_a_missing_file_is_an_error_of_one_line(tmp_path, name):
         ("log.csv", b'user,item,time,title\nu,"i,1,t\nv,i,1,t\nw,"i",1,t\n', "line 2: a quote is opened"),
         ("log.csv", b"user,item,time,title\r\nu,i,1,t\nu,i,1,t\r\n", "CR LF.*LF"),
         ("log.parquet", b"PAR1 and no more", "cannot be read"),
-        ("log.txt", b"user,item", "none of the known formats"),
+        ("log.txt", b"user,item", r"none of the known formats.* ends in one of .csv, .tsv.*rename it.* to log.csv"),
+        ("log", b"user,item", r"none of the known formats.*rename it.* to log.csv"),
+        ("log.xlsx", b"PK", "is a spreadsheet; export it as CSV"),
+        ("log.csv.zip", b"PK", "is packed as .zip; unpack it first"),
+        ("log.tar.gz", b"\x1f\x8b", "is packed as .tar; unpack it first"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_a_remedy(tmp_path, name, content, message):
@@ -260,6 +270,17 @@ def test_a_file_that_cannot_be_used_is_named_with_a_remedy(tmp_path, name, conte
     assert name in str(caught.value)
     assert str(caught.value).count("\n") <= 1
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("name", ["log.txt", "log.xlsx", "log.csv.zip"])
+def test_what_is_no_table_is_told_the_same_remedy_wherever_it_is_given(tmp_path, name):
+    path = bad(tmp_path, name, b"user,item")
+    with pytest.raises(DataError) as found:
+        ready(path)
+    for given in ({"format": "table"}, {"items": path}):
+        with pytest.raises(DataError) as caught:
+            ready(path if "format" in given else write_csv(tmp_path / "good.csv", square()), **given)
+        assert str(caught.value) == str(found.value)
 
 
 def test_truncated_files_are_refused(tmp_path):
@@ -355,10 +376,25 @@ def test_a_file_among_many_that_lacks_a_column_is_named(parts):
 
 def test_a_folder_without_tables_is_none(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(DataError, match="none of the known formats"):
+    for format in ("auto", "table"):
+        with pytest.raises(DataError, match=r"none of the known formats; .* ends in one of .csv, "):
+            ready(tmp_path, format=format)
+    (tmp_path / "logs.zip").touch()
+    with pytest.raises(DataError, match=r"logs.zip is packed as .zip; unpack it first"):
         ready(tmp_path)
-    with pytest.raises(DataError, match="holds no table"):
-        ready(tmp_path, format="table")
+
+
+@pytest.mark.parametrize(("logs", "format"), [("data", "auto"), ("data", "table"), ("data/*", "auto"), ("", "auto")])
+def test_a_data_set_is_no_log(tmp_path, logs, format):
+    ready(write_csv(tmp_path / "log.csv", square()), out=tmp_path / "data")
+    with pytest.raises(DataError, match=r"/data is a data set already.* --append NEWLOGS.* `ssna data describe DATA`"):
+        ready(tmp_path / logs, format=format)
+
+
+def test_a_log_may_be_called_manifest(tmp_path, expected):
+    write_csv(tmp_path / "log.csv", square()[:30])
+    write_json_lines(tmp_path / "manifest.json", square()[30:])
+    assert ready(tmp_path).fingerprint == expected
 
 
 def test_whole_numbers_that_a_csv_writes_with_a_fraction_are_whole_again(tmp_path):

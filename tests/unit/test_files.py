@@ -113,6 +113,26 @@ def test_a_file_in_the_place_of_the_folder_is_left_alone(tmp_path):
     assert (tmp_path / "run").read_text() == "a file"
 
 
+@pytest.mark.parametrize("name", ["file/run", "file/below/run"])
+def test_a_folder_below_a_file_cannot_be_made(tmp_path, name):
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(SsnaError, match=rf"{name} cannot be made \(\S+/file is a file\); name another output folder"):
+        fill(tmp_path / name)
+
+
+@pytest.mark.parametrize("above", ["", "new/"])
+def test_a_folder_that_may_not_be_written_is_named_with_the_reason(tmp_path, monkeypatch, above):
+    def fail(*_, **__):
+        raise PermissionError(13, "Permission denied", tmp_path / ".run.x1y2.aside")
+
+    monkeypatch.setattr(files, "mkdtemp", fail)
+    monkeypatch.setattr(Path, "mkdir", fail)
+    with pytest.raises(SsnaError) as caught:
+        fill(tmp_path / above / "run")
+    assert "aside" not in str(caught.value)
+    assert f"{above}run cannot be made ({tmp_path} takes no new folder: Permission denied)" in str(caught.value)
+
+
 def test_missing_parents_are_made(tmp_path):
     fill(tmp_path / "a" / "b" / "run")
     assert content(tmp_path / "a" / "b" / "run") == WHOLE
@@ -148,6 +168,16 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch)
     with pytest.raises(OSError, match="disk full"):
         write_file(tmp_path / "f", "new")
     assert content(tmp_path) == {"f": "old"}
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_the_one_beside_it(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught:
+        write_file(tmp_path / "absent" / "f", "new")
+    assert caught.value.filename == str(tmp_path / "absent")
+    (tmp_path / "file").write_text("a file")
+    with pytest.raises(NotADirectoryError) as caught:
+        write_file(tmp_path / "file" / "f", "new")
+    assert caught.value.filename == str(tmp_path / "file" / "f")
 
 
 def test_json_comes_back_as_it_was(tmp_path):

@@ -14,6 +14,7 @@ from ibis import Table
 from ibis.common.exceptions import IbisError
 from ibis.expr.types import Value
 
+from ssna.data.remedies import forbidden, not_utf8
 from ssna.data.rules import EngineName
 from ssna.errors import DataError, SettingsError
 
@@ -117,8 +118,12 @@ def reading(path: Path) -> Iterator[None]:
     with engine_errors(f"{path} cannot be read; is it whole, and what its name says?"):
         try:
             yield
-        except UnicodeDecodeError:
-            raise DataError(f"{path} is not UTF-8 text; convert it, for example: iconv -f latin1 -t utf-8") from None
+        except UnicodeDecodeError as cause:
+            raise DataError(not_utf8(path, cause.object)) from None
+        except (OSError, duckdb.IOException) as cause:
+            if str(path) not in str(cause) or "Permission denied" not in str(cause):
+                raise
+            raise DataError(forbidden(path)) from None
 
 
 @contextmanager

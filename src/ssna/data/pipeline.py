@@ -39,7 +39,7 @@ from ssna.errors import DataError
 from ssna.progress import progress
 
 _REMEDIES = {
-    "unreadable_row": "check the delimiter and the quotes of the file",
+    "unreadable_row": "check the delimiter and the quotes of the file; in JSON, one object stands on each line",
     "no_user": "check the user column",
     "no_item": "check the item column",
     "no_time": TIME_REMEDY,

@@ -1,7 +1,7 @@
 """A data set on the disk: three Parquet files and a manifest."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,13 @@ def write(dataset: Dataset, folder: Path) -> None:
     if dataset.withheld is not None:
         _write_withheld(dataset.withheld, folder)
     write_json(folder / MANIFEST, reported)
+
+
+def is_data_set(folder: Path) -> bool:
+    """Whether :func:`save` wrote ``folder``, in whatever version."""
+    with suppress(DataError):
+        return {"format", "fingerprint"} <= read_json(folder / MANIFEST, DataError).keys()
+    return False
 
 
 def load(folder: str | Path) -> Dataset:

@@ -1,5 +1,6 @@
 """Files of text and Parquet, read by DuckDB."""
 
+import codecs
 import glob
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ import ibis.expr.datatypes as dt
 from ibis import Table
 
 from ssna.data.engine import Convert, Engine, JsonLines, Layout
+from ssna.data.remedies import one_object_a_line
 from ssna.data.sources.packed import LONGEST_LINE, byte_lines, plain_name
 from ssna.data.sources.values import as_text
 from ssna.errors import DataError
@@ -92,7 +94,8 @@ def _short_lines(path: Path) -> Iterator[None]:
         if "maximum_object_size" not in str(cause):
             raise
         raise DataError(
-            f"{path} has a line of more than {LONGEST_LINE >> 20} MiB; write one object a line, leave such lines out"
+            f"{path} has a line of more than {LONGEST_LINE >> 20} MiB; leave it out or, if it is an array, "
+            f"{one_object_a_line(path)}"
         ) from None
 
 
@@ -140,9 +143,11 @@ def _for_several_threads(path: Path) -> bool:
 
 
 def _require_utf8(path: Path) -> None:
-    """Raise :class:`UnicodeDecodeError` if a line is not UTF-8."""
+    """Raise :class:`UnicodeDecodeError` if a line is not UTF-8. A piece of a long line may end within a letter."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     for line in byte_lines(path):
-        line.decode()
+        decoder.decode(line)
+    decoder.decode(b"", final=True)
 
 
 def _require_one_line_end(path: Path) -> None:

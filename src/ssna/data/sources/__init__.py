@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ssna.data.engine import Engine
 from ssna.data.sources import amazon, movielens, recbole, sequences, table, unisrec
+from ssna.data.sources.opening import unknown
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source
 from ssna.errors import DataError
 
@@ -45,4 +46,4 @@ def find_format(path: Path) -> str:
             return name
     if not path.exists():
         raise DataError(f"{path} does not exist; check the path of the logs")
-    raise DataError(f"{path} has none of the known formats; name one of {', '.join(FORMATS)} (format=, --format)")
+    raise unknown(path)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ssna.data.engine import Engine
+from ssna.data.remedies import one_object_a_line
 from ssna.data.sources.literals import is_literal, rewrite
 from ssna.data.sources.packed import first_line
 from ssna.data.sources.tabular import Rows, TableFile, Wanted
@@ -11,12 +12,14 @@ from ssna.errors import DataError
 
 def open_json_lines(engine: Engine, path: Path) -> TableFile:
     """Taken apart by us: what a column is must not depend on a sample of its rows."""
-    source = path
-    if is_literal(first_line(path)):
+    source, first = path, first_line(path)
+    if is_literal(first):
         source = engine.folder / f"{engine.new_name()}.jsonl.zst"
         rewrite(path, source)
     lines = engine.read_json(source)
     if not lines.names:
+        if first.lstrip().startswith("["):
+            raise DataError(f"{path} is one JSON array; {one_object_a_line(path)}")
         raise DataError(f"{path} holds no JSON object; write one object a line, with the names of the columns as keys")
 
     def read(wanted: Wanted) -> Rows:

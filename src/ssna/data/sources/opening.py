@@ -9,9 +9,13 @@ from ssna.data.sources.delimited import open_csv, open_unquoted
 from ssna.data.sources.json_lines import open_json_lines
 from ssna.data.sources.packed import plain_name
 from ssna.data.sources.tabular import Rows, TableFile, Wanted, stacked
+from ssna.data.storage import MANIFEST, is_data_set
 from ssna.errors import DataError
 
 Opener = Callable[[Engine, Path], TableFile]
+
+_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
+_ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz")
 
 
 def open_table(engine: Engine, path: Path) -> TableFile:
@@ -59,11 +63,36 @@ def passed_over_at(path: Path) -> tuple[Path, ...]:
 
 
 def files_at(path: Path) -> tuple[Path, ...]:
-    """As :func:`tables_at`; a file that is none is left to its opener, and nothing at all is :class:`DataError`."""
+    """As :func:`tables_at`; a file that is none is left to its opener.
+
+    Raises:
+        DataError: it is a folder without tables, or a data set is among them.
+    """
     found = tables_at(path)
     if not found and path.is_dir():
-        raise DataError(f"{path} holds no table; the name of a table ends in one of {', '.join(SUFFIXES)}")
+        raise unknown(path)
+    for file in found:
+        if file.name == MANIFEST and is_data_set(file.parent):
+            raise DataError(
+                f"{file.parent} is a data set already, and no log; `ssna prepare DATA --append NEWLOGS -o DATA` adds "
+                "to it, `ssna data describe DATA` looks at it"
+            )
     return found or (path,)
+
+
+def unknown(path: Path) -> DataError:
+    """The error for a file, or a folder, that is of none of the formats by its name."""
+    for file in _files_in(path) if path.is_dir() else [path]:
+        kind = Path(plain_name(file)).suffix
+        if kind in _SPREADSHEETS:
+            return DataError(f"{file} is a spreadsheet; export it as CSV")
+        if kind in _ARCHIVES:
+            return DataError(f"{file} is packed as {kind}; unpack it first (.gz and .zst are read as they are)")
+    remedy = "" if path.is_dir() else f"; if it is one, rename it, for example to {path.stem}.csv"
+    return DataError(
+        f"{path} has none of the known formats; the name of a table ends in one of {', '.join(SUFFIXES)} "
+        f"(.gz or .zst may follow){remedy}"
+    )
 
 
 def _files_in(path: Path) -> list[Path]:
@@ -79,7 +108,7 @@ def _opener(path: Path) -> Opener:
     for suffix, opener in SUFFIXES.items():
         if plain_name(path).endswith(suffix):
             return opener
-    raise DataError(f"{path}: the name of a table ends in one of {', '.join(SUFFIXES)} (.gz or .zst may follow)")
+    raise unknown(path)
 
 
 def _open_parquet(engine: Engine, path: Path) -> TableFile:

@@ -43,5 +43,6 @@ def first_line(path: Path) -> str:
     """
     for line in byte_lines(path):
         if line.strip():
-            return line.decode("utf-8-sig").rstrip("\r\n")
+            cut = len(line) == LONGEST_LINE  # perhaps within a letter
+            return line.decode("utf-8-sig", "ignore" if cut else "strict").rstrip("\r\n")
     return ""

@@ -6,9 +6,22 @@ from ibis import Table
 
 from ssna.data.engine import Engine
 from ssna.data.sources.opening import open_tsv
-from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, find_one, require, unknown_column
+from ssna.data.sources.source import (
+    ITEM,
+    NEEDS_TIMES,
+    RATING,
+    USER,
+    WHEN,
+    Request,
+    Source,
+    find_one,
+    listed,
+    require,
+    unknown_column,
+)
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
+from ssna.errors import DataError
 
 _TEXT_TYPES = ("token", "token_seq")
 
@@ -34,7 +47,7 @@ def read(engine: Engine, request: Request) -> Source:
     events = {
         USER: (_field(log, request.user or "user_id"), as_text),
         ITEM: (_field(log, item), as_text),
-        WHEN: (_field(log, request.time or "timestamp"), as_microseconds),
+        WHEN: (_time(log) if request.time is None else _field(log, request.time), as_microseconds),
     }
     if request.rated:
         events[RATING] = (_field(log, request.rating or "rating"), as_number)
@@ -60,6 +73,16 @@ def _field(file: TableFile, name: str) -> str:
     if name not in fields:
         raise unknown_column(file.path, name, fields)
     return fields[name]
+
+
+def _time(log: TableFile) -> str:
+    fields = _fields(log)
+    if "timestamp" not in fields:
+        raise DataError(
+            f"{log.path} has no column 'timestamp'; name another with time=... (--time-col); it has: {listed(fields)}; "
+            f"{NEEDS_TIMES}"
+        )
+    return fields["timestamp"]
 
 
 def _text_fields(file: TableFile, item: str) -> tuple[str, ...]:

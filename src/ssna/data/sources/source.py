@@ -15,6 +15,11 @@ ITEM = "item"
 WHEN = "when"
 RATING = "rating"
 
+NEEDS_TIMES = (
+    "histories need an order: where no column says when, give a line a user, oldest first, in sequences.txt beside "
+    "items.tsv (--format sequences)"
+)
+
 _MOST_NAMES = 20
 
 

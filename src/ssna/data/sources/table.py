@@ -6,7 +6,7 @@ from ibis import Table
 
 from ssna.data.engine import Engine, reading
 from ssna.data.sources.opening import open_table, passed_over_at, tables_at
-from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed
+from ssna.data.sources.source import ITEM, NEEDS_TIMES, RATING, USER, WHEN, Request, Source, listed
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text, tidy_id, without_fractions
 from ssna.errors import DataError
@@ -94,7 +94,7 @@ def _name(file: TableFile, given: str | None, usual: tuple[str, ...], role: str)
     if not found:
         raise DataError(
             f"{file.path}: which column is the {role}? Name it with {role}=... (--{role}-col); "
-            f"it has: {listed(file.names)}"
+            f"it has: {listed(file.names)}{f'; {NEEDS_TIMES}' if role == 'time' else ''}"
         )
     return found[0]
 

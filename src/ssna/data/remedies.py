@@ -1,0 +1,40 @@
+"""Files that cannot be read as they are: what is wrong, and a command that helps."""
+
+import codecs
+import shlex
+from pathlib import Path
+
+_UNPACKERS = {".gz": "gzip -dc", ".zst": "zstd -dc"}
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NEVER_IN_TEXT = frozenset(range(9)) | frozenset(range(14, 26))  # bytes
+
+
+def _by(command: str, path: Path, suffix: str) -> str:
+    """A line for the shell: ``command`` rewrites the text of ``path``, unpacked, as ``NEW`` with ``suffix``."""
+    name, unpacker = shlex.quote(str(path)), _UNPACKERS.get(path.suffix.lower())
+    return f"{command} {name} > NEW{suffix}" if unpacker is None else f"{unpacker} {name} | {command} > NEW{suffix}"
+
+
+def not_utf8(path: Path, content: bytes) -> str:
+    """What is wrong with ``path`` and the remedy; ``content`` is the first line, or piece, that is not UTF-8."""
+    plain = path.with_suffix("") if path.suffix.lower() in _UNPACKERS else path
+    if content.startswith(_UTF_16):
+        return f"{path} is UTF-16, not UTF-8 text; convert it: {_by('iconv -f utf-16 -t utf-8', path, plain.suffix)}"
+    if not _NEVER_IN_TEXT.isdisjoint(content):
+        return (
+            f"{path} is not UTF-8 text but binary; if it is packed or Parquet, let its name say so "
+            "(.gz, .zst, .parquet), else export it as CSV"
+        )
+    command = _by("iconv -f latin1 -t utf-8", path, plain.suffix)
+    return f"{path} is not UTF-8 text; convert it, for example: {command}"
+
+
+def forbidden(path: Path) -> str:
+    """What is wrong with a file whose reading is denied, and the remedy."""
+    return f"{path} may not be read; give yourself the right, for example: chmod u+r {shlex.quote(str(path))}"
+
+
+def one_object_a_line(path: Path) -> str:
+    """The remedy for an array of objects."""
+    command = _by("jq -c '.[]'", path, ".jsonl")
+    return f"write one object a line, for example: {command} (pandas: to_json(..., orient='records', lines=True))"
