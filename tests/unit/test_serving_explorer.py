@@ -45,7 +45,14 @@ def error(response, status: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("address", "kind"), [("/", "text/html"), ("/explorer.js", "text/javascript"), ("/explorer.css", "text/css")]
+    ("address", "kind"),
+    [
+        ("/", "text/html"),
+        ("/explorer.css", "text/css"),
+        ("/explorer.js", "text/javascript"),
+        ("/elements.js", "text/javascript"),
+        ("/why.js", "text/javascript"),
+    ],
 )
 def test_the_page_is_there_and_may_load_nothing_from_elsewhere(client, address, kind):
     response = client.get(address)

@@ -1,35 +1,12 @@
 // The explorer: a history, its answers, and why. Its state is the address; texts of the catalogue are only ever text.
 
-const $ = (id) => document.getElementById(id);
+import { $, bar, described, element, number, ordinal, texts } from "./elements.js";
+import { explanation } from "./why.js";
+
 const state = { history: [], k: 10, seen: false, run: "", beside: "", item: "", whyRun: "", text: "" };
-const texts = new Map(); // item -> text, of all that was ever shown
 let runs = [];
 
-// --- the page from data
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== undefined) node.setAttribute(name, value);
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
 const say = (message) => { $("status").textContent = message; };
-const number = (value) => (Math.abs(value) < 10 ? value.toFixed(3) : value.toFixed(1)).replace("-", "−");
-const ordinal = (n) => `${n.toLocaleString("en")}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
-
-function described(item) {
-  return [element("span", { class: "text" }, texts.get(item) || item), element("span", { class: "id" }, item)];
-}
-
-function bar(value, most, other = false) {
-  const node = element("span", { class: value < 0 || other ? "bar other" : "bar" });
-  node.style.width = `${most ? Math.min(100, (100 * Math.abs(value)) / most) : 0}%`;
-  return node;
-}
 
 // --- the service
 
@@ -147,39 +124,8 @@ function answerRow(found, place, most, run, column, there) {
 function drawWhy(found) {
   for (const row of document.querySelectorAll(".lists li"))
     row.classList.toggle("chosen", row.dataset.item === state.item && row.closest("ol").dataset.run === state.whyRun);
-  if (!found) return $("why").replaceChildren(element("p", { class: "faint" }, "Choose “why” beside an answer."));
-  const nearest = found.history.filter((event) => event.similarity !== null).sort((a, b) => b.similarity - a.similarity)[0];
-  const strongest = Math.max(...found.history.map((event) => Math.abs(event.effect)));
-  $("why").replaceChildren(
-    element("p", {}, ...described(found.item.item)),
-    element("p", {}, `${ordinal(found.rank)} of all that is not in the history, score ${number(found.item.score)}, by ${state.whyRun}`),
-    nearest ? element("p", { id: "nearest" }, "Nearest in the history: ", texts.get(nearest.item) || nearest.item, ` (cosine ${number(nearest.similarity)})`) : "",
-    found.parts.length < 2 ? "" : table("What the score is made of", "parts", found.parts.map((part) => [part.scorer, part.score])),
-    table("What each event of the history adds", "effects", found.history.map((event) => [texts.get(event.item) || event.item, event.effect]), strongest),
-    ...(found.reading ? reading(found.reading) : []));
-}
-
-function table(title, name, rows, most = Math.max(...rows.map((row) => Math.abs(row[1])))) {
-  return element("div", {}, element("h3", {}, title), element("table", { id: name }, ...rows.map(([label, value]) =>
-    element("tr", {}, element("th", { scope: "row" }, element("span", { class: "text" }, label)),
-      element("td", { class: "number" }, number(value)), element("td", { class: "meter" }, bar(value, most))))));
-}
-
-function reading(found) {
-  const parts = [table("Text and learned vector, in the cosine", "shares", [["text", found.text], ["learned for this item", found.ids]])];
-  if (found.layers.length)
-    parts.push(table("What the cosine loses without a layer", "layers", found.layers.map((value, m) => [m === 0 ? "top layer" : `${ordinal(m + 1)} from the top`, value])));
-  if (found.heads.length) {
-    const rows = found.heads.map((weights, m) => element("tr", {}, element("th", { scope: "row" }, String(m + 1)),
-      ...weights.map((weight) => {
-        const cell = element("td", { title: `weight ${number(weight)}` }, weight.toFixed(2).replace("0.", "."));
-        cell.style.background = `color-mix(in srgb, var(--first) ${Math.round(80 * weight)}%, transparent)`;
-        return cell;
-      })));
-    parts.push(element("div", {}, element("h3", {}, "Heads that fired ", element("small", { class: "faint" }, "a row a layer, top first")),
-      element("table", { class: "heads", id: "heads" }, ...rows)));
-  }
-  return parts;
+  const hint = element("p", { class: "faint" }, "Choose “why” beside an answer.");
+  $("why").replaceChildren(...(found ? explanation(found, state.whyRun) : [hint]));
 }
 
 // --- a text that is no item

@@ -1,0 +1,29 @@
+// What every part of the page is made of.
+
+export const $ = (id) => document.getElementById(id);
+export const texts = new Map(); // item -> text, of all that was ever shown
+
+export function element(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (value !== false && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+export const number = (value) => (Math.abs(value) < 10 ? value.toFixed(3) : value.toFixed(1)).replace("-", "−");
+export const ordinal = (n) => `${n.toLocaleString("en")}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
+
+export const title = (item) => texts.get(item) || item;
+
+export function described(item) {
+  return [element("span", { class: "text" }, title(item)), element("span", { class: "id" }, item)];
+}
+
+export function bar(value, most, other = false) {
+  const node = element("span", { class: value < 0 || other ? "bar other" : "bar" });
+  node.style.width = `${most ? Math.min(100, (100 * Math.abs(value)) / most) : 0}%`;
+  return node;
+}
