@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from contrast import contrast
 
 from ssna.experiments import train
 from ssna.text import encode
@@ -78,6 +79,21 @@ def state(page: Any) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).fragment)
 
 
+def focus(page: Any) -> str:
+    """The row that has the focus, by its item, and the button there; else the id of what has it."""
+    return page.evaluate(
+        "(({id, name, tagName} = document.activeElement, row = document.activeElement.closest('li')) =>"
+        " row ? [row.querySelector('.id').textContent, name].filter(Boolean).join(' ') : id || tagName)()"
+    )
+
+
+def wait_for_answers_after(page: Any, act: Callable[[], Any]) -> None:
+    """Until the answers that the act changes are drawn again."""
+    old = page.query_selector("#answers .lists")
+    act()
+    page.wait_for_function("old => !old.isConnected && document.querySelector('#answers .lists li')", arg=old)
+
+
 def test_a_history_is_composed_by_keyboard_alone(visit):
     page = visit()
     page.keyboard.press("/")
@@ -108,6 +124,58 @@ def test_a_click_on_an_answer_adds_it_and_delete_takes_it_out(visit):
     wait_for_events(page, 1)
     assert history(page) == ["i7"]
     assert page.evaluate("document.activeElement === document.querySelector('#history li')")
+
+
+def test_enter_on_an_answer_leaves_the_focus_at_its_place_among_the_new_ones(visit):
+    page = visit("#h=i7&beside=item-knn")
+    for run in ("best", "item-knn"):
+        page.focus(f"ol[data-run='{run}'] li >> nth=3 >> .add")
+        added = answers(page, run)[3]
+        wait_for_answers_after(page, lambda: page.keyboard.press("Enter"))
+        assert history(page)[-1] == added
+        assert focus(page) == f"{answers(page, run)[3]} add"
+
+
+def test_the_focus_follows_an_item_that_moves_and_its_button_while_there_is_one(visit):
+    page = visit("#h=i7&h=i3&h=i5")
+    page.focus("#history li >> nth=2 >> [name=earlier]")
+    page.keyboard.press("Enter")
+    assert history(page) == ["i7", "i5", "i3"]
+    assert focus(page) == "i5 earlier"
+    page.keyboard.press("Enter")
+    assert history(page) == ["i5", "i7", "i3"]
+    assert focus(page) == "i5"
+
+
+def test_the_focus_goes_to_the_next_item_when_one_is_removed_and_to_the_search_after_the_last(visit):
+    page = visit("#h=i7&h=i3&h=i5")
+    page.focus("#history li >> nth=1 >> [name=remove]")
+    for left in ("i5", "i7"):
+        page.keyboard.press("Enter")
+        assert focus(page) == f"{left} remove"
+    page.keyboard.press("Enter")
+    assert focus(page) == "query"
+
+
+def test_the_focus_goes_to_the_search_when_the_history_is_cleared(visit):
+    page = visit("#h=i7&h=i3")
+    page.focus("#clear")
+    page.keyboard.press("Enter")
+    assert history(page) == []
+    assert focus(page) == "query"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_chosen_search_hit_stands_out(visit, scheme):
+    page = visit(scheme=scheme)
+    page.fill("#query", "i")
+    page.wait_for_selector("#found li >> nth=1")
+    page.keyboard.press("ArrowDown")
+    shades = "node => [getComputedStyle(node).backgroundColor, getComputedStyle(node.querySelector('.id')).color]"
+    chosen, ink = page.locator("#found li >> nth=0").evaluate(shades)
+    ground = page.evaluate("getComputedStyle(document.querySelector('#found')).backgroundColor")
+    assert contrast(ink, chosen) >= 4.5
+    assert contrast(chosen, ground) >= 3  # of parts of a page
 
 
 def test_items_of_a_history_change_places(visit):

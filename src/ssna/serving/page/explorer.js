@@ -61,27 +61,38 @@ function writeAddress() {
 
 // --- history and answers
 
-function setHistory(items) {
+function setHistory(items, moved = 0) {
   state.history = items;
   state.item = "";
+  drawHistory(moved);
   refresh();
 }
 
-function drawHistory() {
-  $("history").replaceChildren(...state.history.map((item, place) => {
+// Who had the focus in a row has it in the row at that place afterwards, on the same button if there is one.
+function redraw(part, children, moved = 0) {
+  const held = document.activeElement;
+  const place = [...part.querySelectorAll("li")].findIndex((row) => row.contains(held));
+  part.replaceChildren(...children);
+  if (place < 0) return;
+  const rows = part.querySelectorAll("li");
+  const row = rows[Math.min(place + moved, rows.length - 1)];
+  (row?.querySelector(`[name="${held.name}"]`) ?? row ?? $("query")).focus();
+}
+
+function drawHistory(moved = 0) {
+  redraw($("history"), state.history.map((item, place) => {
     const without = state.history.filter((_, other) => other !== place);
-    const swapped = () => without.toSpliced(place - 1, 0, item);
+    const remove = () => setHistory(without);
+    const earlier = () => setHistory(without.toSpliced(place - 1, 0, item), -1);
     const row = element("li", { tabindex: 0 },
       element("span", {}, ...described(item)),
-      place > 0 ? element("button", { class: "small", type: "button", "aria-label": "Move earlier", onclick: () => setHistory(swapped()) }, "↑") : null,
-      element("button", { class: "small", type: "button", "aria-label": `Remove ${item}`, onclick: () => setHistory(without) }, "×"));
+      place > 0 ? element("button", { class: "small", type: "button", name: "earlier", "aria-label": "Move earlier", onclick: earlier }, "↑") : null,
+      element("button", { class: "small", type: "button", name: "remove", "aria-label": `Remove ${item}`, onclick: remove }, "×"));
     row.addEventListener("keydown", (event) => {
-      if (event.target !== row || !["Delete", "Backspace"].includes(event.key)) return;
-      setHistory(without);
-      ($("history").children[Math.min(place, without.length - 1)] ?? $("query")).focus();
+      if (event.target === row && ["Delete", "Backspace"].includes(event.key)) remove();
     });
     return row;
-  }));
+  }), moved);
   $("clear").hidden = state.history.length === 0;
 }
 
@@ -96,7 +107,7 @@ function drawAnswers(answers) {
       element("h2", {}, name, " ", element("small", {}, note(answers?.[column]))),
       element("ol", { "data-run": name }, ...rows));
   });
-  $("answers").replaceChildren(element("div", { class: "lists" }, ...lists));
+  redraw($("answers"), [element("div", { class: "lists" }, ...lists)]);
 }
 
 function note(answer) {
@@ -108,12 +119,12 @@ function note(answer) {
 function answerRow(found, place, most, run, column, there) {
   const add = () => setHistory([...state.history, found.item]);
   const why = () => { state.item = found.item; state.whyRun = run; refreshWhy(); };
-  const button = element("button", { class: "add", type: "button", title: "Add to the history", onclick: add },
+  const button = element("button", { class: "add", type: "button", name: "add", title: "Add to the history", onclick: add },
     ...described(found.item), there === undefined ? null : element("span", { class: "id" }, ` · ${ordinal(there)} in ${column === 0 ? state.beside : state.run}`));
-  const row = element("li", { class: state.item === found.item && state.whyRun === run ? "chosen" : false, "data-item": found.item },
+  const row = element("li", { class: state.item === found.item && state.whyRun === run ? "chosen" : false, tabindex: -1, "data-item": found.item },
     element("span", { class: "place" }, String(place)), button,
     element("span", {}, element("span", { class: "id" }, number(found.score)), " ",
-      state.history.length ? element("button", { class: "small", type: "button", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null),
+      state.history.length ? element("button", { class: "small", type: "button", name: "why", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null),
     bar(found.score, most, column === 1));
   row.addEventListener("keydown", (event) => { if (event.key === "w" && state.history.length) why(); });
   return row;
@@ -197,7 +208,6 @@ function refreshWhy() {
 
 async function refresh() {
   const body = (run) => ({ history: state.history, k: state.k, exclude_seen: !state.seen, run });
-  drawHistory();
   writeAddress();
   await Promise.all([
     show("answers", () => Promise.all([state.run, state.beside].filter(Boolean).map((run) => ask("recommend", body(run)))), drawAnswers),
@@ -218,6 +228,7 @@ async function fromAddress() {
   $("seen").checked = state.seen;
   $("text").value = state.text;
   await namesOfHistory();
+  drawHistory();
   await refresh();
 }
 
@@ -239,7 +250,7 @@ async function start() {
   $("beside").addEventListener("change", () => { state.beside = $("beside").value; refresh(); });
   $("k").addEventListener("change", () => { state.k = Math.min(100, Math.max(1, Number.parseInt($("k").value, 10) || 10)); $("k").value = state.k; refresh(); });
   $("seen").addEventListener("change", () => { state.seen = $("seen").checked; refresh(); });
-  $("clear").addEventListener("click", () => setHistory([]));
+  $("clear").addEventListener("click", () => { setHistory([]); $("query").focus(); });
   $("text").addEventListener("input", later(300, () => { state.text = $("text").value; refreshPlacement(); }));
   $("query").addEventListener("input", later(120, search));
   $("query").addEventListener("keydown", onSearchKey);
