@@ -15,6 +15,7 @@ from ssna.text import encode
 
 HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'"> of all"""
 ITEMS = 30
+PHONE: Any = {"width": 400, "has_touch": True, "is_mobile": True}
 SMALL = ["dim=8", "sequence.inner=8", "training.epochs=2", "method.heads=2", "method.layers=2", "method.ids=true"]
 
 
@@ -40,8 +41,8 @@ def address(
 def visit(chromium: Any, address: str, request: pytest.FixtureRequest) -> Callable[..., Any]:
     """The open page; at the end it must have asked nobody but the service, and have complained of nothing."""
 
-    def go(state: str = "", width: int = 1300, scheme: str = "light", missing: bool = False) -> Any:
-        page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    def go(state: str = "", width: int = 1300, missing: bool = False, **screen: Any) -> Any:
+        page = chromium.new_page(viewport={"width": width, "height": 800}, **screen)
         page.set_default_timeout(20_000)
         complaints: list[str] = []
         page.on(
@@ -77,6 +78,14 @@ def wait_for_events(page: Any, count: int) -> None:
 
 def state(page: Any) -> dict[str, list[str]]:
     return parse_qs(urlsplit(page.url).fragment)
+
+
+def wait_until_seen(page: Any, selector: str) -> None:
+    page.wait_for_function(
+        "s => { const { top, bottom } = document.querySelector(s).getBoundingClientRect();"
+        " return 0 <= top && bottom <= innerHeight; }",
+        arg=selector,
+    )
 
 
 def focus(page: Any) -> str:
@@ -167,7 +176,7 @@ def test_the_focus_goes_to_the_search_when_the_history_is_cleared(visit):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_chosen_search_hit_stands_out(visit, scheme):
-    page = visit(scheme=scheme)
+    page = visit(color_scheme=scheme)
     page.fill("#query", "i")
     page.wait_for_selector("#found li >> nth=1")
     page.keyboard.press("ArrowDown")
@@ -209,6 +218,43 @@ def test_w_on_an_answer_says_why(visit):
     page.focus("ol[data-run='best'] li >> nth=0 >> .add")
     page.keyboard.press("w")
     page.wait_for_selector("#heads")
+
+
+def test_why_stands_beside_the_answers_however_far_down(visit):
+    page = visit("#h=i7&k=28")
+    page.focus("ol[data-run='best'] li >> nth=26 >> .add")
+    page.keyboard.press("w")
+    page.wait_for_selector("#heads")
+    assert page.evaluate("scrollY") > 500
+    wait_until_seen(page, "#told")
+    assert focus(page) == f"{answers(page)[26]} add"
+
+
+def test_why_opens_below_its_answer_on_a_phone_and_closes_there(visit):
+    page = visit("#h=i7&h=i3&beside=item-knn", **PHONE)
+    last = answers(page, "item-knn")[-1]
+    why = page.locator(f"ol[data-run='item-knn'] li[data-item='{last}'] [name=why]")
+    why.tap()
+    page.wait_for_selector(f"li[data-item='{last}'] #effects")
+    wait_until_seen(page, "#told")
+    assert why.get_attribute("aria-pressed") == "true"
+    why.tap()
+    page.wait_for_selector("li #panel", state="detached")
+    assert "why" not in state(page)
+
+
+def test_a_history_that_changes_closes_why(visit):
+    page = visit("#h=i7&h=i3&why=i9", **PHONE)
+    page.wait_for_selector("#heads")
+    page.locator("[name=remove] >> nth=0").tap()
+    page.wait_for_selector("#heads", state="detached")
+    assert page.locator("#panel").count() == 1
+
+
+@pytest.mark.parametrize(("wish", "motion"), [("reduce", "auto"), ("no-preference", "smooth")])
+def test_nothing_glides_for_those_who_want_no_motion(visit, wish, motion):
+    page = visit(reduced_motion=wish)
+    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == motion
 
 
 def test_two_runs_stand_side_by_side(visit):
@@ -279,6 +325,7 @@ def test_nothing_hangs_over_the_side(visit, width):
 
 def test_it_is_dark_where_people_want_it_dark(visit):
     shades = [
-        page.evaluate("getComputedStyle(document.body).backgroundColor") for page in (visit(), visit(scheme="dark"))
+        page.evaluate("getComputedStyle(document.body).backgroundColor")
+        for page in (visit(), visit(color_scheme="dark"))
     ]
     assert shades == ["rgb(255, 255, 255)", "rgb(20, 23, 26)"]

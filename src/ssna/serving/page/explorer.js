@@ -1,7 +1,7 @@
 // The explorer: a history, its answers, and why. Its state is the address; texts of the catalogue are only ever text.
 
 import { $, bar, described, element, number, ordinal, texts } from "./elements.js";
-import { explanation } from "./why.js";
+import { details, summary } from "./why.js";
 
 const state = { history: [], k: 10, seen: false, run: "", beside: "", item: "", whyRun: "", text: "" };
 let runs = [];
@@ -107,7 +107,9 @@ function drawAnswers(answers) {
       element("h2", {}, name, " ", element("small", {}, note(answers?.[column]))),
       element("ol", { "data-run": name }, ...rows));
   });
+  $("aside").append($("panel"));
   redraw($("answers"), [element("div", { class: "lists" }, ...lists)]);
+  markChosen();
 }
 
 function note(answer) {
@@ -118,10 +120,10 @@ function note(answer) {
 
 function answerRow(found, place, most, run, column, there) {
   const add = () => setHistory([...state.history, found.item]);
-  const why = () => { state.item = found.item; state.whyRun = run; refreshWhy(); };
+  const why = () => choose(found.item, run);
   const button = element("button", { class: "add", type: "button", name: "add", title: "Add to the history", onclick: add },
     ...described(found.item), there === undefined ? null : element("span", { class: "id" }, ` · ${ordinal(there)} in ${column === 0 ? state.beside : state.run}`));
-  const row = element("li", { class: state.item === found.item && state.whyRun === run ? "chosen" : false, tabindex: -1, "data-item": found.item },
+  const row = element("li", { tabindex: -1, "data-item": found.item },
     element("span", { class: "place" }, String(place)), button,
     element("span", {}, element("span", { class: "id" }, number(found.score)), " ",
       state.history.length ? element("button", { class: "small", type: "button", name: "why", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null),
@@ -132,11 +134,38 @@ function answerRow(found, place, most, run, column, there) {
 
 // --- why
 
+const narrow = matchMedia("(max-width: 64rem)"); // as in explorer.css
+
 function drawWhy(found) {
-  for (const row of document.querySelectorAll(".lists li"))
-    row.classList.toggle("chosen", row.dataset.item === state.item && row.closest("ol").dataset.run === state.whyRun);
+  markChosen();
   const hint = element("p", { class: "faint" }, "Choose “why” beside an answer.");
-  $("why").replaceChildren(...(found ? explanation(found, state.whyRun) : [hint]));
+  $("told").replaceChildren(...(found ? summary(found, state.whyRun) : [hint]));
+  $("details").replaceChildren(...(found ? details(found) : []));
+}
+
+function markChosen() {
+  for (const row of document.querySelectorAll(".lists li")) {
+    const chosen = row.dataset.item === state.item && row.closest("ol").dataset.run === state.whyRun;
+    row.classList.toggle("chosen", chosen);
+    row.querySelector("[name=why]")?.setAttribute("aria-pressed", String(chosen));
+  }
+  seatPanel();
+}
+
+// Below the answer where there is one column, else beside all of them.
+function seatPanel() {
+  const seat = (narrow.matches && document.querySelector(".lists li.chosen")) || $("aside");
+  if ($("panel").parentNode !== seat) seat.append($("panel"));
+}
+
+async function choose(item, run) {
+  const again = state.item === item && state.whyRun === run;
+  [state.item, state.whyRun] = [again ? "" : item, run];
+  await refreshWhy();
+  $("aside").scrollTop = 0;
+  const row = $("panel").closest("li");
+  const { top, bottom } = row?.getBoundingClientRect() ?? { top: 0, bottom: 0 };
+  if (top < 0 || bottom > innerHeight) row.scrollIntoView();
 }
 
 // --- a text that is no item
@@ -164,7 +193,7 @@ function drawFound(answer) {
   marked = -1;
   const items = answer?.items ?? [];
   $("found").replaceChildren(...items.map(({ item }, place) => element("li", { role: "option", id: `found-${place}`, "aria-selected": "false",
-    onmousedown: (event) => { event.preventDefault(); choose(item); } }, ...described(item))));
+    onmousedown: (event) => { event.preventDefault(); take(item); } }, ...described(item))));
   $("found").hidden = items.length === 0;
   $("query").setAttribute("aria-expanded", String(items.length > 0));
   $("query").removeAttribute("aria-activedescendant");
@@ -179,7 +208,7 @@ function mark(step) {
   $("query").setAttribute("aria-activedescendant", options[marked].id);
 }
 
-function choose(item) {
+function take(item) {
   $("query").value = "";
   search();
   setHistory([...state.history, item]);
@@ -194,7 +223,7 @@ function search() {
 function onSearchKey(event) {
   const step = { ArrowDown: 1, ArrowUp: marked < 0 ? 0 : -1 }[event.key];
   if (step !== undefined) { event.preventDefault(); mark(step); }
-  if (event.key === "Enter" && $("found").children.length) choose($("found").children[Math.max(marked, 0)].querySelector(".id").textContent);
+  if (event.key === "Enter" && $("found").children.length) take($("found").children[Math.max(marked, 0)].querySelector(".id").textContent);
   if (event.key === "Escape") { $("query").value = ""; search(); }
 }
 
@@ -258,6 +287,7 @@ async function start() {
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && !event.target.closest("input, textarea, select")) { event.preventDefault(); $("query").focus(); }
   });
+  narrow.addEventListener("change", seatPanel);
   window.addEventListener("hashchange", fromAddress);
   await fromAddress();
 }

@@ -2,12 +2,17 @@
 
 import { bar, described, element, number, ordinal, title } from "./elements.js";
 
-export function explanation(found, run) {
+export function summary(found, run) {
   const nearest = found.history.filter((event) => event.similarity !== null).sort((a, b) => b.similarity - a.similarity)[0];
   return [
-    element("p", {}, ...described(found.item.item)),
+    element("p", { class: "subject" }, ...described(found.item.item)),
     element("p", {}, `${ordinal(found.rank)} of all that is not in the history, score ${number(found.item.score)}, by ${run}`),
     nearest ? element("p", { id: "nearest" }, "Nearest in the history: ", title(nearest.item), ` (cosine ${number(nearest.similarity)})`) : "",
+  ];
+}
+
+export function details(found) {
+  return [
     found.parts.length < 2 ? "" : table("What the score is made of", "parts", found.parts.map((part) => [part.scorer, part.score])),
     table("What each event of the history adds", "effects", found.history.map((event) => [title(event.item), event.effect])),
     ...(found.reading ? reading(found.reading) : []),
