@@ -11,6 +11,7 @@ import pytest
 from contrast import contrast
 
 from ssna.experiments import train
+from ssna.serving.limits import LIMITS
 from ssna.text import encode
 
 HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'"> of all"""
@@ -39,9 +40,9 @@ def address(
 
 @pytest.fixture
 def visit(chromium: Any, address: str, request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """The open page; at the end it must have asked nobody but the service, and have complained of nothing."""
+    """The open page; at the end it must have asked nobody but the service, with no complaint that is not excused."""
 
-    def go(state: str = "", width: int = 1300, missing: bool = False, **screen: Any) -> Any:
+    def go(state: str = "", width: int = 1300, excused: str = "\0", **screen: Any) -> Any:
         page = chromium.new_page(viewport={"width": width, "height": 800}, **screen)
         page.set_default_timeout(20_000)
         complaints: list[str] = []
@@ -55,7 +56,7 @@ def visit(chromium: Any, address: str, request: pytest.FixtureRequest) -> Callab
 
         def end() -> None:
             page.close()
-            assert [each for each in complaints if not (missing and "404" in each)] == []
+            assert [each for each in complaints if excused not in each] == []
 
         request.addfinalizer(end)
         return page
@@ -115,7 +116,7 @@ def test_a_history_is_composed_by_keyboard_alone(visit):
     assert history(page) == ["i7"]
     assert "i7" not in answers(page)
     page.keyboard.type("nothing is called so")
-    page.wait_for_timeout(400)
+    page.wait_for_selector("#found-note:text-is('Nothing found')")
     assert page.locator("#found").is_hidden()
     page.keyboard.press("Escape")
     assert page.input_value("#query") == ""
@@ -182,7 +183,7 @@ def test_the_chosen_search_hit_stands_out(visit, scheme):
     page.keyboard.press("ArrowDown")
     shades = "node => [getComputedStyle(node).backgroundColor, getComputedStyle(node.querySelector('.id')).color]"
     chosen, ink = page.locator("#found li >> nth=0").evaluate(shades)
-    ground = page.evaluate("getComputedStyle(document.querySelector('#found')).backgroundColor")
+    ground = page.evaluate("getComputedStyle(document.querySelector('#hits')).backgroundColor")
     assert contrast(ink, chosen) >= 4.5
     assert contrast(chosen, ground) >= 3  # of parts of a page
 
@@ -253,8 +254,10 @@ def test_a_history_that_changes_closes_why(visit):
 
 @pytest.mark.parametrize(("wish", "motion"), [("reduce", "auto"), ("no-preference", "smooth")])
 def test_nothing_glides_for_those_who_want_no_motion(visit, wish, motion):
-    page = visit(reduced_motion=wish)
-    assert page.evaluate("getComputedStyle(document.documentElement).scrollBehavior") == motion
+    page = visit("#h=i7", reduced_motion=wish, **PHONE)
+    page.evaluate("() => { Element.prototype.scrollIntoView = (how) => { document.title = how.behavior; }; }")
+    page.locator("[name=why] >> nth=9").tap()
+    page.wait_for_function("title => document.title === title", arg=motion)
 
 
 def test_two_runs_stand_side_by_side(visit):
@@ -298,9 +301,91 @@ def test_the_address_holds_all_of_it(visit):
 
 
 def test_an_unknown_history_says_that_popularity_ranks(visit):
-    page = visit("#h=gone", missing=True)
+    page = visit("#h=gone", excused="404")
     assert len(answers(page)) == 10
     assert "by popularity" in page.inner_text("#answers h2")
+
+
+def test_what_cannot_be_explained_says_so_where_the_explanation_would_stand(visit):
+    page = visit("#h=i7&why=gone", excused="404")
+    page.wait_for_selector("#why .bad")
+    assert page.inner_text("#why") == "Item 'gone' is not in the catalogue"
+    assert len(answers(page)) == 10
+
+
+def test_a_history_too_long_to_be_explained_is_answered_and_says_so(visit):
+    page = visit("#" + "&".join(["h=i7"] * (LIMITS.explained + 1)) + "&why=i9&text=a+lamp")
+    for part in ("#why", "#placement"):
+        page.wait_for_selector(f"{part} .bad")
+        assert f"up to {LIMITS.explained} events; this one has {LIMITS.explained + 1}" in page.inner_text(part)
+    assert len(answers(page)) == 10
+
+
+def test_unknown_items_of_a_history_are_marked(visit):
+    page = visit("#h=i7&h=gone", excused="404")
+    page.wait_for_selector("#history .mark:text-is('unknown')")
+    assert page.locator("#history .mark").all_inner_texts() == ["", "unknown"]
+
+
+def test_a_text_without_a_history_says_what_is_missing(visit):
+    page = visit()
+    page.fill("#text", "a lamp")
+    page.wait_for_selector("#placement .faint")
+    assert "Add an item to the history" in page.inner_text("#placement")
+
+
+def test_a_text_that_the_run_cannot_read_says_so_below_it(visit):
+    page = visit("#h=i7&run=item-knn&text=a+lamp", excused="409")
+    page.wait_for_selector("#placement .bad")
+    assert "reads no text" in page.inner_text("#placement")
+
+
+def test_a_search_that_finds_more_than_it_lists_says_how_many(visit):
+    page = visit()
+    page.fill("#query", "i")
+    page.wait_for_selector("#found li")
+    assert page.locator("#found li").count() == 20
+    assert page.inner_text("#found-note") == f"The first 20 of {ITEMS}: more words find fewer"
+
+
+def test_enter_ahead_of_the_hits_takes_the_first_of_what_was_typed(visit):
+    page = visit()
+    page.route("**/items?*", lambda route: (page.wait_for_timeout(300), route.continue_()))
+    page.focus("#query")
+    for count, item in enumerate(("i7", "i8"), 1):
+        page.keyboard.type(item)
+        page.keyboard.press("Enter")
+        wait_for_events(page, count)
+    assert history(page) == ["i7", "i8"]
+    assert page.input_value("#query") == ""
+
+
+def test_enter_takes_no_hit_of_an_earlier_query(visit):
+    page = visit()
+    page.fill("#query", "i7")
+    page.wait_for_selector("#found li")
+    page.fill("#query", "i8")
+    page.keyboard.press("Enter")
+    wait_for_events(page, 1)
+    assert history(page) == ["i8"]
+
+
+def test_a_server_that_is_gone_is_named_where_its_answer_would_stand(visit):
+    page = visit("#h=i7", excused="ERR_FAILED")
+    answers(page)
+    page.route("**/*", lambda route: route.abort())
+    page.fill("#query", "i8")
+    page.wait_for_selector("#found-note .bad:text-is('The server does not answer')")
+    page.fill("#k", "5")
+    page.press("#k", "Enter")
+    page.wait_for_selector("#answers .bad")
+    assert page.inner_text("#answers") == "The server does not answer"
+
+
+def test_a_link_to_a_run_that_is_gone_says_who_answers_instead(visit):
+    page = visit("#h=i7&run=gone&beside=item-knn")
+    answers(page)
+    assert page.inner_text("#status") == "No run called gone is served here: what you see is by best and item-knn."
 
 
 def test_texts_of_the_catalogue_stay_text(visit):

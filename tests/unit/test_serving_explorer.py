@@ -51,6 +51,8 @@ def error(response, status: int) -> str:
         ("/explorer.css", "text/css"),
         ("/explorer.js", "text/javascript"),
         ("/elements.js", "text/javascript"),
+        ("/search.js", "text/javascript"),
+        ("/service.js", "text/javascript"),
         ("/why.js", "text/javascript"),
     ],
 )
@@ -60,6 +62,13 @@ def test_the_page_is_there_and_may_load_nothing_from_elsewhere(client, address, 
     assert response.headers["content-type"].startswith(kind)
     assert response.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
     assert "http" not in response.text.replace("http-equiv", "")
+
+
+def test_the_page_has_the_limits_of_the_service(client):
+    assert f"const EXPLAINED = {LIMITS.explained};" in client.get("/explorer.js").text
+    page = client.get("/").text
+    assert f'maxlength="{LIMITS.query}"' in page
+    assert f'maxlength="{LIMITS.text_length}"' in page
 
 
 def test_the_serving_run_is_listed_first(client):

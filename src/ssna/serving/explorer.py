@@ -14,7 +14,7 @@ from ssna.serving.http import as_json, body_of
 from ssna.serving.service import Service
 
 PAGE = {"": ("index.html", "text/html"), "explorer.css": ("explorer.css", "text/css")} | {
-    name: (name, "text/javascript") for name in ("explorer.js", "elements.js", "why.js")
+    name: (name, "text/javascript") for name in ("explorer.js", "elements.js", "search.js", "service.js", "why.js")
 }
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; "

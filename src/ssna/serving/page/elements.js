@@ -22,6 +22,14 @@ export function described(item) {
   return [element("span", { class: "text" }, title(item)), element("span", { class: "id" }, item)];
 }
 
+export const hint = (words) => element("p", { class: "faint" }, words);
+export const refusal = (problem) => element("p", { class: "bad", role: "alert" }, problem);
+
+export function later(milliseconds, act) {
+  let waiting;
+  return () => { clearTimeout(waiting); waiting = setTimeout(act, milliseconds); };
+}
+
 export function bar(value, most, other = false) {
   const node = element("span", { class: value < 0 || other ? "bar other" : "bar" });
   node.style.width = `${most ? Math.min(100, (100 * Math.abs(value)) / most) : 0}%`;

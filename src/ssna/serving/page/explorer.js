@@ -1,42 +1,23 @@
 // The explorer: a history, its answers, and why. Its state is the address; texts of the catalogue are only ever text.
 
-import { $, bar, described, element, number, ordinal, texts } from "./elements.js";
+import { $, bar, described, element, hint, later, number, ordinal, refusal, texts } from "./elements.js";
+import { startSearch } from "./search.js";
+import { ask, show } from "./service.js";
 import { details, summary } from "./why.js";
 
+const EXPLAINED = 100; // events, as in limits.py
 const state = { history: [], k: 10, seen: false, run: "", beside: "", item: "", whyRun: "", text: "" };
+const unknown = new Map(); // item of the history -> who does not know it, in words
 let runs = [];
 
 const say = (message) => { $("status").textContent = message; };
-
-// --- the service
-
-async function ask(path, body) {
-  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(path, options);
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error?.message ?? `${path} answered ${response.status}`);
-  for (const found of [answer.items, answer.history, answer.similar, [answer.item]].flat())
-    if (found?.item !== undefined) texts.set(found.item, found.text);
-  return answer;
-}
-
-// Of several requests for one part of the page, only the last one's answer is shown.
-const latest = {};
-async function show(part, fetched, draw) {
-  const turn = (latest[part] = (latest[part] ?? 0) + 1);
-  try {
-    const answer = await fetched();
-    if (turn === latest[part]) { draw(answer); if (part !== "items") say(""); }
-  } catch (error) {
-    if (turn === latest[part]) { say(error.message); draw(null); }
-  }
-}
 
 // --- the address
 
 function readAddress() {
   const found = new URLSearchParams(location.hash.slice(1));
-  const known = (name) => (runs.some((run) => run.name === name) ? name : "");
+  const served = (name) => runs.some((run) => run.name === name);
+  const known = (name) => (served(name) ? name : "");
   state.history = found.getAll("h");
   state.k = Math.min(100, Math.max(1, Number.parseInt(found.get("k") ?? "10", 10) || 10));
   state.seen = found.get("seen") === "1";
@@ -45,6 +26,8 @@ function readAddress() {
   state.item = found.get("why") ?? "";
   state.whyRun = known(found.get("of")) || state.run;
   state.text = found.get("text") ?? "";
+  const gone = new Set(["run", "beside", "of"].map((part) => found.get(part)).filter((name) => name && !served(name)));
+  say(gone.size ? `No run called ${[...gone].join(" or ")} is served here: what you see is by ${shown().join(" and ")}.` : "");
 }
 
 function writeAddress() {
@@ -60,6 +43,8 @@ function writeAddress() {
 }
 
 // --- history and answers
+
+const shown = () => [state.run, state.beside].filter(Boolean);
 
 function setHistory(items, moved = 0) {
   state.history = items;
@@ -84,8 +69,8 @@ function drawHistory(moved = 0) {
     const without = state.history.filter((_, other) => other !== place);
     const remove = () => setHistory(without);
     const earlier = () => setHistory(without.toSpliced(place - 1, 0, item), -1);
-    const row = element("li", { tabindex: 0 },
-      element("span", {}, ...described(item)),
+    const row = element("li", { tabindex: 0, "data-item": item },
+      element("span", {}, ...described(item), element("span", { class: "mark" })),
       place > 0 ? element("button", { class: "small", type: "button", name: "earlier", "aria-label": "Move earlier", onclick: earlier }, "↑") : null,
       element("button", { class: "small", type: "button", name: "remove", "aria-label": `Remove ${item}`, onclick: remove }, "×"));
     row.addEventListener("keydown", (event) => {
@@ -94,28 +79,42 @@ function drawHistory(moved = 0) {
     return row;
   }), moved);
   $("clear").hidden = state.history.length === 0;
+  markUnknown();
 }
 
-function drawAnswers(answers) {
-  const shown = [state.run, state.beside].filter(Boolean);
-  const places = shown.map((_, column) => new Map((answers?.[column]?.items ?? []).map((found, place) => [found.item, place + 1])));
-  const lists = shown.map((name, column) => {
-    const items = answers?.[column]?.items ?? [];
+function markUnknown() {
+  for (const row of $("history").children) row.querySelector(".mark").textContent = unknown.get(row.dataset.item) ?? "";
+}
+
+function noteUnknown(answers) {
+  unknown.clear();
+  for (const item of state.history) {
+    const without = shown().filter((_, column) => answers[column].unknown.includes(item));
+    if (without.length) unknown.set(item, without.length === answers.length ? "unknown" : `unknown to ${without[0]}`);
+  }
+  markUnknown();
+}
+
+function drawAnswers(answers, problem) {
+  $("aside").append($("panel"));
+  if (problem) return redraw($("answers"), [refusal(problem)]);
+  noteUnknown(answers);
+  const places = answers.map(({ items }) => new Map(items.map((found, place) => [found.item, place + 1])));
+  const lists = shown().map((name, column) => {
+    const { items } = answers[column];
     const most = Math.max(...items.map((found) => Math.abs(found.score)), 0);
-    const rows = items.map((found, place) => answerRow(found, place + 1, most, name, column, shown.length > 1 ? places[1 - column].get(found.item) : undefined));
+    const rows = items.map((found, place) => answerRow(found, place + 1, most, name, column, places[1 - column]?.get(found.item)));
     return element("div", {},
-      element("h2", {}, name, " ", element("small", {}, note(answers?.[column]))),
+      element("h2", {}, name, " ", element("small", {}, note(answers[column]))),
       element("ol", { "data-run": name }, ...rows));
   });
-  $("aside").append($("panel"));
   redraw($("answers"), [element("div", { class: "lists" }, ...lists)]);
   markChosen();
 }
 
 function note(answer) {
-  if (!answer) return "";
-  const unknown = answer.unknown?.length ? `${answer.unknown.length} unknown, skipped. ` : "";
-  return unknown + (answer.fallback === "popularity" ? "No known item in the history: by popularity" : "");
+  const skipped = answer.unknown.length ? `${answer.unknown.length} unknown, skipped. ` : "";
+  return skipped + (answer.fallback === "popularity" ? "No known item in the history: by popularity" : "");
 }
 
 function answerRow(found, place, most, run, column, there) {
@@ -135,11 +134,19 @@ function answerRow(found, place, most, run, column, there) {
 // --- why
 
 const narrow = matchMedia("(max-width: 64rem)"); // as in explorer.css
+const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-function drawWhy(found) {
+// What POST /explain and POST /place have in common.
+async function askOfHistory(path, body) {
+  if (state.history.length > EXPLAINED)
+    throw new Error(`This takes a history of up to ${EXPLAINED} events; this one has ${state.history.length}`);
+  return ask(path, { history: state.history, ...body });
+}
+
+function drawWhy(found, problem) {
   markChosen();
-  const hint = element("p", { class: "faint" }, "Choose “why” beside an answer.");
-  $("told").replaceChildren(...(found ? summary(found, state.whyRun) : [hint]));
+  const next = state.history.length ? "Choose “why” beside an answer." : "Add an item to the history, then choose “why” beside an answer.";
+  $("told").replaceChildren(...(found ? summary(found, state.whyRun) : [problem ? refusal(problem) : hint(next)]));
   $("details").replaceChildren(...(found ? details(found) : []));
 }
 
@@ -165,13 +172,14 @@ async function choose(item, run) {
   $("aside").scrollTop = 0;
   const row = $("panel").closest("li");
   const { top, bottom } = row?.getBoundingClientRect() ?? { top: 0, bottom: 0 };
-  if (top < 0 || bottom > innerHeight) row.scrollIntoView();
+  if (top < 0 || bottom > innerHeight) row.scrollIntoView({ behavior: still.matches ? "auto" : "smooth" });
 }
 
 // --- a text that is no item
 
-function drawPlacement(found) {
-  if (!found) return $("placement").replaceChildren();
+function drawPlacement(found, problem) {
+  if (problem) return $("placement").replaceChildren(refusal(problem));
+  if (!found) return $("placement").replaceChildren(state.text.trim() ? hint("Add an item to the history: a text is ranked after one.") : "");
   $("placement").replaceChildren(
     element("p", { id: "rank" }, `It would stand ${ordinal(found.rank)} of ${found.among.toLocaleString("en")} (score ${number(found.score)}).`),
     element("h3", {}, "Nearest items"),
@@ -180,51 +188,8 @@ function drawPlacement(found) {
 
 function refreshPlacement() {
   writeAddress();
-  const body = { history: state.history, text: state.text, run: state.run };
   if (!state.text.trim() || !state.history.length) return show("placement", async () => null, drawPlacement);
-  return show("placement", () => ask("place", body), drawPlacement);
-}
-
-// --- search
-
-let marked = -1;
-
-function drawFound(answer) {
-  marked = -1;
-  const items = answer?.items ?? [];
-  $("found").replaceChildren(...items.map(({ item }, place) => element("li", { role: "option", id: `found-${place}`, "aria-selected": "false",
-    onmousedown: (event) => { event.preventDefault(); take(item); } }, ...described(item))));
-  $("found").hidden = items.length === 0;
-  $("query").setAttribute("aria-expanded", String(items.length > 0));
-  $("query").removeAttribute("aria-activedescendant");
-}
-
-function mark(step) {
-  const options = [...$("found").children];
-  if (!options.length) return;
-  marked = (marked + step + options.length) % options.length;
-  options.forEach((option, place) => option.setAttribute("aria-selected", String(place === marked)));
-  options[marked].scrollIntoView({ block: "nearest" });
-  $("query").setAttribute("aria-activedescendant", options[marked].id);
-}
-
-function take(item) {
-  $("query").value = "";
-  search();
-  setHistory([...state.history, item]);
-}
-
-function search() {
-  const query = $("query").value.trim();
-  if (!query) return show("items", async () => null, drawFound);
-  return show("items", () => ask(`items?${new URLSearchParams({ query, limit: 20 })}`), drawFound);
-}
-
-function onSearchKey(event) {
-  const step = { ArrowDown: 1, ArrowUp: marked < 0 ? 0 : -1 }[event.key];
-  if (step !== undefined) { event.preventDefault(); mark(step); }
-  if (event.key === "Enter" && $("found").children.length) take($("found").children[Math.max(marked, 0)].querySelector(".id").textContent);
-  if (event.key === "Escape") { $("query").value = ""; search(); }
+  return show("placement", () => askOfHistory("place", { text: state.text, run: state.run }), drawPlacement);
 }
 
 // --- all together
@@ -232,14 +197,14 @@ function onSearchKey(event) {
 function refreshWhy() {
   writeAddress();
   if (!state.item || !state.history.length) return show("why", async () => null, drawWhy);
-  return show("why", () => ask("explain", { history: state.history, item: state.item, run: state.whyRun }), drawWhy);
+  return show("why", () => askOfHistory("explain", { item: state.item, run: state.whyRun }), drawWhy);
 }
 
 async function refresh() {
   const body = (run) => ({ history: state.history, k: state.k, exclude_seen: !state.seen, run });
   writeAddress();
   await Promise.all([
-    show("answers", () => Promise.all([state.run, state.beside].filter(Boolean).map((run) => ask("recommend", body(run)))), drawAnswers),
+    show("answers", () => Promise.all(shown().map((run) => ask("recommend", body(run)))), drawAnswers),
     refreshWhy(),
     refreshPlacement(),
   ]);
@@ -261,16 +226,11 @@ async function fromAddress() {
   await refresh();
 }
 
-function later(milliseconds, act) {
-  let waiting;
-  return () => { clearTimeout(waiting); waiting = setTimeout(act, milliseconds); };
-}
-
 async function start() {
   try {
     ({ runs } = await ask("runs"));
   } catch (error) {
-    return say(error.message);
+    return $("answers").replaceChildren(refusal(error.message));
   }
   $("run").append(...runs.map((run) => element("option", {}, run.name)));
   $("beside").append(element("option", { value: "" }, "nothing"), ...runs.map((run) => element("option", {}, run.name)));
@@ -281,9 +241,7 @@ async function start() {
   $("seen").addEventListener("change", () => { state.seen = $("seen").checked; refresh(); });
   $("clear").addEventListener("click", () => { setHistory([]); $("query").focus(); });
   $("text").addEventListener("input", later(300, () => { state.text = $("text").value; refreshPlacement(); }));
-  $("query").addEventListener("input", later(120, search));
-  $("query").addEventListener("keydown", onSearchKey);
-  $("query").addEventListener("blur", () => drawFound(null));
+  startSearch((item) => setHistory([...state.history, item]));
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && !event.target.closest("input, textarea, select")) { event.preventDefault(); $("query").focus(); }
   });
