@@ -260,6 +260,83 @@ def test_nothing_glides_for_those_who_want_no_motion(visit, wish, motion):
     page.wait_for_function("title => document.title === title", arg=motion)
 
 
+def test_events_that_add_most_come_first_and_those_that_add_nothing_are_put_aside(visit):
+    page = visit("#h=i7&h=i3&h=i5&h=i4")
+    events = [{"item": item, "text": "", "effect": effect, "similarity": None}
+              for item, effect in (("i7", 0.0001), ("i3", 0.5), ("i5", -2.0), ("i4", 1.5))]  # fmt: skip
+    told = {
+        "item": {"item": "i9", "score": 3.0, "text": ""},
+        "rank": 1,
+        "parts": [],
+        "history": events,
+        "reading": None,
+    }
+    page.route("**/explain", lambda route: route.fulfill(json=told))
+    page.click("ol[data-run='best'] li >> nth=0 >> text=why")
+    page.wait_for_selector("#others")
+    assert page.locator("#effects th").all_inner_texts() == ["i5", "i4", "i3"]
+    assert page.inner_text("#others") == "1 event adds nothing that shows"
+    page.click("#others summary")
+    assert "i7" in page.inner_text("#others")
+
+
+def test_numbers_of_a_column_have_as_many_decimals_one_and_all(visit):
+    written = """async (values) => {
+        const { decimals, number } = await import("/elements.js");
+        return values.map((value) => number(value, decimals(values)));
+    }"""
+    page = visit()
+    for values, texts in (
+        ([10.3412, 9.9751, -0.0312], ["10.34", "9.98", "−0.03"]),
+        ([0.5, -0.00001], ["0.500", "0.000"]),
+        ([1573, 12], ["1,573", "12"]),
+    ):
+        assert page.evaluate(written, values) == texts
+    assert all(score.isdecimal() for score in page.locator(".score").all_inner_texts())  # popularity
+
+
+def test_a_bar_below_zero_is_hollow_and_keeps_the_colour_of_its_run(visit):
+    drawn = """async (run) => {
+        const { bar } = await import("/elements.js");
+        const nodes = [bar(1, 2), bar(-1, 2)];
+        document.querySelector(`ol[data-run='${run}']`).append(...nodes);
+        return nodes.map((node) => [getComputedStyle(node).backgroundColor, getComputedStyle(node).borderTopColor]);
+    }"""
+    page = visit("#h=i7&beside=item-knn")
+    answers(page, "item-knn")
+    (first, _), (hollow, edge) = page.evaluate(drawn, "best")
+    (second, _), (_, second_edge) = page.evaluate(drawn, "item-knn")
+    assert hollow == "rgba(0, 0, 0, 0)"
+    assert (edge, second_edge) == (first, second)
+    assert first != second
+
+
+def test_what_fingers_touch_on_a_phone_is_large_and_no_keys_are_explained(visit):
+    page = visit("#h=i7&h=i3&beside=item-knn", **PHONE)
+    answers(page, "item-knn")
+    for part in page.locator("button, select, input:not([type=checkbox]), header label, textarea").all():
+        assert part.bounding_box()["height"] >= 40
+    for part in page.locator("button.small").all():
+        assert part.bounding_box()["width"] >= 40
+    assert page.locator(".keys").is_hidden()
+
+
+def test_no_run_is_set_beside_itself(visit):
+    def offered(page: Any) -> list[str]:
+        return page.locator("#beside option").evaluate_all("options => options.map((option) => option.value)")
+
+    page = visit("#h=i7&beside=best")
+    answers(page)
+    assert page.locator("#answers ol").count() == 1
+    assert offered(page) == ["", "item-knn"]
+    page.select_option("#beside", "item-knn")
+    answers(page, "item-knn")
+    page.select_option("#run", "item-knn")
+    page.wait_for_selector("#answers .second ol[data-run='best'] li")
+    assert offered(page) == ["", "best"]
+    assert page.input_value("#beside") == "best"
+
+
 def test_two_runs_stand_side_by_side(visit):
     page = visit("#h=i7&h=i3")
     alone = answers(page)

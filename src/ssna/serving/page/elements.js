@@ -13,7 +13,18 @@ export function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-export const number = (value) => (Math.abs(value) < 10 ? value.toFixed(3) : value.toFixed(1)).replace("-", "−");
+// As many for all numbers of a column: four digits for the largest, none where all are whole.
+export function decimals(values) {
+  if (values.every(Number.isInteger)) return 0;
+  const most = Math.max(...values.map(Math.abs));
+  return most < 10 ? 3 : most < 100 ? 2 : 1;
+}
+
+export function number(value, digits = decimals([value])) {
+  const form = { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" };
+  return value.toLocaleString("en", form).replace("-", "−");
+}
+
 export const ordinal = (n) => `${n.toLocaleString("en")}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
 
 export const title = (item) => texts.get(item) || item;
@@ -30,8 +41,9 @@ export function later(milliseconds, act) {
   return () => { clearTimeout(waiting); waiting = setTimeout(act, milliseconds); };
 }
 
-export function bar(value, most, other = false) {
-  const node = element("span", { class: value < 0 || other ? "bar other" : "bar" });
+// Its colour is the run's; below zero it is hollow.
+export function bar(value, most) {
+  const node = element("span", { class: value < 0 ? "bar minus" : "bar" });
   node.style.width = `${most ? Math.min(100, (100 * Math.abs(value)) / most) : 0}%`;
   return node;
 }

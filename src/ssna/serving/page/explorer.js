@@ -1,6 +1,6 @@
 // The explorer: a history, its answers, and why. Its state is the address; texts of the catalogue are only ever text.
 
-import { $, bar, described, element, hint, later, number, ordinal, refusal, texts } from "./elements.js";
+import { $, bar, decimals, described, element, hint, later, number, ordinal, refusal, texts } from "./elements.js";
 import { startSearch } from "./search.js";
 import { ask, show } from "./service.js";
 import { details, summary } from "./why.js";
@@ -22,7 +22,7 @@ function readAddress() {
   state.k = Math.min(100, Math.max(1, Number.parseInt(found.get("k") ?? "10", 10) || 10));
   state.seen = found.get("seen") === "1";
   state.run = known(found.get("run")) || runs[0].name;
-  state.beside = known(found.get("beside"));
+  state.beside = found.get("beside") === state.run ? "" : known(found.get("beside"));
   state.item = found.get("why") ?? "";
   state.whyRun = known(found.get("of")) || state.run;
   state.text = found.get("text") ?? "";
@@ -102,9 +102,10 @@ function drawAnswers(answers, problem) {
   const places = answers.map(({ items }) => new Map(items.map((found, place) => [found.item, place + 1])));
   const lists = shown().map((name, column) => {
     const { items } = answers[column];
-    const most = Math.max(...items.map((found) => Math.abs(found.score)), 0);
-    const rows = items.map((found, place) => answerRow(found, place + 1, most, name, column, places[1 - column]?.get(found.item)));
-    return element("div", {},
+    const scores = items.map((found) => found.score);
+    const scale = { most: Math.max(...scores.map(Math.abs)), digits: decimals(scores) };
+    const rows = items.map((found, place) => answerRow(found, place + 1, scale, name, column, places[1 - column]?.get(found.item)));
+    return element("div", { class: column === 1 && "second" },
       element("h2", {}, name, " ", element("small", {}, note(answers[column]))),
       element("ol", { "data-run": name }, ...rows));
   });
@@ -117,16 +118,16 @@ function note(answer) {
   return skipped + (answer.fallback === "popularity" ? "No known item in the history: by popularity" : "");
 }
 
-function answerRow(found, place, most, run, column, there) {
+function answerRow(found, place, scale, run, column, there) {
   const add = () => setHistory([...state.history, found.item]);
   const why = () => choose(found.item, run);
   const button = element("button", { class: "add", type: "button", name: "add", title: "Add to the history", onclick: add },
     ...described(found.item), there === undefined ? null : element("span", { class: "id" }, ` · ${ordinal(there)} in ${column === 0 ? state.beside : state.run}`));
   const row = element("li", { tabindex: -1, "data-item": found.item },
     element("span", { class: "place" }, String(place)), button,
-    element("span", {}, element("span", { class: "id" }, number(found.score)), " ",
+    element("span", {}, element("span", { class: "score" }, number(found.score, scale.digits)), " ",
       state.history.length ? element("button", { class: "small", type: "button", name: "why", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null),
-    bar(found.score, most, column === 1));
+    bar(found.score, scale.most));
   row.addEventListener("keydown", (event) => { if (event.key === "w" && state.history.length) why(); });
   return row;
 }
@@ -148,6 +149,7 @@ function drawWhy(found, problem) {
   const next = state.history.length ? "Choose “why” beside an answer." : "Add an item to the history, then choose “why” beside an answer.";
   $("told").replaceChildren(...(found ? summary(found, state.whyRun) : [problem ? refusal(problem) : hint(next)]));
   $("details").replaceChildren(...(found ? details(found) : []));
+  $("panel").className = state.whyRun === state.beside ? "second" : "";
 }
 
 function markChosen() {
@@ -180,10 +182,12 @@ async function choose(item, run) {
 function drawPlacement(found, problem) {
   if (problem) return $("placement").replaceChildren(refusal(problem));
   if (!found) return $("placement").replaceChildren(state.text.trim() ? hint("Add an item to the history: a text is ranked after one.") : "");
+  const near = found.similar.slice(0, 5);
+  const digits = decimals(near.map((item) => item.score));
   $("placement").replaceChildren(
     element("p", { id: "rank" }, `It would stand ${ordinal(found.rank)} of ${found.among.toLocaleString("en")} (score ${number(found.score)}).`),
     element("h3", {}, "Nearest items"),
-    element("ol", {}, ...found.similar.slice(0, 5).map((near) => element("li", {}, ...described(near.item), " ", element("span", { class: "id" }, number(near.score))))));
+    element("ol", {}, ...near.map(({ item, score }) => element("li", {}, ...described(item), element("span", { class: "id" }, ` · ${number(score, digits)}`)))));
 }
 
 function refreshPlacement() {
@@ -210,6 +214,24 @@ async function refresh() {
   ]);
 }
 
+function drawRuns() {
+  const option = (name, words = name) => element("option", { value: name }, words);
+  const others = runs.filter((run) => run.name !== state.run);
+  $("run").replaceChildren(...runs.map((run) => option(run.name)));
+  $("beside").replaceChildren(option("", "nothing"), ...others.map((run) => option(run.name)));
+  $("beside").parentNode.hidden = others.length === 0;
+  for (const part of ["run", "beside"]) $(part).value = state[part];
+}
+
+// The run that was on the left goes to the right where that run comes from there.
+function setRuns(run, beside) {
+  [state.run, state.beside] = [run, beside === run ? state.run : beside];
+  if (!shown().includes(state.whyRun)) state.whyRun = run;
+  say("");
+  drawRuns();
+  refresh();
+}
+
 async function namesOfHistory() {
   const missing = state.history.filter((item) => !texts.has(item));
   await Promise.all(missing.map((item) => ask(`items/${encodeURIComponent(item)}`).then((found) => texts.set(found.item, found.text)).catch(() => null)));
@@ -217,7 +239,7 @@ async function namesOfHistory() {
 
 async function fromAddress() {
   readAddress();
-  for (const name of ["run", "beside"]) $(name).value = state[name];
+  drawRuns();
   $("k").value = state.k;
   $("seen").checked = state.seen;
   $("text").value = state.text;
@@ -232,11 +254,8 @@ async function start() {
   } catch (error) {
     return $("answers").replaceChildren(refusal(error.message));
   }
-  $("run").append(...runs.map((run) => element("option", {}, run.name)));
-  $("beside").append(element("option", { value: "" }, "nothing"), ...runs.map((run) => element("option", {}, run.name)));
   $("catalogue").textContent = `${runs[0].items.toLocaleString("en")} items`;
-  $("run").addEventListener("change", () => { state.run = state.whyRun = $("run").value; refresh(); });
-  $("beside").addEventListener("change", () => { state.beside = $("beside").value; refresh(); });
+  for (const part of ["run", "beside"]) $(part).addEventListener("change", () => setRuns($("run").value, $("beside").value));
   $("k").addEventListener("change", () => { state.k = Math.min(100, Math.max(1, Number.parseInt($("k").value, 10) || 10)); $("k").value = state.k; refresh(); });
   $("seen").addEventListener("change", () => { state.seen = $("seen").checked; refresh(); });
   $("clear").addEventListener("click", () => { setHistory([]); $("query").focus(); });
