@@ -377,6 +377,40 @@ def test_the_address_holds_all_of_it(visit):
     assert same.input_value("#text") == "a lamp"
 
 
+def test_back_undoes_a_change_of_the_history_and_forward_makes_it_again(visit):
+    page = visit("#h=i7")
+    first = answers(page)
+    wait_for_answers_after(page, lambda: page.click("ol[data-run='best'] li >> nth=0 >> .add"))
+    longer = history(page)
+    wait_for_answers_after(page, lambda: page.click("#clear"))
+    for go, events in ((page.go_back, longer), (page.go_back, ["i7"]), (page.go_forward, longer)):
+        wait_for_answers_after(page, go)
+        assert history(page) == events
+    wait_for_answers_after(page, page.go_back)
+    assert answers(page) == first
+
+
+def test_only_changes_of_the_history_are_steps_for_back(visit):
+    page = visit("#h=i7")
+    answers(page)
+    steps = page.evaluate("history.length")
+    page.fill("#text", "a lamp that nobody has seen yet")
+    page.wait_for_selector("#rank")
+    page.click("ol[data-run='best'] li >> nth=0 >> text=why")
+    page.wait_for_selector("#heads")
+    page.select_option("#beside", "item-knn")
+    answers(page, "item-knn")
+    assert page.evaluate("history.length") == steps
+    assert {"text", "why", "beside"} < set(state(page))
+
+
+def test_an_address_that_is_edited_is_shown(visit):
+    page = visit("#h=i7")
+    answers(page)
+    wait_for_answers_after(page, lambda: page.evaluate("() => { location.hash = '#h=i3&h=i5'; }"))
+    assert history(page) == ["i3", "i5"]
+
+
 def test_an_unknown_history_says_that_popularity_ranks(visit):
     page = visit("#h=gone", excused="404")
     assert len(answers(page)) == 10
@@ -422,7 +456,7 @@ def test_a_search_that_finds_more_than_it_lists_says_how_many(visit):
     page.fill("#query", "i")
     page.wait_for_selector("#found li")
     assert page.locator("#found li").count() == 20
-    assert page.inner_text("#found-note") == f"The first 20 of {ITEMS}: more words find fewer"
+    assert page.inner_text("#found-note") == f"20 of {ITEMS}: more words find fewer"
 
 
 def test_enter_ahead_of_the_hits_takes_the_first_of_what_was_typed(visit):

@@ -30,7 +30,8 @@ function readAddress() {
   say(gone.size ? `No run called ${[...gone].join(" or ")} is served here: what you see is by ${shown().join(" and ")}.` : "");
 }
 
-function writeAddress() {
+// A step of its own for the browser's Back, or in place of the last one.
+function writeAddress(how = "replaceState") {
   const parts = new URLSearchParams(state.history.map((item) => ["h", item]));
   if (state.k !== 10) parts.set("k", state.k);
   if (state.seen) parts.set("seen", "1");
@@ -39,7 +40,7 @@ function writeAddress() {
   if (state.item) parts.set("why", state.item);
   if (state.item && state.whyRun !== state.run) parts.set("of", state.whyRun);
   if (state.text) parts.set("text", state.text);
-  history.replaceState(null, "", `#${parts}`);
+  history[how](null, "", `#${parts}`);
 }
 
 // --- history and answers
@@ -49,6 +50,7 @@ const shown = () => [state.run, state.beside].filter(Boolean);
 function setHistory(items, moved = 0) {
   state.history = items;
   state.item = "";
+  writeAddress("pushState");
   drawHistory(moved);
   refresh();
 }
@@ -115,7 +117,7 @@ function drawAnswers(answers, problem) {
 
 function note(answer) {
   const skipped = answer.unknown.length ? `${answer.unknown.length} unknown, skipped. ` : "";
-  return skipped + (answer.fallback === "popularity" ? "No known item in the history: by popularity" : "");
+  return skipped + (answer.fallback === "popularity" ? (state.history.length ? "No known item in the history: by popularity" : "By popularity") : "");
 }
 
 function answerRow(found, place, scale, run, column, there) {
@@ -265,7 +267,7 @@ async function start() {
     if (event.key === "/" && !event.target.closest("input, textarea, select")) { event.preventDefault(); $("query").focus(); }
   });
   narrow.addEventListener("change", seatPanel);
-  window.addEventListener("hashchange", fromAddress);
+  window.addEventListener("popstate", fromAddress);
   await fromAddress();
 }
 

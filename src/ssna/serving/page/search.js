@@ -45,7 +45,7 @@ function search(chosen) {
 
 function note(count, total) {
   if (total === 0) return "Nothing found";
-  return count < total ? `The first ${count} of ${total.toLocaleString("en")}: more words find fewer` : "";
+  return count < total ? `${count} of ${total.toLocaleString("en")}: more words find fewer` : "";
 }
 
 function draw(query, items, said, chosen) {
