@@ -45,7 +45,16 @@ def error(response, status: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("address", "kind"), [("/", "text/html"), ("/explorer.js", "text/javascript"), ("/explorer.css", "text/css")]
+    ("address", "kind"),
+    [
+        ("/", "text/html"),
+        ("/explorer.css", "text/css"),
+        ("/explorer.js", "text/javascript"),
+        ("/elements.js", "text/javascript"),
+        ("/search.js", "text/javascript"),
+        ("/service.js", "text/javascript"),
+        ("/why.js", "text/javascript"),
+    ],
 )
 def test_the_page_is_there_and_may_load_nothing_from_elsewhere(client, address, kind):
     response = client.get(address)
@@ -53,6 +62,13 @@ def test_the_page_is_there_and_may_load_nothing_from_elsewhere(client, address, 
     assert response.headers["content-type"].startswith(kind)
     assert response.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'")
     assert "http" not in response.text.replace("http-equiv", "")
+
+
+def test_the_page_has_the_limits_of_the_service(client):
+    assert f"const EXPLAINED = {LIMITS.explained};" in client.get("/explorer.js").text
+    page = client.get("/").text
+    assert f'maxlength="{LIMITS.query}"' in page
+    assert f'maxlength="{LIMITS.text_length}"' in page
 
 
 def test_the_serving_run_is_listed_first(client):

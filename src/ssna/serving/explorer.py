@@ -13,8 +13,9 @@ from ssna.serving import bodies
 from ssna.serving.http import as_json, body_of
 from ssna.serving.service import Service
 
-PAGE = {"": ("index.html", "text/html"), "explorer.js": ("explorer.js", "text/javascript"),
-        "explorer.css": ("explorer.css", "text/css")}  # fmt: skip
+PAGE = {"": ("index.html", "text/html"), "explorer.css": ("explorer.css", "text/css")} | {
+    name: (name, "text/javascript") for name in ("explorer.js", "elements.js", "search.js", "service.js", "why.js")
+}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"

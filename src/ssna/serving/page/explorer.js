@@ -1,76 +1,37 @@
 // The explorer: a history, its answers, and why. Its state is the address; texts of the catalogue are only ever text.
 
-const $ = (id) => document.getElementById(id);
+import { $, bar, decimals, described, element, hint, later, number, ordinal, refusal, texts } from "./elements.js";
+import { startSearch } from "./search.js";
+import { ask, show } from "./service.js";
+import { details, summary } from "./why.js";
+
+const EXPLAINED = 100; // events, as in limits.py
 const state = { history: [], k: 10, seen: false, run: "", beside: "", item: "", whyRun: "", text: "" };
-const texts = new Map(); // item -> text, of all that was ever shown
+const unknown = new Map(); // item of the history -> who does not know it, in words
 let runs = [];
 
-// --- the page from data
-
-function element(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== false && value !== undefined) node.setAttribute(name, value);
-  }
-  node.append(...children.filter((child) => child !== null && child !== undefined));
-  return node;
-}
-
 const say = (message) => { $("status").textContent = message; };
-const number = (value) => (Math.abs(value) < 10 ? value.toFixed(3) : value.toFixed(1)).replace("-", "−");
-const ordinal = (n) => `${n.toLocaleString("en")}${["th", "st", "nd", "rd"][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] ?? "th"}`;
-
-function described(item) {
-  return [element("span", { class: "text" }, texts.get(item) || item), element("span", { class: "id" }, item)];
-}
-
-function bar(value, most, other = false) {
-  const node = element("span", { class: value < 0 || other ? "bar other" : "bar" });
-  node.style.width = `${most ? Math.min(100, (100 * Math.abs(value)) / most) : 0}%`;
-  return node;
-}
-
-// --- the service
-
-async function ask(path, body) {
-  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const response = await fetch(path, options);
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error?.message ?? `${path} answered ${response.status}`);
-  for (const found of [answer.items, answer.history, answer.similar, [answer.item]].flat())
-    if (found?.item !== undefined) texts.set(found.item, found.text);
-  return answer;
-}
-
-// Of several requests for one part of the page, only the last one's answer is shown.
-const latest = {};
-async function show(part, fetched, draw) {
-  const turn = (latest[part] = (latest[part] ?? 0) + 1);
-  try {
-    const answer = await fetched();
-    if (turn === latest[part]) { draw(answer); if (part !== "items") say(""); }
-  } catch (error) {
-    if (turn === latest[part]) { say(error.message); draw(null); }
-  }
-}
 
 // --- the address
 
 function readAddress() {
   const found = new URLSearchParams(location.hash.slice(1));
-  const known = (name) => (runs.some((run) => run.name === name) ? name : "");
+  const served = (name) => runs.some((run) => run.name === name);
+  const known = (name) => (served(name) ? name : "");
   state.history = found.getAll("h");
   state.k = Math.min(100, Math.max(1, Number.parseInt(found.get("k") ?? "10", 10) || 10));
   state.seen = found.get("seen") === "1";
   state.run = known(found.get("run")) || runs[0].name;
-  state.beside = known(found.get("beside"));
+  state.beside = found.get("beside") === state.run ? "" : known(found.get("beside"));
   state.item = found.get("why") ?? "";
   state.whyRun = known(found.get("of")) || state.run;
   state.text = found.get("text") ?? "";
+  const gone = new Set(["run", "beside", "of"].map((part) => found.get(part)).filter((name) => name && !served(name)));
+  say(gone.size ? `No run called ${[...gone].join(" or ")} is served here: what you see is by ${shown().join(" and ")}.` : "");
 }
 
-function writeAddress() {
+// A step of its own for the browser's Back, or in place of the last one.
+function writeAddress(how = "replaceState") {
   const parts = new URLSearchParams(state.history.map((item) => ["h", item]));
   if (state.k !== 10) parts.set("k", state.k);
   if (state.seen) parts.set("seen", "1");
@@ -79,166 +40,162 @@ function writeAddress() {
   if (state.item) parts.set("why", state.item);
   if (state.item && state.whyRun !== state.run) parts.set("of", state.whyRun);
   if (state.text) parts.set("text", state.text);
-  history.replaceState(null, "", `#${parts}`);
+  history[how](null, "", `#${parts}`);
 }
 
 // --- history and answers
 
-function setHistory(items) {
+const shown = () => [state.run, state.beside].filter(Boolean);
+
+function setHistory(items, moved = 0) {
   state.history = items;
   state.item = "";
+  writeAddress("pushState");
+  drawHistory(moved);
   refresh();
 }
 
-function drawHistory() {
-  $("history").replaceChildren(...state.history.map((item, place) => {
-    const without = state.history.filter((_, other) => other !== place);
-    const swapped = () => without.toSpliced(place - 1, 0, item);
-    const row = element("li", { tabindex: 0 },
-      element("span", {}, ...described(item)),
-      place > 0 ? element("button", { class: "small", type: "button", "aria-label": "Move earlier", onclick: () => setHistory(swapped()) }, "↑") : null,
-      element("button", { class: "small", type: "button", "aria-label": `Remove ${item}`, onclick: () => setHistory(without) }, "×"));
-    row.addEventListener("keydown", (event) => {
-      if (event.target !== row || !["Delete", "Backspace"].includes(event.key)) return;
-      setHistory(without);
-      ($("history").children[Math.min(place, without.length - 1)] ?? $("query")).focus();
-    });
-    return row;
-  }));
-  $("clear").hidden = state.history.length === 0;
+// Who had the focus in a row has it in the row at that place afterwards, on the same button if there is one.
+function redraw(part, children, moved = 0) {
+  const held = document.activeElement;
+  const place = [...part.querySelectorAll("li")].findIndex((row) => row.contains(held));
+  part.replaceChildren(...children);
+  if (place < 0) return;
+  const rows = part.querySelectorAll("li");
+  const row = rows[Math.min(place + moved, rows.length - 1)];
+  (row?.querySelector(`[name="${held.name}"]`) ?? row ?? $("query")).focus();
 }
 
-function drawAnswers(answers) {
-  const shown = [state.run, state.beside].filter(Boolean);
-  const places = shown.map((_, column) => new Map((answers?.[column]?.items ?? []).map((found, place) => [found.item, place + 1])));
-  const lists = shown.map((name, column) => {
-    const items = answers?.[column]?.items ?? [];
-    const most = Math.max(...items.map((found) => Math.abs(found.score)), 0);
-    const rows = items.map((found, place) => answerRow(found, place + 1, most, name, column, shown.length > 1 ? places[1 - column].get(found.item) : undefined));
-    return element("div", {},
-      element("h2", {}, name, " ", element("small", {}, note(answers?.[column]))),
+function drawHistory(moved = 0) {
+  redraw($("history"), state.history.map((item, place) => {
+    const without = state.history.filter((_, other) => other !== place);
+    const remove = () => setHistory(without);
+    const earlier = () => setHistory(without.toSpliced(place - 1, 0, item), -1);
+    const row = element("li", { tabindex: 0, "data-item": item },
+      element("span", {}, ...described(item), element("span", { class: "mark" })),
+      place > 0 ? element("button", { class: "small", type: "button", name: "earlier", "aria-label": "Move earlier", onclick: earlier }, "↑") : null,
+      element("button", { class: "small", type: "button", name: "remove", "aria-label": `Remove ${item}`, onclick: remove }, "×"));
+    row.addEventListener("keydown", (event) => {
+      if (event.target === row && ["Delete", "Backspace"].includes(event.key)) remove();
+    });
+    return row;
+  }), moved);
+  $("clear").hidden = state.history.length === 0;
+  markUnknown();
+}
+
+function markUnknown() {
+  for (const row of $("history").children) row.querySelector(".mark").textContent = unknown.get(row.dataset.item) ?? "";
+}
+
+function noteUnknown(answers) {
+  unknown.clear();
+  for (const item of state.history) {
+    const without = shown().filter((_, column) => answers[column].unknown.includes(item));
+    if (without.length) unknown.set(item, without.length === answers.length ? "unknown" : `unknown to ${without[0]}`);
+  }
+  markUnknown();
+}
+
+function drawAnswers(answers, problem) {
+  $("aside").append($("panel"));
+  if (problem) return redraw($("answers"), [refusal(problem)]);
+  noteUnknown(answers);
+  const places = answers.map(({ items }) => new Map(items.map((found, place) => [found.item, place + 1])));
+  const lists = shown().map((name, column) => {
+    const { items } = answers[column];
+    const scores = items.map((found) => found.score);
+    const scale = { most: Math.max(...scores.map(Math.abs)), digits: decimals(scores) };
+    const rows = items.map((found, place) => answerRow(found, place + 1, scale, name, column, places[1 - column]?.get(found.item)));
+    return element("div", { class: column === 1 && "second" },
+      element("h2", {}, name, " ", element("small", {}, note(answers[column]))),
       element("ol", { "data-run": name }, ...rows));
   });
-  $("answers").replaceChildren(element("div", { class: "lists" }, ...lists));
+  redraw($("answers"), [element("div", { class: "lists" }, ...lists)]);
+  markChosen();
 }
 
 function note(answer) {
-  if (!answer) return "";
-  const unknown = answer.unknown?.length ? `${answer.unknown.length} unknown, skipped. ` : "";
-  return unknown + (answer.fallback === "popularity" ? "No known item in the history: by popularity" : "");
+  const skipped = answer.unknown.length ? `${answer.unknown.length} unknown, skipped. ` : "";
+  return skipped + (answer.fallback === "popularity" ? (state.history.length ? "No known item in the history: by popularity" : "By popularity") : "");
 }
 
-function answerRow(found, place, most, run, column, there) {
+function answerRow(found, place, scale, run, column, there) {
   const add = () => setHistory([...state.history, found.item]);
-  const why = () => { state.item = found.item; state.whyRun = run; refreshWhy(); };
-  const button = element("button", { class: "add", type: "button", title: "Add to the history", onclick: add },
+  const why = () => choose(found.item, run);
+  const button = element("button", { class: "add", type: "button", name: "add", title: "Add to the history", onclick: add },
     ...described(found.item), there === undefined ? null : element("span", { class: "id" }, ` · ${ordinal(there)} in ${column === 0 ? state.beside : state.run}`));
-  const row = element("li", { class: state.item === found.item && state.whyRun === run ? "chosen" : false, "data-item": found.item },
+  const row = element("li", { tabindex: -1, "data-item": found.item },
     element("span", { class: "place" }, String(place)), button,
-    element("span", {}, element("span", { class: "id" }, number(found.score)), " ",
-      state.history.length ? element("button", { class: "small", type: "button", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null),
-    bar(found.score, most, column === 1));
+    element("span", {}, element("span", { class: "score" }, number(found.score, scale.digits)), " ",
+      state.history.length ? element("button", { class: "small", type: "button", name: "why", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null),
+    bar(found.score, scale.most));
   row.addEventListener("keydown", (event) => { if (event.key === "w" && state.history.length) why(); });
   return row;
 }
 
 // --- why
 
-function drawWhy(found) {
-  for (const row of document.querySelectorAll(".lists li"))
-    row.classList.toggle("chosen", row.dataset.item === state.item && row.closest("ol").dataset.run === state.whyRun);
-  if (!found) return $("why").replaceChildren(element("p", { class: "faint" }, "Choose “why” beside an answer."));
-  const nearest = found.history.filter((event) => event.similarity !== null).sort((a, b) => b.similarity - a.similarity)[0];
-  const strongest = Math.max(...found.history.map((event) => Math.abs(event.effect)));
-  $("why").replaceChildren(
-    element("p", {}, ...described(found.item.item)),
-    element("p", {}, `${ordinal(found.rank)} of all that is not in the history, score ${number(found.item.score)}, by ${state.whyRun}`),
-    nearest ? element("p", { id: "nearest" }, "Nearest in the history: ", texts.get(nearest.item) || nearest.item, ` (cosine ${number(nearest.similarity)})`) : "",
-    found.parts.length < 2 ? "" : table("What the score is made of", "parts", found.parts.map((part) => [part.scorer, part.score])),
-    table("What each event of the history adds", "effects", found.history.map((event) => [texts.get(event.item) || event.item, event.effect]), strongest),
-    ...(found.reading ? reading(found.reading) : []));
+const narrow = matchMedia("(max-width: 64rem)"); // as in explorer.css
+const still = matchMedia("(prefers-reduced-motion: reduce)");
+
+// What POST /explain and POST /place have in common.
+async function askOfHistory(path, body) {
+  if (state.history.length > EXPLAINED)
+    throw new Error(`This takes a history of up to ${EXPLAINED} events; this one has ${state.history.length}`);
+  return ask(path, { history: state.history, ...body });
 }
 
-function table(title, name, rows, most = Math.max(...rows.map((row) => Math.abs(row[1])))) {
-  return element("div", {}, element("h3", {}, title), element("table", { id: name }, ...rows.map(([label, value]) =>
-    element("tr", {}, element("th", { scope: "row" }, element("span", { class: "text" }, label)),
-      element("td", { class: "number" }, number(value)), element("td", { class: "meter" }, bar(value, most))))));
+function drawWhy(found, problem) {
+  markChosen();
+  const next = state.history.length ? "Choose “why” beside an answer." : "Add an item to the history, then choose “why” beside an answer.";
+  $("told").replaceChildren(...(found ? summary(found, state.whyRun) : [problem ? refusal(problem) : hint(next)]));
+  $("details").replaceChildren(...(found ? details(found) : []));
+  $("panel").className = state.whyRun === state.beside ? "second" : "";
 }
 
-function reading(found) {
-  const parts = [table("Text and learned vector, in the cosine", "shares", [["text", found.text], ["learned for this item", found.ids]])];
-  if (found.layers.length)
-    parts.push(table("What the cosine loses without a layer", "layers", found.layers.map((value, m) => [m === 0 ? "top layer" : `${ordinal(m + 1)} from the top`, value])));
-  if (found.heads.length) {
-    const rows = found.heads.map((weights, m) => element("tr", {}, element("th", { scope: "row" }, String(m + 1)),
-      ...weights.map((weight) => {
-        const cell = element("td", { title: `weight ${number(weight)}` }, weight.toFixed(2).replace("0.", "."));
-        cell.style.background = `color-mix(in srgb, var(--first) ${Math.round(80 * weight)}%, transparent)`;
-        return cell;
-      })));
-    parts.push(element("div", {}, element("h3", {}, "Heads that fired ", element("small", { class: "faint" }, "a row a layer, top first")),
-      element("table", { class: "heads", id: "heads" }, ...rows)));
+function markChosen() {
+  for (const row of document.querySelectorAll(".lists li")) {
+    const chosen = row.dataset.item === state.item && row.closest("ol").dataset.run === state.whyRun;
+    row.classList.toggle("chosen", chosen);
+    row.querySelector("[name=why]")?.setAttribute("aria-pressed", String(chosen));
   }
-  return parts;
+  seatPanel();
+}
+
+// Below the answer where there is one column, else beside all of them.
+function seatPanel() {
+  const seat = (narrow.matches && document.querySelector(".lists li.chosen")) || $("aside");
+  if ($("panel").parentNode !== seat) seat.append($("panel"));
+}
+
+async function choose(item, run) {
+  const again = state.item === item && state.whyRun === run;
+  [state.item, state.whyRun] = [again ? "" : item, run];
+  await refreshWhy();
+  $("aside").scrollTop = 0;
+  const row = $("panel").closest("li");
+  const { top, bottom } = row?.getBoundingClientRect() ?? { top: 0, bottom: 0 };
+  if (top < 0 || bottom > innerHeight) row.scrollIntoView({ behavior: still.matches ? "auto" : "smooth" });
 }
 
 // --- a text that is no item
 
-function drawPlacement(found) {
-  if (!found) return $("placement").replaceChildren();
+function drawPlacement(found, problem) {
+  if (problem) return $("placement").replaceChildren(refusal(problem));
+  if (!found) return $("placement").replaceChildren(state.text.trim() ? hint("Add an item to the history: a text is ranked after one.") : "");
+  const near = found.similar.slice(0, 5);
+  const digits = decimals(near.map((item) => item.score));
   $("placement").replaceChildren(
     element("p", { id: "rank" }, `It would stand ${ordinal(found.rank)} of ${found.among.toLocaleString("en")} (score ${number(found.score)}).`),
     element("h3", {}, "Nearest items"),
-    element("ol", {}, ...found.similar.slice(0, 5).map((near) => element("li", {}, ...described(near.item), " ", element("span", { class: "id" }, number(near.score))))));
+    element("ol", {}, ...near.map(({ item, score }) => element("li", {}, ...described(item), element("span", { class: "id" }, ` · ${number(score, digits)}`)))));
 }
 
 function refreshPlacement() {
   writeAddress();
-  const body = { history: state.history, text: state.text, run: state.run };
   if (!state.text.trim() || !state.history.length) return show("placement", async () => null, drawPlacement);
-  return show("placement", () => ask("place", body), drawPlacement);
-}
-
-// --- search
-
-let marked = -1;
-
-function drawFound(answer) {
-  marked = -1;
-  const items = answer?.items ?? [];
-  $("found").replaceChildren(...items.map(({ item }, place) => element("li", { role: "option", id: `found-${place}`, "aria-selected": "false",
-    onmousedown: (event) => { event.preventDefault(); choose(item); } }, ...described(item))));
-  $("found").hidden = items.length === 0;
-  $("query").setAttribute("aria-expanded", String(items.length > 0));
-  $("query").removeAttribute("aria-activedescendant");
-}
-
-function mark(step) {
-  const options = [...$("found").children];
-  if (!options.length) return;
-  marked = (marked + step + options.length) % options.length;
-  options.forEach((option, place) => option.setAttribute("aria-selected", String(place === marked)));
-  options[marked].scrollIntoView({ block: "nearest" });
-  $("query").setAttribute("aria-activedescendant", options[marked].id);
-}
-
-function choose(item) {
-  $("query").value = "";
-  search();
-  setHistory([...state.history, item]);
-}
-
-function search() {
-  const query = $("query").value.trim();
-  if (!query) return show("items", async () => null, drawFound);
-  return show("items", () => ask(`items?${new URLSearchParams({ query, limit: 20 })}`), drawFound);
-}
-
-function onSearchKey(event) {
-  const step = { ArrowDown: 1, ArrowUp: marked < 0 ? 0 : -1 }[event.key];
-  if (step !== undefined) { event.preventDefault(); mark(step); }
-  if (event.key === "Enter" && $("found").children.length) choose($("found").children[Math.max(marked, 0)].querySelector(".id").textContent);
-  if (event.key === "Escape") { $("query").value = ""; search(); }
+  return show("placement", () => askOfHistory("place", { text: state.text, run: state.run }), drawPlacement);
 }
 
 // --- all together
@@ -246,18 +203,35 @@ function onSearchKey(event) {
 function refreshWhy() {
   writeAddress();
   if (!state.item || !state.history.length) return show("why", async () => null, drawWhy);
-  return show("why", () => ask("explain", { history: state.history, item: state.item, run: state.whyRun }), drawWhy);
+  return show("why", () => askOfHistory("explain", { item: state.item, run: state.whyRun }), drawWhy);
 }
 
 async function refresh() {
   const body = (run) => ({ history: state.history, k: state.k, exclude_seen: !state.seen, run });
-  drawHistory();
   writeAddress();
   await Promise.all([
-    show("answers", () => Promise.all([state.run, state.beside].filter(Boolean).map((run) => ask("recommend", body(run)))), drawAnswers),
+    show("answers", () => Promise.all(shown().map((run) => ask("recommend", body(run)))), drawAnswers),
     refreshWhy(),
     refreshPlacement(),
   ]);
+}
+
+function drawRuns() {
+  const option = (name, words = name) => element("option", { value: name }, words);
+  const others = runs.filter((run) => run.name !== state.run);
+  $("run").replaceChildren(...runs.map((run) => option(run.name)));
+  $("beside").replaceChildren(option("", "nothing"), ...others.map((run) => option(run.name)));
+  $("beside").parentNode.hidden = others.length === 0;
+  for (const part of ["run", "beside"]) $(part).value = state[part];
+}
+
+// The run that was on the left goes to the right where that run comes from there.
+function setRuns(run, beside) {
+  [state.run, state.beside] = [run, beside === run ? state.run : beside];
+  if (!shown().includes(state.whyRun)) state.whyRun = run;
+  say("");
+  drawRuns();
+  refresh();
 }
 
 async function namesOfHistory() {
@@ -267,41 +241,33 @@ async function namesOfHistory() {
 
 async function fromAddress() {
   readAddress();
-  for (const name of ["run", "beside"]) $(name).value = state[name];
+  drawRuns();
   $("k").value = state.k;
   $("seen").checked = state.seen;
   $("text").value = state.text;
   await namesOfHistory();
+  drawHistory();
   await refresh();
-}
-
-function later(milliseconds, act) {
-  let waiting;
-  return () => { clearTimeout(waiting); waiting = setTimeout(act, milliseconds); };
 }
 
 async function start() {
   try {
     ({ runs } = await ask("runs"));
   } catch (error) {
-    return say(error.message);
+    return $("answers").replaceChildren(refusal(error.message));
   }
-  $("run").append(...runs.map((run) => element("option", {}, run.name)));
-  $("beside").append(element("option", { value: "" }, "nothing"), ...runs.map((run) => element("option", {}, run.name)));
   $("catalogue").textContent = `${runs[0].items.toLocaleString("en")} items`;
-  $("run").addEventListener("change", () => { state.run = state.whyRun = $("run").value; refresh(); });
-  $("beside").addEventListener("change", () => { state.beside = $("beside").value; refresh(); });
+  for (const part of ["run", "beside"]) $(part).addEventListener("change", () => setRuns($("run").value, $("beside").value));
   $("k").addEventListener("change", () => { state.k = Math.min(100, Math.max(1, Number.parseInt($("k").value, 10) || 10)); $("k").value = state.k; refresh(); });
   $("seen").addEventListener("change", () => { state.seen = $("seen").checked; refresh(); });
-  $("clear").addEventListener("click", () => setHistory([]));
+  $("clear").addEventListener("click", () => { setHistory([]); $("query").focus(); });
   $("text").addEventListener("input", later(300, () => { state.text = $("text").value; refreshPlacement(); }));
-  $("query").addEventListener("input", later(120, search));
-  $("query").addEventListener("keydown", onSearchKey);
-  $("query").addEventListener("blur", () => drawFound(null));
+  startSearch((item) => setHistory([...state.history, item]));
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && !event.target.closest("input, textarea, select")) { event.preventDefault(); $("query").focus(); }
   });
-  window.addEventListener("hashchange", fromAddress);
+  narrow.addEventListener("change", seatPanel);
+  window.addEventListener("popstate", fromAddress);
   await fromAddress();
 }
 
