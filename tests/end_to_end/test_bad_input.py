@@ -330,3 +330,12 @@ def test_an_output_below_a_file_is_refused_in_one_line(tmp_path, monkeypatch, ca
     assert "log.csv is a file" in said
     assert "aside" not in said
     assert said.count("\n") == 1
+
+
+def test_a_path_that_is_denied_is_named_with_the_remedy(tmp_path, monkeypatch, capsys):
+    def deny(self):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "is_file", deny)
+    assert ssna("prepare", write_csv(tmp_path / "log.csv", GOOD), "--check", "--quiet") == 1
+    assert capsys.readouterr().err.endswith("Permission denied; give yourself the right, or name another path\n")

@@ -20,6 +20,21 @@ def test_failures_of_others_become_ours_in_one_line(cause):
         raise cause
 
 
+@pytest.mark.parametrize(
+    "cause",
+    [
+        PermissionError(13, "Failed to open local file 'a log.csv'. Detail: [errno 13] Permission denied"),
+        duckdb.IOException('IO Error: Cannot open file "a log.csv": Permission denied'),
+    ],
+)
+def test_a_file_that_may_not_be_read_comes_with_the_remedy(cause):
+    said = r"^a log.csv may not be read; .*: chmod u\+r 'a log.csv'$"
+    with pytest.raises(DataError, match=said), reading(Path("a log.csv")):
+        raise cause
+    with pytest.raises(DataError, match=r"^other.csv cannot be read"), reading(Path("other.csv")):
+        raise cause
+
+
 def test_defects_of_our_own_are_not_hidden():
     with pytest.raises(RuntimeError, match="a defect"), engine_errors("it failed"):
         raise RuntimeError("a defect")

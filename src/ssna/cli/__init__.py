@@ -75,7 +75,9 @@ def main() -> None:
     except FileExistsError as error:
         _fail(f"{error.filename} is a file and no folder; check the path", 1)
     except OSError as error:
-        _fail(f"{error.filename or 'the system'}: {error.strerror or error}; nothing was left half-written", 1)
+        denied = isinstance(error, PermissionError)
+        remedy = "give yourself the right, or name another path" if denied else "nothing was left half-written"
+        _fail(f"{error.filename or 'the system'}: {error.strerror or error}; {remedy}", 1)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
 

@@ -14,7 +14,7 @@ from ibis import Table
 from ibis.common.exceptions import IbisError
 from ibis.expr.types import Value
 
-from ssna.data.remedies import not_utf8
+from ssna.data.remedies import forbidden, not_utf8
 from ssna.data.rules import EngineName
 from ssna.errors import DataError, SettingsError
 
@@ -120,6 +120,10 @@ def reading(path: Path) -> Iterator[None]:
             yield
         except UnicodeDecodeError as cause:
             raise DataError(not_utf8(path, cause.object)) from None
+        except (OSError, duckdb.IOException) as cause:
+            if str(path) not in str(cause) or "Permission denied" not in str(cause):
+                raise
+            raise DataError(forbidden(path)) from None
 
 
 @contextmanager

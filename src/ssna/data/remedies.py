@@ -1,4 +1,4 @@
-"""What to do about a file that cannot be read as it is."""
+"""Files that cannot be read as they are: what is wrong, and a command that helps."""
 
 import codecs
 import shlex
@@ -27,6 +27,11 @@ def not_utf8(path: Path, content: bytes) -> str:
         )
     command = _by("iconv -f latin1 -t utf-8", path, plain.suffix)
     return f"{path} is not UTF-8 text; convert it, for example: {command}"
+
+
+def forbidden(path: Path) -> str:
+    """What is wrong with a file whose reading is denied, and the remedy."""
+    return f"{path} may not be read; give yourself the right, for example: chmod u+r {shlex.quote(str(path))}"
 
 
 def one_object_a_line(path: Path) -> str:
