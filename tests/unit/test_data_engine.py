@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from ssna.data.engine import engine_errors, open_engine, reading
-from ssna.errors import DataError
+from ssna.errors import DataError, SettingsError
 
 
 def test_what_duckdb_makes_of_ctrl_c_is_an_interrupt_again():
@@ -68,6 +68,21 @@ def test_rows_come_in_batches_in_the_order_asked_for():
         batches = [batch["a"].to_numpy() for batch in engine.batches(table.order_by(table.a.desc()))]
     assert len(batches) > 1
     np.testing.assert_array_equal(np.concatenate(batches), np.arange(count)[::-1])
+
+
+@pytest.mark.parametrize("name", ["absent", "file"])
+def test_a_place_for_temporary_files_that_is_none_is_refused(tmp_path, monkeypatch, name):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / name))
+    with pytest.raises(SettingsError, match=rf"TMPDIR = '\S+/{name}' is no folder that may be written"), open_engine():
+        pass
+
+
+def test_a_place_for_temporary_files_that_may_not_be_written_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(SettingsError, match="TMPDIR"), open_engine():
+        pass
 
 
 def test_the_spill_folder_goes_with_the_engine():

@@ -1,5 +1,6 @@
 """What reads and computes for the length of one ``prepare``; and the exceptions of others, turned into ours."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -100,8 +101,9 @@ def open_engine(name: EngineName = "duckdb", master: str | None = None) -> Abstr
     """An engine by its name, whose clock is UTC; ``master`` is where Spark runs.
 
     Raises:
-        SettingsError: the engine is not installed, or cannot be reached.
+        SettingsError: the engine is not installed, or cannot be reached; or ``TMPDIR`` is no place for its files.
     """
+    _require_room()
     try:
         module = import_module(_ENGINES[name])
     except ImportError as cause:
@@ -110,6 +112,13 @@ def open_engine(name: EngineName = "duckdb", master: str | None = None) -> Abstr
         ) from None
     opened: AbstractContextManager[Engine] = module.opened(master)
     return opened
+
+
+def _require_room() -> None:
+    """Python itself would pass over such a ``TMPDIR``, and fill another disk."""
+    named = os.environ.get("TMPDIR")
+    if named and not (Path(named).is_dir() and os.access(named, os.W_OK | os.X_OK)):
+        raise SettingsError(f"TMPDIR = {named!r} is no folder that may be written; make it, or name another")
 
 
 @contextmanager

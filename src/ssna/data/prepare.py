@@ -77,7 +77,7 @@ def prepare(
     Raises:
         DataError: a file or column is not there or cannot be read, nobody is left, or a split by time or a
             window finds no times, or nobody to ask.
-        SettingsError: an argument is out of range, or Spark cannot be started.
+        SettingsError: an argument is out of range, Spark cannot be started, or ``TMPDIR`` is no folder to write to.
         SsnaError: ``out`` holds something else.
     """
     _check(format, min_user, min_item, max_history, missing_text, dedup, split, engine, spark_master)

@@ -1,0 +1,41 @@
+import pytest
+
+from ssna.progress import progress
+
+ERASE_LINE = "\x1b[2K"
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+
+
+def fail_in_the_middle(failure):
+    with progress("work", total=2) as advance:
+        advance(1, "reading")
+        raise failure
+
+
+def test_a_bar_that_is_done_stays(terminal, capsys):
+    with progress("work", total=2) as advance:
+        advance(2, "at last")
+    assert "at last" in capsys.readouterr().err.split(ERASE_LINE)[-1]
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_what_fails_takes_its_bar_along(terminal, capsys, failure):
+    with pytest.raises(failure):
+        fail_in_the_middle(failure)
+    drawn, left = capsys.readouterr().err.rsplit(ERASE_LINE, 1)
+    assert "reading" in drawn
+    assert left == ""
+
+
+def test_nothing_is_drawn_into_a_file_or_where_all_is_to_be_quiet(terminal, monkeypatch, capsys):
+    with progress("work", total=2, quiet=True) as advance:
+        advance(2, "done")
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    with progress("work", total=2) as advance:
+        advance(2, "done")
+    assert capsys.readouterr().err == ""
