@@ -1,16 +1,19 @@
 """Progress of long work, on standard error."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Advance = Callable[[float, str], None]
+MINUTE = 60.0  # between two lines, where no bar can be drawn
 
 
 @contextmanager
 def progress(task: str, total: float, quiet: bool = False) -> Iterator[Advance]:
     """A bar with the time left. Yields ``advance(amount, note)``; the note stands behind the bar.
 
-    Nothing is drawn when ``quiet``, nor in a file or a pipe; what fails takes its bar along.
+    Nothing is drawn when ``quiet``; what fails takes its bar along. A file or a pipe gets a line a minute.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -23,8 +26,11 @@ def progress(task: str, total: float, quiet: bool = False) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}"),
     )
     console = Console(stderr=True)
-    shown = not quiet and (console.is_terminal or console.is_jupyter)
-    with Progress(*columns, console=console, disable=not shown) as bar:
+    drawn = console.is_terminal or console.is_jupyter
+    if quiet or not drawn:
+        yield _lines(task, total, quiet)
+        return
+    with Progress(*columns, console=console) as bar:
         handle = bar.add_task(task, total=total, note="")
 
         def advance(amount: float, note: str) -> None:
@@ -35,3 +41,18 @@ def progress(task: str, total: float, quiet: bool = False) -> Iterator[Advance]:
         except BaseException:
             bar.live.transient = True
             raise
+
+
+def _lines(task: str, total: float, quiet: bool) -> Advance:
+    done, told = 0.0, time.monotonic()
+
+    def advance(amount: float, note: str) -> None:
+        nonlocal done, told
+        done += amount
+        if not quiet and time.monotonic() - told >= MINUTE:
+            told = time.monotonic()
+            print(
+                f"{task} {done / total:.0%} {note}".rstrip() if total else f"{task} {note}", file=sys.stderr, flush=True
+            )
+
+    return advance
