@@ -51,8 +51,6 @@ def _lines(task: str, total: float, quiet: bool) -> Advance:
         done += amount
         if not quiet and time.monotonic() - told >= MINUTE:
             told = time.monotonic()
-            print(
-                f"{task} {done / total:.0%} {note}".rstrip() if total else f"{task} {note}", file=sys.stderr, flush=True
-            )
+            print(f"{task} {done / max(total, 1e-9):.0%} {note}".rstrip(), file=sys.stderr, flush=True)
 
     return advance

@@ -1,5 +1,8 @@
+import time
+
 import pytest
 
+from ssna import progress as module
 from ssna.progress import progress
 
 ERASE_LINE = "\x1b[2K"
@@ -39,3 +42,14 @@ def test_nothing_is_drawn_into_a_file_or_where_all_is_to_be_quiet(terminal, monk
     with progress("work", total=2) as advance:
         advance(2, "done")
     assert capsys.readouterr().err == ""
+
+
+def test_a_file_gets_a_line_a_minute(monkeypatch, capsys):
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    monkeypatch.setattr(module, "MINUTE", 0.05)
+    with progress("work", total=4) as advance:
+        advance(1, "too early")
+        time.sleep(0.1)
+        advance(1, "reading")
+        advance(1, "too soon after")
+    assert capsys.readouterr().err == "work 50% reading\n"
