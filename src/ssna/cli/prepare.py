@@ -67,7 +67,7 @@ def prepare(
             metavar="FILE",
             is_eager=True,
             callback=_defaults,
-            help="A TOML file with options, and the counts to expect.",
+            help="A TOML file with options, called as in Python (user, items, text, ...), and the counts to expect.",
         ),
     ] = None,
     format: Annotated[
