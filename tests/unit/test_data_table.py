@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -433,6 +434,21 @@ def test_the_items_own_file_may_call_them_otherwise(tmp_path, given):
     (tmp_path / "items.csv").write_text("item,title\n" + "".join(f"i{k},Pan {k}\n" for k in range(6)))
     data = prepare(tmp_path / "log.csv", tmp_path / "items.csv", quiet=True, **given)
     assert data.texts[1] == "Pan 0"
+
+
+def test_a_folder_that_may_not_be_looked_into_is_named(tmp_path, monkeypatch):
+    (tmp_path / "logs" / "deep").mkdir(parents=True)
+    write_csv(tmp_path / "logs" / "a.csv", square())
+    look = os.scandir
+
+    def denied(path):
+        if str(path).endswith("deep"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(DataError, match=r"logs/deep may not be read"):
+        ready(tmp_path / "logs")
 
 
 def test_files_that_are_no_tables_are_told(tmp_path):

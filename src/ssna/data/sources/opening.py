@@ -1,10 +1,12 @@
 """From what the user names (a file, a folder, a pattern) to a table."""
 
 import glob
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 from ssna.data.engine import Engine, reading
+from ssna.data.remedies import forbidden
 from ssna.data.sources.delimited import open_csv, open_unquoted
 from ssna.data.sources.json_lines import open_json_lines
 from ssna.data.sources.packed import plain_name
@@ -96,8 +98,12 @@ def unknown(path: Path) -> DataError:
 
 
 def _files_in(path: Path) -> list[Path]:
-    found = (file for file in path.rglob("*") if file.is_file())
+    found = [Path(folder) / name for folder, _, names in os.walk(path, onerror=_refuse) for name in names]
     return sorted(file for file in found if not any(_hidden(part) for part in file.relative_to(path).parts))
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(forbidden(Path(error.filename)))
 
 
 def _hidden(name: str) -> bool:
