@@ -337,6 +337,14 @@ def test_no_run_is_set_beside_itself(visit):
     assert page.input_value("#beside") == "best"
 
 
+def test_one_run_alone_has_nothing_beside_it(visit):
+    page = visit()
+    page.route("**/runs", lambda route: route.fulfill(json={"runs": [{"name": "best", "items": ITEMS}]}))
+    page.reload()
+    page.wait_for_selector("#run option", state="attached")
+    assert page.locator("#beside").is_hidden()
+
+
 def test_two_runs_stand_side_by_side(visit):
     page = visit("#h=i7&h=i3")
     alone = answers(page)

@@ -117,7 +117,8 @@ function drawAnswers(answers, problem) {
 
 function note(answer) {
   const skipped = answer.unknown.length ? `${answer.unknown.length} unknown, skipped. ` : "";
-  return skipped + (answer.fallback === "popularity" ? (state.history.length ? "No known item in the history: by popularity" : "By popularity") : "");
+  if (answer.fallback !== "popularity") return skipped;
+  return state.history.length ? `${skipped}No known item in the history: by popularity` : "By popularity";
 }
 
 function answerRow(found, place, scale, run, column, there) {
@@ -225,7 +226,7 @@ function drawRuns() {
   for (const part of ["run", "beside"]) $(part).value = state[part];
 }
 
-// The run that was on the left goes to the right where that run comes from there.
+// A run that comes to the left from the right changes places with the one there.
 function setRuns(run, beside) {
   [state.run, state.beside] = [run, beside === run ? state.run : beside];
   if (!shown().includes(state.whyRun)) state.whyRun = run;
