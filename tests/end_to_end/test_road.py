@@ -119,7 +119,7 @@ def test_a_second_training_with_the_same_seed_gives_the_same_figures(folders: Pa
         (["train", "{shop}/data", "-o", "{tmp}/run", "--recipe", "secret"], "secret"),
         (["train", "{shop}/data", "-o", "{tmp}/run", "--set", "training.epocs=3"], "epochs"),
         (["train", "{shop}/data", "-o", "{tmp}/run", "--set", "method.layrs=3"], "layers"),
-        (["train", "{shop}/data", "-o", "{tmp}/run", "--set", "training.epochs=0"], "training.epochs"),
+        (["train", "{shop}/data", "-o", "{tmp}/run", "--set", "training.epochs=-1"], "training.epochs"),
         (["train", "{shop}/data", "-o", "{tmp}/run", "--cache", "{shop}/cache", "--recipe", "paper"], "pooling"),
         (["train", "{shop}/data", "-o", "{tmp}/run", "--cache", "{shop}/cache", "--set", "method.layers=99"], "99"),
         (["train", "{shop}/data", "-o", "{shop}", "--method", "popularity"], "left alone"),

@@ -17,6 +17,7 @@ PUBLIC = [
     "load_data",
     "prepare",
     "train",
+    "union",
 ]
 
 

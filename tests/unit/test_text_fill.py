@@ -216,7 +216,8 @@ def test_without_a_folder_the_users_cache_directory_keeps_one_for_each_way_of_en
     assert encode_quietly(TEXTS, other_model, None)[1].encoded == 12
 
 
-def test_the_size_is_told_beforehand_and_nothing_goes_to_standard_output(model, out, capfd):
+def test_the_size_is_told_beforehand_and_nothing_goes_to_standard_output(model, out, capfd, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
     encode(TEXTS, model, out, dtype="fp32")
     output, errors = capfd.readouterr()
     assert output == ""
