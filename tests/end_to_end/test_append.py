@@ -111,6 +111,15 @@ def test_the_summary_says_what_is_new(shop, capsys):
     assert "logs of this name" not in told
 
 
+def test_data_that_an_earlier_version_appended_to_can_be_described(shop, capsys):
+    assert ssna("prepare", "--append", shop / "new.csv", shop / "data", "-o", shop / "more") == 0
+    manifest = json.loads((shop / "more" / "manifest.json").read_text())
+    for name in ("again", "repeats", "logs", "rows", "interactions"):
+        del manifest["appended_to"][name]
+    (shop / "more" / "manifest.json").write_text(json.dumps(manifest))
+    assert ssna("data", "describe", shop / "more") == 0
+
+
 def test_logs_that_were_appended_before_are_noticed(shop, capsys):
     assert ssna("prepare", "--append", shop / "new.csv", shop / "data", "-o", shop / "more") == 0
     capsys.readouterr()

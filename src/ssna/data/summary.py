@@ -63,9 +63,11 @@ def doubts(manifest: Mapping[str, Any]) -> Iterator[str]:
     for kind, words in checks.get("say_nothing", {}).items():
         if words:
             yield f"{kind} called {', '.join(words)} are {kind} like any other; leave cells empty where there is none"
-    if joined is not None and joined["again"]:
+    if joined is None or "again" not in joined:  # nothing was appended, or by an earlier version
+        return
+    if joined["again"]:
         yield f"{', '.join(joined['again'])}: logs of this name were in the data already"
-    if joined is not None and joined["repeats"] > joined["interactions"] / 2:
+    if joined["repeats"] > joined["interactions"] / 2:
         yield (
             f"{joined['repeats']:,} events repeat one of the same user, item and time; if these logs were appended "
             "before, take the data from before that"

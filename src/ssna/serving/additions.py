@@ -129,7 +129,7 @@ def journal(folder: Path) -> Iterator[Journal]:
         raise ArtifactError(f"{folder} is a file; name a folder for additions with --state")
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("ab") as lock, _empty_no_more(folder if made else None):
+    with (folder / LOCK).open("ab") as lock, _undone(folder if made else None):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -147,16 +147,17 @@ def journal(folder: Path) -> Iterator[Journal]:
 
 
 @contextmanager
-def _empty_no_more(folder: Path | None) -> Iterator[None]:
-    """Leave no folder behind that nothing came into."""
+def _undone(folder: Path | None) -> Iterator[None]:
+    """Leave no new folder behind where a server fails to start."""
     try:
         yield
-    finally:
+    except BaseException:
         if folder is not None and not ((folder / JOURNAL).exists() and (folder / JOURNAL).stat().st_size):
             with suppress(OSError):
                 for name in (JOURNAL, LOCK):
                     (folder / name).unlink(missing_ok=True)
                 folder.rmdir()
+        raise
 
 
 def _replayed(path: Path) -> tuple[Additions, int]:
