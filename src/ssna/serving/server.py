@@ -25,6 +25,7 @@ from ssna.steady import steady
 SECONDS_TO_STOP = 30
 BACKLOG = 2048
 IDLE = 75  # seconds that a connection may stay without a request: longer than proxies keep theirs
+SECONDS_TO_READ, TIMES_TO_READ = 0.05, 20  # what came before the signal is looked for until nothing more is found
 SWITCH_SECONDS = 0.0005  # between threads: a pass hands the interpreter over many times, and would wait each time
 
 
@@ -63,7 +64,7 @@ def serve(
             timeout_graceful_shutdown=SECONDS_TO_STOP, timeout_keep_alive=IDLE, server_header=False,
         )  # fmt: skip
         with steady(), _ending_well():
-            uvicorn.Server(config).run([listening])
+            _Server(config).run([listening])
     log("stopped")
 
 
@@ -71,6 +72,17 @@ def default_state(run: Path) -> Path:
     """Beside the run, whose own folder is replaced as a whole when it is trained again."""
     run = run.absolute()
     return run.with_name(f".{run.name}.state")
+
+
+class _Server(uvicorn.Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """What clients have sent by now is accepted and read first: closing over it would reset their connections."""
+        for _ in range(TIMES_TO_READ):
+            before = len(self.server_state.connections), self.server_state.total_requests
+            await asyncio.sleep(SECONDS_TO_READ)
+            if before == (len(self.server_state.connections), self.server_state.total_requests):
+                break
+        await super().shutdown(sockets)
 
 
 def _started(service: Service, listening: socket.socket) -> None:
