@@ -19,11 +19,13 @@ SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs
 SCORERS: dict[str, list[str]] = {
     "popularity": [],
     "item-knn": [],
+    "ease": [],
     "text-knn": ["dim=8"],
     "blend": ["dim=8"],
     "ssna": [*SMALL, "method.heads=2"],
     "ids": SMALL,
     "ssna joined": [*SMALL, "method.heads=2", 'join.methods=["item-knn", "text-knn"]'],
+    "ssna joined with weights": [*SMALL, "method.heads=2", 'join.methods=["ease", "text-knn"]'],
     "ids joined": [*SMALL, 'join.methods=["item-knn", "text-knn"]'],
 }
 WITHOUT_TEXT = ("ids", "ids joined")

@@ -60,9 +60,10 @@ def encoder(seed: int = 1) -> FrozenEncoder:
     return penalised
 
 
-def step(loss: str) -> dict[str, Tensor]:
+def step(loss: str, ahead: int) -> dict[str, Tensor]:
     """Losses and the gradient of one step of two accumulated batches, without noise or dropout."""
-    settings = settings_of(f"loss.name={loss}", "loss.samples=7" if loss == "sampled" else "loss.samples=0")
+    samples = 7 if loss == "sampled" else 0
+    settings = settings_of(f"loss.name={loss}", f"loss.samples={samples}", f"batches.ahead={ahead}")
     model = Model(encoder(), SASRec(DIM, 6, **settings.sequence.model_dump()))
     trainer = Trainer(model, settings, total_steps=1)
     batches = iter(batches_of(data(), settings))
@@ -87,7 +88,7 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     catalogue.CHUNK = 7
     with processes.together(torch.device("cpu")):
-        results = {name: step(name) for name in LOSSES} | {"epochs": epochs()}
+        results = {f"{name} {ahead}": step(name, ahead) for name in LOSSES for ahead in (1, 3)} | {"epochs": epochs()}
         for name, tensors in results.items():
             whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
             save_file(whole, Path(sys.argv[1]) / f"{name}-{processes.rank()}.safetensors")

@@ -35,10 +35,11 @@ def _small_chunks(monkeypatch):
         yield
 
 
+@pytest.mark.parametrize("ahead", [1, 3])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_losses_and_gradients_are_those_of_one_process_with_the_joined_batch(told, loss):
-    alone = shared_steps.step(loss)
-    for shared in told(loss):
+def test_losses_and_gradients_are_those_of_one_process_with_the_joined_batch(told, loss, ahead):
+    alone = shared_steps.step(loss, ahead)
+    for shared in told(f"{loss} {ahead}"):
         assert shared.keys() == alone.keys()
         for name, expected in alone.items():
             assert expected.abs().max() > 0

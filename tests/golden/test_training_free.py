@@ -4,9 +4,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from ssna.data.dataset import Dataset
 from ssna.methods import METHODS, training_free
+from ssna.methods import ease as ease_module
+from ssna.methods.ease import largest, most_frequent
 from ssna.ragged import Ragged
 
 ITEMS = 15
@@ -53,6 +56,21 @@ def item_knn(data: Dataset, history: list[int]) -> list[float]:
     return scores
 
 
+def ease(data: Dataset, history: list[int], ridge: float) -> list[float]:
+    """Each item by a ridge regression on the others of its user, one after the other; the history decays by 0.8^k."""
+    x = np.zeros((len(data.train), ITEMS + 1))
+    for row, user in enumerate(data.train):
+        x[row, user] = 1
+    scores = []
+    for item in range(1, ITEMS + 1):
+        others = [other for other in range(1, ITEMS + 1) if other != item]
+        a = x[:, others]
+        weights = np.linalg.solve(a.T @ a + ridge * np.eye(len(others)), a.T @ x[:, item])
+        of = dict(zip(others, weights, strict=True))
+        scores.append(sum(0.8**k * of.get(voter, 0.0) for k, voter in enumerate(reversed(history))))
+    return scores
+
+
 def text_knn(states: np.ndarray, history: list[int]) -> list[float]:
     """Cosine of the decayed sum of the last five items' whitened unit vectors, 0.5^k, with every item's."""
     top = states[0].astype(np.float64)
@@ -70,6 +88,13 @@ def test_item_knn_follows_its_definition(data, history):
     np.testing.assert_allclose(scores, item_knn(data, history), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("ridge", [0.5, 150.0])
+@pytest.mark.parametrize("history", HISTORIES, ids=str)
+def test_ease_is_one_ridge_regression_an_item(data, history, ridge):
+    scores = fitted("ease", data, None, ridge=ridge).score(Ragged.from_rows([history]))[0, 1:]
+    np.testing.assert_allclose(scores, ease(data, history, ridge), rtol=1e-3, atol=1e-5)
+
+
 @pytest.mark.parametrize("history", HISTORIES, ids=str)
 def test_text_knn_follows_its_definition(data, cache, states, history):
     scores = fitted("text-knn", data, cache).score(Ragged.from_rows([history]))[0, 1:]
@@ -84,6 +109,15 @@ def test_the_blend_is_both_divided_by_their_standard_deviation_in_equal_parts(da
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-4)
 
 
+def test_a_blend_of_three_has_them_in_equal_parts(data, cache):
+    parts = ["ease", "item-knn", "text-knn"]
+    scores = fitted("blend", data, cache, parts=parts, ease={"ridge": 2.0}).score(data.valid.histories)[:, 1:]
+    settings = {"ease": {"ridge": 2.0}}
+    alone = [fitted(name, data, cache, **settings.get(name, {})).score(data.valid.histories)[:, 1:] for name in parts]
+    expected = sum(one / one.std(correction=0) / 3 for one in alone)
+    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_popularity_counts_the_events_that_training_may_see(data):
     expected = [sum(row.tolist().count(item) for row in data.train) for item in range(1, ITEMS + 1)]
     assert fitted("popularity", data, None).score(Ragged.from_rows([[1]]))[0, 1:].tolist() == expected
@@ -93,7 +127,7 @@ def test_the_scores_of_a_history_do_not_know_its_targets(make_data, data):
     """Neither validation nor test events may reach a fit."""
     rows = [[*row.tolist()[:-2], 1, 1] for row in data.histories.ragged]
     other = make_data(rows, ITEMS, data.texts[1:], data.max_history)
-    for name in ("popularity", "item-knn"):
+    for name in ("popularity", "item-knn", "ease"):
         pair = [fitted(name, d, None).score(Ragged.from_rows(HISTORIES)) for d in (data, other)]
         np.testing.assert_array_equal(*pair)
 
@@ -108,3 +142,32 @@ def test_events_further_apart_than_the_reach_do_not_count_as_together(make_data)
     data = make_data([[1, 2, 3, 4, 4, 4]])
     together = training_free.co_occurrence(data.train, 4, reach=2).toarray()
     assert together[1].tolist() == pytest.approx([0, 0, 1, 1 / 2, 0])
+
+
+def test_the_most_frequent_items_alone_have_weights(make_data):
+    data = make_data([[1, 2, 3, 9, 9], [1, 2, 4, 9, 9], [2, 1, 3, 9, 9], [5, 2, 9, 9]])
+    matrix = fitted("ease", data, None, items=3).similarity.toarray()
+    assert {int(row) for row in np.flatnonzero(matrix.any(axis=1))} == {1, 2, 3}
+    assert {int(column) for column in np.flatnonzero(matrix.any(axis=0))} == {1, 2, 3}
+    assert most_frequent(data.train, 9, 2).tolist() == [1, 2]
+    assert most_frequent(data.train, 9, 9).tolist() == [1, 2, 3, 4, 5]  # the rest have no training event
+
+
+def test_each_item_keeps_its_largest_weights_whatever_their_sign():
+    weights = torch.tensor([[0.0, 3.0, -4.0, 1.0], [0.5, 0.0, -0.1, 0.2], [1.0, 2.0, 0.0, 3.0], [-9.0, -8.0, 7.0, 0.0]])
+    kept = largest(weights, 2).toarray()
+    assert kept.tolist() == [[0, 3, -4, 0], [0.5, 0, 0, pytest.approx(0.2)], [0, 2, 0, 3], [-9, -8, 0, 0]]
+    np.testing.assert_array_equal(largest(weights, 9).toarray(), weights)
+
+
+def test_a_user_who_has_an_item_twice_counts_once(make_data):
+    once, twice = ([[1, 2, 3, 4, 4], [1, 3, 2, 4, 4], row] for row in ([2, 1, 4, 4], [2, 1, 2, 4, 4]))
+    pair = [fitted("ease", make_data(rows), None).similarity.toarray() for rows in (once, twice)]
+    np.testing.assert_array_equal(*pair)
+
+
+@pytest.mark.parametrize("fold", [1, 7, 40, 10**6])
+def test_counting_pairs_in_parts_changes_nothing(data, monkeypatch, fold):
+    x = ease_module.occurrences(data.train, ITEMS)
+    monkeypatch.setattr(ease_module, "FOLD", fold)
+    np.testing.assert_array_equal(ease_module.pairs(x), (x.T @ x).toarray())

@@ -20,10 +20,11 @@ def numbered(lengths: list[int]) -> Ragged:
     return Ragged.from_rows([range(end - length + 1, end + 1) for end, length in zip(ends, lengths, strict=True)])
 
 
-def all_in_one(histories: Ragged, formulation: str, max_history: int) -> Batch:
+def all_in_one(histories: Ragged, formulation: str, max_history: int, ahead: int = 1) -> Batch:
     segments = FORMULATIONS[formulation](histories, max_history)
     items = len(histories.values)
-    return pack(histories, segments, np.arange(len(segments.user)), items, 0, np.random.default_rng(0))
+    chosen, rng = np.arange(len(segments.user)), np.random.default_rng(0)
+    return pack(histories, segments, chosen, items, 0, rng, ahead=ahead)
 
 
 def samples(batch: Batch) -> list[tuple[list[int], int]]:
@@ -60,6 +61,23 @@ def test_every_event_but_the_first_of_a_history_is_a_target_exactly_once(lengths
 def test_a_target_is_predicted_from_the_events_directly_before_it(lengths, max_history, formulation):
     for inputs, target in samples(all_in_one(numbered(lengths), formulation, max_history)):
         assert inputs == list(range(target - len(inputs), target))
+
+
+@given(lengths_of_users, max_histories, formulations, st.integers(1, 6))
+def test_a_row_predicts_the_next_events_of_its_user_each_for_half_the_weight(lengths, max_history, formulation, ahead):
+    histories = numbered(lengths)
+    batch = all_in_one(histories, formulation, max_history, ahead)
+    weights = [1.0] * len(batch.targets) if batch.weights is None else batch.weights.tolist()
+    end = histories.offsets[1:][histories.row_of_value]  # the number of the last event of each event's user
+    rows = all_in_one(histories, formulation, max_history)
+    expected = [
+        (item, item + k, 0.5 ** (k - 1))
+        for item in rows.inputs[rows.predict].tolist()
+        for k in range(1, ahead + 1)
+        if item + k <= end[item - 1]
+    ]
+    found = zip(batch.inputs[batch.predict].tolist(), batch.targets.tolist(), weights, strict=True)
+    assert sorted(found) == sorted(expected)
 
 
 @given(lengths_of_users, max_histories, formulations)

@@ -131,3 +131,16 @@ def test_logq_is_the_in_batch_loss_with_shares_taken_off_and_alike_shares_change
     torch.testing.assert_close(LOSSES["in-batch-logq"](given, 0.1), F.cross_entropy(logits, torch.arange(4)))
     even = candidates(log_share=torch.full((4,), -3.0))
     torch.testing.assert_close(LOSSES["in-batch-logq"](even, 0.1), LOSSES["in-batch"](even, 0.1))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_samples_that_weigh_alike_count_as_without_weights(name):
+    plain, weighted = candidates(), candidates(weights=torch.full((4,), 0.25))
+    torch.testing.assert_close(LOSSES[name](weighted, 0.1), LOSSES[name](plain, 0.1))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_sample_counts_by_its_weight(name):
+    each = [LOSSES[name](candidates(weights=F.one_hot(torch.tensor(n), 4).float()), 0.1) for n in range(4)]
+    mixed = LOSSES[name](candidates(weights=torch.tensor([1.0, 0.5, 0.0, 0.25])), 0.1)
+    torch.testing.assert_close(mixed, (each[0] + each[1] / 2 + each[3] / 4) / 1.75)

@@ -1,15 +1,15 @@
 """Items to vectors, and vectors to scorers: every method there is, in one table."""
 
 from ssna.methods.base import FittedMethod, ItemEncoder, Method, MethodSettings, TrainedMethod
+from ssna.methods.blend import BlendSettings, fit_blend
+from ssna.methods.ease import EaseSettings, fit_ease
 from ssna.methods.ids import IdsSettings, build_ids
 from ssna.methods.ssna import SSNASettings, build_ssna
 from ssna.methods.top import TMLPSettings, TMoESettings, build_tmlp, build_tmoe
 from ssna.methods.training_free import (
-    BlendSettings,
     ItemKnnSettings,
     PopularitySettings,
     TextKnnSettings,
-    fit_blend,
     fit_item_knn,
     fit_popularity,
     fit_text_knn,
@@ -33,6 +33,7 @@ METHODS: dict[str, Method] = {
     "ids": TrainedMethod(IdsSettings, build_ids, needs_text=False),
     "popularity": FittedMethod(PopularitySettings, fit_popularity, needs_text=False),
     "item-knn": FittedMethod(ItemKnnSettings, fit_item_knn, needs_text=False),
+    "ease": FittedMethod(EaseSettings, fit_ease, needs_text=False),
     "text-knn": FittedMethod(TextKnnSettings, fit_text_knn, needs_text=True),
     "blend": FittedMethod(BlendSettings, fit_blend, needs_text=True),
 }

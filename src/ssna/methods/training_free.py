@@ -1,4 +1,4 @@
-"""Scorers that need no training, and are hard to beat: popularity, item-kNN, text-kNN and their blend."""
+"""Scorers that need no training, and are hard to beat: popularity, item-kNN and text-kNN."""
 
 from typing import Literal
 
@@ -7,13 +7,12 @@ import scipy.sparse as sparse
 import torch
 from pydantic import Field
 
-from ssna.data.dataset import Dataset, Split
+from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
 from ssna.nn.adapter import WhiteningMap
 from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
-from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, Scorer, VectorScorer
-from ssna.streaming import Tiles, chunks
+from ssna.scoring import NeighbourScorer, PopularityScorer, Scorer, VectorScorer
 from ssna.text import LayerCache
 
 FOLD = 4_000_000  # pairs held at once
@@ -47,14 +46,6 @@ class TextKnnSettings(MethodSettings):
     """Latest items of a history that are averaged."""
     decay: float = Field(0.5, gt=0, le=1)
     """Weight of an item, once for each step back in time."""
-
-
-class BlendSettings(MethodSettings):
-    """Item-kNN and text-kNN, each divided by the standard deviation of its scores, in equal parts."""
-
-    name: Literal["blend"] = "blend"
-    item: ItemKnnSettings = ItemKnnSettings()
-    text: TextKnnSettings = TextKnnSettings()
 
 
 def fit_popularity(settings: PopularitySettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
@@ -100,23 +91,3 @@ def fit_text_knn(settings: TextKnnSettings, data: Dataset, cache: LayerCache | N
     vectors = white(h)
     vectors[0] = 0
     return VectorScorer(vectors, RecencyMean(settings.window, settings.decay), data.max_history, white)
-
-
-def fit_blend(settings: BlendSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
-    """Equal parts; the deviations are those of the scores on the validation histories."""
-    scorers = (fit_item_knn(settings.item, data, None, dim), fit_text_knn(settings.text, data, cache, dim))
-    return Blend([Part(scorer, 0.5, deviation(scorer, data.valid)) for scorer in scorers])
-
-
-def deviation(scorer: Scorer, split: Split) -> float:
-    """Standard deviation of all scores on the histories of ``split``, padding left out."""
-    count, total, squares = 0, 0.0, 0.0
-    for _, histories in chunks(split.histories):
-        for start, tile in Tiles.of(scorer, histories):
-            scores = tile[:, start == 0 :].double()
-            count, total, squares = (
-                count + scores.numel(),
-                total + scores.sum().item(),
-                squares + scores.square().sum().item(),
-            )
-    return float(max(squares / count - (total / count) ** 2, 1e-12) ** 0.5)

@@ -25,6 +25,7 @@ class Candidates:
         in_batch: how many rows of ``vectors`` stand in the batch; the rest are random draws.
         users: ``(P,)`` whose sample each is, as any numbers; None: no two are of one user.
         log_share: ``(P,)`` logarithm of each target's share of all training targets.
+        weights: ``(P,)`` what each sample counts in the mean; None: they count alike.
         catalogue: all items, to be encoded in chunks, and where in it the targets are.
         own: of the ``P`` samples, those whose intents are here, where several processes share a step.
     """
@@ -35,6 +36,7 @@ class Candidates:
     in_batch: int
     users: Tensor | None = None
     log_share: Tensor | None = None
+    weights: Tensor | None = None
     catalogue: Catalogue | None = None
     own: slice = field(default_factory=lambda: slice(None))
 
@@ -42,6 +44,19 @@ class Candidates:
     def own_targets(self) -> Tensor:
         """``(p,)`` the targets of ``intents``."""
         return self.targets[self.own]
+
+    def cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean over one's own samples: ``logits (p, C)``, ``labels (p,)``."""
+        if self.weights is None:
+            return F.cross_entropy(logits, labels)
+        return self.mean(F.cross_entropy(logits, labels, reduction="none"))
+
+    def mean(self, losses: Tensor) -> Tensor:
+        """Of ``losses (p,)``."""
+        if self.weights is None:
+            return losses.mean()
+        weights = self.weights[self.own]
+        return (losses * weights).sum() / weights.sum()
 
 
 def cosine_logits(intents: Tensor, vectors: Tensor, temperature: float) -> Tensor:
@@ -76,18 +91,19 @@ def _in_batch(candidates: Candidates, temperature: float, correction: Tensor | f
         barred |= users[own, None] == users[None, :]
     labels = torch.arange(len(targets), device=logits.device)[own]
     barred.scatter_(1, labels[:, None], False)
-    return F.cross_entropy(logits.masked_fill(barred, -torch.inf), labels)
+    return candidates.cross_entropy(logits.masked_fill(barred, -torch.inf), labels)
 
 
 def batch_items(candidates: Candidates, temperature: float) -> Tensor:
     """A sample competes with every distinct item of the step, inputs as well as targets, each once."""
     vectors = candidates.vectors[: candidates.in_batch]
-    return F.cross_entropy(cosine_logits(candidates.intents, vectors, temperature), candidates.own_targets)
+    return candidates.cross_entropy(cosine_logits(candidates.intents, vectors, temperature), candidates.own_targets)
 
 
 def sampled(candidates: Candidates, temperature: float) -> Tensor:
     """As :func:`batch_items`, and with the random draws too (none of which stands in the batch)."""
-    return F.cross_entropy(cosine_logits(candidates.intents, candidates.vectors, temperature), candidates.own_targets)
+    logits = cosine_logits(candidates.intents, candidates.vectors, temperature)
+    return candidates.cross_entropy(logits, candidates.own_targets)
 
 
 def full(candidates: Candidates, temperature: float) -> Tensor:
@@ -97,7 +113,7 @@ def full(candidates: Candidates, temperature: float) -> Tensor:
     positives = F.normalize(candidates.vectors[candidates.own_targets].float(), dim=-1)
     logits = (intents * positives).sum(dim=-1) / temperature
     others = log_normalizers(intents, catalogue, temperature)
-    return (torch.logaddexp(logits, others) - logits).mean()
+    return candidates.mean(torch.logaddexp(logits, others) - logits)
 
 
 LOSSES: dict[str, Callable[[Candidates, float], Tensor]] = {

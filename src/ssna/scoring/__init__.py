@@ -4,7 +4,7 @@ Item rows start at 1; row 0 is padding. :mod:`ssna.streaming` ranks with any sco
 """
 
 from ssna.scoring.blend import SCORERS, Blend, Part, blended, name_of, restore, vector_part
-from ssna.scoring.counts import NeighbourScorer, PopularityScorer
+from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 from ssna.scoring.vectors import SEQUENCES, VectorScorer
@@ -14,6 +14,7 @@ __all__ = [
     "SEQUENCES",
     "Blend",
     "Config",
+    "LinearScorer",
     "NeighbourScorer",
     "Part",
     "PopularityScorer",

@@ -9,7 +9,7 @@ from torch import Tensor
 from ssna.errors import ArtifactError
 from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
-from ssna.scoring.counts import NeighbourScorer, PopularityScorer
+from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer
 from ssna.scoring.naming import below
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 from ssna.scoring.vectors import VectorScorer
@@ -108,7 +108,8 @@ def blended(readings: Sequence[Reading], shares: Sequence[float]) -> Reading:
     return read
 
 
-SCORERS: dict[str, Any] = {cls.kind: cls for cls in (PopularityScorer, NeighbourScorer, VectorScorer, Blend)}
+KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, VectorScorer, Blend)
+SCORERS: dict[str, Any] = {cls.kind: cls for cls in KINDS}
 
 
 def restore(kind: str, config: Config, tensors: Mapping[str, Tensor]) -> Scorer:
@@ -134,4 +135,5 @@ def name_of(scorer: Scorer) -> str:
     """What people call a part of a blend."""
     if isinstance(scorer, VectorScorer):
         return "text neighbours" if isinstance(scorer.sequence, RecencyMean) else "model"
-    return "item neighbours" if isinstance(scorer, NeighbourScorer) else scorer.kind
+    names = {NeighbourScorer.kind: "item neighbours", LinearScorer.kind: "item weights"}
+    return names.get(scorer.kind, scorer.kind)

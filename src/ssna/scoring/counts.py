@@ -1,4 +1,4 @@
-"""Scorers that only count: popularity, and a sparse matrix of neighbours."""
+"""Scorers that only count and add: popularity, and sparse matrices from item to item."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -94,12 +94,12 @@ class NeighbourScorer(Scorer):
         size = self.similarity.shape[0] + h.shape[1]
         offsets = np.pad(self.similarity.indptr, (0, h.shape[1]), mode="edge")
         wider = sparse.csr_array((self.similarity.data, self.similarity.indices, offsets), shape=(size, size))
-        return NeighbourScorer(wider, self.window, self.decay)
+        return type(self)(wider, self.window, self.decay)
 
     def kept(self, rows: Tensor) -> "NeighbourScorer":
         """See :class:`Scorer`."""
         chosen = rows.numpy()
-        return NeighbourScorer(sparse.csr_array(self.similarity[chosen][:, chosen]), self.window, self.decay)
+        return type(self)(sparse.csr_array(self.similarity[chosen][:, chosen]), self.window, self.decay)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""
@@ -117,3 +117,9 @@ class NeighbourScorer(Scorer):
         size = len(tensors["offsets"]) - 1
         parts = (tensors["values"].numpy(), tensors["columns"].numpy(), tensors["offsets"].numpy())
         return cls(sparse.csr_array(parts, shape=(size, size)), config["window"], config["decay"])
+
+
+class LinearScorer(NeighbourScorer):
+    """The same sum over weights that were learned, some of them below zero."""
+
+    kind: ClassVar[str] = "linear"

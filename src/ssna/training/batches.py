@@ -13,6 +13,8 @@ from ssna import processes
 from ssna.errors import TrainingError
 from ssna.ragged import Ints, Ragged
 
+LESS = np.float32(0.5)  # what an event counts as a target, for each step that it is further ahead
+
 
 @dataclass(frozen=True, eq=False)
 class Segments:
@@ -65,6 +67,8 @@ class Batch:
     Attributes:
         inputs: ``(N,)`` item rows. ``positions (N,)``: place in the segment, from 0. ``offsets (B + 1,)``.
         predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give. ``users (P,)``: to whom.
+            A row stands once for each of its targets.
+        weights: ``(P,)`` what each counts; None: all alike.
         log_share: ``(P,)`` logarithm of each target's share of all targets.
         unique: ``(U,)`` distinct items of inputs and targets, then the random draws; each is encoded once.
         in_batch: how many of ``unique`` are no draws. ``items``: how many the catalogue has.
@@ -80,6 +84,7 @@ class Batch:
     targets: Tensor
     users: Tensor
     log_share: Tensor
+    weights: Tensor | None
     unique: Tensor
     in_batch: int
     items: int
@@ -89,8 +94,10 @@ class Batch:
 
     @property
     def share(self) -> float:
-        """Of the step's targets, how many have their segments here."""
-        return len(self.predict) / len(self.targets)
+        """Of the step's targets, how much of their weight has its segments here."""
+        if self.weights is None:
+            return len(self.predict) / len(self.targets)
+        return float(self.weights[self.own].sum() / self.weights.sum())
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch there."""
@@ -114,22 +121,29 @@ def pack(
     samples: int,
     rng: np.random.Generator,
     shares: NDArray[np.float32] | None = None,
+    ahead: int = 1,
 ) -> Batch:
     """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out).
 
-    ``shares``: what :func:`log_shares` gives, if it is known.
+    Args:
+        shares: what :func:`log_shares` gives, if it is known.
+        ahead: every row predicts the next so many events of its user, as far as there are.
     """
     start, stop = segments.start[chosen], segments.stop[chosen]
-    context = histories.take(segments.user[chosen]).cut(start, stop + 1)  # inputs, and the last target behind them
-    last = context.offsets[1:] - 1
-    is_input = np.ones(len(context.values), dtype=bool)
-    is_input[last] = False
     lengths = stop - start
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     from_end = np.repeat(lengths, lengths) - (np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths))
-    predict = np.flatnonzero(from_end <= np.repeat(segments.fresh[chosen], lengths))
-    inputs = context.values[is_input].astype(np.int64)
-    targets = context.values[np.flatnonzero(is_input)[predict] + 1].astype(np.int64)
+    user = segments.user[chosen]
+    place = np.arange(offsets[-1]) + np.repeat(
+        histories.offsets[user] + start - offsets[:-1], lengths
+    )  # in `histories`
+    inputs = histories.values[place].astype(np.int64)
+    rows = np.flatnonzero(from_end <= np.repeat(segments.fresh[chosen], lengths))
+    events = place[rows, None] + 1 + np.arange(ahead)  # (rows, ahead): what each row predicts
+    there = events < np.repeat(histories.offsets[user + 1], lengths)[rows, None]
+    predict, distance = np.nonzero(there)
+    predict = rows[predict]
+    targets = histories.values[events[there]].astype(np.int64)
     distinct, index = np.unique(np.concatenate([inputs, targets]), return_inverse=True)
     drawn = draw(distinct, items, samples, rng)
     shares = log_shares(histories, items) if shares is None else shares
@@ -139,8 +153,9 @@ def pack(
         offsets=torch.from_numpy(offsets),
         predict=torch.from_numpy(predict),
         targets=torch.from_numpy(targets),
-        users=torch.from_numpy(np.repeat(segments.user[chosen], segments.fresh[chosen])),
+        users=torch.from_numpy(np.repeat(user, lengths)[predict]),
         log_share=torch.from_numpy(shares[targets]),
+        weights=None if ahead == 1 else torch.from_numpy(LESS ** distance.astype(np.float32)),
         unique=torch.from_numpy(np.concatenate([distinct, drawn])),
         in_batch=len(distinct),
         items=items,
@@ -201,7 +216,9 @@ class Batches:
     Where several processes train, each goes through the same steps and gets its own part of every one.
 
     Args:
-        batch_size: targets a step, over all processes. Segments are not torn, so steps hold about as many.
+        batch_size: targets a step, over all processes, of those next in line. Segments are not torn, so steps hold
+            about as many.
+        ahead: events that each row predicts.
         rng: shuffles segments and draws random items; its state must be the same in all processes.
     """
 
@@ -214,9 +231,10 @@ class Batches:
         max_history: int,
         batch_size: int,
         samples: int,
+        ahead: int = 1,
         rng: np.random.Generator,
     ) -> None:
-        self.histories, self.items, self.samples, self.rng = histories, items, samples, rng
+        self.histories, self.items, self.samples, self.ahead, self.rng = histories, items, samples, ahead, rng
         self.shares = log_shares(histories, items)
         self.segments = FORMULATIONS[formulation](histories, max_history)
         if 0 < (found := len(self.segments.user)) < processes.count():
@@ -231,5 +249,6 @@ class Batches:
         order = self.rng.permutation(len(self.segments.user))
         first = starts(self.segments.fresh[order], self.steps, processes.count())
         for chosen in np.split(order, first[1:]):
-            whole = pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng, self.shares)
-            yield own_part(whole)
+            yield own_part(
+                pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng, self.shares, self.ahead)
+            )

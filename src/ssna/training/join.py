@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssna.data.dataset import Split
 from ssna.evaluation.ranking import Ranking, place, without_seen
-from ssna.methods.training_free import deviation
+from ssna.methods.blend import deviation
 from ssna.metrics import ndcg
 from ssna.ragged import Ints
 from ssna.scoring import Blend, Part, Scorer

@@ -78,6 +78,7 @@ class Model(nn.Module):
             batch.in_batch,
             batch.users,
             batch.log_share,
+            batch.weights,
             Catalogue(self.encoder, batch.items, batch.targets, batch.own),
             batch.own,
         )
@@ -168,6 +169,7 @@ def batches_of(data: Dataset, settings: RunSettings) -> Batches:
         max_history=data.max_history,
         batch_size=settings.training.batch_size,
         samples=settings.loss.samples,
+        ahead=settings.batches.ahead,
         rng=np.random.default_rng(settings.seed),
     )
 

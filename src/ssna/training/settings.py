@@ -44,6 +44,8 @@ class BatchSettings(Settings):
 
     formulation: Literal["prefixes", "causal"] = "causal"
     """``prefixes``: every sub-sequence is a sample. ``causal``: one pass over a history predicts every next item."""
+    ahead: int = Field(1, ge=1)
+    """Events that each place of a history predicts, the next one first; each counts half as much as the one before."""
 
 
 class TrainingSettings(Settings):
@@ -75,7 +77,7 @@ class TrainingSettings(Settings):
 class JoinSettings(Settings):
     """Training-free scorers that the trained model is joined with, in shares chosen on validation."""
 
-    methods: tuple[Literal["item-knn", "text-knn", "popularity"], ...] = ()
+    methods: tuple[Literal["ease", "item-knn", "text-knn", "popularity"], ...] = ()
 
 
 class RunSettings(Settings):

@@ -1,0 +1,52 @@
+"""Training-free scorers added up."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+from pydantic import Field
+
+from ssna.data.dataset import Dataset, Split
+from ssna.methods.base import MethodSettings
+from ssna.methods.ease import EaseSettings, fit_ease
+from ssna.methods.training_free import ItemKnnSettings, TextKnnSettings, fit_item_knn, fit_text_knn
+from ssna.scoring import Blend, Part, Scorer
+from ssna.streaming import Tiles, chunks
+from ssna.text import LayerCache
+
+FITS: dict[str, Callable[[Any, Dataset, LayerCache | None, int], Scorer]] = {
+    "item-knn": fit_item_knn,
+    "ease": fit_ease,
+    "text-knn": fit_text_knn,
+}
+
+
+class BlendSettings(MethodSettings):
+    """Scorers of items and of texts, each divided by the standard deviation of its scores, in equal parts."""
+
+    name: Literal["blend"] = "blend"
+    parts: tuple[Literal["item-knn", "ease", "text-knn"], ...] = Field(("item-knn", "text-knn"), min_length=1)
+    """Which; their settings follow."""
+    item: ItemKnnSettings = ItemKnnSettings()
+    ease: EaseSettings = EaseSettings()
+    text: TextKnnSettings = TextKnnSettings()
+
+
+def fit_blend(settings: BlendSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """Equal parts; the deviations are those of the scores on the validation histories."""
+    of = {part.name: part for part in (settings.item, settings.ease, settings.text)}
+    scorers = [FITS[name](of[name], data, cache, dim) for name in settings.parts]
+    return Blend([Part(scorer, 1 / len(scorers), deviation(scorer, data.valid)) for scorer in scorers])
+
+
+def deviation(scorer: Scorer, split: Split) -> float:
+    """Standard deviation of all scores on the histories of ``split``, padding left out."""
+    count, total, squares = 0, 0.0, 0.0
+    for _, histories in chunks(split.histories):
+        for start, tile in Tiles.of(scorer, histories):
+            scores = tile[:, start == 0 :].double()
+            count, total, squares = (
+                count + scores.numel(),
+                total + scores.sum().item(),
+                squares + scores.square().sum().item(),
+            )
+    return float(max(squares / count - (total / count) ** 2, 1e-12) ** 0.5)

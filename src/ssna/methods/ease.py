@@ -1,0 +1,99 @@
+"""EASE: linear weights between items, in closed form (Steck, "Embarrassingly Shallow Autoencoders", WWW 2019)."""
+
+import itertools
+from typing import Literal
+
+import numpy as np
+import scipy.sparse as sparse
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from ssna.data.dataset import Dataset
+from ssna.methods.base import MethodSettings
+from ssna.ragged import Ints, Ragged
+from ssna.scoring import LinearScorer, Scorer
+from ssna.text import LayerCache
+
+FOLD = 4_000_000  # pairs held at once
+ROWS = 1024  # whose largest weights are looked for at once
+
+
+class EaseSettings(MethodSettings):
+    """Every item as a linear sum of the others of its user, by ridge regression."""
+
+    name: Literal["ease"] = "ease"
+    ridge: float = Field(150.0, gt=0)
+    """``lambda``: what a squared weight costs, where an error of prediction costs its square."""
+    window: int = Field(50, ge=1)
+    """Latest items of a history that count."""
+    decay: float = Field(0.8, gt=0, le=1)
+    """Weight of an item, once for each step back in time."""
+    items: int = Field(20_000, ge=2)
+    """The most frequent items alone have weights: time grows with the cube of their number, memory with the square."""
+    weights: int = Field(200, ge=1)
+    """Kept of each item, the largest in size."""
+
+
+def fit_ease(settings: EaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """The regression over the training events, each user a row and each item 1 where the user has it."""
+    items = len(data.items)
+    chosen = most_frequent(data.train, items, settings.items)
+    weights = ease(occurrences(data.train, items)[:, chosen], settings.ridge)
+    kept = largest(weights, settings.weights).tocoo()
+    places = (chosen[kept.coords[0]], chosen[kept.coords[1]])
+    similarity = sparse.csr_array(sparse.coo_array((kept.data, places), shape=(items + 1, items + 1)))
+    return LinearScorer(similarity, settings.window, settings.decay)
+
+
+def most_frequent(train: Ragged, items: int, most: int) -> Ints:
+    """At most ``most`` item rows with a training event, ascending; among equally frequent ones the first rows."""
+    counts = np.bincount(train.values, minlength=items + 1)
+    order = np.argsort(-counts, kind="stable")
+    chosen: Ints = np.sort(order[: min(most, int((counts > 0).sum()))])
+    return chosen
+
+
+def occurrences(train: Ragged, items: int) -> sparse.csr_array:
+    """``(users, items + 1)``, 1 where a user has an item."""
+    places = (train.row_of_value, train.values)
+    counts = sparse.csr_array((np.ones(len(train.values), np.float32), places), shape=(len(train), items + 1))
+    counts.sum_duplicates()
+    counts.data[:] = 1
+    return counts
+
+
+def ease(x: sparse.csr_array, ridge: float) -> Tensor:
+    """``argmin |x - x B|^2 + ridge |B|^2`` with ``diag(B) = 0`` (Steck, Eq. 8), ``(n, n)``: row to column.
+
+    Args:
+        x: ``(users, n)``.
+    """
+    gram = pairs(x)
+    gram.diagonal().add_(ridge)
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram, out=gram))  # P
+    scale = -1 / inverse.diagonal()
+    weights = inverse.mul_(scale)  # B_ij = -P_ij / P_jj
+    weights.fill_diagonal_(0)
+    return weights
+
+
+def pairs(x: sparse.csr_array) -> Tensor:
+    """``x^T x`` of ``x (users, n)``, dense, some users at a time."""
+    gram = np.zeros((x.shape[1], x.shape[1]), dtype=np.float32)
+    made = np.cumsum(np.diff(x.indptr).astype(np.int64) ** 2)
+    bounds = np.unique(np.searchsorted(made, np.arange(0, int(made[-1]) + FOLD, FOLD), side="left"))
+    for first, last in itertools.pairwise([0, *bounds.tolist(), len(made)]):
+        together = (x[first:last].T @ x[first:last]).tocoo()
+        gram[together.coords] += together.data
+    return torch.from_numpy(gram)
+
+
+def largest(weights: Tensor, most: int) -> sparse.csr_array:
+    """``weights (n, n)`` with at most ``most`` of each row, the largest in size."""
+    n = len(weights)
+    most = min(most, n)
+    columns = torch.cat([part.abs().topk(most, dim=1).indices for part in weights.split(ROWS)]).sort(dim=1).values
+    values = weights.gather(1, columns)
+    offsets = np.arange(0, n * most + 1, most)
+    return sparse.csr_array((values.flatten().numpy(), columns.flatten().numpy(), offsets), shape=(n, n))
