@@ -117,7 +117,7 @@ def _joined(
     for name in settings.join.methods:
         method = METHODS[name]
         assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
-        partners[name] = method.fit(method.settings(name=name), data, cache, settings.dim)
+        partners[name] = method.fit(settings.join.of(name), data, cache, settings.dim)
     blend = join(model, tuple(partners.values()), data.valid)
     names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in partners.items()}
     return blend, {names[id(part.scorer)]: part.weight for part in blend.parts}

@@ -6,6 +6,8 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from ssna.errors import SettingsError
 from ssna.methods import METHODS, MethodSettings
+from ssna.methods.ease import EaseSettings
+from ssna.methods.training_free import ItemKnnSettings, PopularitySettings, TextKnnSettings
 from ssna.settings import Settings
 
 
@@ -78,6 +80,15 @@ class JoinSettings(Settings):
     """Training-free scorers that the trained model is joined with, in shares chosen on validation."""
 
     methods: tuple[Literal["ease", "item-knn", "text-knn", "popularity"], ...] = ()
+    """Which; their settings follow."""
+    item: ItemKnnSettings = ItemKnnSettings()
+    ease: EaseSettings = EaseSettings()
+    text: TextKnnSettings = TextKnnSettings()
+
+    def of(self, name: str) -> MethodSettings:
+        """Those of one of ``methods``."""
+        own: tuple[MethodSettings, ...] = (self.item, self.ease, self.text, PopularitySettings())
+        return next(settings for settings in own if settings.name == name)
 
 
 class RunSettings(Settings):
