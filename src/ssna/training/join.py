@@ -22,7 +22,7 @@ USERS = 20_000  # validation users that decide, spread evenly, when there are mo
 
 
 def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
-    """The convex combination with the highest N@10 + N@50 on ``split`` (seen excluded); ``model`` keeps a tenth or more.
+    """The convex combination with the highest N@10 + N@50 on ``split`` (seen excluded); ``model`` keeps a tenth.
 
     The two tell apart what is alike in the first ten, and shares that are best in one are near the best in the other.
 
