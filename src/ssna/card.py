@@ -80,7 +80,7 @@ def _joined(record: Mapping[str, Any]) -> str:
     shares = record.get("join") or {}
     if len(shares) < 2:
         return ""
-    return " joined with neighbours in the shares " + ", ".join(f"{name} {share:.1f}" for name, share in shares.items())
+    return " joined with others in the shares " + ", ".join(f"{name} {share:.1f}" for name, share in shares.items())
 
 
 def _named(data: str | None) -> str:

@@ -233,7 +233,7 @@ layers = Plot(
 curves = Plot(
     _curves,
     "Validation R@10 and training loss by epoch, first seed; a mark stands at the epoch whose weights were kept. "
-    "Where a model is joined with neighbours, this is the model before joining.",
+    "Where a model is joined with other scorers, this is the model before joining.",
     panels=2,
     suits=lambda bench: any(map(_trained, bench.entries)),
     shows=_trained,
@@ -242,7 +242,7 @@ curves = Plot(
 accuracy_against_seconds = Plot(
     _against_seconds,
     "Test R@10 against the seconds of a whole run (training, validation, fitting; mean over seeds), and validation "
-    "R@10 against the seconds of the epochs so far, first seed, before joining with neighbours. The search for "
+    "R@10 against the seconds of the epochs so far, first seed, before joining with other scorers. The search for "
     "settings is not counted.",
     panels=2,
     suits=lambda bench: True,
