@@ -20,12 +20,13 @@ SCORERS: dict[str, list[str]] = {
     "popularity": [],
     "item-knn": [],
     "ease": [],
+    "cease": ["dim=8"],
     "text-knn": ["dim=8"],
     "blend": ["dim=8"],
     "ssna": [*SMALL, "method.heads=2"],
     "ids": SMALL,
     "ssna joined": [*SMALL, "method.heads=2", 'join.methods=["item-knn", "text-knn"]'],
-    "ssna joined with weights": [*SMALL, "method.heads=2", 'join.methods=["ease", "text-knn"]'],
+    "ssna joined with weights": [*SMALL, "method.heads=2", 'join.methods=["cease", "text-knn"]', "join.repeats=true"],
     "ids joined": [*SMALL, 'join.methods=["item-knn", "text-knn"]'],
 }
 WITHOUT_TEXT = ("ids", "ids joined")

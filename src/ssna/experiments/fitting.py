@@ -10,11 +10,11 @@ from ssna.device import choose_device
 from ssna.errors import SettingsError
 from ssna.experiments.start import Start
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
-from ssna.scoring import Scorer
+from ssna.scoring import Blend, Scorer, name_of
 from ssna.text import LayerCache
 from ssna.training import Epoch, RunSettings, fit
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.join import join
+from ssna.training.join import join, with_repeats
 from ssna.training.loop import Weights
 from ssna.training.profile import Profile
 
@@ -111,13 +111,15 @@ def _learn(
 def _joined(
     model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings
 ) -> tuple[Scorer, dict[str, float] | None]:
-    if not settings.join.methods:
-        return model, None
     partners: dict[str, Scorer] = {}
     for name in settings.join.methods:
         method = METHODS[name]
         assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
         partners[name] = method.fit(settings.join.of(name), data, cache, settings.dim)
-    blend = join(model, tuple(partners.values()), data.valid)
+    joined = join(model, tuple(partners.values()), data.valid) if partners else model
+    if settings.join.repeats:
+        joined = with_repeats(joined, data.valid)
+    if not isinstance(joined, Blend):
+        return joined, None
     names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in partners.items()}
-    return blend, {names[id(part.scorer)]: part.weight for part in blend.parts}
+    return joined, {names.get(id(part.scorer), name_of(part.scorer)): part.weight for part in joined.parts}

@@ -2,7 +2,7 @@
 
 from ssna.methods.base import FittedMethod, ItemEncoder, Method, MethodSettings, TrainedMethod
 from ssna.methods.blend import BlendSettings, fit_blend
-from ssna.methods.ease import EaseSettings, fit_ease
+from ssna.methods.ease import CeaseSettings, EaseSettings, fit_cease, fit_ease
 from ssna.methods.ids import IdsSettings, build_ids
 from ssna.methods.ssna import SSNASettings, build_ssna
 from ssna.methods.top import TMLPSettings, TMoESettings, build_tmlp, build_tmoe
@@ -34,6 +34,7 @@ METHODS: dict[str, Method] = {
     "popularity": FittedMethod(PopularitySettings, fit_popularity, needs_text=False),
     "item-knn": FittedMethod(ItemKnnSettings, fit_item_knn, needs_text=False),
     "ease": FittedMethod(EaseSettings, fit_ease, needs_text=False),
+    "cease": FittedMethod(CeaseSettings, fit_cease, needs_text=True),
     "text-knn": FittedMethod(TextKnnSettings, fit_text_knn, needs_text=True),
     "blend": FittedMethod(BlendSettings, fit_blend, needs_text=True),
 }

@@ -1,4 +1,8 @@
-"""EASE: linear weights between items, in closed form (Steck, "Embarrassingly Shallow Autoencoders", WWW 2019)."""
+"""EASE and CEASE: linear weights between items, in closed form.
+
+Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019; Jeunen et al., "Closed-Form Models for
+Collaborative Filtering with Side-Information", RecSys 2020.
+"""
 
 import itertools
 from typing import Literal
@@ -11,6 +15,7 @@ from torch import Tensor
 
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
+from ssna.nn.adapter import WhiteningMap
 from ssna.ragged import Ints, Ragged
 from ssna.scoring import LinearScorer, Scorer
 from ssna.text import LayerCache
@@ -19,10 +24,9 @@ FOLD = 4_000_000  # pairs held at once
 ROWS = 1024  # whose largest weights are looked for at once
 
 
-class EaseSettings(MethodSettings):
-    """Every item as a linear sum of the others of its user, by ridge regression."""
+class LinearSettings(MethodSettings):
+    """What both methods have."""
 
-    name: Literal["ease"] = "ease"
     ridge: float = Field(150.0, gt=0)
     """``lambda``: what a squared weight costs, where an error of prediction costs its square."""
     window: int = Field(50, ge=1)
@@ -35,11 +39,40 @@ class EaseSettings(MethodSettings):
     """Kept of each item, the largest in size."""
 
 
+class EaseSettings(LinearSettings):
+    """Every item as a linear sum of the others of its user, by ridge regression."""
+
+    name: Literal["ease"] = "ease"
+
+
+class CeaseSettings(LinearSettings):
+    """The same, and of items with texts like its own."""
+
+    name: Literal["cease"] = "cease"
+    text: float = Field(10.0, gt=0)
+    """How much it counts that texts are alike: an item's text weighs as much as so many users who have the item."""
+
+
 def fit_ease(settings: EaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """The regression over the training events, each user a row and each item 1 where the user has it."""
+    chosen = most_frequent(data.train, len(data.items), settings.items)
+    return _fit(settings, data, chosen, pairs(occurrences(data.train, len(data.items))[:, chosen]))
+
+
+def fit_cease(settings: CeaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """As :func:`fit_ease`, with rows for what texts say: one for each of the ``dim`` directions of the top layer's
+    whitened vectors of length 1 (Jeunen et al., Eq. 7)."""
+    assert cache is not None, "the run checks that a method that needs text gets a cache"
+    chosen = most_frequent(data.train, len(data.items), settings.items)
+    gram = pairs(occurrences(data.train, len(data.items))[:, chosen])
+    h = torch.from_numpy(cache.top(1))
+    vectors = WhiteningMap.fit(h[0, 1:], dim)(h[:, torch.from_numpy(chosen)])
+    return _fit(settings, data, chosen, gram.addmm_(vectors, vectors.T, alpha=settings.text))
+
+
+def _fit(settings: LinearSettings, data: Dataset, chosen: Ints, gram: Tensor) -> Scorer:
     items = len(data.items)
-    chosen = most_frequent(data.train, items, settings.items)
-    weights = ease(occurrences(data.train, items)[:, chosen], settings.ridge)
+    weights = ease(gram, settings.ridge)
     kept = largest(weights, settings.weights).tocoo()
     places = (chosen[kept.coords[0]], chosen[kept.coords[1]])
     similarity = sparse.csr_array(sparse.coo_array((kept.data, places), shape=(items + 1, items + 1)))
@@ -63,13 +96,12 @@ def occurrences(train: Ragged, items: int) -> sparse.csr_array:
     return counts
 
 
-def ease(x: sparse.csr_array, ridge: float) -> Tensor:
+def ease(gram: Tensor, ridge: float) -> Tensor:
     """``argmin |x - x B|^2 + ridge |B|^2`` with ``diag(B) = 0`` (Steck, Eq. 8), ``(n, n)``: row to column.
 
     Args:
-        x: ``(users, n)``.
+        gram: ``(n, n)``, ``x^T x``; gone afterwards.
     """
-    gram = pairs(x)
     gram.diagonal().add_(ridge)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram, out=gram))  # P
     scale = -1 / inverse.diagonal()

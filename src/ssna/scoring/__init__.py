@@ -4,7 +4,7 @@ Item rows start at 1; row 0 is padding. :mod:`ssna.streaming` ranks with any sco
 """
 
 from ssna.scoring.blend import SCORERS, Blend, Part, blended, name_of, restore, vector_part
-from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer
+from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatScorer
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 from ssna.scoring.vectors import SEQUENCES, VectorScorer
@@ -19,6 +19,7 @@ __all__ = [
     "Part",
     "PopularityScorer",
     "Reading",
+    "RepeatScorer",
     "Scorer",
     "Sketch",
     "VectorScorer",

@@ -9,7 +9,7 @@ from torch import Tensor
 from ssna.errors import ArtifactError
 from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
-from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer
+from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatScorer
 from ssna.scoring.naming import below
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 from ssna.scoring.vectors import VectorScorer
@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
 
 class Blend(Scorer):
-    """A convex combination of scorers, each brought to unit deviation first."""
+    """A weighted sum of scorers, each divided by its scale: as a rule the deviation of its scores."""
 
     kind: ClassVar[str] = "blend"
 
@@ -108,7 +108,8 @@ def blended(readings: Sequence[Reading], shares: Sequence[float]) -> Reading:
     return read
 
 
-KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, VectorScorer, Blend)
+KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, RepeatScorer, VectorScorer, Blend)
+NAMES = {"neighbour": "item neighbours", "linear": "item weights", "repeat": "seen before"}
 SCORERS: dict[str, Any] = {cls.kind: cls for cls in KINDS}
 
 
@@ -135,5 +136,4 @@ def name_of(scorer: Scorer) -> str:
     """What people call a part of a blend."""
     if isinstance(scorer, VectorScorer):
         return "text neighbours" if isinstance(scorer.sequence, RecencyMean) else "model"
-    names = {NeighbourScorer.kind: "item neighbours", LinearScorer.kind: "item weights"}
-    return names.get(scorer.kind, scorer.kind)
+    return NAMES.get(scorer.kind, scorer.kind)

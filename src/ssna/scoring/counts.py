@@ -1,4 +1,4 @@
-"""Scorers that only count and add: popularity, and sparse matrices from item to item."""
+"""Scorers that only count and add: popularity, sparse matrices from item to item, and whether an item was seen."""
 
 from collections.abc import Callable, Mapping
 from typing import ClassVar
@@ -71,23 +71,11 @@ class NeighbourScorer(Scorer):
             (self.decay ** back.astype(np.float32), (recent.row_of_value, recent.values)),
             shape=(len(recent), self.rows),
         )
-        votes = (weights @ self.similarity).tocsc()  # (n, I + 1): by columns, so that a tile is one stretch of it
-
-        def read(items: slice | Tensor) -> Tensor:
-            columns = votes[:, items if isinstance(items, slice) else items.numpy()]
-            return torch.from_numpy(columns.toarray(order="C").astype(np.float32, copy=False))
-
-        return read
+        return _columns(weights @ self.similarity)
 
     def sketch(self, histories: Ragged) -> Sketch | None:
         """See :class:`Scorer`; right already."""
-        read = self.read(histories)
-
-        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-            scores = read(items)
-            return scores, lambda columns: scores.gather(1, columns)
-
-        return Sketch(rough, 0.0)
+        return _right(self.read(histories))
 
     def extended(self, h: Tensor) -> "NeighbourScorer":
         """See :class:`Scorer`; a new item has no neighbours."""
@@ -123,3 +111,69 @@ class LinearScorer(NeighbourScorer):
     """The same sum over weights that were learned, some of them below zero."""
 
     kind: ClassVar[str] = "linear"
+
+
+class RepeatScorer(Scorer):
+    """1 for the items of a history, 0 for all others; in a :class:`Blend` its weight says whether things come again."""
+
+    kind: ClassVar[str] = "repeat"
+    layers: int = 0
+
+    def __init__(self, rows: int) -> None:
+        self._rows = rows
+
+    @property
+    def rows(self) -> int:
+        """See :class:`Scorer`."""
+        return self._rows
+
+    def read(self, histories: Ragged) -> Reading:
+        """See :class:`Scorer`."""
+        ones = np.ones(len(histories.values), dtype=np.float32)
+        places = (histories.row_of_value, histories.values)
+        counts = sparse.csr_array((ones, places), shape=(len(histories), self._rows))
+        counts.sum_duplicates()
+        counts.data[:] = 1
+        return _columns(counts)
+
+    def sketch(self, histories: Ragged) -> Sketch | None:
+        """See :class:`Scorer`; right already."""
+        return _right(self.read(histories))
+
+    def extended(self, h: Tensor) -> "RepeatScorer":
+        """See :class:`Scorer`."""
+        return RepeatScorer(self._rows + h.shape[1])
+
+    def kept(self, rows: Tensor) -> "RepeatScorer":
+        """See :class:`Scorer`."""
+        return RepeatScorer(len(rows))
+
+    def state(self) -> tuple[Config, dict[str, Tensor]]:
+        """See :class:`Scorer`."""
+        return {"rows": self._rows}, {}
+
+    @classmethod
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "RepeatScorer":
+        """The inverse of :meth:`state`."""
+        return cls(int(config["rows"]))
+
+
+def _columns(scores: sparse.csr_array) -> Reading:
+    """Of sparse ``scores (n, I + 1)``."""
+    by_column = scores.tocsc()  # so that a tile is one stretch of it
+
+    def read(items: slice | Tensor) -> Tensor:
+        columns = by_column[:, items if isinstance(items, slice) else items.numpy()]
+        return torch.from_numpy(columns.toarray(order="C").astype(np.float32, copy=False))
+
+    return read
+
+
+def _right(read: Reading) -> Sketch:
+    """Of scores that cost little as they are."""
+
+    def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        scores = read(items)
+        return scores, lambda columns: scores.gather(1, columns)
+
+    return Sketch(rough, 0.0)

@@ -6,7 +6,7 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
 from ssna.errors import SettingsError
 from ssna.methods import METHODS, MethodSettings
-from ssna.methods.ease import EaseSettings
+from ssna.methods.ease import CeaseSettings, EaseSettings
 from ssna.methods.training_free import ItemKnnSettings, PopularitySettings, TextKnnSettings
 from ssna.settings import Settings
 
@@ -79,15 +79,18 @@ class TrainingSettings(Settings):
 class JoinSettings(Settings):
     """Training-free scorers that the trained model is joined with, in shares chosen on validation."""
 
-    methods: tuple[Literal["ease", "item-knn", "text-knn", "popularity"], ...] = ()
+    methods: tuple[Literal["ease", "cease", "item-knn", "text-knn", "popularity"], ...] = ()
     """Which; their settings follow."""
+    repeats: bool = False
+    """Raise or lower the items of a history, too, by what validation says with seen items included."""
     item: ItemKnnSettings = ItemKnnSettings()
     ease: EaseSettings = EaseSettings()
+    cease: CeaseSettings = CeaseSettings()
     text: TextKnnSettings = TextKnnSettings()
 
     def of(self, name: str) -> MethodSettings:
         """Those of one of ``methods``."""
-        own: tuple[MethodSettings, ...] = (self.item, self.ease, self.text, PopularitySettings())
+        own: tuple[MethodSettings, ...] = (self.item, self.ease, self.cease, self.text, PopularitySettings())
         return next(settings for settings in own if settings.name == name)
 
 
