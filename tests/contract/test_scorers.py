@@ -11,13 +11,14 @@ from ssna.errors import ArtifactError
 from ssna.experiments import train
 from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
-from ssna.scoring import Scorer, VectorScorer, restore
+from ssna.scoring import RepeatScorer, Scorer, VectorScorer, restore
 from ssna.streaming import Tiles, chunks, top
 
 ITEMS, NEW = 20, 3
 SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
 SCORERS: dict[str, list[str]] = {
     "popularity": [],
+    "repeat": [],
     "item-knn": [],
     "ease": [],
     "cease": ["dim=8"],
@@ -38,9 +39,10 @@ HISTORIES: Sequence[Sequence[int]] = [[1], [], [3, 3, 3], [5, 2, 9, 14, 1, 1, 7,
 def scorers(random_data: Callable, make_cache: Callable, random_states: Callable) -> dict[str, Scorer]:
     data = random_data(seed=6, items=ITEMS)
     cache = make_cache(data, random_states(seed=6, items=ITEMS))
-    return {
+    return {"repeat": RepeatScorer(ITEMS + 1)} | {
         name: train(data, cache, method=name.split()[0], settings=settings, quiet=True).recommender.scorer
         for name, settings in SCORERS.items()
+        if name != "repeat"
     }
 
 

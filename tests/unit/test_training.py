@@ -13,13 +13,14 @@ from ssna.errors import ArtifactError, SettingsError, TrainingError
 from ssna.evaluation import evaluate
 from ssna.experiments import Run, resolve, train
 from ssna.methods.ids import Ids
+from ssna.metrics import ndcg
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import Blend, Part, PopularityScorer, Scorer
 from ssna.settings import override
 from ssna.training import RunSettings, fit, loop
 from ssna.training import join as joining
-from ssna.training.join import join
+from ssna.training.join import join, with_repeats
 from ssna.training.loop import Model, _optimizer, _schedule, autocast
 from ssna.training.settings import TrainingSettings
 
@@ -379,6 +380,37 @@ def test_the_validation_users_who_decide_are_spread_evenly_when_there_are_many(d
 
     join(Counting(0), [], data.valid)
     assert set(asked) == {4}
+
+
+@pytest.mark.parametrize(("last", "sign"), [("new", -1), ("repeated", 1)])
+def test_items_seen_before_are_raised_or_lowered_as_validation_has_it(make_data, last, sign):
+    rng, rows = np.random.default_rng(3), []
+    for _ in range(60):
+        *history, other = rng.permutation(np.arange(1, 21))[:6].tolist()
+        rows.append([*history, other if last == "new" else history[0], other])
+    data = make_data(rows, 20)
+    model = PopularityScorer(torch.from_numpy(np.bincount(data.train.values, minlength=21)))
+    found = with_repeats(model, data.valid)
+    before, after = (evaluate(scorer, data.valid) for scorer in (model, found))
+    np.testing.assert_array_equal(after.ranks["exclude_seen"], before.ranks["exclude_seen"])
+    assert isinstance(found, Blend)
+    assert np.sign(found.parts[-1].weight) == sign
+    assert ndcg(after.ranks["include_seen"], 10).mean() > ndcg(before.ranks["include_seen"], 10).mean()
+
+
+def test_where_nothing_is_gained_the_model_stays_as_it_is(make_data):
+    data = make_data([[1, 2, 3, 4, 5]] * 4, 6)
+    model = PopularityScorer(torch.tensor([0.0, 1, 2, 3, 9, 5, 6]))  # the validation target is the first already
+    assert with_repeats(model, data.valid) is model
+
+
+def test_the_record_names_what_was_seen_before(make_data):
+    rng = np.random.default_rng(4)
+    data = make_data([rng.permutation(np.arange(1, 21))[:7].tolist() for _ in range(40)], 20)
+    run = train(data, method="ids", settings=[*SMALL, "join.repeats=true"], quiet=True)
+    assert run.record.join["ids"] == 1
+    assert run.record.join["seen before"] < 0
+    assert isinstance(run.recommender.scorer, Blend)
 
 
 def test_a_run_with_its_test_targets_exchanged_learns_and_joins_the_same(make_data, data):

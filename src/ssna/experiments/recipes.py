@@ -9,7 +9,7 @@ from ssna.errors import SettingsError
 from ssna.settings import Tree, merge, override, read_toml
 from ssna.training import RunSettings
 
-RECIPES = ("paper", "best")
+RECIPES = ("paper", "best", "fast", "text")
 
 
 def resolve(

@@ -1,7 +1,7 @@
 """Scorers that only count and add: popularity, sparse matrices from item to item, and whether an item was seen."""
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sparse
@@ -160,7 +160,7 @@ class RepeatScorer(Scorer):
 
 def _columns(scores: sparse.csr_array) -> Reading:
     """Of sparse ``scores (n, I + 1)``."""
-    by_column = scores.tocsc()  # so that a tile is one stretch of it
+    by_column: Any = scores.tocsc()  # so that a tile is one stretch of it
 
     def read(items: slice | Tensor) -> Tensor:
         columns = by_column[:, items if isinstance(items, slice) else items.numpy()]

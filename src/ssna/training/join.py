@@ -45,7 +45,7 @@ def with_repeats(model: Scorer, split: Split) -> Scorer:
     split = _thin(split)
     repeat, scale = RepeatScorer(model.rows), deviation(model, split)
     amounts = np.array([[1.0, amount * scale] for amount in AMOUNTS], dtype=np.float32)
-    amount = float(amounts[_best((model, repeat), amounts, split, exclude_seen=False), 1])
+    amount = float(f"{amounts[_best((model, repeat), amounts, split, exclude_seen=False), 1]:.3g}")
     if amount == 0:
         return model
     parts = model.parts if isinstance(model, Blend) else (Part(model, 1.0, 1.0),)
