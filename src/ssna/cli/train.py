@@ -22,7 +22,7 @@ def train(
         typer.Option(help="ssna, tmlp, tmoe, lora, adalora, full, ids, or a training-free one."),
     ] = None,
     recipe: Annotated[
-        str | None, typer.Option(help="paper or best; best if neither recipe nor method is named.")
+        str | None, typer.Option(help="best, fast, text or paper; best if neither recipe nor method is named.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings, on top of the recipe.")] = None,
     assignments: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, on top of all.")] = None,

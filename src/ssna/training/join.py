@@ -17,32 +17,35 @@ from ssna.scoring import Blend, Part, RepeatScorer, Scorer
 from ssna.streaming import Tiles, chunks, hide
 
 CUTOFFS = (10, 50)
-STEPS = 10  # shares are multiples of a tenth
 AMOUNTS = [0.0, *(sign * 2.0**power for power in range(-2, 7) for sign in (-1, 1))]  # deviations of its scores
-USERS = 20_000  # validation users that decide, spread evenly, when there are more
+SCORES, USERS = 400_000_000, 2_000  # of all validation users so many, spread evenly, decide; and never fewer than USERS
 
 
 def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
     """The convex combination with the highest N@10 + N@50 on ``split`` (seen excluded); ``model`` keeps a tenth.
 
     The two tell apart what is alike in the first ten, and shares that are best in one are near the best in the other.
+    Shares are tenths: those around the best of all fifths.
 
     Every scorer is divided by the standard deviation of its own scores first, so that shares mean the same anywhere.
     """
-    split = _thin(split)
+    split = _thin(split, model.rows)
     scorers = (model, *partners)
     scales = [deviation(scorer, split) for scorer in scorers]
-    shares = _simplex(len(scorers))
-    best = _best(scorers, shares / scales, split, exclude_seen=True)
-    chosen = [round(share, 1) for share in shares[best].tolist()]
-    return Blend([Part(*part) for part in zip(scorers, chosen, scales, strict=True) if part[1] > 0])
+    tenths = _simplex(len(scorers))
+    fifths = tenths[(tenths % 2 == 0).all(axis=1)]
+    best = fifths[_best(scorers, fifths / 10 / scales, split, exclude_seen=True)]
+    near = tenths[np.abs(tenths - best).max(axis=1) <= 1]
+    best = near[_best(scorers, near / 10 / scales, split, exclude_seen=True)]
+    parts = zip(scorers, (best / 10).tolist(), scales, strict=True)
+    return Blend([Part(*part) for part in parts if part[1] > 0])
 
 
 def with_repeats(model: Scorer, split: Split) -> Scorer:
     """``model``, with the items of a history raised or lowered as ``split`` has it: the highest N@10 + N@50 with seen
     items included. The smallest change does; with none, ``model`` itself. Among items not seen nothing changes.
     """
-    split = _thin(split)
+    split = _thin(split, model.rows)
     repeat, scale = RepeatScorer(model.rows), deviation(model, split)
     amounts = np.array([[1.0, amount * scale] for amount in AMOUNTS], dtype=np.float32)
     amount = float(f"{amounts[_best((model, repeat), amounts, split, exclude_seen=False), 1]:.3g}")
@@ -89,13 +92,11 @@ def _weighted(scores: Sequence[Tensor], weights: NDArray[np.floating]) -> Tensor
     return total
 
 
-def _simplex(parts: int) -> NDArray[np.float32]:
-    """``(m, parts)``: all shares in tenths that sum to one, the first above zero, the largest first share first."""
-    tenths = [share for share in product(range(STEPS, -1, -1), repeat=parts) if sum(share) == STEPS and share[0] > 0]
-    return np.array(tenths, dtype=np.float32) / np.float32(STEPS)
+def _simplex(parts: int) -> Ints:
+    """``(m, parts)``: all that sum to ten, the first above zero, the largest first one first."""
+    return np.array([row for row in product(range(10, -1, -1), repeat=parts) if sum(row) == 10 and row[0] > 0])
 
 
-def _thin(split: Split) -> Split:
-    if len(split) <= USERS:
-        return split
-    return split.take(np.linspace(0, len(split) - 1, USERS).astype(np.int64))
+def _thin(split: Split, items: int) -> Split:
+    users = max(SCORES // items, USERS)
+    return split if len(split) <= users else split.take(np.linspace(0, len(split) - 1, users).astype(np.int64))
