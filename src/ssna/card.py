@@ -5,6 +5,7 @@ from typing import Any
 
 from ssna.artifact import Contents
 from ssna.evaluation.ranking import POLICIES
+from ssna.scoring import joined_in_words
 
 CARD = "README.md"
 HEAD = """---
@@ -80,7 +81,7 @@ def _joined(record: Mapping[str, Any]) -> str:
     shares = record.get("join") or {}
     if len(shares) < 2:
         return ""
-    return " joined with others in the shares " + ", ".join(f"{name} {share:.1f}" for name, share in shares.items())
+    return " joined with others in the shares " + joined_in_words(shares)
 
 
 def _named(data: str | None) -> str:

@@ -14,6 +14,7 @@ from ssna.nn.adapter import LayerAdapters, MixtureAdapter
 from ssna.ragged import Ragged
 from ssna.recommender import Recommender, ScoredItem
 from ssna.scoring import Blend, Scorer, VectorScorer, name_of, vector_part
+from ssna.scoring.naming import REPEATS
 from ssna.text import embed
 
 
@@ -147,7 +148,7 @@ def place(
     rows = _known(recommender, history)
     scorer = recommender.scorer
     if recommender.encoding is None or not scorer.layers:
-        raise ArtifactError("this model reads no text, so it cannot place one; ssna, tmlp, tmoe and text-knn can")
+        raise ArtifactError("this model cannot place a text; ssna, tmlp, tmoe and text-knn can")
     wider = scorer.extended(_states(recommender, text, scorer.layers))
     scores = wider.score(Ragged.from_rows([rows]))[0]
     denied = recommender.items.rows(deny)
@@ -178,11 +179,10 @@ def _known(recommender: Recommender, history: Sequence[str]) -> np.ndarray[tuple
 
 def _parts(scorer: Scorer, history: Ragged, row: int, share: float = 1.0) -> list[tuple[str, float]]:
     if isinstance(scorer, Blend):
-        return [
-            found
-            for part in scorer.parts
-            for found in _parts(part.scorer, history, row, share * part.weight / part.scale)
+        found = [
+            one for part in scorer.parts for one in _parts(part.scorer, history, row, share * part.weight / part.scale)
         ]
+        return [(name, value) for name, value in found if value or name != REPEATS]
     return [(name_of(scorer), share * float(scorer.read(history)(torch.tensor([row]))))]
 
 

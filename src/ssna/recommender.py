@@ -164,8 +164,8 @@ class Recommender:
             raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to place it by")
         if self.encoding is None or not self.scorer.layers:
             raise ArtifactError(
-                "this model cannot admit items by their texts: it reads none, or tuned a language model that is not "
-                "kept; ssna, tmlp, tmoe and text-knn can admit items"
+                "this model cannot admit items by their texts: it reads none, has no vectors, or tuned a language "
+                "model that is not kept; ssna, tmlp, tmoe and text-knn can admit items"
             )
         if not texts:
             return self

@@ -456,7 +456,7 @@ def test_a_text_without_a_history_says_what_is_missing(visit):
 def test_a_text_that_the_run_cannot_read_says_so_below_it(visit):
     page = visit("#h=i7&run=item-knn&text=a+lamp", excused="409")
     page.wait_for_selector("#placement .bad")
-    assert "reads no text" in page.inner_text("#placement")
+    assert "cannot place a text" in page.inner_text("#placement")
 
 
 def test_a_search_that_finds_more_than_it_lists_says_how_many(visit):

@@ -39,7 +39,7 @@ HISTORIES: Sequence[Sequence[int]] = [[1], [], [3, 3, 3], [5, 2, 9, 14, 1, 1, 7,
 def scorers(random_data: Callable, make_cache: Callable, random_states: Callable) -> dict[str, Scorer]:
     data = random_data(seed=6, items=ITEMS)
     cache = make_cache(data, random_states(seed=6, items=ITEMS))
-    return {"repeat": RepeatScorer(ITEMS + 1)} | {
+    return {"repeat": RepeatScorer(ITEMS + 1, 10)} | {
         name: train(data, cache, method=name.split()[0], settings=settings, quiet=True).recommender.scorer
         for name, settings in SCORERS.items()
         if name != "repeat"

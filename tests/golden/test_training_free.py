@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import scipy.sparse as sparse
 import torch
 
 from ssna.data.dataset import Dataset
+from ssna.errors import SettingsError
 from ssna.methods import METHODS, training_free
 from ssna.methods import ease as ease_module
 from ssna.methods.ease import largest, most_frequent
@@ -97,7 +99,7 @@ def test_item_knn_follows_its_definition(data, history):
     np.testing.assert_allclose(scores, item_knn(data, history), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("ridge", [0.5, 150.0])
+@pytest.mark.parametrize("ridge", [1.0, 150.0])
 @pytest.mark.parametrize("history", HISTORIES, ids=str)
 def test_ease_is_one_ridge_regression_an_item(data, history, ridge):
     scores = fitted("ease", data, None, ridge=ridge).score(Ragged.from_rows([history]))[0, 1:]
@@ -188,3 +190,11 @@ def test_counting_pairs_in_parts_changes_nothing(data, monkeypatch, fold):
     x = ease_module.occurrences(data.train, ITEMS)
     monkeypatch.setattr(ease_module, "FOLD", fold)
     np.testing.assert_array_equal(ease_module.pairs(x), (x.T @ x).toarray())
+
+
+def test_a_ridge_that_rounding_swallows_is_an_error():
+    gram = (
+        ease_module.pairs(sparse.csr_array((3, 2), dtype=np.float32)) + 2.0**30
+    )  # two items that a billion users all have
+    with pytest.raises(SettingsError, match="raise it"):
+        ease_module.ease(gram, 1.0)

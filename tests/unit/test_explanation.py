@@ -196,7 +196,7 @@ def test_placing_a_text_leaves_the_recommender_alone(recommenders):
 
 @pytest.mark.parametrize("name", ["ids", "item-knn"])
 def test_a_method_that_reads_no_text_places_none(recommender):
-    with pytest.raises(ArtifactError, match="reads no text"):
+    with pytest.raises(ArtifactError, match="cannot place a text"):
         place(recommender, HISTORY, "a red lamp")
 
 

@@ -56,6 +56,7 @@ def test_the_recipe_paper_holds_the_settings_of_the_paper():
     assert (paper.training.learning_rate, paper.batches.formulation, paper.text.pooling) == (3e-4, "prefixes", "cls")
     assert (paper.method.layers, paper.training.batch_size, paper.training.weight_decay) == (3, 256, 0)
     assert (paper.method.ids, paper.training.warmup, paper.training.decay, paper.join.methods) == (False, 0, False, ())
+    assert paper.batches.ahead == 1
 
 
 def test_without_recipe_and_method_it_is_the_recipe_best():

@@ -580,7 +580,8 @@ def test_the_names_of_the_scorers_tensors_are_stable(recommenders):
     assert set(tensors) == {"vectors", "admission.mean", "admission.projection"}
     assert set(recommenders["item-knn"].scorer.state()[1]) == {"values", "columns", "offsets"}
     assert set(recommenders["popularity"].scorer.state()[1]) == {"counts"}
-    assert set(scoring.SCORERS) == {"popularity", "neighbour", "vector", "blend"}
+    assert set(scoring.SCORERS) == {"popularity", "neighbour", "linear", "repeat", "vector", "blend"}
+    assert scoring.RepeatScorer(5, 3).state() == ({"rows": 5, "max_history": 3}, {})
 
 
 @pytest.mark.parametrize(

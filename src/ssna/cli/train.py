@@ -46,6 +46,7 @@ def train(
     from ssna.experiments import train as train_run
     from ssna.launch import launch
     from ssna.report import benches, find, overall, render
+    from ssna.scoring import joined_in_words
     from ssna.text import LayerCache
 
     quiet = quiet or launch().rank > 0
@@ -77,6 +78,5 @@ def train(
     if not quiet:
         typer.echo(render([overall(bench) for bench in benches(find([out]))], "text"), err=True, nl=False)
         if run.record.join:
-            shares = ", ".join(f"{name} {share:.1f}" for name, share in run.record.join.items())
-            typer.echo(f"joined on validation: {shares}", err=True)
+            typer.echo(f"joined on validation: {joined_in_words(run.record.join)}", err=True)
         typer.echo(f"run: {out}", err=True)

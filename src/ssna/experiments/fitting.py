@@ -10,7 +10,8 @@ from ssna.device import choose_device
 from ssna.errors import SettingsError
 from ssna.experiments.start import Start
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
-from ssna.scoring import Blend, Scorer, name_of
+from ssna.methods.blend import BlendSettings
+from ssna.scoring import Scorer, name_of
 from ssna.text import LayerCache
 from ssna.training import Epoch, RunSettings, fit
 from ssna.training.checkpoint import Checkpoint
@@ -45,6 +46,10 @@ def reads_text(settings: RunSettings) -> list[str]:
     """The methods of a run that read item texts: its own, and those that it is joined with."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
     names = (settings.method.name, *(settings.join.methods if trained else ()))
+    if isinstance(settings.method, BlendSettings) and not any(
+        METHODS[part].needs_text for part in settings.method.parts
+    ):
+        return []
     return [name for name in names if METHODS[name].needs_text]
 
 
@@ -111,15 +116,15 @@ def _learn(
 def _joined(
     model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings
 ) -> tuple[Scorer, dict[str, float] | None]:
+    if not settings.join.methods:
+        return model, None
     partners: dict[str, Scorer] = {}
     for name in settings.join.methods:
         method = METHODS[name]
         assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
         partners[name] = method.fit(settings.join.of(name), data, cache, settings.dim)
-    joined = join(model, tuple(partners.values()), data.valid) if partners else model
+    joined = join(model, tuple(partners.values()), data.valid)
     if settings.join.repeats:
-        joined = with_repeats(joined, data.valid)
-    if not isinstance(joined, Blend):
-        return joined, None
+        joined = with_repeats(joined, data.valid, data.max_history)
     names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in partners.items()}
     return joined, {names.get(id(part.scorer), name_of(part.scorer)): part.weight for part in joined.parts}

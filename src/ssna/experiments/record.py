@@ -2,7 +2,8 @@
 
 import platform
 import subprocess
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,11 @@ import torch
 
 from ssna import processes
 from ssna.data.dataset import Dataset, SplitName
-from ssna.errors import ArtifactError
+from ssna.errors import ArtifactError, SettingsError
 from ssna.evaluation import Evaluation
 from ssna.evaluation.ranking import POLICIES
 from ssna.files import read_json, write_json
+from ssna.training import RunSettings
 
 RECORD, RANKS, LISTS = "record.json", "ranks.parquet", "lists.parquet"
 SPLITS: tuple[SplitName, ...] = ("valid", "test")
@@ -86,12 +88,19 @@ class RunRecord:
 
     @classmethod
     def read(cls, folder: Path) -> "RunRecord":
-        """From a run folder. Raises :class:`ArtifactError` if it holds no record."""
+        """From a run folder, with today's defaults for settings that its version did not have.
+
+        Raises:
+            ArtifactError: it holds no record.
+        """
         value = read_json(folder / RECORD, maker="ssna train")
         try:
-            return cls(**value)
+            record = cls(**value)
         except TypeError as cause:
             raise ArtifactError(f"{folder / RECORD} is no record of a run ({cause}); train again") from None
+        with suppress(SettingsError):  # of a later version
+            return replace(record, settings=RunSettings.parse(record.settings).tree())
+        return record
 
 
 def write_evaluations(folder: Path, data: Dataset, evaluations: dict[SplitName, Evaluation]) -> None:

@@ -12,7 +12,7 @@ from ssna import artifact
 from ssna.errors import ArtifactError, SsnaError
 from ssna.files import new_folder, read_json, write_json
 from ssna.recommender import Recommender
-from ssna.scoring import Blend, Scorer, VectorScorer, name_of, vector_part
+from ssna.scoring import Blend, RepeatScorer, Scorer, VectorScorer, name_of, vector_part
 
 FORMAT = 1
 MANIFEST = "export.json"
@@ -58,9 +58,10 @@ class Source:
 
     @cached_property
     def left_out(self) -> list[str]:
-        """The parts of a blend that are not exported, with their shares."""
+        """The parts of a blend that are not exported, with their shares; callers leave out what was seen."""
         parts = _parts(self.recommender.scorer, 1.0)
-        return [f"{_words(scorer)} (share {share:.2f})" for share, scorer in parts if scorer is not self.model]
+        others = [(share, scorer) for share, scorer in parts if scorer is not self.model]
+        return [f"{_words(part)} (share {share:.2f})" for share, part in others if not isinstance(part, RepeatScorer)]
 
     @property
     def warnings(self) -> list[str]:

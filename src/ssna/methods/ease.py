@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import Tensor
 
 from ssna.data.dataset import Dataset
+from ssna.errors import SettingsError
 from ssna.methods.base import MethodSettings
 from ssna.nn.adapter import WhiteningMap
 from ssna.ragged import Ints, Ragged
@@ -27,7 +28,7 @@ ROWS = 1024  # whose largest weights are looked for at once
 class LinearSettings(MethodSettings):
     """What both methods have."""
 
-    ridge: float = Field(150.0, gt=0)
+    ridge: float = Field(150.0, ge=1)
     """``lambda``: what a squared weight costs, where an error of prediction costs its square."""
     window: int = Field(50, ge=1)
     """Latest items of a history that count."""
@@ -103,7 +104,10 @@ def ease(gram: Tensor, ridge: float) -> Tensor:
         gram: ``(n, n)``, ``x^T x``; gone afterwards.
     """
     gram.diagonal().add_(ridge)
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram, out=gram))  # P
+    factor, wrong = torch.linalg.cholesky_ex(gram)
+    if wrong:
+        raise SettingsError(f"ridge = {ridge:g} is too little for these data in single precision; raise it")
+    inverse = torch.cholesky_inverse(factor, out=gram)  # P
     scale = -1 / inverse.diagonal()
     weights = inverse.mul_(scale)  # B_ij = -P_ij / P_jj
     weights.fill_diagonal_(0)
@@ -111,9 +115,16 @@ def ease(gram: Tensor, ridge: float) -> Tensor:
 
 
 def pairs(x: sparse.csr_array) -> Tensor:
-    """``x^T x`` of ``x (users, n)``, dense, some users at a time."""
+    """``x^T x`` of ``x (users, n)`` of zeros and ones, dense, some users at a time, or of one user some rows."""
     gram = np.zeros((x.shape[1], x.shape[1]), dtype=np.float32)
-    made = np.cumsum(np.diff(x.indptr).astype(np.int64) ** 2)
+    made = np.diff(x.indptr).astype(np.int64) ** 2
+    for user in np.flatnonzero(made > FOLD).tolist():
+        items = x.indices[x.indptr[user] : x.indptr[user + 1]]
+        for rows in np.array_split(items, -(-int(made[user]) // FOLD)):
+            gram[np.ix_(rows, items)] += 1
+    x, made = x[made <= FOLD], np.cumsum(made[made <= FOLD])
+    if not len(made):
+        return torch.from_numpy(gram)
     bounds = np.unique(np.searchsorted(made, np.arange(0, int(made[-1]) + FOLD, FOLD), side="left"))
     for first, last in itertools.pairwise([0, *bounds.tolist(), len(made)]):
         together = (x[first:last].T @ x[first:last]).tocoo()

@@ -98,10 +98,11 @@ def model_of(bench: Bench) -> ModelMatch:
 
 
 def method_of(entry: Entry) -> str:
-    """Which of the paper's methods an entry is, or ``""``: SSNA there has neither ids nor scorers joined to it."""
+    """Which of the paper's methods an entry is, or ``""``: SSNA there has no ids, nothing joined, one event ahead."""
     settings = entry.record.settings
     method = settings["method"]
-    beyond = method.get("ids") or method.get("integrate", "gru") != "gru" or settings.get("join", {}).get("methods")
+    joined, ahead = settings.get("join", {}).get("methods"), settings.get("batches", {}).get("ahead", 1)
+    beyond = method.get("ids") or method.get("integrate", "gru") != "gru" or joined or ahead > 1
     return "" if beyond else entry.record.method
 
 

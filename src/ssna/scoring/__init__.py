@@ -5,7 +5,7 @@ Item rows start at 1; row 0 is padding. :mod:`ssna.streaming` ranks with any sco
 
 from ssna.scoring.blend import SCORERS, Blend, Part, blended, name_of, restore, vector_part
 from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatScorer
-from ssna.scoring.naming import below, under
+from ssna.scoring.naming import below, joined_in_words, under
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 from ssna.scoring.vectors import SEQUENCES, VectorScorer
 
@@ -25,6 +25,7 @@ __all__ = [
     "VectorScorer",
     "below",
     "blended",
+    "joined_in_words",
     "name_of",
     "restore",
     "under",

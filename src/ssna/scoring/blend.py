@@ -10,7 +10,7 @@ from ssna.errors import ArtifactError
 from ssna.nn.sasrec import RecencyMean
 from ssna.ragged import Ragged
 from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatScorer
-from ssna.scoring.naming import below
+from ssna.scoring.naming import REPEATS, below
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 from ssna.scoring.vectors import VectorScorer
 
@@ -109,7 +109,7 @@ def blended(readings: Sequence[Reading], shares: Sequence[float]) -> Reading:
 
 
 KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, RepeatScorer, VectorScorer, Blend)
-NAMES = {"neighbour": "item neighbours", "linear": "item weights", "repeat": "seen before"}
+NAMES = {"neighbour": "item neighbours", "linear": "item weights", "repeat": REPEATS}
 SCORERS: dict[str, Any] = {cls.kind: cls for cls in KINDS}
 
 

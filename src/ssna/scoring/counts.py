@@ -114,13 +114,16 @@ class LinearScorer(NeighbourScorer):
 
 
 class RepeatScorer(Scorer):
-    """1 for the items of a history, 0 for all others; in a :class:`Blend` its weight says whether things come again."""
+    """Repeat consumption: 1 for the latest ``max_history`` items of a history, 0 for all others.
+
+    In a :class:`Blend` its weight says whether people take things again.
+    """
 
     kind: ClassVar[str] = "repeat"
     layers: int = 0
 
-    def __init__(self, rows: int) -> None:
-        self._rows = rows
+    def __init__(self, rows: int, max_history: int) -> None:
+        self._rows, self.max_history = rows, max_history
 
     @property
     def rows(self) -> int:
@@ -129,9 +132,9 @@ class RepeatScorer(Scorer):
 
     def read(self, histories: Ragged) -> Reading:
         """See :class:`Scorer`."""
-        ones = np.ones(len(histories.values), dtype=np.float32)
-        places = (histories.row_of_value, histories.values)
-        counts = sparse.csr_array((ones, places), shape=(len(histories), self._rows))
+        recent = histories.last(self.max_history)
+        ones = np.ones(len(recent.values), dtype=np.float32)
+        counts = sparse.csr_array((ones, (recent.row_of_value, recent.values)), shape=(len(recent), self._rows))
         counts.sum_duplicates()
         counts.data[:] = 1
         return _columns(counts)
@@ -142,20 +145,20 @@ class RepeatScorer(Scorer):
 
     def extended(self, h: Tensor) -> "RepeatScorer":
         """See :class:`Scorer`."""
-        return RepeatScorer(self._rows + h.shape[1])
+        return RepeatScorer(self._rows + h.shape[1], self.max_history)
 
     def kept(self, rows: Tensor) -> "RepeatScorer":
         """See :class:`Scorer`."""
-        return RepeatScorer(len(rows))
+        return RepeatScorer(len(rows), self.max_history)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""
-        return {"rows": self._rows}, {}
+        return {"rows": self._rows, "max_history": self.max_history}, {}
 
     @classmethod
     def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "RepeatScorer":
         """The inverse of :meth:`state`."""
-        return cls(int(config["rows"]))
+        return cls(int(config["rows"]), int(config["max_history"]))
 
 
 def _columns(scores: sparse.csr_array) -> Reading:

@@ -1,4 +1,4 @@
-"""Names of tensors that are saved together."""
+"""Names of tensors that are saved together, and of what is joined."""
 
 from collections.abc import Mapping
 
@@ -13,3 +13,12 @@ def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of :func:`below`."""
     return {prefix + name: tensor for name, tensor in tensors.items()}
+
+
+REPEATS = "seen before"
+
+
+def joined_in_words(join: Mapping[str, float]) -> str:
+    """The shares of a run's record, and what its history's items get beside them."""
+    shares = ", ".join(f"{name} {share:.1f}" for name, share in join.items() if name != REPEATS)
+    return shares if REPEATS not in join else f"{shares}; items seen before get {join[REPEATS]:+.3g}"

@@ -13,7 +13,7 @@ from ssna import processes
 from ssna.errors import TrainingError
 from ssna.ragged import Ints, Ragged
 
-LESS = np.float32(0.5)  # what an event counts as a target, for each step that it is further ahead
+DISCOUNT = np.float32(0.5)  # what an event counts as a target, for each step that it is further ahead
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,9 +105,14 @@ class Batch:
         return Batch(**values)
 
 
-def log_shares(histories: Ragged, items: int) -> NDArray[np.float32]:
-    """``(items + 1,)`` logarithm of each item's share of all targets, which are all events but a user's first."""
-    counts = np.bincount(histories.values[histories.position_of_value > 0], minlength=items + 1)
+def log_shares(histories: Ragged, items: int, ahead: int = 1) -> NDArray[np.float32]:
+    """``(items + 1,)`` logarithm of each item's share of all targets, which are all events but a user's first.
+
+    An event is a target of the ``ahead`` places before it, as far as there are, with the weights that these give it.
+    """
+    weights = np.concatenate([[0.0], np.cumsum(DISCOUNT ** np.arange(ahead))])
+    before = np.minimum(histories.position_of_value, ahead)
+    counts = np.bincount(histories.values, weights=weights[before], minlength=items + 1)
     with np.errstate(divide="ignore"):
         shares: NDArray[np.float32] = np.log(counts / max(counts.sum(), 1)).astype(np.float32)
     return shares
@@ -146,7 +151,7 @@ def pack(
     targets = histories.values[events[there]].astype(np.int64)
     distinct, index = np.unique(np.concatenate([inputs, targets]), return_inverse=True)
     drawn = draw(distinct, items, samples, rng)
-    shares = log_shares(histories, items) if shares is None else shares
+    shares = log_shares(histories, items, ahead) if shares is None else shares
     return Batch(
         inputs=torch.from_numpy(inputs),
         positions=torch.from_numpy(np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)),
@@ -155,7 +160,7 @@ def pack(
         targets=torch.from_numpy(targets),
         users=torch.from_numpy(np.repeat(user, lengths)[predict]),
         log_share=torch.from_numpy(shares[targets]),
-        weights=None if ahead == 1 else torch.from_numpy(LESS ** distance.astype(np.float32)),
+        weights=None if ahead == 1 else torch.from_numpy(DISCOUNT ** distance.astype(np.float32)),
         unique=torch.from_numpy(np.concatenate([distinct, drawn])),
         in_batch=len(distinct),
         items=items,
@@ -235,7 +240,7 @@ class Batches:
         rng: np.random.Generator,
     ) -> None:
         self.histories, self.items, self.samples, self.ahead, self.rng = histories, items, samples, ahead, rng
-        self.shares = log_shares(histories, items)
+        self.shares = log_shares(histories, items, ahead)
         self.segments = FORMULATIONS[formulation](histories, max_history)
         if 0 < (found := len(self.segments.user)) < processes.count():
             raise TrainingError(f"{found} sequences cannot be shared by {processes.count()} processes; start fewer")

@@ -18,41 +18,38 @@ from ssna.streaming import Tiles, chunks, hide
 
 CUTOFFS = (10, 50)
 AMOUNTS = [0.0, *(sign * 2.0**power for power in range(-2, 7) for sign in (-1, 1))]  # deviations of its scores
-SCORES, USERS = 400_000_000, 2_000  # of all validation users so many, spread evenly, decide; and never fewer than USERS
+SCORES, USERS = 100_000_000, 1_000  # of all validation users so many, spread evenly, decide; and never fewer than USERS
 
 
 def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
-    """The convex combination with the highest N@10 + N@50 on ``split`` (seen excluded); ``model`` keeps a tenth.
+    """The convex combination, in tenths, with the highest N@10 + N@50 on ``split``, seen excluded.
+
+    The model keeps a tenth.
 
     The two tell apart what is alike in the first ten, and shares that are best in one are near the best in the other.
-    Shares are tenths: those around the best of all fifths.
 
     Every scorer is divided by the standard deviation of its own scores first, so that shares mean the same anywhere.
     """
     split = _thin(split, model.rows)
     scorers = (model, *partners)
     scales = [deviation(scorer, split) for scorer in scorers]
-    tenths = _simplex(len(scorers))
-    fifths = tenths[(tenths % 2 == 0).all(axis=1)]
-    best = fifths[_best(scorers, fifths / 10 / scales, split, exclude_seen=True)]
-    near = tenths[np.abs(tenths - best).max(axis=1) <= 1]
-    best = near[_best(scorers, near / 10 / scales, split, exclude_seen=True)]
-    parts = zip(scorers, (best / 10).tolist(), scales, strict=True)
+    shares = _simplex(len(scorers)) / 10
+    best = shares[_best(scorers, shares / scales, split, exclude_seen=True)]
+    parts = zip(scorers, best.tolist(), scales, strict=True)
     return Blend([Part(*part) for part in parts if part[1] > 0])
 
 
-def with_repeats(model: Scorer, split: Split) -> Scorer:
+def with_repeats(model: Blend, split: Split, max_history: int) -> Blend:
     """``model``, with the items of a history raised or lowered as ``split`` has it: the highest N@10 + N@50 with seen
     items included. The smallest change does; with none, ``model`` itself. Among items not seen nothing changes.
     """
     split = _thin(split, model.rows)
-    repeat, scale = RepeatScorer(model.rows), deviation(model, split)
+    repeat, scale = RepeatScorer(model.rows, max_history), deviation(model, split)
     amounts = np.array([[1.0, amount * scale] for amount in AMOUNTS], dtype=np.float32)
     amount = float(f"{amounts[_best((model, repeat), amounts, split, exclude_seen=False), 1]:.3g}")
     if amount == 0:
         return model
-    parts = model.parts if isinstance(model, Blend) else (Part(model, 1.0, 1.0),)
-    return Blend([*parts, Part(repeat, amount, 1.0)])
+    return Blend([*model.parts, Part(repeat, amount, 1.0)])
 
 
 def _best(scorers: Sequence[Scorer], weights: NDArray[np.floating], split: Split, exclude_seen: bool) -> int:

@@ -56,7 +56,7 @@ class TrainingSettings(Settings):
     epochs: int = Field(200, ge=0)
     """At most so many passes over all targets; with 0 the weights to start from are evaluated as they are."""
     batch_size: int = Field(256, ge=1)
-    """Targets a batch, in both formulations; over all processes, where several share it."""
+    """Next events to predict a batch, in both formulations; over all processes, where several share it."""
     accumulate: int = Field(1, ge=1)
     """Batches whose gradients are averaged for one optimizer step; a target competes within its own batch."""
     batches: int | None = Field(None, ge=1)
@@ -82,7 +82,7 @@ class JoinSettings(Settings):
     methods: tuple[Literal["ease", "cease", "item-knn", "text-knn", "popularity"], ...] = ()
     """Which; their settings follow."""
     repeats: bool = False
-    """Raise or lower the items of a history, too, by what validation says with seen items included."""
+    """Where there are ``methods``: raise or lower the items of a history, too, as validation has it, seen included."""
     item: ItemKnnSettings = ItemKnnSettings()
     ease: EaseSettings = EaseSettings()
     cease: CeaseSettings = CeaseSettings()
