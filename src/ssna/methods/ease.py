@@ -62,7 +62,7 @@ def fit_ease(settings: EaseSettings, data: Dataset, cache: LayerCache | None, di
 
 def fit_cease(settings: CeaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """As :func:`fit_ease`, with rows for what texts say: one for each of the ``dim`` directions of the top layer's
-    whitened vectors of length 1 (Jeunen et al., Eq. 7)."""
+    whitened vectors of length 1 (Jeunen et al.)."""
     assert cache is not None, "the run checks that a method that needs text gets a cache"
     chosen = most_frequent(data.train, len(data.items), settings.items)
     gram = pairs(occurrences(data.train, len(data.items))[:, chosen])
