@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssna.ragged import Ragged
-from ssna.training.batches import FORMULATIONS, Batch, Batches, draw, pack
+from ssna.training.batches import FORMULATIONS, Batch, Batches, draw, log_shares, pack
 
 lengths_of_users = st.lists(st.integers(0, 25), min_size=1, max_size=8)
 max_histories = st.integers(1, 10)
@@ -218,3 +218,13 @@ def test_a_batch_carries_each_targets_share_of_all_targets(rows, formulation):
     everyone = [item for row in rows for item in row[1:]]
     expected = [everyone.count(item) / len(everyone) for item in batch.targets.tolist()]
     assert batch.log_share.exp().tolist() == pytest.approx(expected)
+
+
+@given(lengths_of_users, st.integers(1, 4))
+def test_the_share_of_a_target_is_its_share_of_all_weights(lengths, ahead):
+    histories = numbered(lengths)
+    batch = all_in_one(histories, "causal", 50, ahead)
+    weights = torch.ones(len(batch.targets)) if batch.weights is None else batch.weights
+    expected = np.bincount(batch.targets.numpy(), weights=weights.numpy(), minlength=len(histories.values) + 1)
+    shares = np.exp(log_shares(histories, len(histories.values), ahead))
+    np.testing.assert_allclose(shares, expected / max(expected.sum(), 1), rtol=1e-5, atol=1e-7)

@@ -13,6 +13,7 @@ from ssna import recommender as module
 from ssna.data.dataset import IdMap
 from ssna.errors import ArtifactError, SsnaError
 from ssna.experiments import train
+from ssna.ragged import Ragged
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer
 from ssna.text import encode
@@ -572,6 +573,11 @@ def test_a_folder_that_is_no_model_is_an_artifact_error(tmp_path, make):
     if make == "stranger":
         (folder / "model.json").write_text('{"format": "another program"}')
     one_line_error(folder)
+
+
+def test_only_the_latest_items_of_a_history_were_seen_before():
+    scores = scoring.RepeatScorer(9, 3).score(Ragged.from_rows([[1, 2, 3, 4, 5], [7, 7], []]))
+    assert [np.flatnonzero(row.numpy() > 0).tolist() for row in scores] == [[3, 4, 5], [7], []]
 
 
 def test_the_names_of_the_scorers_tensors_are_stable(recommenders):

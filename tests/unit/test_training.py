@@ -512,3 +512,10 @@ def test_overriding_a_setting_changes_the_record(data):
 def test_paths_in_the_place_of_data_or_cache_are_an_error_in_words():
     with pytest.raises(SettingsError, match="not paths"):
         train("data", "cache")
+
+
+def test_a_blend_without_a_part_that_reads_texts_needs_no_cache(data):
+    run = train(data, method="blend", settings=['method.parts=["ease", "item-knn"]'], quiet=True)
+    assert run.record.cache is None
+    with pytest.raises(SettingsError, match="reads item texts"):
+        train(data, method="blend", settings=['method.parts=["ease", "text-knn"]'], quiet=True)

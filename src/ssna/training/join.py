@@ -22,9 +22,7 @@ SCORES, USERS = 100_000_000, 1_000  # of all validation users so many, spread ev
 
 
 def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
-    """The convex combination, in tenths, with the highest N@10 + N@50 on ``split``, seen excluded.
-
-    The model keeps a tenth.
+    """The convex combination in tenths, one at least for the model, with the highest N@10 + N@50 (seen excluded).
 
     The two tell apart what is alike in the first ten, and shares that are best in one are near the best in the other.
 
