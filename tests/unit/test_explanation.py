@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from ssna.experiments import train
 from ssna.explanation import explain, place
 from ssna.ragged import Ragged
 from ssna.recommender import Recommender
+from ssna.scoring import Blend, Part, RepeatScorer
 from ssna.text import embed, encode
 
 ITEMS = 20
@@ -203,3 +205,11 @@ def test_a_method_that_reads_no_text_places_none(recommender):
 def test_an_empty_text_is_an_error_in_words(recommenders):
     with pytest.raises(SsnaError, match="empty"):
         place(recommenders["text"], HISTORY, "  ")
+
+
+def test_what_was_seen_before_counts_for_items_of_the_history_alone(recommenders):
+    plain = recommenders["text-knn"]
+    scorer = Blend([Part(plain.scorer, 1.0, 1.0), Part(RepeatScorer(ITEMS + 1, 50), -5.0, 1.0)])
+    lowered = replace(plain, scorer=scorer)
+    assert dict(explain(lowered, HISTORY, "i3").parts)["seen before"] == -5
+    assert [name for name, _ in explain(lowered, HISTORY, "i9").parts] == ["text neighbours"]

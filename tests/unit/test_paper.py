@@ -10,7 +10,7 @@ import pytest
 from some_runs import make_run
 
 from ssna.report import TABLES, benches
-from ssna.report.paper import beside, data_set_of, load, model_of
+from ssna.report.paper import beside, data_set_of, load, method_of, model_of
 from ssna.report.table import Figure
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +28,21 @@ def bench(tmp_path):
         for name, method in methods.items()
     ]
     return benches(runs)[0]
+
+
+@pytest.mark.parametrize(
+    ("beyond", "name"),
+    [
+        ({}, "ssna"),
+        ({"batches": {"ahead": 1}}, "ssna"),
+        ({"batches": {"ahead": 2}}, ""),
+        ({"join": {"methods": ["cease"]}}, ""),
+    ],
+)
+def test_what_goes_beyond_the_paper_is_none_of_its_methods(tmp_path, beyond, name):
+    run = make_run(tmp_path / "run", settings={"method": {"name": "ssna", "layers": 2, "integrate": "gru"}} | beyond)
+    (entry,) = benches([run])[0].entries
+    assert method_of(entry) == name
 
 
 def with_data(bench, **data):
