@@ -26,6 +26,11 @@ hypothesis.settings.register_profile("ssna", deadline=None, max_examples=40, der
 hypothesis.settings.load_profile("ssna")
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes do not name a test: packed ones may hold the time of collection, which differs between two workers."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def make_data() -> Callable[..., Dataset]:
     """Histories as lists of item rows -> a data set of users ``u0``, ... and items ``i1``, ... (row 1 is ``i1``)."""
