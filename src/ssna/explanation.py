@@ -148,7 +148,7 @@ def place(
     rows = _known(recommender, history)
     scorer = recommender.scorer
     if recommender.encoding is None or not scorer.layers:
-        raise ArtifactError("this model cannot place a text; ssna, tmlp, tmoe and text-knn can")
+        raise ArtifactError("this model cannot place a text; ssna, tmlp, tmoe, text-knn and text-linear can")
     wider = scorer.extended(_states(recommender, text, scorer.layers))
     scores = wider.score(Ragged.from_rows([rows]))[0]
     denied = recommender.items.rows(deny)

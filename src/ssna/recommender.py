@@ -142,7 +142,9 @@ class Recommender:
         """
         part = vector_part(self.scorer)
         if part is None:
-            raise ArtifactError("this model has neighbours or counts, no vectors; ssna, ids and text-knn have some")
+            raise ArtifactError(
+                "this model has neighbours or counts, no vectors; ssna, ids, text-knn and text-linear have some"
+            )
         rows = [self.items.rows(history) for history in histories]
         intents = part.intents(Ragged.from_rows([row[row > 0] for row in rows]))
         unit: NDArray[np.float32] = F.normalize(intents, dim=-1).numpy()
@@ -165,7 +167,7 @@ class Recommender:
         if self.encoding is None or not self.scorer.layers:
             raise ArtifactError(
                 "this model cannot admit items by their texts: it reads none, has no vectors, or tuned a language "
-                "model that is not kept; ssna, tmlp, tmoe and text-knn can admit items"
+                "model that is not kept; ssna, tmlp, tmoe, text-knn and text-linear can admit items"
             )
         if not texts:
             return self

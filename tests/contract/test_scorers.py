@@ -23,6 +23,7 @@ SCORERS: dict[str, list[str]] = {
     "ease": [],
     "cease": ["dim=8"],
     "text-knn": ["dim=8"],
+    "text-linear": ["method.ridge=1"],
     "blend": ["dim=8"],
     "ssna": [*SMALL, "method.heads=2"],
     "ids": SMALL,

@@ -11,6 +11,7 @@ from ssna.data.dataset import Dataset
 from ssna.errors import SettingsError
 from ssna.methods import METHODS, training_free
 from ssna.methods import ease as ease_module
+from ssna.methods import text_linear as text_linear_module
 from ssna.methods.ease import largest, most_frequent
 from ssna.ragged import Ragged
 
@@ -91,6 +92,48 @@ def text_knn(states: np.ndarray, history: list[int]) -> list[float]:
     unit = whitened(states)
     intent = sum(0.5**k * unit[item - 1] for k, item in enumerate(list(reversed(history))[:5]))
     return [float(intent @ row / np.linalg.norm(intent)) for row in unit]
+
+
+def text_linear(data: Dataset, states: np.ndarray, history: list[int], kept: int) -> list[float]:
+    """Ridge regression of every event's vector on the sum of the vectors within two events, 0.5^(distance - 1)."""
+    side_by_side = np.concatenate(list(states[:2].astype(np.float64)), axis=1)
+    centred = side_by_side - side_by_side.mean(axis=0)
+    variances, directions = np.linalg.eigh(np.cov(centred.T))
+    unit = centred @ directions[:, ::-1][:, :kept] / np.sqrt(variances[::-1][:kept])
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    x, y = [], []
+    for user in data.train:
+        events = [unit[item - 1] for item in user.tolist()]
+        for t in range(len(events)):
+            around = [s for s in range(len(events)) if 0 < abs(s - t) <= 2]
+            if around:
+                x.append(sum(0.5 ** (abs(s - t) - 1) * events[s] for s in around))
+                y.append(events[t])
+    a = np.array(x)
+    weights = np.linalg.solve(a.T @ a + 3.0 * np.eye(kept), a.T @ np.array(y))
+    intent = sum(0.5**k * unit[item - 1] for k, item in enumerate(list(reversed(history))[:2])) @ weights
+    return [float(intent @ row / np.linalg.norm(intent)) for row in unit]
+
+
+@pytest.mark.parametrize("history", HISTORIES, ids=str)
+@pytest.mark.parametrize("at_once", [7, 1000])
+def test_text_linear_is_a_ridge_regression_on_the_texts_around(data, cache, states, history, at_once, monkeypatch):
+    monkeypatch.setattr(text_linear_module, "AT_ONCE", at_once)
+    settings = {"ridge": 3.0, "window": 2, "decay": 0.5, "layers": 2}
+    scores = fitted("text-linear", data, cache, directions=5, **settings).score(Ragged.from_rows([history]))[0, 1:]
+    np.testing.assert_allclose(scores, text_linear(data, states, history, 5), rtol=1e-3, atol=1e-4)
+
+
+def test_text_linear_keeps_half_as_many_directions_as_there_are_items_and_reads_the_layers_there_are(data, cache):
+    scorer = fitted("text-linear", data, cache, layers=99)
+    assert (scorer.vectors.shape[1], scorer.layers) == ((ITEMS - 1) // 2, len(cache.layers))
+
+
+def test_text_linear_learns_from_some_of_the_events_where_there_are_more(data, cache):
+    whole, some = (fitted("text-linear", data, cache, events=events) for events in (10**6, 20))
+    assert not torch.allclose(whole.sequence.weight, some.sequence.weight)
+    again = fitted("text-linear", data, cache, events=20)
+    torch.testing.assert_close(some.sequence.weight, again.sequence.weight)
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=str)

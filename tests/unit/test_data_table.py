@@ -246,7 +246,11 @@ def test_a_missing_file_is_an_error_of_one_line(tmp_path, name):
         ("log.csv", b"\nuser,item,time,title\n", "has no header"),
         ("log.csv", b"user,item,time,item\n", "two columns named 'item'"),
         ("log.csv", b"user,item,time,title\nJos\xe9,i1,1,t\n", r"not UTF-8.*: iconv -f latin1 .*log.csv > NEW.csv$"),
-        ("log.csv.gz", gzip.compress(b"Jos\xe9,i1\n", mtime=0), r"not UTF-8.*: gzip -dc \S*log.csv.gz \| iconv .* > NEW.csv$"),
+        (
+            "log.csv.gz",
+            gzip.compress(b"Jos\xe9,i1\n", mtime=0),
+            r"not UTF-8.*: gzip -dc \S*log.csv.gz \| iconv .* > NEW.csv$",
+        ),
         ("log.csv", b"\xff\xfeu\0s\0e\0r\0", r"UTF-16.*: iconv -f utf-16 -t utf-8 \S*log.csv > NEW.csv$"),
         ("log.jsonl", b"\xfe\xff\0{\0}", r"UTF-16.*: iconv -f utf-16 -t utf-8 \S*log.jsonl > NEW.jsonl$"),
         ("log.csv", gzip.compress(b"user,item,time,title\n", mtime=0), "binary.* let its name say so"),

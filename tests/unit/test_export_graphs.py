@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from ssna.errors import ArtifactError
 from ssna.export.graphs import item_model, user_model
 from ssna.nn.adapter import LayerAdapters, MLPAdapter, WhiteningMap
-from ssna.nn.sasrec import RecencyMean, SASRec
+from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 from ssna.ragged import Ragged
 
 DIM, LONGEST = 8, 12
@@ -27,6 +27,7 @@ SEQUENCES = {
     "sasrec": lambda: scattered(SASRec(DIM, LONGEST, blocks=2, heads=2, inner=16, dropout=0.5)),
     "one block": lambda: scattered(SASRec(DIM, LONGEST, blocks=1, heads=4, inner=4, dropout=0.0)),
     "recency": lambda: RecencyMean(window=5, decay=0.5),
+    "linear": lambda: scattered(RecencyLinear(window=5, decay=0.5, dim=DIM)),
     "window of one": lambda: RecencyMean(window=1, decay=0.5),
 }
 
@@ -47,8 +48,8 @@ def test_padded_histories_have_the_intents_of_packed_ones(name, lengths):
 @pytest.mark.parametrize(
     "adapters",
     [*(LayerAdapters(3, 10, DIM, 4, name) for name in ("gru", "mean", "weighted")), LayerAdapters(1, 10, DIM, 1, "gru"),
-     MLPAdapter(10, DIM, 2), WhiteningMap(10, DIM)],
-    ids=["gru", "mean", "weighted", "one layer", "mlp", "whitening"],
+     MLPAdapter(10, DIM, 2), WhiteningMap(10, DIM), WhiteningMap(10, DIM, 3)],
+    ids=["gru", "mean", "weighted", "one layer", "mlp", "whitening", "whitening of three"],
 )  # fmt: skip
 @pytest.mark.parametrize("items", [1, 17])
 def test_plain_adapters_give_the_vectors_of_those_trained(adapters, items):

@@ -74,6 +74,15 @@ def test_settings_are_the_recipes_then_the_experiments_then_the_entrys_then_the_
     assert not settings.rehearsal
 
 
+def test_an_entry_may_have_a_recipe_of_its_own(read):
+    content = BASE.replace('name = "ours"\nmethod = "ssna"', 'name = "ours"\nmethod = "ssna"\nrecipe = "fast"')
+    planned = {task.entry.name: task.settings for task in tasks(read(content))}
+    assert (planned["ours"].loss.name, planned["ours"].training.batch_size) == ("sampled", 64)
+    assert planned["popularity"].loss.name == "in-batch"
+    with pytest.raises(SettingsError, match="no recipe 'fst'"):
+        tasks(read(content.replace("fast", "fst")))
+
+
 def test_a_rehearsal_is_cut_short_and_says_so(read):
     assert {(task.settings.rehearsal, task.settings.training.epochs) for task in tasks(read(), rehearse=True)} == {
         (True, 3)

@@ -129,5 +129,7 @@ def test_a_scorer_without_a_text_part_says_why_and_who_has_one():
     vectors = VectorScorer(torch.zeros(3, 4), RecencyMean(window=2, decay=1.0), max_history=2)
     with_neighbours = Blend([Part(popularity(1, 2), 0.5, 1.0), Part(vectors, 0.5, 1.0)])
     for scorer in (vectors, with_neighbours):
-        with pytest.raises(ArtifactError, match=r"learned for each item \(ids\).*ssna, tmlp, tmoe and text-knn can"):
+        with pytest.raises(
+            ArtifactError, match=r"learned for each item \(ids\).*ssna, tmlp, tmoe, text-knn and text-linear can"
+        ):
             scorer.extended(torch.zeros(1, 1, 4))

@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna.nn.sasrec import RecencyMean, SASRec
+from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 
 DIM, LONGEST = 8, 12
 
@@ -14,7 +14,9 @@ def models():
         sasrec = SASRec(DIM, LONGEST, blocks=2, heads=2, inner=16, dropout=0.5).eval()
         for parameter in sasrec.parameters():  # larger than untrained ones, so that mistakes show
             torch.nn.init.normal_(parameter, std=0.5)
-    return {"sasrec": sasrec, "recency": RecencyMean(window=3, decay=0.5)}
+        linear = RecencyLinear(window=3, decay=0.5, dim=DIM)
+        torch.nn.init.normal_(linear.weight)
+    return {"sasrec": sasrec, "recency": RecencyMean(window=3, decay=0.5), "linear": linear}
 
 
 MODELS = models()

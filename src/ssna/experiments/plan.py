@@ -37,6 +37,8 @@ class EntryPlan(Settings):
 
     name: str
     method: str
+    recipe: str | None = None
+    """In place of the experiment's."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """On top of the experiment's, for every point; sections, or dotted keys."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
@@ -148,7 +150,8 @@ def tasks(experiment: Experiment, rehearse: bool = False) -> list[Task]:
 
 
 def _settings(experiment: Experiment, entry: EntryPlan, point: Tree, seed: int, rehearse: bool) -> RunSettings:
-    tree = read_recipe(experiment.recipe) if experiment.recipe else {}
+    recipe = entry.recipe or experiment.recipe
+    tree = read_recipe(recipe) if recipe else {}
     tree = with_method(merge(tree, _sections(experiment.settings)), entry.method)
     tree = merge(merge(tree, _sections(entry.settings)), _sections(point))
     if rehearse:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ssna.errors import ArtifactError
 from ssna.nn.adapter import LayerAdapters, MixtureAdapter
 from ssna.nn.integrate import GruIntegration
-from ssna.nn.sasrec import Block, RecencyMean, SASRec
+from ssna.nn.sasrec import Block, RecencyLinear, RecencyMean, SASRec
 
 
 def user_model(sequence: nn.Module) -> nn.Module:
@@ -19,7 +19,7 @@ def user_model(sequence: nn.Module) -> nn.Module:
         return PaddedSASRec(sequence)
     if isinstance(sequence, RecencyMean):
         return PaddedRecencyMean(sequence)
-    raise ArtifactError(f"a {type(sequence).__name__} cannot be exported; SASRec and text-kNN can")
+    raise ArtifactError(f"a {type(sequence).__name__} cannot be exported; SASRec, text-kNN and text-linear can")
 
 
 def item_model(admission: nn.Module) -> nn.Module:
@@ -56,10 +56,13 @@ def _through(block: Block, x: Tensor, later: Tensor) -> Tensor:
 
 
 class PaddedRecencyMean(nn.Module):
-    """The weighted sum of one :class:`RecencyMean`."""
+    """The weighted sum of one :class:`RecencyMean`, times the matrix of a :class:`RecencyLinear`."""
+
+    weight: Tensor | None
 
     def __init__(self, mean: RecencyMean) -> None:
         super().__init__()
+        self.register_buffer("weight", mean.weight if isinstance(mean, RecencyLinear) else None)
         self.window, self.decay = int(mean.config["window"]), float(mean.config["decay"])
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
@@ -67,7 +70,8 @@ class PaddedRecencyMean(nn.Module):
         back = lengths[:, None] - 1 - torch.arange(vectors.shape[1], device=vectors.device)  # (B, L)
         read = (back >= 0) & (back < self.window)
         weights = torch.where(read, self.decay ** back.clamp(min=0).float(), 0.0)
-        return _unit((weights[:, :, None] * vectors).sum(dim=1), lengths)
+        intents = (weights[:, :, None] * vectors).sum(dim=1)
+        return _unit(intents if self.weight is None else intents @ self.weight, lengths)
 
 
 class PlainAdapters(nn.Module):

@@ -52,7 +52,7 @@ class Source:
         if part is None:
             raise ArtifactError(
                 f"{self.run} is a {self.recommender.scorer.kind} model without vectors; export one of ssna, tmlp, "
-                "tmoe, lora, adalora, full, ids or text-knn"
+                "tmoe, lora, adalora, full, ids, text-knn or text-linear"
             )
         return part
 

@@ -5,6 +5,7 @@ from ssna.methods.blend import BlendSettings, fit_blend
 from ssna.methods.ease import CeaseSettings, EaseSettings, fit_cease, fit_ease
 from ssna.methods.ids import IdsSettings, build_ids
 from ssna.methods.ssna import SSNASettings, build_ssna
+from ssna.methods.text_linear import TextLinearSettings, fit_text_linear
 from ssna.methods.top import TMLPSettings, TMoESettings, build_tmlp, build_tmoe
 from ssna.methods.training_free import (
     ItemKnnSettings,
@@ -36,6 +37,7 @@ METHODS: dict[str, Method] = {
     "ease": FittedMethod(EaseSettings, fit_ease, needs_text=False),
     "cease": FittedMethod(CeaseSettings, fit_cease, needs_text=True),
     "text-knn": FittedMethod(TextKnnSettings, fit_text_knn, needs_text=True),
+    "text-linear": FittedMethod(TextLinearSettings, fit_text_linear, needs_text=True),
     "blend": FittedMethod(BlendSettings, fit_blend, needs_text=True),
 }
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from ssna.data.dataset import Dataset, Split
 from ssna.methods.base import MethodSettings
 from ssna.methods.ease import CeaseSettings, EaseSettings, fit_cease, fit_ease
+from ssna.methods.text_linear import TextLinearSettings, fit_text_linear
 from ssna.methods.training_free import ItemKnnSettings, TextKnnSettings, fit_item_knn, fit_text_knn
 from ssna.scoring import Blend, Part, Scorer
 from ssna.streaming import Tiles, chunks
@@ -18,6 +19,7 @@ FITS: dict[str, Callable[[Any, Dataset, LayerCache | None, int], Scorer]] = {
     "ease": fit_ease,
     "cease": fit_cease,
     "text-knn": fit_text_knn,
+    "text-linear": fit_text_linear,
 }
 
 
@@ -25,17 +27,20 @@ class BlendSettings(MethodSettings):
     """Scorers of items and of texts, each divided by the standard deviation of its scores, in equal parts."""
 
     name: Literal["blend"] = "blend"
-    parts: tuple[Literal["item-knn", "ease", "cease", "text-knn"], ...] = Field(("item-knn", "text-knn"), min_length=1)
+    parts: tuple[Literal["item-knn", "ease", "cease", "text-knn", "text-linear"], ...] = Field(
+        ("item-knn", "text-knn"), min_length=1
+    )
     """Which; their settings follow."""
     item: ItemKnnSettings = ItemKnnSettings()
     ease: EaseSettings = EaseSettings()
     cease: CeaseSettings = CeaseSettings()
     text: TextKnnSettings = TextKnnSettings()
+    linear: TextLinearSettings = TextLinearSettings()
 
 
 def fit_blend(settings: BlendSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """Equal parts; the deviations are those of the scores on the validation histories."""
-    of = {part.name: part for part in (settings.item, settings.ease, settings.cease, settings.text)}
+    of = {part.name: part for part in (settings.item, settings.ease, settings.cease, settings.text, settings.linear)}
     scorers = [FITS[name](of[name], data, cache, dim) for name in settings.parts]
     return Blend([Part(scorer, 1 / len(scorers), deviation(scorer, data.valid)) for scorer in scorers])
 

@@ -67,7 +67,7 @@ def fit_cease(settings: CeaseSettings, data: Dataset, cache: LayerCache | None, 
     chosen = most_frequent(data.train, len(data.items), settings.items)
     gram = pairs(occurrences(data.train, len(data.items))[:, chosen])
     h = torch.from_numpy(cache.top(1))
-    vectors = WhiteningMap.fit(h[0, 1:], dim)(h[:, torch.from_numpy(chosen)])
+    vectors = WhiteningMap.fit(h[:, 1:], dim)(h[:, torch.from_numpy(chosen)])
     return _fit(settings, data, chosen, gram.addmm_(vectors, vectors.T, alpha=settings.text))
 
 

@@ -87,7 +87,7 @@ def fit_text_knn(settings: TextKnnSettings, data: Dataset, cache: LayerCache | N
     """Whitened vectors of the top layer, at unit length, averaged with a decay over the latest items."""
     assert cache is not None, "the run checks that a method that needs text gets a cache"
     h = torch.from_numpy(cache.top(1))
-    white = WhiteningMap.fit(h[0, 1:], dim)
+    white = WhiteningMap.fit(h[:, 1:], dim)
     vectors = white(h)
     vectors[0] = 0
     return VectorScorer(vectors, RecencyMean(settings.window, settings.decay), data.max_history, white)

@@ -92,7 +92,7 @@ def _initialise(module: nn.Module) -> None:
 
 
 class RecencyMean(nn.Module):
-    """A training-free intent: the last ``window`` items, each step back in time weighted by ``decay`` once more."""
+    """An intent without training: the last ``window`` items, each step back in time weighted by ``decay`` once more."""
 
     def __init__(self, window: int, decay: float) -> None:
         super().__init__()
@@ -114,3 +114,17 @@ class RecencyMean(nn.Module):
             reach = (positions >= back).nonzero().squeeze(1)
             intent = intent.index_add(0, reach, x[rows[reach] - back], alpha=self.config["decay"] ** back)
         return intent
+
+
+class RecencyLinear(RecencyMean):
+    """The same sum, times a matrix ``weight (D, D)``: what lies in a history to what follows it."""
+
+    weight: Tensor
+
+    def __init__(self, window: int, decay: float, dim: int) -> None:
+        super().__init__(window, decay)
+        self.config["dim"] = dim
+        self.register_buffer("weight", torch.zeros(dim, dim))
+
+    def _mean(self, x: Tensor, rows: Tensor, positions: Tensor) -> Tensor:
+        return super()._mean(x, rows, positions) @ self.weight

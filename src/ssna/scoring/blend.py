@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ssna.errors import ArtifactError
-from ssna.nn.sasrec import RecencyMean
+from ssna.nn.sasrec import RecencyLinear, RecencyMean
 from ssna.ragged import Ragged
 from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatScorer
 from ssna.scoring.naming import REPEATS, below
@@ -135,5 +135,6 @@ def vector_part(scorer: Scorer) -> VectorScorer | None:
 def name_of(scorer: Scorer) -> str:
     """What people call a part of a blend."""
     if isinstance(scorer, VectorScorer):
-        return "text neighbours" if isinstance(scorer.sequence, RecencyMean) else "model"
+        untrained = {RecencyMean: "text neighbours", RecencyLinear: "text weights"}
+        return untrained.get(type(scorer.sequence), "model")
     return NAMES.get(scorer.kind, scorer.kind)

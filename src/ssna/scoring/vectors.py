@@ -12,12 +12,12 @@ from torch.nn import functional as F
 from ssna.device import multiplies_bf16
 from ssna.errors import ArtifactError
 from ssna.nn.adapter import ADAPTERS
-from ssna.nn.sasrec import RecencyMean, SASRec
+from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 from ssna.ragged import Ragged
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 
-SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean}
+SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean, "linear": RecencyLinear}
 
 BF16_ERROR = 3.2 * 2**-8
 """Of a product of two vectors of length 1: half a unit in the last place for each of both, and for the result."""
@@ -99,7 +99,7 @@ class VectorScorer(Scorer):
             raise ArtifactError(
                 "this model cannot admit items by their texts: its vectors are learned for each item (ids), or by a "
                 "language model that is not kept (lora, adalora, full), and neighbours joined to them do not help; "
-                "ssna, tmlp, tmoe and text-knn can"
+                "ssna, tmlp, tmoe, text-knn and text-linear can"
             )
         vectors = torch.cat([self.vectors, self.admission(h[: self.layers]).float()])
         return VectorScorer(vectors, self.sequence, self.max_history, self.admission)

@@ -7,6 +7,7 @@ from pydantic import Field, SerializeAsAny, field_validator, model_validator
 from ssna.errors import SettingsError
 from ssna.methods import METHODS, MethodSettings
 from ssna.methods.ease import CeaseSettings, EaseSettings
+from ssna.methods.text_linear import TextLinearSettings
 from ssna.methods.training_free import ItemKnnSettings, PopularitySettings, TextKnnSettings
 from ssna.settings import Settings
 
@@ -79,7 +80,7 @@ class TrainingSettings(Settings):
 class JoinSettings(Settings):
     """Training-free scorers that the trained model is joined with, in shares chosen on validation."""
 
-    methods: tuple[Literal["ease", "cease", "item-knn", "text-knn", "popularity"], ...] = ()
+    methods: tuple[Literal["ease", "cease", "item-knn", "text-knn", "text-linear", "popularity"], ...] = ()
     """Which; their settings follow."""
     repeats: bool = False
     """Where there are ``methods``: raise or lower the items of a history, too, as validation has it, seen included."""
@@ -87,10 +88,18 @@ class JoinSettings(Settings):
     ease: EaseSettings = EaseSettings()
     cease: CeaseSettings = CeaseSettings()
     text: TextKnnSettings = TextKnnSettings()
+    linear: TextLinearSettings = TextLinearSettings()
 
     def of(self, name: str) -> MethodSettings:
         """Those of one of ``methods``."""
-        own: tuple[MethodSettings, ...] = (self.item, self.ease, self.cease, self.text, PopularitySettings())
+        own: tuple[MethodSettings, ...] = (
+            self.item,
+            self.ease,
+            self.cease,
+            self.text,
+            self.linear,
+            PopularitySettings(),
+        )
         return next(settings for settings in own if settings.name == name)
 
 
