@@ -19,6 +19,7 @@ class Name(StrEnum):
     best_settings = "best-settings"
     cold = "cold"
     history = "history"
+    examples = "examples"
 
 
 class Format(StrEnum):
@@ -47,7 +48,21 @@ def compare(
     ] = Format.text,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A file, instead of standard output.")] = None,
     of: Annotated[
-        str | None, typer.Option(help="For --table improvement: whose; ssna unless given.", metavar="NAME")
+        str | None, typer.Option(help="For --table improvement, examples: whose; ssna unless given.", metavar="NAME")
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="For --table examples: whose rival; the best of the others on validation unless given."
+        ),
+    ] = None,
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DATA",
+            help="For --table examples and --format html: the data sets of the runs, to show users whom one method "
+            "serves and the other does not; may be given several times.",
+        ),
     ] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Put the paper's figures beside, marked as theirs.")] = False,
     plot: Annotated[
@@ -56,18 +71,32 @@ def compare(
     ] = None,
 ) -> None:
     """Runs side by side, data set by data set and language model by language model."""
+    from ssna.data import load
     from ssna.files import write_file
-    from ssna.report import PLOTS, all_tables, benches, draw, find, page, render, tables
+    from ssna.report import PLOTS, all_tables, as_text, benches, draw, examples, find, page, render, tables
 
-    if of is not None and table is not Name.improvement and form is not Format.html:
-        raise typer.BadParameter("it belongs to --table improvement", param_hint="--of")
+    if of is not None and table not in (Name.improvement, Name.examples) and form is not Format.html:
+        raise typer.BadParameter("it belongs to --table improvement and examples", param_hint="--of")
+    if table is Name.examples and not data:
+        raise typer.BadParameter("examples show texts: give the data sets of the runs", param_hint="--data")
+    if table is Name.examples and form is not Format.text:
+        raise typer.BadParameter("examples are text; with --format html --data DATA the page has them, too")
+    if (against or data) and table is not Name.examples and form is not Format.html:
+        raise typer.BadParameter(
+            "it belongs to --table examples and --format html", param_hint="--data" if data else "--against"
+        )
+    if against and not data:
+        raise typer.BadParameter("it needs the data sets of the runs: --data DATA", param_hint="--against")
     drawn = table or Name.accuracy
     if plot is not None and drawn not in PLOTS:
         raise typer.BadParameter(f"there are plots of {', '.join(PLOTS)}", param_hint="--plot")
     found = benches(find(runs))
+    users = examples(found, [load(folder) for folder in data], of, against) if data else []
     if form is Format.html:
         chosen = all_tables(found, of, paper) if table is None else tables(table.value, found, of, paper)
-        written = page(found, chosen)
+        written = page(found, chosen, shown=users)
+    elif table is Name.examples:
+        written = as_text(users)
     else:
         written = render(tables(drawn.value, found, of, paper), form)
     if plot is not None:

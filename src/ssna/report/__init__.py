@@ -9,6 +9,7 @@ from ssna.report.accuracy import accuracy, overall
 from ssna.report.best_settings import best_settings
 from ssna.report.bins import history
 from ssna.report.cost import memory, runtime
+from ssna.report.examples import Examples, as_text, examples
 from ssna.report.formats import FORMATS, render
 from ssna.report.html import report as page
 from ssna.report.improvement import improvement
@@ -24,10 +25,13 @@ __all__ = [
     "PLOTS",
     "TABLES",
     "Bench",
+    "Examples",
     "Table",
     "all_tables",
+    "as_text",
     "benches",
     "draw",
+    "examples",
     "find",
     "improvement",
     "overall",

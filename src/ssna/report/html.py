@@ -9,6 +9,7 @@ from typing import Any
 from ssna.evaluation.ranking import Policy
 from ssna.report import formats
 from ssna.report.cells import SEEN, label, where
+from ssna.report.examples import Examples, as_html
 from ssna.report.notes import POLICIES_NOTE, machines, rehearsals
 from ssna.report.plots import (
     NEUTRAL,
@@ -74,16 +75,29 @@ pre { margin: .5rem 0; padding: .75rem; overflow-x: auto; background: var(--shad
 """
 
 
-def report(benches: Sequence[Bench], tables: Sequence[Table], policy: Policy = "exclude_seen") -> str:
+def report(
+    benches: Sequence[Bench],
+    tables: Sequence[Table],
+    policy: Policy = "exclude_seen",
+    shown: Sequence[Examples] = (),
+) -> str:
     """A whole page, from what :func:`ssna.report.runs.benches` and the tables' functions made of run folders.
 
     Names and settings of runs are text in it, whatever they hold. It loads nothing, and runs no script.
 
     Args:
         policy: of the plots; the tables say both.
+        shown: users to look at, by :func:`ssna.report.examples.examples`.
     """
     runs = {run.path: run for bench in benches for entry in bench.entries for run in entry.runs}
-    sections = [*_contents(benches, tables), *_tables(tables), *_plots(benches, policy), *_entries(benches)]
+    users = [] if not shown else list(as_html(shown))
+    sections = [
+        *_contents(benches, tables, shown),
+        *_tables(tables),
+        *_plots(benches, policy),
+        *users,
+        *_entries(benches),
+    ]
     page = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -117,10 +131,11 @@ def _summary(benches: Sequence[Bench], runs: Sequence[RunFolder]) -> Iterator[st
     yield f'<p class="soft">{escape(" ".join(machines(entries)))}</p>'
 
 
-def _contents(benches: Sequence[Bench], tables: Sequence[Table]) -> Iterator[str]:
+def _contents(benches: Sequence[Bench], tables: Sequence[Table], shown: Sequence[Examples]) -> Iterator[str]:
     groups = {
         "tables": ("Tables", [table.title for table in tables]),
         "plots": ("Plots", [where(bench) for bench in benches]),
+        **({"examples": ("Where it wins and loses", [one.title for one in shown])} if shown else {}),
         "runs": ("What was run", [where(bench) for bench in benches]),
     }
     yield '<nav aria-label="Contents">\n<ul>'

@@ -30,18 +30,19 @@ def improvement(benches: Sequence[Bench], of: str | None = None) -> list[Table]:
     Raises:
         ArtifactError: no bench has such an entry, or its runs rank different users.
     """
-    sides = [(bench, entry) for bench in benches if (entry := _reference(bench, of)) is not None]
+    sides = [(bench, entry) for bench in benches if (entry := reference(bench, of)) is not None]
     if not sides:
         names = dict.fromkeys(entry.name for bench in benches for entry in bench.entries)
         missing = f"no entry is named {of}" if of else "no run is of the method ssna"
         raise ArtifactError(f"{missing}; say --of NAME, one of {', '.join(names)}")
-    left = [where(bench) for bench in benches if _reference(bench, of) is None]
+    left = [where(bench) for bench in benches if reference(bench, of) is None]
     without = [f"Left out, without {of or 'a run of ssna'}: {'; '.join(left)}."] if left else []
     sides = [(bench, entry) for bench, entry in sides if len(bench.entries) > 1]
     return [*_over_data(sides, without), *(_over_users(bench, entry) for bench, entry in sides)]
 
 
-def _reference(bench: Bench, of: str | None) -> Entry | None:
+def reference(bench: Bench, of: str | None) -> Entry | None:
+    """The entry that others are held against: the one named ``of``, or see :func:`improvement`."""
     named = [entry for entry in bench.entries if entry.name == (of or "ssna")]
     method = [entry for entry in bench.entries if of is None and entry.record.method == "ssna"]
     return next(iter(named + method), None)
