@@ -127,7 +127,8 @@ def as_html(found: Sequence[Examples]) -> Iterator[str]:
             for example in shown:
                 past = "".join(f"<li>{escape(text)}</li>" for text in example.history)
                 answers = "".join(
-                    f"<dt>{escape(answer.method)}, rank {answer.rank:,}</dt><dd>{escape('; '.join(answer.first))}</dd>"
+                    f"<dt>{escape(answer.method)}, rank {answer.rank:,}</dt>"
+                    f"<dd>{'<br>'.join(map(escape, answer.first))}</dd>"
                     for answer in example.answers
                 )
                 yield (
