@@ -129,6 +129,15 @@ def test_text_linear_keeps_half_as_many_directions_as_there_are_items_and_reads_
     assert (scorer.vectors.shape[1], scorer.layers) == ((ITEMS - 1) // 2, len(cache.layers))
 
 
+def test_text_linear_is_whitened_by_some_of_the_items_where_there_are_more(data, cache, monkeypatch):
+    whole = fitted("text-linear", data, cache, directions=3)
+    monkeypatch.setattr(text_linear_module, "ENOUGH", 10)
+    some, again = (fitted("text-linear", data, cache, directions=3) for _ in range(2))
+    assert some.vectors.shape == whole.vectors.shape
+    assert not torch.allclose(some.vectors, whole.vectors)
+    torch.testing.assert_close(some.vectors, again.vectors)
+
+
 def test_text_linear_learns_from_some_of_the_events_where_there_are_more(data, cache):
     whole, some = (fitted("text-linear", data, cache, events=events) for events in (10**6, 20))
     assert not torch.allclose(whole.sequence.weight, some.sequence.weight)

@@ -96,7 +96,10 @@ def test_several_problems_are_counted_and_the_plan_lists_them(read, tmp_path):
     ]
 
 
-@pytest.mark.parametrize(("method", "settings"), [("ssna", '"method.layers" = 3'), ("text-knn", ""), ("ids", "")])
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [("ssna", '"method.layers" = 3'), ("text-knn", ""), ("text-linear", '"method.layers" = 9'), ("ids", "")],
+)
 def test_what_fits_is_no_problem(read, tmp_path, method, settings):
     found = survey(read(method=method, settings=settings), tmp_path / "runs", tmp_path)
     assert found.problems == ()

@@ -23,6 +23,7 @@ from ssna.experiments.fitting import reads_text
 from ssna.experiments.plan import EntryPlan, Experiment, Task, tasks
 from ssna.experiments.record import RECORD, RunRecord
 from ssna.experiments.run import execute
+from ssna.methods.text_linear import TextLinearSettings
 from ssna.methods.tuned import FullSettings
 from ssna.text import LayerCache
 
@@ -251,7 +252,7 @@ def _check_cache(task: Task, cache: LayerCache | None, data: Path) -> None:
         )
     depth = cache.encoding.depth
     held = depth if isinstance(method, FullSettings) else len(cache.layers)  # full tunes the model, whatever is held
-    asked = getattr(method, "layers", 1)
+    asked = 1 if isinstance(method, TextLinearSettings) else getattr(method, "layers", 1)  # which takes what there is
     if asked > held:
         raise SettingsError(
             f"{cache.folder} holds {held} of the model's {depth} layers, entry {task.entry.name} asks for "

@@ -22,6 +22,7 @@ from ssna.scoring import Scorer, VectorScorer
 from ssna.text import LayerCache
 
 AT_ONCE = 16_384  # events whose vectors are held at once
+ENOUGH = 50_000  # items, spread evenly over the catalogue, that the whitening is fitted to
 
 
 class TextLinearSettings(MethodSettings):
@@ -37,8 +38,8 @@ class TextLinearSettings(MethodSettings):
     layers: int = Field(6, ge=1)
     """Top layers of the language model whose states stand side by side; of fewer in the cache, all."""
     directions: int = Field(2048, ge=1)
-    """Whitened directions of these that are kept, half as many as there are items at the most: with as many as items,
-    every text would be as far from every other."""
+    """Whitened directions of these that are kept, 4 bytes an item each; half as many as there are items at the most:
+    with as many as items, every text would be as far from every other."""
     events: int = Field(1_000_000, ge=1)
     """Training events that are learned from, spread evenly over the users, if there are more."""
 
@@ -48,8 +49,9 @@ def fit_text_linear(settings: TextLinearSettings, data: Dataset, cache: LayerCac
     ``v`` and of the history's ``W^T sum_j decay^j v_j``."""
     assert cache is not None, "the run checks that a method that needs text gets a cache"
     h = torch.from_numpy(cache.top(min(settings.layers, len(cache.layers))))
-    a, items, width = h.shape
-    white = WhiteningMap.fit(h[:, 1:], min(settings.directions, a * width, max((items - 1) // 2, 1)))
+    a, rows, width = h.shape
+    texts = np.arange(1, rows) if rows <= ENOUGH else np.linspace(1, rows - 1, ENOUGH).astype(np.int64)
+    white = WhiteningMap.fit(h[:, texts], min(settings.directions, a * width, max(len(texts) // 2, 1)))
     vectors = white(h)
     vectors[0] = 0
     intent = RecencyLinear(settings.window, settings.decay, vectors.shape[1])
