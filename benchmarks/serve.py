@@ -193,8 +193,8 @@ def agrees(answer: Any, target: str, rank: int) -> bool:
     if target not in scores:
         return rank > len(scores)
     above = sum(score > scores[target] + NEAR for score in scores.values())
-    near = sum(abs(score - scores[target]) <= NEAR for score in scores.values())
-    return above < rank <= above + near
+    below = sum(score < scores[target] - NEAR for score in scores.values())
+    return above < rank <= len(scores) - below
 
 
 def written(histories: Sequence[list[str]], file: Path) -> None:

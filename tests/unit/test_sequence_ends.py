@@ -1,8 +1,12 @@
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssna.nn import projection
+from ssna.nn.projection import Projection
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 
 DIM, LONGEST = 8, 12
@@ -43,3 +47,33 @@ def test_weights_of_large_scores_do_not_overflow():
     positions = torch.tensor([*range(5), *range(7)])
     every = sasrec(x, positions, offsets)[offsets[1:] - 1]
     torch.testing.assert_close(sasrec.last(x, positions, offsets), every, atol=1e-4, rtol=1e-4)
+
+
+@given(
+    histories=st.lists(st.lists(st.integers(1, 149), min_size=1, max_size=LONGEST), min_size=2, max_size=8),
+    blocks=st.integers(2, 3),
+    seed=st.integers(0, 99),
+)
+@torch.no_grad()
+def test_projections_by_lookup_are_those_of_every_event(histories, blocks, seed):
+    generator = torch.Generator().manual_seed(seed)
+    sasrec = SASRec(DIM, LONGEST, blocks=blocks, heads=2, inner=16, dropout=0.0).eval()
+    for parameter in sasrec.parameters():
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
+    vectors = torch.randn(150, DIM, generator=generator)
+    by_lookup = Projection(sasrec, vectors)
+    for part in (histories[:1], histories[1:], histories):  # some items are met for the first time, others are not
+        items = torch.tensor([item for history in part for item in history])
+        positions = torch.cat([torch.arange(len(history)) for history in part])
+        offsets = torch.tensor([0, *map(len, part)]).cumsum(0)
+        plain = sasrec(vectors[items], positions, offsets)[offsets[1:] - 1]
+        looked_up = sasrec.last(vectors[items], positions, offsets, partial(by_lookup, items, positions))
+        torch.testing.assert_close(looked_up, plain, atol=2e-4, rtol=2e-4)
+
+
+def test_a_table_is_kept_only_before_a_last_block_and_within_bounds(monkeypatch):
+    vectors = torch.zeros(10, DIM)
+    assert Projection.pays(MODELS["sasrec"], vectors)
+    assert not Projection.pays(SASRec(DIM, LONGEST, blocks=1, heads=2, inner=16, dropout=0.0), vectors)
+    monkeypatch.setattr(projection, "LARGEST", 10 * 3 * DIM * 4 - 1)
+    assert not Projection.pays(MODELS["sasrec"], vectors)

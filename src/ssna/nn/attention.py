@@ -64,25 +64,24 @@ def packed_causal_attention(qkv: Tensor, tiles: Tiles, dropout: float = 0.0) -> 
     return packed
 
 
-def attention_of_ends(q: Tensor, kv: Tensor, offsets: Tensor) -> Tensor:
-    """The last row of every sequence attends to all rows of its own.
+def attention_of_ends(q: Tensor, x: Tensor, offsets: Tensor) -> Tensor:
+    """A query for every sequence attends to all of its rows, which are keys and values as they are.
 
     Args:
-        q: ``(B, H, D/H)``, queries of last rows.
-        kv: ``(N, 2, H, D/H)``, keys and values of packed rows.
+        q: ``(B, H, D)``.
+        x: ``(N, D)``, packed rows.
         offsets: ``(B + 1,)``, where sequences begin; none is empty.
 
     Returns:
-        ``(B, H, D/H)``.
+        ``(B, H, D)``, weighted means of rows.
     """
     sequence = torch.repeat_interleave(offsets.diff())  # (N,)
-    k, v = kv.unbind(1)
-    scores = (q[sequence] * k).sum(-1) * q.shape[-1] ** -0.5  # (N, H)
+    scores = torch.einsum("nhd,nd->nh", q[sequence], x)
     exact = scores.to(torch.promote_types(scores.dtype, torch.float32))
     owner = sequence[:, None].expand_as(exact)
     highest = exact.new_full(q.shape[:2], -torch.inf).scatter_reduce(0, owner, exact, "amax")
     weights = (exact - highest[sequence]).exp()  # (N, H)
     total = weights.new_zeros(q.shape[:2]).index_add(0, sequence, weights)
-    mixed = weights.new_zeros(q.shape).index_add(0, sequence, weights[..., None] * v)
-    attended: Tensor = (mixed / total[..., None]).to(v.dtype)
+    mixed = weights.new_zeros(q.shape).index_add(0, sequence, weights[..., None] * x[:, None])
+    attended: Tensor = (mixed / total[..., None]).to(x.dtype)
     return attended

@@ -1,5 +1,6 @@
 """SASRec (Kang and McAuley, 2018) in the form of UniSRec (Hou et al., 2022): post-norm, GELU; Eq. 5 and 6."""
 
+from collections.abc import Callable
 from typing import cast
 
 import torch
@@ -34,19 +35,30 @@ class SASRec(nn.Module):
 
     def forward(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
         """``x (N, D)``, ``positions (N,)`` from 0, ``offsets (B + 1,)`` -> ``(N, D)``."""
-        return self._read(x, positions, tile(offsets), len(self.blocks))[: len(x)]
+        tiles = tile(offsets)
+        read = pad_rows(self.dropout(self.norm(x + self.position(positions))))
+        for block in self.blocks:
+            read = block(read, tiles)
+        return read[: len(x)]
 
-    def last(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
-        """The last row of every sequence alone, ``(B, D)``: the last block then has little to do. For evaluation."""
-        before = self._read(x, positions, tile(offsets, TILE // 2), len(self.blocks) - 1)
-        return cast(Block, self.blocks[-1]).last(before, offsets)
+    def last(
+        self, x: Tensor, positions: Tensor, offsets: Tensor, first: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor:
+        """The last row of every sequence alone, ``(B, D)``: the last block then has little to do. For evaluation.
 
-    def _read(self, x: Tensor, positions: Tensor, tiles: Tiles, blocks: int) -> Tensor:
-        """``(N, D)`` through the first ``blocks`` blocks, rows of zeros behind it."""
-        x = pad_rows(self.dropout(self.norm(x + self.position(positions))))
-        for block in self.blocks[:blocks]:
-            x = block(x, tiles)
-        return x
+        Args:
+            first: the first of several blocks takes its queries, keys and values from there,
+                see :class:`ssna.nn.projection.Projection`.
+        """
+        tiles = tile(offsets, TILE // 2)
+        read, _, scale = torch.native_layer_norm(
+            x + self.position(positions), [x.shape[1]], self.norm.weight, self.norm.bias, self.norm.eps
+        )
+        read = pad_rows(read)
+        *before, last = cast("list[Block]", list(self.blocks))
+        for number, block in enumerate(before):
+            read = block(read, tiles) if number or first is None else block.attend(read, first(scale), tiles)
+        return last.last(read, offsets)
 
 
 class Block(nn.Module):
@@ -65,17 +77,27 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, tiles: Tiles) -> Tensor:
         """``x (N, D)`` -> ``(N, D)``."""
-        qkv = self.qkv(x)[: len(tiles.place)].view(len(tiles.place), 3, self.heads, -1)
+        return self.attend(x, self.qkv(x), tiles)
+
+    def attend(self, x: Tensor, qkv: Tensor, tiles: Tiles) -> Tensor:
+        """``x (N, D)`` with its queries, keys and values, ``(N, 3D)``; both perhaps with further rows -> ``(N, D)``."""
+        qkv = qkv[: len(tiles.place)].view(len(tiles.place), 3, self.heads, -1)
         mixed = packed_causal_attention(qkv, tiles, self.dropout.p if self.training else 0.0)
         return self._mixed_in(x, pad_rows(mixed.flatten(1)))
 
     def last(self, x: Tensor, offsets: Tensor) -> Tensor:
-        """``x (N, D)``, perhaps with rows behind the last sequence -> ``(B, D)``, the last row of every sequence."""
-        width, rows = x.shape[1], int(offsets[-1])
-        ends = x[offsets[1:] - 1]
-        q = F.linear(ends, self.qkv.weight[:width], self.qkv.bias[:width]).view(len(ends), self.heads, -1)
-        kv = F.linear(x, self.qkv.weight[width:], self.qkv.bias[width:])[:rows].view(rows, 2, self.heads, -1)
-        return self._mixed_in(ends, attention_of_ends(q, kv, offsets).flatten(1))
+        """``x (N, D)``, perhaps with rows behind the last sequence -> ``(B, D)``, the last row of every sequence.
+
+        A key is never made: ``q · (W x + b)`` is ``(Wᵀ q) · x`` and the same number for all rows of a sequence. Nor is
+        a value: the mean of ``W x + b`` is ``W`` times the mean of ``x``, and ``b``.
+        """
+        width, ends = x.shape[1], x[offsets[1:] - 1]
+        bias, (query, key, value) = self.qkv.bias, self.qkv.weight.view(3, self.heads, -1, width).unbind(0)
+        q = F.linear(ends, query.flatten(0, 1), bias[:width]).view(len(ends), self.heads, -1) * query.shape[1] ** -0.5
+        asked = (q.transpose(0, 1) @ key).transpose(0, 1)  # (B, H, D)
+        seen = attention_of_ends(asked, x[: int(offsets[-1])], offsets)
+        mixed = (seen.transpose(0, 1) @ value.mT).transpose(0, 1).flatten(1)
+        return self._mixed_in(ends, mixed + bias[2 * width :])
 
     def _mixed_in(self, x: Tensor, mixed: Tensor) -> Tensor:
         """What follows on attention, row by row."""

@@ -163,10 +163,15 @@ class RepeatScorer(Scorer):
 
 def _columns(scores: sparse.csr_array) -> Reading:
     """Of sparse ``scores (n, I + 1)``."""
-    by_column: Any = scores.tocsc()  # so that a tile is one stretch of it
+    by_column: list[Any] = []  # made once somebody asks for less than all: a tile is then one stretch of it
 
     def read(items: slice | Tensor) -> Tensor:
-        columns = by_column[:, items if isinstance(items, slice) else items.numpy()]
+        if isinstance(items, slice) and items == slice(0, scores.shape[1]):
+            columns: Any = scores
+        else:
+            if not by_column:
+                by_column.append(scores.tocsc())
+            columns = by_column[0][:, items if isinstance(items, slice) else items.numpy()]
         return torch.from_numpy(columns.toarray(order="C").astype(np.float32, copy=False))
 
     return read

@@ -1,7 +1,7 @@
 """The scorer that is trained: an item matrix and a sequence model."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import ClassVar, cast
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from ssna.device import multiplies_bf16
 from ssna.errors import ArtifactError
 from ssna.nn.adapter import ADAPTERS
+from ssna.nn.projection import Projection
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 from ssna.ragged import Ragged
 from ssna.scoring.naming import below, under
@@ -45,7 +46,7 @@ class VectorScorer(Scorer):
         self.admission = None if admission is None else admission.eval()
         self.layers = 0 if admission is None else int(cast(Config, admission.config).get("layers", 1))
         self.directions = F.normalize(self.vectors, dim=-1)
-        self._last = cast(Callable[[Tensor, Tensor, Tensor], Tensor], self.sequence.last)
+        self._last = cast(Callable[..., Tensor], self.sequence.last)
 
     @property
     def rows(self) -> int:
@@ -87,10 +88,17 @@ class VectorScorer(Scorer):
         filled = np.flatnonzero(recent.lengths)
         if len(filled):
             packed = recent if len(filled) == len(recent) else recent.take(filled)
-            x = F.embedding(torch.from_numpy(packed.values.astype(np.int64)), self.vectors)
-            positions, offsets = torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets)
-            intents[torch.from_numpy(filled)] = self._last(x, positions, offsets).float()
+            items, positions = map(torch.from_numpy, (packed.values.astype(np.int64), packed.position_of_value))
+            x, offsets = F.embedding(items, self.vectors), torch.from_numpy(packed.offsets)
+            first = () if self._projection is None else (partial(self._projection, items, positions),)
+            intents[torch.from_numpy(filled)] = self._last(x, positions, offsets, *first).float()
         return intents
+
+    @cached_property
+    def _projection(self) -> Projection | None:
+        sasrec = self.sequence
+        pays = isinstance(sasrec, SASRec) and Projection.pays(sasrec, self.vectors)
+        return Projection(cast(SASRec, sasrec), self.vectors) if pays else None
 
     @torch.no_grad()
     def extended(self, h: Tensor) -> "VectorScorer":
