@@ -4,7 +4,7 @@ python benchmarks/transfer.py data/A=caches/A data/B=caches/B ... -o runs/transf
                               [--hold-out A] [--epochs 3] [--warm 3]
 
 For each held-out data set a model without ids (recipe `text`, nothing joined) learns from the others together, and is
-then used on it as it is (`zero-shot`), and after some epochs on it (`warm`). Beside them stand as many epochs from nothing
+then used on it as it is (`zero-shot`), and after some epochs on it (`warm`). Beside them stand as many from nothing
 (`cold`), and text-knn. Every one is a run like any other: `ssna compare runs/transfer/A/*`, and `--table improvement
 --of zero-shot`. A run that is there is not made again, and one that was cut off goes on.
 """
