@@ -4,6 +4,7 @@ For every folder of benchmarks/results/runs, tables as Markdown and plots as SVG
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ssna.errors import ArtifactError
@@ -11,31 +12,43 @@ from ssna.files import write_file
 from ssna.report import PLOTS, TABLES, Bench, benches, draw, find, render, tables
 
 RESULTS = Path(__file__).parent / "results"
-ONE_TABLE = {  # folder of runs -> the one table they are for, and the runs that the method itself adds to it
-    "minilm-integration": ("integration", "minilm-overall"),
-    "minilm-layers": ("layers", "minilm-overall"),
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a folder of runs is for: one table or all; what is read with it; and whose improvement is shown."""
+
+    table: str | None = None
+    beside: tuple[str, ...] = ()
+    of: str | None = None
+
+
+PAGES = {
+    "minilm-integration": Page("integration", ("minilm-overall",)),
+    "minilm-layers": Page("layers", ("minilm-overall",)),
+    "minilm-best": Page(beside=("minilm-overall", "minilm-winners"), of="best"),
 }
 
 
 def main() -> None:
     for runs in sorted(path for path in (RESULTS / "runs").iterdir() if path.is_dir()):
-        only, *beside = ONE_TABLE.get(runs.name, (None,))
-        found = benches(find([runs, *(runs.parent / name for name in beside)]))
+        page = PAGES.get(runs.name, Page())
+        found = benches(find([runs, *(runs.parent / name for name in page.beside)]))
         target = RESULTS / runs.name
         target.mkdir(exist_ok=True)
         for old in target.iterdir():
             old.unlink()
-        written = [*_tables(found, target, only), *_plots(found, target, only)]
+        written = [*_tables(found, target, page), *_plots(found, target, page)]
         print(f"{target.relative_to(RESULTS.parent)}: {', '.join(written)}")
 
 
-def _tables(found: Sequence[Bench], target: Path, only: str | None) -> list[str]:
+def _tables(found: Sequence[Bench], target: Path, page: Page) -> list[str]:
     written = []
     for name in TABLES:
-        if only not in (None, name):
+        if page.table not in (None, name):
             continue
         try:
-            content = render(tables(name, found, paper=True), "md")
+            content = render(tables(name, found, page.of, paper=True), "md")
         except ArtifactError:  # these runs hold nothing for it
             continue
         write_file(target / f"{name}.md", content)
@@ -43,10 +56,10 @@ def _tables(found: Sequence[Bench], target: Path, only: str | None) -> list[str]
     return written
 
 
-def _plots(found: Sequence[Bench], target: Path, only: str | None) -> list[str]:
+def _plots(found: Sequence[Bench], target: Path, page: Page) -> list[str]:
     written = []
     for name, plot in PLOTS.items():
-        if only not in (None, name):
+        if page.table not in (None, name):
             continue
         try:
             draw(plot(found), target / f"{name}.svg")
