@@ -26,6 +26,7 @@ class Page:
 PAGES = {
     "minilm-integration": Page("integration", ("minilm-overall",)),
     "minilm-layers": Page("layers", ("minilm-overall",)),
+    "minilm-transfer": Page(of="zero-shot"),
     "minilm-best": Page(beside=("minilm-overall", "minilm-winners"), of="best"),
 }
 
