@@ -220,6 +220,16 @@ def test_a_batch_carries_each_targets_share_of_all_targets(rows, formulation):
     assert batch.log_share.exp().tolist() == pytest.approx(expected)
 
 
+def test_with_draws_the_shares_are_those_of_targets_and_draws_together():
+    histories = Ragged.from_rows([[1, 2, 3], [4, 2]])  # targets 2, 3 and 2
+    segments = FORMULATIONS["causal"](histories, 4)
+    batch = pack(histories, segments, np.array([0]), 6, 2, np.random.default_rng(0))
+    assert batch.targets.tolist() == [2, 3]
+    of_targets = dict.fromkeys(range(1, 7), 0.0) | {2: 2 / 3, 3: 1 / 3}
+    standing = [*batch.targets.tolist(), *batch.unique[batch.in_batch :].tolist()]
+    assert batch.log_share.exp().tolist() == pytest.approx([(2 * of_targets[i] + 2 / 6) / 4 for i in standing])
+
+
 @given(lengths_of_users, st.integers(1, 4))
 def test_the_share_of_a_target_is_its_share_of_all_weights(lengths, ahead):
     histories = numbered(lengths)

@@ -24,7 +24,8 @@ class Candidates:
         targets: ``(P,)`` each sample's target as a row of ``vectors``.
         in_batch: how many rows of ``vectors`` stand in the batch; the rest are random draws.
         users: ``(P,)`` whose sample each is, as any numbers; None: no two are of one user.
-        log_share: ``(P,)`` logarithm of each target's share of all training targets.
+        log_share: ``(P + S,)`` logarithm of the share that each target's item, and then each draw's, has of what steps
+            contrast.
         weights: ``(P,)`` what each sample counts in the mean; None: they count alike.
         catalogue: all items, to be encoded in chunks, and where in it the targets are.
         own: of the ``P`` samples, those whose intents are here, where several processes share a step.
@@ -70,28 +71,31 @@ def in_batch(candidates: Candidates, temperature: float) -> Tensor:
 
     What else the same user chose is no negative, and neither is a repeat of the target.
     """
-    return _in_batch(candidates, temperature, 0.0)
+    return _in_batch(candidates, temperature, candidates.vectors[:0], 0.0)
 
 
 def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
-    """As :func:`in_batch`, each target's logit less the logarithm of its share of the targets (Yi et al., 2019, Eq. 5).
+    """As :func:`in_batch`, and with the random draws, each logit less the logarithm of that item's share of both.
 
     What is often a target is often a negative; the correction undoes that, so that the loss estimates a softmax over
-    the catalogue.
+    the catalogue (Yi et al., 2019, Eq. 5). Draws bring the items that are seldom a target (Yang et al., 2020).
     """
     assert candidates.log_share is not None, "batches of training carry the shares"
-    return _in_batch(candidates, temperature, candidates.log_share)
+    draws = candidates.vectors[candidates.in_batch :]
+    return _in_batch(candidates, temperature, draws, candidates.log_share)
 
 
-def _in_batch(candidates: Candidates, temperature: float, correction: Tensor | float) -> Tensor:
+def _in_batch(candidates: Candidates, temperature: float, draws: Tensor, correction: Tensor | float) -> Tensor:
     targets, users, own = candidates.targets, candidates.users, candidates.own
-    logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature) - correction  # (p, P)
+    vectors = torch.cat([candidates.vectors[targets], draws])  # (P + S, D)
+    logits = cosine_logits(candidates.intents, vectors, temperature) - correction  # (p, P + S)
     barred = targets[own, None] == targets[None, :]
     if users is not None:
         barred |= users[own, None] == users[None, :]
     labels = torch.arange(len(targets), device=logits.device)[own]
     barred.scatter_(1, labels[:, None], False)
-    return candidates.cross_entropy(logits.masked_fill(barred, -torch.inf), labels)
+    logits[:, : len(targets)].masked_fill_(barred, -torch.inf)
+    return candidates.cross_entropy(logits, labels)
 
 
 def batch_items(candidates: Candidates, temperature: float) -> Tensor:

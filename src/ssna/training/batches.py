@@ -69,7 +69,8 @@ class Batch:
         predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give. ``users (P,)``: to whom.
             A row stands once for each of its targets.
         weights: ``(P,)`` what each counts; None: all alike.
-        log_share: ``(P,)`` logarithm of each target's share of all targets.
+        log_share: ``(P + S,)`` logarithm of the share that the item of each target, and then of each draw, has of the
+            targets and draws of steps like this one.
         unique: ``(U,)`` distinct items of inputs and targets, then the random draws; each is encoded once.
         in_batch: how many of ``unique`` are no draws. ``items``: how many the catalogue has.
         input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
@@ -118,6 +119,15 @@ def log_shares(histories: Ragged, items: int, ahead: int = 1) -> NDArray[np.floa
     return shares
 
 
+def mixed(shares: NDArray[np.float32], targets: int, draws: int, items: int) -> NDArray[np.float32]:
+    """Logarithms of items' shares of so many ``targets``, and of as many uniform ``draws`` beside."""
+    if draws == 0:
+        return shares
+    uniform = np.float32(np.log(draws / items))
+    both: NDArray[np.float32] = np.logaddexp(shares + np.float32(np.log(targets)), uniform)
+    return both - np.float32(np.log(targets + draws))
+
+
 def pack(
     histories: Ragged,
     segments: Segments,
@@ -159,7 +169,7 @@ def pack(
         predict=torch.from_numpy(predict),
         targets=torch.from_numpy(targets),
         users=torch.from_numpy(np.repeat(user, lengths)[predict]),
-        log_share=torch.from_numpy(shares[targets]),
+        log_share=torch.from_numpy(mixed(shares[np.concatenate([targets, drawn])], len(targets), len(drawn), items)),
         weights=None if ahead == 1 else torch.from_numpy(DISCOUNT ** distance.astype(np.float32)),
         unique=torch.from_numpy(np.concatenate([distinct, drawn])),
         in_batch=len(distinct),
