@@ -294,8 +294,8 @@ def _reader(cache: LayerCache | None) -> Any:
 
 
 def _prepared(network: nn.Module, settings: TunedSettings) -> nn.Module:
-    """For training. cuDNN's attention is turned off in this process: on an H200 it prepared 10 ms for every shape new to
-    it, and hardly two batches of texts have one shape."""
+    """For training. cuDNN's attention is turned off in this process: on an H200 it prepared 10 ms for any shape that is
+    new, and hardly two batches of texts have one shape."""
     torch.backends.cuda.enable_cudnn_sdp(False)
     if settings.checkpointing:
         try:
