@@ -62,7 +62,7 @@ def encoder(seed: int = 1) -> FrozenEncoder:
 
 def step(loss: str, ahead: int) -> dict[str, Tensor]:
     """Losses and the gradient of one step of two accumulated batches, without noise or dropout."""
-    samples = 7 if loss == "sampled" else 0
+    samples = 7 if loss in ("sampled", "in-batch-logq") else 0
     settings = settings_of(f"loss.name={loss}", f"loss.samples={samples}", f"batches.ahead={ahead}")
     model = Model(encoder(), SASRec(DIM, 6, **settings.sequence.model_dump()))
     trainer = Trainer(model, settings, total_steps=1)

@@ -105,7 +105,7 @@ def test_assignments_stand_above_the_file_and_the_file_above_the_recipe(config):
 
 def test_another_method_than_the_recipes_takes_the_place_of_its_section():
     settings = resolve("best", method="ids")
-    assert (settings.method.tree(), settings.loss.samples) == ({"name": "ids"}, 4000)
+    assert (settings.method.tree(), settings.loss.name) == ({"name": "ids"}, "in-batch-logq")
 
 
 def test_the_recipes_own_method_keeps_its_section():
