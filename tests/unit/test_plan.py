@@ -77,7 +77,7 @@ def test_settings_are_the_recipes_then_the_experiments_then_the_entrys_then_the_
 def test_an_entry_may_have_a_recipe_of_its_own(read):
     content = BASE.replace('name = "ours"\nmethod = "ssna"', 'name = "ours"\nmethod = "ssna"\nrecipe = "fast"')
     planned = {task.entry.name: task.settings for task in tasks(read(content))}
-    assert (planned["ours"].loss.name, planned["ours"].training.batch_size) == ("sampled", 64)
+    assert (planned["ours"].loss.name, planned["ours"].training.batch_size) == ("in-batch-logq", 64)
     assert planned["popularity"].loss.name == "in-batch"
     with pytest.raises(SettingsError, match="no recipe 'fst'"):
         tasks(read(content.replace("fast", "fst")))
