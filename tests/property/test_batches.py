@@ -1,13 +1,18 @@
 """How histories become batches, for histories of any lengths."""
 
+from collections.abc import Iterator
+from itertools import islice
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
+from ssna.nn.losses import Candidates, cosine_logits, in_batch_logq
 from ssna.ragged import Ragged
-from ssna.training.batches import FORMULATIONS, Batch, Batches, draw, log_shares, pack
+from ssna.training.batches import FORMULATIONS, Batch, Batches, draw, occurrences, pack
 
 lengths_of_users = st.lists(st.integers(0, 25), min_size=1, max_size=8)
 max_histories = st.integers(1, 10)
@@ -91,7 +96,8 @@ def test_inputs_are_of_the_targets_own_user(lengths, max_history, formulation):
 def test_a_batch_knows_whose_each_target_is(lengths, max_history, formulation):
     histories = numbered(lengths)
     batch = all_in_one(histories, formulation, max_history)
-    assert batch.users.tolist() == histories.row_of_value[batch.targets.numpy() - 1].tolist()
+    whose = histories.row_of_value[batch.targets.numpy() - 1]
+    assert batch.users.tolist() == np.unique(whose, return_inverse=True)[1].tolist()
 
 
 @given(lengths_of_users, max_histories, formulations)
@@ -210,31 +216,95 @@ def test_other_seeds_give_other_orders(formulation):
     assert first != second
 
 
-@given(st.lists(st.lists(st.integers(1, 6), max_size=8), min_size=1, max_size=6), formulations)
-def test_a_batch_carries_each_targets_share_of_all_targets(rows, formulation):
-    histories = Ragged.from_rows(rows)
-    segments = FORMULATIONS[formulation](histories, 4)
-    batch = pack(histories, segments, np.arange(len(segments.user)), 6, 0, np.random.default_rng(0))
-    everyone = [item for row in rows for item in row[1:]]
-    expected = [everyone.count(item) / len(everyone) for item in batch.targets.tolist()]
-    assert batch.log_share.exp().tolist() == pytest.approx(expected)
+@given(lengths_of_users, max_histories, formulations)
+def test_targets_stand_in_front_of_what_is_input_alone(lengths, max_history, formulation):
+    histories = Ragged(numbered(lengths).values % 4 + 1, numbered(lengths).offsets)
+    batch = all_in_one(histories, formulation, max_history)
+    assert set(batch.unique[: batch.in_targets].tolist()) == set(batch.targets.tolist())
 
 
-def test_with_draws_the_shares_are_those_of_targets_and_draws_together():
-    histories = Ragged.from_rows([[1, 2, 3], [4, 2]])  # targets 2, 3 and 2
-    segments = FORMULATIONS["causal"](histories, 4)
-    batch = pack(histories, segments, np.array([0]), 6, 2, np.random.default_rng(0))
-    assert batch.targets.tolist() == [2, 3]
-    of_targets = dict.fromkeys(range(1, 7), 0.0) | {2: 2 / 3, 3: 1 / 3}
-    standing = [*batch.targets.tolist(), *batch.unique[batch.in_batch :].tolist()]
-    assert batch.log_share.exp().tolist() == pytest.approx([(2 * of_targets[i] + 2 / 6) / 4 for i in standing])
-
-
-@given(lengths_of_users, st.integers(1, 4))
-def test_the_share_of_a_target_is_its_share_of_all_weights(lengths, ahead):
+@given(lengths_of_users, max_histories, formulations, st.integers(1, 4))
+def test_an_item_occurs_in_as_many_segments_as_have_it_as_a_target(lengths, max_history, formulation, ahead):
     histories = numbered(lengths)
-    batch = all_in_one(histories, "causal", 50, ahead)
-    weights = torch.ones(len(batch.targets)) if batch.weights is None else batch.weights
-    expected = np.bincount(batch.targets.numpy(), weights=weights.numpy(), minlength=len(histories.values) + 1)
-    shares = np.exp(log_shares(histories, len(histories.values), ahead))
-    np.testing.assert_allclose(shares, expected / max(expected.sum(), 1), rtol=1e-5, atol=1e-7)
+    segments, rng = FORMULATIONS[formulation](histories, max_history), np.random.default_rng(0)
+    expected = np.zeros((2, len(histories.values) + 1), dtype=np.int64)
+    for segment in range(len(segments.user)):
+        alone = pack(histories, segments, np.array([segment]), len(histories.values), 0, rng, ahead=ahead)
+        expected[0, np.unique(alone.targets)] += 1
+        expected[1, alone.unique] += 1
+    assert occurrences(histories, segments, len(histories.values), ahead).tolist() == expected.tolist()
+
+
+@given(lengths_of_users.filter(lambda lengths: max(lengths) > 1), st.integers(1, 4))
+def test_a_step_of_all_segments_has_every_target_for_certain(lengths, ahead):
+    batch = all_in_one(numbered(lengths), "causal", 50, ahead)
+    assert batch.log_chance.tolist() == [0.0] * batch.in_targets
+
+
+def test_with_draws_an_item_is_a_target_or_else_may_be_drawn():
+    histories = Ragged.from_rows([[1, 2, 3], [4, 2], [5, 1]])  # item 2 is a target of two of three segments
+    segments = FORMULATIONS["causal"](histories, 4)
+    batch = pack(histories, segments, np.array([0]), 9, 4, np.random.default_rng(0))
+    assert batch.unique[: batch.in_targets].tolist() == [2, 3]
+    targets, standing = {1: 1, 2: 2, 3: 1, 4: 0, 5: 0}, {1: 2, 2: 2, 3: 1, 4: 1, 5: 1}  # in how many segments
+    expected = [
+        1 - (2 / 3) ** targets.get(i, 0) + (2 / 3) ** standing.get(i, 0) * 4 / 6
+        for i in [2, 3, *batch.unique[batch.in_batch :].tolist()]
+    ]
+    assert batch.log_chance.exp().tolist() == pytest.approx(expected)
+
+
+def popular_steps(samples: int) -> Iterator[Batch]:
+    """Of 240 users with items of very unequal popularity, in 60 epochs of five steps."""
+    rng = np.random.default_rng(3)
+    histories = Ragged.from_rows([rng.choice(200, 6, replace=False, p=POPULARITY) + 1 for _ in range(240)])
+    batches = Batches(
+        histories, 200, formulation="causal", max_history=9, batch_size=240, samples=samples, ahead=3, rng=rng
+    )
+    for _ in range(60):
+        yield from batches
+
+
+def once_a_target() -> Tensor:
+    return torch.cat([batch.targets for batch in islice(popular_steps(0), 5)]).unique()
+
+
+POPULARITY = 0.98 ** np.arange(200) / (0.98 ** np.arange(200)).sum()
+
+
+@pytest.mark.parametrize("samples", [0, 30])
+def test_the_chance_of_an_item_is_how_often_steps_have_it(samples):
+    had, expected = np.zeros((2, 201))
+    for batch in popular_steps(samples):
+        contrasted = np.r_[batch.unique[: batch.in_targets], batch.unique[batch.in_batch :]]
+        had[contrasted] += 1
+        expected[contrasted] = batch.log_chance.exp()
+    frequent = had > 30
+    assert frequent.sum() > 100
+    np.testing.assert_allclose(had[frequent] / 300, expected[frequent], atol=0.08)
+
+
+@pytest.mark.parametrize("samples", [0, 30])
+def test_over_many_steps_logq_contrasts_a_target_with_the_whole_catalogue(samples):
+    generator = torch.Generator().manual_seed(0)
+    table, intent = torch.randn(201, 4, generator=generator), torch.randn(1, 4, generator=generator)
+    exponents = torch.exp(cosine_logits(intent, table, 0.5))[0]
+    ever = torch.arange(1, 201) if samples else once_a_target()
+    others, found = [], []
+    for batch in popular_steps(samples):
+        row = int((batch.users == 0).nonzero()[0])
+        theirs = batch.targets[batch.users == 0].unique()
+        one = Candidates(
+            intent,
+            table[batch.unique],
+            batch.target_index,
+            batch.in_batch,
+            batch.in_targets,
+            batch.users,
+            batch.log_chance,
+            own=slice(row, row + 1),
+        )
+        target = exponents[batch.targets[row]]
+        found.append((in_batch_logq(one, 0.5).exp() - 1) * target)
+        others.append(exponents[ever].sum() - exponents[theirs].sum())
+    torch.testing.assert_close(torch.stack(found).mean(), torch.stack(others).mean(), rtol=0.03, atol=0)

@@ -16,7 +16,8 @@ def candidates(**changes) -> Candidates:
         "vectors": torch.randn(7, 6, generator=generator),
         "targets": torch.tensor([0, 1, 2, 1]),
         "in_batch": 5,
-        "log_share": torch.tensor([-1.0, -2.0, -1.5, -2.0, -4.0, -3.0]),
+        "in_targets": 3,
+        "log_chance": torch.tensor([-1.0, 0.0, -1.5, -4.0, -3.0]),
     }
     made = {**values, **changes}
     vectors = made["vectors"]
@@ -70,8 +71,8 @@ def test_gradients_reach_the_candidates_and_no_other_vector(name, read):
 
 
 def test_a_batch_of_one_target_repeated_has_no_negatives_and_no_loss():
-    alone = candidates(targets=torch.tensor([3, 3, 3, 3]))
-    assert LOSSES["in-batch"](alone, 0.1).item() == 0
+    alone = candidates(targets=torch.zeros(4, dtype=torch.long), in_targets=1, in_batch=7, log_chance=torch.zeros(1))
+    assert LOSSES["in-batch"](alone, 0.1).item() == LOSSES["in-batch-logq"](alone, 0.1).item() == 0
 
 
 def plain_full(intents, vectors, targets, temperature):
@@ -130,17 +131,20 @@ def test_the_full_softmax_holds_no_matrix_of_the_catalogue(monkeypatch):
     assert max(largest) == 60  # a chunk's vectors, where those of all items are 6,000 values and their logits 4,000
 
 
-def test_logq_is_the_in_batch_loss_with_draws_beside_and_shares_taken_off():
-    given = candidates()
-    rows = [*given.targets.tolist(), 5, 6]
-    logits = F.normalize(given.intents, dim=-1) @ F.normalize(given.vectors[rows], dim=-1).T / 0.1 - given.log_share
-    logits[1, 3] = logits[3, 1] = -torch.inf
-    torch.testing.assert_close(LOSSES["in-batch-logq"](given, 0.1), F.cross_entropy(logits, torch.arange(4)))
+def test_logq_divides_what_others_chose_and_draws_by_their_chances():
+    given = candidates(users=torch.tensor([0, 1, 1, 2]))
+    columns = [0, 1, 2, 5, 6]
+    plain = F.normalize(given.intents, dim=-1) @ F.normalize(given.vectors[columns], dim=-1).T / 0.1
+    logits = plain - given.log_chance
+    logits[1, 2] = logits[2, 1] = -torch.inf  # the other target of the same user
+    for row, target in enumerate([0, 1, 2, 1]):
+        logits[row, target] = plain[row, target]
+    torch.testing.assert_close(LOSSES["in-batch-logq"](given, 0.1), F.cross_entropy(logits, given.targets))
 
 
-def test_logq_without_draws_is_the_in_batch_loss_where_shares_are_alike():
-    even = candidates(log_share=torch.full((4,), -3.0), in_batch=7)
-    torch.testing.assert_close(LOSSES["in-batch-logq"](even, 0.1), LOSSES["in-batch"](even, 0.1))
+def test_logq_is_the_full_softmax_where_a_step_is_sure_to_have_the_catalogue():
+    sure = candidates(targets=torch.arange(4), in_targets=4, in_batch=4, log_chance=torch.zeros(7))
+    torch.testing.assert_close(LOSSES["in-batch-logq"](sure, 0.1), LOSSES["full"](sure, 0.1))
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -20,12 +20,12 @@ class Candidates:
 
     Attributes:
         intents: ``(p, D)`` outputs of the sequence model; p = P unless processes share the step.
-        vectors: ``(U, D)`` vectors of the step's distinct items, then those of ``sampled`` random ones.
+        vectors: ``(U, D)`` vectors of the step's distinct items, then those of ``S`` random ones.
         targets: ``(P,)`` each sample's target as a row of ``vectors``.
         in_batch: how many rows of ``vectors`` stand in the batch; the rest are random draws.
-        users: ``(P,)`` whose sample each is, as any numbers; None: no two are of one user.
-        log_share: ``(P + S,)`` logarithm of the share that each target's item, and then each draw's, has of what steps
-            contrast.
+        in_targets: how many rows, the first ones, are targets.
+        users: ``(P,)`` whose sample each is, numbered from 0; None: no two are of one user.
+        log_chance: ``(in_targets + S,)`` logarithms of the chances that a step has these items as targets or draws.
         weights: ``(P,)`` what each sample counts in the mean; None: they count alike.
         catalogue: all items, to be encoded in chunks, and where in it the targets are.
         own: of the ``P`` samples, those whose intents are here, where several processes share a step.
@@ -35,8 +35,9 @@ class Candidates:
     vectors: Tensor
     targets: Tensor
     in_batch: int
+    in_targets: int = 0
     users: Tensor | None = None
-    log_share: Tensor | None = None
+    log_chance: Tensor | None = None
     weights: Tensor | None = None
     catalogue: Catalogue | None = None
     own: slice = field(default_factory=lambda: slice(None))
@@ -71,30 +72,35 @@ def in_batch(candidates: Candidates, temperature: float) -> Tensor:
 
     What else the same user chose is no negative, and neither is a repeat of the target.
     """
-    return _in_batch(candidates, temperature, candidates.vectors[:0], 0.0)
-
-
-def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
-    """As :func:`in_batch`, and with the random draws, each logit less the logarithm of that item's share of both.
-
-    What is often a target is often a negative; the correction undoes that, so that the loss estimates a softmax over
-    the catalogue (Yi et al., 2019, Eq. 5). Draws bring the items that are seldom a target (Yang et al., 2020).
-    """
-    assert candidates.log_share is not None, "batches of training carry the shares"
-    draws = candidates.vectors[candidates.in_batch :]
-    return _in_batch(candidates, temperature, draws, candidates.log_share)
-
-
-def _in_batch(candidates: Candidates, temperature: float, draws: Tensor, correction: Tensor | float) -> Tensor:
     targets, users, own = candidates.targets, candidates.users, candidates.own
-    vectors = torch.cat([candidates.vectors[targets], draws])  # (P + S, D)
-    logits = cosine_logits(candidates.intents, vectors, temperature) - correction  # (p, P + S)
+    logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature)  # (p, P)
     barred = targets[own, None] == targets[None, :]
     if users is not None:
         barred |= users[own, None] == users[None, :]
     labels = torch.arange(len(targets), device=logits.device)[own]
     barred.scatter_(1, labels[:, None], False)
-    logits[:, : len(targets)].masked_fill_(barred, -torch.inf)
+    return candidates.cross_entropy(logits.masked_fill(barred, -torch.inf), labels)
+
+
+def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
+    """An estimate of :func:`full`: a sample competes with the step's distinct targets of other users and the draws.
+
+    Each logit, but that of the sample's own target, loses the logarithm of the chance that a step has the item, so that
+    the sum in the denominator is on average that over the catalogue (Horvitz and Thompson, 1952; logQ correction of Yi
+    et al., 2019, for items that a step has or has not). Draws bring items that are seldom a target (Yang et al., 2020).
+    """
+    targets, users, chance = candidates.targets, candidates.users, candidates.log_chance
+    assert chance is not None, "batches of training carry the chances"
+    users = torch.arange(len(targets), device=targets.device) if users is None else users
+    vectors = torch.cat([candidates.vectors[: candidates.in_targets], candidates.vectors[candidates.in_batch :]])
+    logits = cosine_logits(candidates.intents, vectors, temperature)  # (p, in_targets + S)
+    chosen = torch.zeros(len(targets), len(vectors), dtype=torch.bool, device=targets.device)
+    chosen[users, targets] = True  # by each user
+    labels = candidates.own_targets
+    positives = logits.gather(1, labels[:, None])
+    logits = (
+        (logits - chance).masked_fill(chosen[users[candidates.own]], -torch.inf).scatter(1, labels[:, None], positives)
+    )
     return candidates.cross_entropy(logits, labels)
 
 

@@ -66,13 +66,13 @@ class Batch:
 
     Attributes:
         inputs: ``(N,)`` item rows. ``positions (N,)``: place in the segment, from 0. ``offsets (B + 1,)``.
-        predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give. ``users (P,)``: to whom.
-            A row stands once for each of its targets.
+        predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give. ``users (P,)``: to whom,
+            numbered from 0 in this step. A row stands once for each of its targets.
         weights: ``(P,)`` what each counts; None: all alike.
-        log_share: ``(P + S,)`` logarithm of the share that the item of each target, and then of each draw, has of the
-            targets and draws of steps like this one.
-        unique: ``(U,)`` distinct items of inputs and targets, then the random draws; each is encoded once.
-        in_batch: how many of ``unique`` are no draws. ``items``: how many the catalogue has.
+        unique: ``(U,)`` distinct items, each encoded once: ``in_targets`` targets, then what is input alone, then, from
+            ``in_batch`` on, ``S`` random draws. ``items``: how many the catalogue has.
+        log_chance: ``(in_targets + S,)`` logarithms of the chances that a step like this one has these items as targets
+            or draws.
         input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
         own: the targets whose segments stand here. Where processes share a step, ``inputs``, ``positions``,
             ``offsets``, ``predict`` and ``input_index`` are of these segments alone, all else is of the whole step.
@@ -84,10 +84,11 @@ class Batch:
     predict: Tensor
     targets: Tensor
     users: Tensor
-    log_share: Tensor
     weights: Tensor | None
     unique: Tensor
+    in_targets: int
     in_batch: int
+    log_chance: Tensor
     items: int
     input_index: Tensor
     target_index: Tensor
@@ -106,26 +107,32 @@ class Batch:
         return Batch(**values)
 
 
-def log_shares(histories: Ragged, items: int, ahead: int = 1) -> NDArray[np.float32]:
-    """``(items + 1,)`` logarithm of each item's share of all targets, which are all events but a user's first.
+def occurrences(histories: Ragged, segments: Segments, items: int, ahead: int = 1) -> Ints:
+    """``(2, items + 1)`` in how many of ``segments`` each item is a target, and in how many it stands at all.
 
-    An event is a target of the ``ahead`` places before it, as far as there are, with the weights that these give it.
+    A segment counts again where it has an item again.
     """
-    weights = np.concatenate([[0.0], np.cumsum(DISCOUNT ** np.arange(ahead))])
-    before = np.minimum(histories.position_of_value, ahead)
-    counts = np.bincount(histories.values, weights=weights[before], minlength=items + 1)
-    with np.errstate(divide="ignore"):
-        shares: NDArray[np.float32] = np.log(counts / max(counts.sum(), 1)).astype(np.float32)
-    return shares
+    first = histories.offsets[segments.user]
+    end = first + np.minimum(segments.stop + ahead, histories.lengths[segments.user])
+    found = []
+    for begin in (first + segments.stop - segments.fresh + 1, first + segments.start):
+        events = len(histories.values) + 1
+        over = np.cumsum(np.bincount(begin, minlength=events) - np.bincount(end, minlength=events))[:-1]  # each event
+        found.append(np.bincount(histories.values, weights=over, minlength=items + 1))
+    return np.stack(found).astype(np.int64)
 
 
-def mixed(shares: NDArray[np.float32], targets: int, draws: int, items: int) -> NDArray[np.float32]:
-    """Logarithms of items' shares of so many ``targets``, and of as many uniform ``draws`` beside."""
-    if draws == 0:
-        return shares
-    uniform = np.float32(np.log(draws / items))
-    both: NDArray[np.float32] = np.logaddexp(shares + np.float32(np.log(targets)), uniform)
-    return both - np.float32(np.log(targets + draws))
+def log_chances(occurrences: Ints, share: float, drawn: float) -> NDArray[np.float32]:
+    """``(n,)`` logarithms of the chances that items are targets in a step, or do not stand in it and are drawn.
+
+    Args:
+        occurrences: ``(2, n)`` see :func:`occurrences`.
+        share: of all segments, how many stand in the step.
+        drawn: of the items that do not stand in the step, how many are drawn.
+    """
+    no_target, absent = (1.0 - share) ** occurrences
+    chances: NDArray[np.float32] = np.log(1 - no_target + absent * drawn).astype(np.float32)
+    return chances
 
 
 def pack(
@@ -135,13 +142,13 @@ def pack(
     items: int,
     samples: int,
     rng: np.random.Generator,
-    shares: NDArray[np.float32] | None = None,
+    occurring: Ints | None = None,
     ahead: int = 1,
 ) -> Batch:
     """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out).
 
     Args:
-        shares: what :func:`log_shares` gives, if it is known.
+        occurring: what :func:`occurrences` gives, if it is known.
         ahead: every row predicts the next so many events of its user, as far as there are.
     """
     start, stop = segments.start[chosen], segments.stop[chosen]
@@ -159,25 +166,39 @@ def pack(
     predict, distance = np.nonzero(there)
     predict = rows[predict]
     targets = histories.values[events[there]].astype(np.int64)
-    distinct, index = np.unique(np.concatenate([inputs, targets]), return_inverse=True)
+    distinct, index, in_targets = _distinct(inputs, targets)
     drawn = draw(distinct, items, samples, rng)
-    shares = log_shares(histories, items, ahead) if shares is None else shares
+    occurring = occurrences(histories, segments, items, ahead) if occurring is None else occurring
+    contrasted = np.concatenate([distinct[:in_targets], drawn])
+    drawn_of = len(drawn) / max(items - len(distinct), 1)
     return Batch(
         inputs=torch.from_numpy(inputs),
         positions=torch.from_numpy(np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)),
         offsets=torch.from_numpy(offsets),
         predict=torch.from_numpy(predict),
         targets=torch.from_numpy(targets),
-        users=torch.from_numpy(np.repeat(user, lengths)[predict]),
-        log_share=torch.from_numpy(mixed(shares[np.concatenate([targets, drawn])], len(targets), len(drawn), items)),
+        users=torch.from_numpy(np.unique(np.repeat(user, lengths)[predict], return_inverse=True)[1]),
         weights=None if ahead == 1 else torch.from_numpy(DISCOUNT ** distance.astype(np.float32)),
         unique=torch.from_numpy(np.concatenate([distinct, drawn])),
+        in_targets=in_targets,
         in_batch=len(distinct),
+        log_chance=torch.from_numpy(
+            log_chances(occurring[:, contrasted], len(chosen) / max(len(segments.user), 1), drawn_of)
+        ),
         items=items,
         input_index=torch.from_numpy(index[: len(inputs)]),
         target_index=torch.from_numpy(index[len(inputs) :]),
         own=slice(None),
     )
+
+
+def _distinct(inputs: Ints, targets: Ints) -> tuple[Ints, Ints, int]:
+    """Distinct items, targets first; where in them ``inputs`` and then ``targets`` are; how many are targets."""
+    distinct, index = np.unique(np.concatenate([inputs, targets]), return_inverse=True)
+    is_target = np.zeros(len(distinct), dtype=bool)
+    is_target[index[len(inputs) :]] = True
+    order = np.argsort(~is_target, kind="stable")
+    return distinct[order], np.argsort(order)[index], int(is_target.sum())
 
 
 def draw(present: Ints, items: int, samples: int, rng: np.random.Generator) -> Ints:
@@ -250,8 +271,8 @@ class Batches:
         rng: np.random.Generator,
     ) -> None:
         self.histories, self.items, self.samples, self.ahead, self.rng = histories, items, samples, ahead, rng
-        self.shares = log_shares(histories, items, ahead)
         self.segments = FORMULATIONS[formulation](histories, max_history)
+        self.occurring = occurrences(histories, self.segments, items, ahead)
         if 0 < (found := len(self.segments.user)) < processes.count():
             raise TrainingError(f"{found} sequences cannot be shared by {processes.count()} processes; start fewer")
         self.targets = int(self.segments.fresh.sum())
@@ -264,6 +285,7 @@ class Batches:
         order = self.rng.permutation(len(self.segments.user))
         first = starts(self.segments.fresh[order], self.steps, processes.count())
         for chosen in np.split(order, first[1:]):
-            yield own_part(
-                pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng, self.shares, self.ahead)
+            step = pack(
+                self.histories, self.segments, chosen, self.items, self.samples, self.rng, self.occurring, self.ahead
             )
+            yield own_part(step)
