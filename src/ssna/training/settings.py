@@ -34,9 +34,9 @@ class LossSettings(Settings):
     """What a target competes with."""
 
     name: Literal["in-batch", "in-batch-logq", "batch-items", "sampled", "full"] = "in-batch"
-    """``in-batch``: Eq. 8. ``in-batch-logq``: an estimate of ``full`` from the distinct targets of the step, each by its
-    chance to be one, and ``samples`` random items beside. ``batch-items``: all distinct items of the step. ``sampled``:
-    those and random ones. ``full``: all of the catalogue, in chunks."""
+    """``in-batch``: Eq. 8. ``in-batch-logq``: an estimate of ``full`` from the distinct targets of the step, each by
+    its chance to be one, and ``samples`` random items beside. ``batch-items``: all distinct items of the step.
+    ``sampled``: those and random ones. ``full``: all of the catalogue, in chunks."""
     temperature: float = Field(0.07, gt=0)
     """``tau`` of Eq. 8."""
     samples: int = Field(0, ge=0)
