@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is measured on a GPU, in the folder that holds data/: `bash benchmarks/gpu.sh timing|tuned|study OUT`.
+# What is measured on a GPU, in the folder that holds data/: `bash benchmarks/gpu.sh timing|study OUT`.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 out=$2
