@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is measured on a GPU, in the folder that holds data/: `bash benchmarks/gpu.sh timing|study OUT`.
+# What is measured on a GPU, in the folder that holds data/: `bash benchmarks/gpu.sh timing|study|recipes|transfer OUT`.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 out=$2
@@ -30,18 +30,45 @@ timing() {
     python3 "$here/roofline.py" data/Scientific caches/Scientific-minilm --rounds 3 -o "$out/roofline-gpu.json"
 }
 
+# By as many processes as leave a core free, which share the tasks of a grid: a step is short, the card waits for them.
+share_grid() {
+    for _ in $(seq 2 $(($(nproc) - 1))); do
+        OMP_NUM_THREADS=1 nice -n 5 timeout "${seconds:-3000}" python3 -m ssna grid "$@" --quiet >>"$out/grid.log" 2>&1 &
+        sleep 0.3
+    done
+    wait
+}
+
+pack() { # what benchmarks/keep.py reads
+    find runs \( -name record.json -o -name settings.toml -o -name ranks.parquet \) -print0 | tar czf "$out/records.tgz" --null -T -
+}
+
+# The recipes that are trained, three seeds, on four data sets.
+recipes() {
+    caches Scientific Pantry Instruments Toys14
+    share_grid "$here/../experiments/minilm/best.toml" -o runs/best --only best --only fast --only text --only ids
+    pack
+}
+
+# Each data set held out in turn.
+transfer() {
+    caches Scientific Pantry Instruments Toys14
+    pairs=()
+    for name in Scientific Pantry Instruments Toys14; do pairs+=("data/$name=caches/$name-minilm-mean"); done
+    for name in Scientific Pantry Instruments Toys14; do
+        OMP_NUM_THREADS=3 python3 "$here/transfer.py" "${pairs[@]}" --hold-out "$name" -o runs/transfer >"$out/$name.log" 2>&1 &
+    done
+    wait
+    pack
+}
+
 # LoRA to twenty epochs, and beside it the study of the recipe by as many processes as leave a core free.
 study() {
     caches Scientific Pantry
     OMP_NUM_THREADS=2 ssna train data/Scientific --cache caches/Scientific-minilm --recipe paper --method lora \
         --set batches.formulation=causal --set training.epochs=20 -o runs/lora >"$out/lora.log" 2>&1 &
-    for _ in $(seq 2 $(($(nproc) - 1))); do
-        OMP_NUM_THREADS=1 nice -n 5 timeout "${seconds:-3000}" python3 -m ssna grid "$here/../experiments/study/screen.toml" \
-            -o runs/screen --quiet >>"$out/study.log" 2>&1 &
-        sleep 0.3
-    done
-    wait
-    find runs -name record.json -o -name settings.toml | tar czf "$out/records.tgz" -T -
+    share_grid "$here/../experiments/study/screen.toml" -o runs/screen
+    pack
 }
 
 "$1"
