@@ -121,7 +121,7 @@ def test_logits_of_the_loss_are_cosines_over_the_temperature():
 
 def a_step() -> Candidates:
     """Six samples; items 0 to 4 stand in the batch, 3 only as an input; 5 and 6 are random draws. Targets repeat."""
-    return Candidates(torch.randn(6, DIM), torch.randn(7, DIM), torch.tensor([1, 0, 1, 2, 4, 1]), in_batch=5)
+    return Candidates(torch.randn(6, DIM), torch.randn(7, DIM), torch.tensor([1, 0, 1, 2, 4, 1]), 5, 5)
 
 
 @pytest.mark.parametrize("tau", [0.07, 1.0])

@@ -56,7 +56,7 @@ def test_a_step_over_the_whole_catalogue_holds_one_gradient_of_its_size_and_else
     intents = torch.randn(3, DIM, requires_grad=True)
     with Large(items) as made:
         vectors = encoder(targets)
-        candidates = Candidates(intents, vectors, torch.arange(3), 3, catalogue=Catalogue(encoder, items, targets))
+        candidates = Candidates(intents, vectors, torch.arange(3), 3, 3, catalogue=Catalogue(encoder, items, targets))
         LOSSES["full"](candidates, 0.1).backward()
     storages = set(made.kept) - {encoder.vectors.weight.untyped_storage().data_ptr()}
     assert storages == {encoder.vectors.weight.grad.untyped_storage().data_ptr()}
@@ -67,7 +67,7 @@ def test_the_gradient_over_the_whole_catalogue_is_that_of_the_plain_softmax(monk
     monkeypatch.setattr(chunked, "CHUNK", 16)
     torch.manual_seed(0)
     encoder, targets, intents = Ids(50, DIM), torch.tensor([5, 9, 30]), torch.randn(3, DIM)
-    candidates = Candidates(intents, encoder(targets), torch.arange(3), 3, catalogue=Catalogue(encoder, 50, targets))
+    candidates = Candidates(intents, encoder(targets), torch.arange(3), 3, 3, catalogue=Catalogue(encoder, 50, targets))
     LOSSES["full"](candidates, 0.1).backward()
     weight = encoder.vectors.weight.detach().requires_grad_()
     logits = F.normalize(intents, dim=-1) @ F.normalize(weight[1:], dim=-1).T / 0.1

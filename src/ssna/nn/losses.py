@@ -24,7 +24,7 @@ class Candidates:
         targets: ``(P,)`` each sample's target as a row of ``vectors``.
         in_batch: how many rows of ``vectors`` stand in the batch; the rest are random draws.
         in_targets: how many rows, the first ones, are targets.
-        users: ``(P,)`` whose sample each is, numbered from 0; None: no two are of one user.
+        users: ``(P,)`` whose sample each is, numbered from 0, below P; None: no two are of one user.
         log_chance: ``(in_targets + S,)`` logarithms of the chances that a step has these items as targets or draws.
         weights: ``(P,)`` what each sample counts in the mean; None: they count alike.
         catalogue: all items, to be encoded in chunks, and where in it the targets are.
@@ -35,7 +35,7 @@ class Candidates:
     vectors: Tensor
     targets: Tensor
     in_batch: int
-    in_targets: int = 0
+    in_targets: int
     users: Tensor | None = None
     log_chance: Tensor | None = None
     weights: Tensor | None = None
@@ -83,11 +83,13 @@ def in_batch(candidates: Candidates, temperature: float) -> Tensor:
 
 
 def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
-    """An estimate of :func:`full`: a sample competes with the step's distinct targets of other users and the draws.
+    """An estimate of :func:`full` without one's own other targets: a sample competes with the step's distinct targets
+    of other users, and with the draws.
 
     Each logit, but that of the sample's own target, loses the logarithm of the chance that a step has the item, so that
-    the sum in the denominator is on average that over the catalogue (Horvitz and Thompson, 1952; logQ correction of Yi
-    et al., 2019, for items that a step has or has not). Draws bring items that are seldom a target (Yang et al., 2020).
+    the sum in the denominator is on average that over the catalogue, without draws over all that is ever a target
+    (Horvitz and Thompson, 1952; the logQ correction of Yi et al., 2019, for items that a step has or has not). Draws
+    bring items that are seldom a target (Yang et al., 2020).
     """
     targets, users, chance = candidates.targets, candidates.users, candidates.log_chance
     assert chance is not None, "batches of training carry the chances"
@@ -98,10 +100,8 @@ def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
     chosen[users, targets] = True  # by each user
     labels = candidates.own_targets
     positives = logits.gather(1, labels[:, None])
-    logits = (
-        (logits - chance).masked_fill(chosen[users[candidates.own]], -torch.inf).scatter(1, labels[:, None], positives)
-    )
-    return candidates.cross_entropy(logits, labels)
+    logits = (logits - chance).masked_fill_(chosen[users[candidates.own]], -torch.inf)
+    return candidates.cross_entropy(logits.scatter_(1, labels[:, None], positives), labels)
 
 
 def batch_items(candidates: Candidates, temperature: float) -> Tensor:

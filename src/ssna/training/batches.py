@@ -108,29 +108,32 @@ class Batch:
 
 
 def occurrences(histories: Ragged, segments: Segments, items: int, ahead: int = 1) -> Ints:
-    """``(2, items + 1)`` in how many of ``segments`` each item is a target, and in how many it stands at all.
-
-    A segment counts again where it has an item again.
-    """
-    first = histories.offsets[segments.user]
+    """``(2, items + 1)`` in how many of ``segments`` each item is a target, and in how many it stands at all."""
+    first, events = histories.offsets[segments.user], len(histories.values) + 1
     end = first + np.minimum(segments.stop + ahead, histories.lengths[segments.user])
+    ended = np.cumsum(np.bincount(end, minlength=events))[:-1]  # segments that end at an event or before it
+    item_of_user = histories.row_of_value.astype(np.int64) * (items + 1) + histories.values
+    order = np.argsort(item_of_user, kind="stable")
+    again = np.flatnonzero(np.diff(item_of_user[order]) == 0)
+    earlier, later = order[again], order[again + 1]  # an event, and the next one of the same user and item
     found = []
     for begin in (first + segments.stop - segments.fresh + 1, first + segments.start):
-        events = len(histories.values) + 1
-        over = np.cumsum(np.bincount(begin, minlength=events) - np.bincount(end, minlength=events))[:-1]  # each event
+        begun = np.cumsum(np.bincount(begin, minlength=events))[:-1]
+        over = begun - ended  # how many segments an event is in
+        over[later] -= np.maximum(begun[earlier] - ended[later], 0)  # those that have it already
         found.append(np.bincount(histories.values, weights=over, minlength=items + 1))
     return np.stack(found).astype(np.int64)
 
 
-def log_chances(occurrences: Ints, share: float, drawn: float) -> NDArray[np.float32]:
+def log_chances(occurring: Ints, share: float, drawn: float) -> NDArray[np.float32]:
     """``(n,)`` logarithms of the chances that items are targets in a step, or do not stand in it and are drawn.
 
     Args:
-        occurrences: ``(2, n)`` see :func:`occurrences`.
+        occurring: ``(2, n)`` see :func:`occurrences`.
         share: of all segments, how many stand in the step.
         drawn: of the items that do not stand in the step, how many are drawn.
     """
-    no_target, absent = (1.0 - share) ** occurrences
+    no_target, absent = (1.0 - share) ** occurring
     chances: NDArray[np.float32] = np.log(1 - no_target + absent * drawn).astype(np.float32)
     return chances
 
@@ -144,12 +147,14 @@ def pack(
     rng: np.random.Generator,
     occurring: Ints | None = None,
     ahead: int = 1,
+    share: float | None = None,
 ) -> Batch:
     """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out).
 
     Args:
         occurring: what :func:`occurrences` gives, if it is known.
         ahead: every row predicts the next so many events of its user, as far as there are.
+        share: the chance of each segment to stand in a step; None: as many as stand in this one.
     """
     start, stop = segments.start[chosen], segments.stop[chosen]
     lengths = stop - start
@@ -170,6 +175,7 @@ def pack(
     drawn = draw(distinct, items, samples, rng)
     occurring = occurrences(histories, segments, items, ahead) if occurring is None else occurring
     contrasted = np.concatenate([distinct[:in_targets], drawn])
+    share = len(chosen) / max(len(segments.user), 1) if share is None else share
     drawn_of = len(drawn) / max(items - len(distinct), 1)
     return Batch(
         inputs=torch.from_numpy(inputs),
@@ -182,9 +188,7 @@ def pack(
         unique=torch.from_numpy(np.concatenate([distinct, drawn])),
         in_targets=in_targets,
         in_batch=len(distinct),
-        log_chance=torch.from_numpy(
-            log_chances(occurring[:, contrasted], len(chosen) / max(len(segments.user), 1), drawn_of)
-        ),
+        log_chance=torch.from_numpy(log_chances(occurring[:, contrasted], share, drawn_of)),
         items=items,
         input_index=torch.from_numpy(index[: len(inputs)]),
         target_index=torch.from_numpy(index[len(inputs) :]),
@@ -285,7 +289,5 @@ class Batches:
         order = self.rng.permutation(len(self.segments.user))
         first = starts(self.segments.fresh[order], self.steps, processes.count())
         for chosen in np.split(order, first[1:]):
-            step = pack(
-                self.histories, self.segments, chosen, self.items, self.samples, self.rng, self.occurring, self.ahead
-            )
-            yield own_part(step)
+            known = (self.occurring, self.ahead, 1 / self.steps)  # long segments fill a step sooner than short ones
+            yield own_part(pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng, *known))
