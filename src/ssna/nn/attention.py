@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from ssna.nn.dropout import drop
 
-TILE = 128
+TILE = 64
 """Rows of a tile, unless a sequence is longer: large enough for matrix products, small beside the width of a model."""
 
 

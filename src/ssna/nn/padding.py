@@ -3,9 +3,9 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-MULTIPLE = 64
+MULTIPLE = 16
 
 
 def pad_rows(x: Tensor) -> Tensor:
-    """``x (n, ...)`` with zero rows behind it, up to a multiple of 64."""
+    """``x (n, ...)`` with zero rows behind it, up to a multiple of 16."""
     return F.pad(x, (0, 0) * (x.ndim - 1) + (0, -len(x) % MULTIPLE))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssna.nn.attention import TILE, Tiles, attention_of_ends, packed_causal_attention, tile
+from ssna.nn.attention import Tiles, attention_of_ends, packed_causal_attention, tile
 from ssna.nn.dropout import ByteDropout
 from ssna.nn.padding import pad_rows
 
@@ -50,7 +50,7 @@ class SASRec(nn.Module):
             first: the first of several blocks takes its queries, keys and values from there,
                 see :class:`ssna.nn.projection.Projection`.
         """
-        tiles = tile(offsets, TILE // 2)
+        tiles = tile(offsets)
         read, _, scale = torch.native_layer_norm(
             x + self.position(positions), [x.shape[1]], self.norm.weight, self.norm.bias, self.norm.eps
         )
