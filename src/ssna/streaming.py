@@ -17,8 +17,10 @@ from ssna.scoring import Reading, Scorer
 
 CHUNK = 512  # histories scored at once,
 TILE = 8192  # against so many items: at most CHUNK x TILE scores are held
-SPARE = 12  # beside twice as many as are asked for, so many items are scored a second time,
-SHARE = 64  # if they are at most one in so many
+STRAND = 16  # items of a tile that are looked at by their highest score first,
+SHARE = 64  # if those asked for are at most one in so many,
+MANY = 32  # and while at most one in so many columns heads a strand that reaches far enough
+ROUNDING = 1e-5  # of a score: further than that, sums of the same terms in another order never are
 
 
 class Tiles:
@@ -76,9 +78,21 @@ class Best:
     def add(self, start: int, tile: Tensor) -> None:
         """A tile whose rows begin at ``start``, behind all that were added."""
         scores, columns = _best(tile, min(self.rows.shape[1], tile.shape[1]))
-        self.insert(columns + start, scores)
+        self._merge(columns + start, scores)
 
-    def insert(self, rows: Tensor, scores: Tensor) -> None:
+    def insert(self, owner: Tensor, rows: Tensor, scores: Tensor) -> None:
+        """Items ``(m,)``, each for the history ``owner (m,)``, behind all that were added."""
+        order = (owner * (1 << 32) + rows).argsort()
+        owner, rows, scores = owner[order], rows[order], scores[order]
+        counts = owner.bincount(minlength=len(self.rows))
+        place = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
+        shape = len(counts), int(counts.max())
+        self._merge(
+            rows.new_zeros(shape).index_put_((owner, place), rows),
+            scores.new_full(shape, -torch.inf).index_put_((owner, place), scores),
+        )
+
+    def _merge(self, rows: Tensor, scores: Tensor) -> None:
         """Items ``(n, m)``, of equal scores the lower row first, behind all that were added."""
         rows = rows.masked_fill(scores == -torch.inf, 0)
         scores, rows = torch.cat([self.scores, scores], dim=1), torch.cat([self.rows, rows], dim=1)
@@ -118,29 +132,49 @@ def _exact(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, barre
 
 
 def _sketched(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, barred: Tensor | None) -> Best | None:
-    """From nearly right scores, a few of each tile scored rightly; where the others might have come before these, from
-    all scores. None where that would not pay."""
-    few = 2 * k + SPARE
-    if SHARE * few > min(TILE, scorer.rows) or (sketch := scorer.sketch(histories)) is None:
+    """From nearly right scores, all items that may be among the best scored rightly; where these are too many, from all
+    scores. None where that would not pay."""
+    if SHARE * k > min(TILE, scorer.rows) or (sketch := scorer.sketch(histories)) is None:
         return None
-    best, above = Best(len(histories), k), torch.full((len(histories),), -torch.inf)
+    best, crowded = Best(len(histories), k), torch.zeros(len(histories), dtype=torch.bool)
+    room = min(TILE, scorer.rows) // MANY
     for start in range(0, scorer.rows, TILE):
         tile, right = sketch.read(slice(start, min(start + TILE, scorer.rows)))
         if start == 0:
             tile[:, 0] = -torch.inf
-        _check(tile)
         _leave_out(tile, start, gone, barred)
-        rough, columns = tile.topk(min(few, tile.shape[1]), dim=1)
-        if tile.shape[1] > few:
-            above = torch.maximum(above, rough[:, -1] + sketch.error)  # no other item scores more
-        columns, order = columns.sort(dim=1)
-        scores = right(columns).masked_fill_(rough.gather(1, order) == -torch.inf, -torch.inf)
-        best.insert(columns + start, scores)
-    unsure = ((best.scores[:, -1] <= above) & (above > -torch.inf)).numpy().nonzero()[0]
-    if len(unsure):
-        others = _exact(scorer, histories.take(unsure), k, None if gone is None else gone.take(unsure), barred)
-        best.scores[torch.from_numpy(unsure)], best.rows[torch.from_numpy(unsure)] = others.scores, others.rows
+        highest = _highest(tile)
+        _check(highest)
+        least = best.scores[:, -1]  # what an item has to score
+        if (least == -torch.inf).any() and k <= highest.shape[1]:  # k strands hold one that scores at least so much
+            least = torch.maximum(least, highest.topk(k, dim=1).values[:, -1] - sketch.error)
+        least = (least - sketch.error - ROUNDING * least.abs())[:, None]
+        reach = (highest >= least) & (highest > -torch.inf)
+        crowded |= reach.sum(dim=1) > room
+        if crowded.all():
+            break
+        owner, strand = (reach & ~crowded[:, None]).nonzero().unbind(1)
+        columns = strand[:, None] + torch.arange(0, tile.shape[1], reach.shape[1])
+        scores = tile[owner[:, None], columns.clamp(max=tile.shape[1] - 1)]
+        few = (scores >= least[owner]) & (scores > -torch.inf) & (columns < tile.shape[1])
+        owner, columns = owner[few.nonzero()[:, 0]], columns[few]
+        best.insert(owner, columns + start, right(owner, columns))
+    others = crowded.numpy().nonzero()[0]
+    if len(others):
+        exact = _exact(scorer, histories.take(others), k, None if gone is None else gone.take(others), barred)
+        best.scores[crowded], best.rows[crowded] = exact.scores, exact.rows
     return best
+
+
+def _highest(tile: Tensor) -> Tensor:
+    """``(n, q)`` fp32: of each row of ``tile (n, w)`` the highest of the columns ``j``, ``j + q``, ...: a strand. About
+    ``STRAND`` columns make one."""
+    strands = max(tile.shape[1] // STRAND, 1)
+    whole = tile.shape[1] // strands * strands
+    highest: Tensor = tile[:, :whole].unflatten(1, (-1, strands)).amax(dim=1)
+    rest = tile[:, whole:]
+    highest[:, : rest.shape[1]] = torch.maximum(highest[:, : rest.shape[1]], rest)
+    return highest.float()
 
 
 def _leave_out(tile: Tensor, start: int, gone: Ragged | None, barred: Tensor | None) -> None:

@@ -128,15 +128,17 @@ def sketching(monkeypatch) -> None:
     monkeypatch.setattr("ssna.scoring.vectors.multiplies_bf16", lambda: True)
 
 
-@pytest.mark.parametrize("tile", [4, ITEMS + 1])
-@pytest.mark.parametrize("spare", [0, 2, 12])
+@pytest.mark.parametrize("tile", [4, 11, ITEMS + 1])
+@pytest.mark.parametrize("many", [1, 8, 1000])  # none, some or all are left to the exact scores
+@pytest.mark.parametrize("strand", [1, 3, 16])
 @pytest.mark.usefixtures("sketching")
-def test_the_top_from_a_sketch_is_the_top(scorer, monkeypatch, tile, spare):
+def test_the_top_from_a_sketch_is_the_top(scorer, monkeypatch, tile, strand, many):
     monkeypatch.setattr("ssna.streaming.TILE", tile)
     histories, k = Ragged.from_rows(HISTORIES), 3
     gone = Ragged.from_rows([[2], [1, 2, 3], list(range(1, ITEMS)), [], [7], [4]])
     barred = torch.zeros(ITEMS + 1, dtype=torch.bool).index_fill_(0, torch.tensor([6, 13]), True)
-    monkeypatch.setattr("ssna.streaming.SPARE", spare)
+    monkeypatch.setattr("ssna.streaming.STRAND", strand)
+    monkeypatch.setattr("ssna.streaming.MANY", many)
     rows, values = top(scorer, histories, k, gone, barred)
     monkeypatch.setattr("ssna.streaming.SHARE", ITEMS)
     expected = top(scorer, histories, k, gone, barred)
@@ -156,8 +158,9 @@ def test_no_score_of_a_sketch_is_further_from_the_right_one_than_it_says(scorer)
     rough, right = sketch.read(slice(3, ITEMS + 1))
     exact = scorer.read(histories)(slice(3, ITEMS + 1))
     assert ((rough - exact).abs() <= sketch.error + 1e-6).all()
-    columns = torch.arange(len(HISTORIES))[:, None] * 2 + torch.tensor([[5, 0, 1, 5]])
-    torch.testing.assert_close(right(columns), exact.gather(1, columns), rtol=1e-5, atol=1e-5)
+    owner = torch.arange(len(HISTORIES)).repeat_interleave(4)
+    columns = owner * 2 + torch.tensor([5, 0, 1, 5]).repeat(len(HISTORIES))
+    torch.testing.assert_close(right(owner, columns), exact[owner, columns], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("sketching")

@@ -40,9 +40,9 @@ class Mixture(torch.autograd.Function):
         n, heads = weights.shape
         gradient = gradient.to(rows.dtype)
         d_weights = torch.bmm(projected[:n], gradient[..., None])[..., 0] - gradient @ projected[n:].diagonal()
-        d_projected = torch.zeros_like(projected)
+        d_projected = torch.empty_like(projected)
         torch.mul(weights[..., None], gradient[:, None], out=d_projected[:n])
-        d_projected[n:].diagonal().copy_(-(gradient.T @ weights))
+        d_projected[n:].zero_().diagonal().copy_(-(gradient.T @ weights))
         d_flat = rows.T @ d_projected.flatten(1)
         d_shift = d_projected[n:].flatten(1) @ flat.T
         d_h = d_projected[:n].flatten(1) @ flat.T if ctx.needs_input_grad[0] else None

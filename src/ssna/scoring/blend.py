@@ -50,14 +50,14 @@ class Blend(Scorer):
             sketches.append(sketch)
         error = sum(abs(share) * sketch.error for share, sketch in zip(self._shares, sketches, strict=True))
 
-        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
             read = [sketch.read(items) for sketch in sketches]
-            total = read[0][0] * self._shares[0]
+            total = read[0][0].float() * self._shares[0]
             for (scores, _), share in zip(read[1:], self._shares[1:], strict=True):
                 total.add_(scores, alpha=share)
 
-            def right(columns: Tensor) -> Tensor:
-                parts = [share * exact(columns) for (_, exact), share in zip(read, self._shares, strict=True)]
+            def right(owner: Tensor, columns: Tensor) -> Tensor:
+                parts = [share * exact(owner, columns) for (_, exact), share in zip(read, self._shares, strict=True)]
                 return torch.stack(parts).sum(0)
 
             return total, right

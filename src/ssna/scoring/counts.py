@@ -180,8 +180,8 @@ def _columns(scores: sparse.csr_array) -> Reading:
 def _right(read: Reading) -> Sketch:
     """Of scores that cost little as they are."""
 
-    def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
         scores = read(items)
-        return scores, lambda columns: scores.gather(1, columns)
+        return scores, lambda owner, columns: scores[owner, columns]
 
     return Sketch(rough, 0.0)

@@ -18,12 +18,13 @@ class Sketch(NamedTuple):
     """Scores at a fraction of the cost, nearly right.
 
     Attributes:
-        read: a slice of item rows -> their scores ``(n, c)``, and what gives the right ones of a few of these: columns
-            ``(n, m)`` -> ``(n, m)``. Both fp32, the caller's to write into.
+        read: a slice of item rows -> their scores ``(n, c)``, floats of any kind, the caller's to write into, and what
+            gives the right ones of a few of these: the histories ``(m,)`` and columns ``(m,)`` of some that were
+            not written into -> ``(m,)`` fp32.
         error: no score is further from the right one.
     """
 
-    read: Callable[[slice], tuple[Tensor, Callable[[Tensor], Tensor]]]
+    read: Callable[[slice], tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]]
     error: float
 
 

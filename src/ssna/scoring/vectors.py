@@ -20,10 +20,13 @@ from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 
 SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean, "linear": RecencyLinear}
 
-BF16_ERROR = 3.2 * 2**-8
-"""Of a product of two vectors of length 1: half a unit in the last place for each of both, and for the result."""
+ROUNDING = 2**-8
+"""Of a number that goes to bf16: at most this share of it is lost."""
 
-AT_ONCE = 64  # histories whose few items are gathered together: of each, a vector
+SUMS = 1e-4
+"""Far more than two sums of the same few thousand fp32 terms, in all at most 1, differ by."""
+
+AT_ONCE = 1024  # pairs of a history and an item whose vectors are gathered together: they stay in a cache
 
 
 class VectorScorer(Scorer):
@@ -58,27 +61,33 @@ class VectorScorer(Scorer):
         intents = F.normalize(self.intents(histories), dim=-1)
         return lambda items: intents @ self.directions[items].T
 
-    def sketch(self, histories: Ragged) -> Sketch | None:
-        """See :class:`Scorer`: products of bf16, where the processor multiplies these several times faster."""
-        if not multiplies_bf16():
-            return None
+    def sketch(self, histories: Ragged) -> Sketch:
+        """See :class:`Scorer`: products of bf16, where the processor multiplies these several times faster.
+
+        ``q v - q' v' = (q - q') v + q' (v - v')``: rounding both vectors costs at most the lengths of what they lose,
+        and rounding the product its share of at most 1.
+        """
         intents = F.normalize(self.intents(histories), dim=-1)
-        rounded = intents.bfloat16()
+        rounded, (directions, lost), error = intents, (self.directions, 0.0), SUMS
+        if multiplies_bf16():
+            rounded, (directions, lost) = intents.bfloat16(), self._rounded
+            error += (1 + ROUNDING) ** 2 * (_lost(intents, rounded) + lost + ROUNDING)
 
-        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-            directions = self.directions[items]
+        def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
+            exact = self.directions[items]
 
-            def right(columns: Tensor) -> Tensor:  # sums, not a product of matrices: equal items score equally
-                pairs = zip(columns.split(AT_ONCE), intents.split(AT_ONCE), strict=True)
-                return torch.cat([(F.embedding(few, directions) * each[:, None]).sum(-1) for few, each in pairs])
+            def right(owner: Tensor, columns: Tensor) -> Tensor:  # sums, not a product: equal items score equally
+                pairs = zip(owner.split(AT_ONCE), columns.split(AT_ONCE), strict=True)
+                return torch.cat([(F.embedding(few, exact) * F.embedding(of, intents)).sum(-1) for of, few in pairs])
 
-            return (rounded @ self._rounded[items].T).float(), right
+            return rounded @ directions[items].T, right
 
-        return Sketch(rough, BF16_ERROR)
+        return Sketch(rough, error)
 
     @cached_property
-    def _rounded(self) -> Tensor:
-        return self.directions.bfloat16()
+    def _rounded(self) -> tuple[Tensor, float]:
+        rounded = self.directions.bfloat16()
+        return rounded, _lost(self.directions, rounded)
 
     @torch.no_grad()
     def intents(self, histories: Ragged) -> Tensor:
@@ -132,6 +141,12 @@ class VectorScorer(Scorer):
         described = config.get("admission")
         admission = _rebuild(described, ADAPTERS, below("admission.", tensors)) if described else None
         return cls(tensors["vectors"], sequence, config["max_history"], admission)
+
+
+def _lost(exact: Tensor, rounded: Tensor) -> float:
+    """The length of what the vector ``(n, D)`` that loses most by rounding loses."""
+    parts = zip(exact.split(AT_ONCE), rounded.split(AT_ONCE), strict=True)
+    return max((float((whole - part.float()).norm(dim=1).max()) for whole, part in parts if len(whole)), default=0.0)
 
 
 def _describe(module: nn.Module, table: Mapping[str, type[nn.Module]]) -> Config:

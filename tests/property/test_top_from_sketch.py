@@ -1,0 +1,83 @@
+"""The best few from nearly right scores are the best few: ties, worst errors, tiles and strands of any size."""
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssna import streaming
+from ssna.errors import TrainingError
+from ssna.ragged import Ragged
+from ssna.scoring import Scorer, Sketch
+
+
+class Given(Scorer):
+    """Scores ``(n, I + 1)`` and a sketch of them; the history ``[n]`` asks for row ``n - 1``."""
+
+    def __init__(self, scores, rough, error):
+        self.scores, self.rough, self.error = scores, rough, error
+
+    @property
+    def rows(self):
+        return self.scores.shape[1]
+
+    def read(self, histories):
+        exact = self.scores[chosen(histories)]
+        return lambda items: exact[:, items].clone()
+
+    def sketch(self, histories):
+        def rough(items):
+            exact, near = (scores[chosen(histories)][:, items] for scores in (self.scores, self.rough))
+            return near, lambda owner, columns: exact[owner, columns]
+
+        return Sketch(rough, self.error)
+
+
+def chosen(histories):
+    return torch.from_numpy(histories.values.astype(np.int64)) - 1
+
+
+@st.composite
+def scorers(draw):
+    users, rows = draw(st.integers(1, 5)), draw(st.integers(2, 40))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    error = draw(st.sampled_from([0.0, 1.0, 2.0]))
+    scores = rng.integers(0, draw(st.integers(1, 12)), (users, rows)).astype(np.float32)
+    off = rng.choice([-error, 0.0, error], (users, rows)).astype(np.float32)
+    return Given(torch.from_numpy(scores), torch.from_numpy(scores + off), error)
+
+
+@given(
+    scorer=scorers(),
+    k=st.integers(1, 8),
+    tile=st.integers(1, 40),
+    strand=st.integers(1, 9),
+    many=st.sampled_from([1, 4, 1000]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_best_few_are_the_first_of_all_sorted_scores(scorer, k, tile, strand, many, seed):
+    rng, users = np.random.default_rng(seed), len(scorer.scores)
+    gone = [np.flatnonzero(rng.random(scorer.rows) < rng.choice([0.0, 0.3, 0.95])) for _ in range(users)]
+    barred = torch.from_numpy(rng.random(scorer.rows) < 0.1)
+    with patch.multiple(streaming, SHARE=0, TILE=tile, STRAND=strand, MANY=many):
+        histories = Ragged.from_rows([[user + 1] for user in range(users)])
+        rows, values = streaming.top(scorer, histories, k, Ragged.from_rows(gone), barred)
+    left = scorer.scores.clone()
+    left[:, 0] = left[:, barred] = -torch.inf
+    for user, items in enumerate(gone):
+        left[user, torch.from_numpy(items)] = -torch.inf
+    expected, order = left.sort(dim=1, descending=True, stable=True)
+    order = order.masked_fill(expected == -torch.inf, 0)
+    np.testing.assert_array_equal(values, expected[:, :k].numpy())
+    np.testing.assert_array_equal(rows, order[:, :k].numpy())
+
+
+def test_a_score_that_is_not_a_number_is_an_error():
+    scores = torch.zeros(2, 64)
+    scores[1, 17] = torch.nan
+    scorer = Given(scores, scores.bfloat16(), 0.0)
+    with patch.multiple(streaming, SHARE=0, MANY=1), pytest.raises(TrainingError, match="not a number"):
+        streaming.top(scorer, Ragged.from_rows([[1], [2]]), 3)
