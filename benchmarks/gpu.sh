@@ -18,7 +18,7 @@ timing() {
     caches Scientific
     for formulation in causal prefixes; do
         ssna train data/Scientific --cache caches/Scientific-minilm --recipe paper --set batches.formulation=$formulation \
-            --set training.epochs=5 -o "runs/paper-$formulation" --profile
+            --set training.epochs=8 -o "runs/paper-$formulation"
         cp "runs/paper-$formulation/record.json" "$out/paper-$formulation.json"
     done
     ssna train data/Scientific --cache caches/Scientific-minilm-mean --recipe best -o runs/best
@@ -27,7 +27,6 @@ timing() {
         -o "$out/train-384-gpu.json"
     python3 "$here/train.py" data/Scientific caches/Scientific-minilm --width 768 --depth 12 --against lora --rounds 3 \
         -o "$out/train-768-gpu.json"
-    python3 "$here/roofline.py" data/Scientific caches/Scientific-minilm --rounds 3 -o "$out/roofline-gpu.json"
 }
 
 # By as many processes as leave a core free, which share the tasks of a grid: a step is short, the card waits for them.

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
 
 from ssna.data.dataset import Dataset
 from ssna.errors import ArtifactError, SettingsError, TrainingError
@@ -21,7 +20,7 @@ from ssna.settings import override
 from ssna.training import RunSettings, fit, loop
 from ssna.training import join as joining
 from ssna.training.join import join, with_repeats
-from ssna.training.loop import Model, _optimizer, _schedule, autocast
+from ssna.training.loop import Model, _optimizer, autocast, learning_rate
 from ssna.training.settings import TrainingSettings
 
 SMALL = ["dim=8", "sequence.inner=8", "sequence.blocks=1", "training.batch_size=32", "training.epochs=2"]
@@ -223,14 +222,7 @@ def test_the_learning_rate_never_exceeds_the_one_set_and_never_falls_below_zero(
 
 
 def learning_rates(settings: TrainingSettings, total: int) -> list[float]:
-    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=settings.learning_rate)
-    schedule = _schedule(optimizer, settings, total)
-    rates = []
-    for _ in range(total):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        schedule.step()
-    return rates
+    return [learning_rate(settings, total, step) for step in range(total)]
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_along_half_a_cosine():

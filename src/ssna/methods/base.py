@@ -22,6 +22,10 @@ class MethodSettings(Settings):
 class ItemEncoder(nn.Module):
     """Item rows to vectors. All that a trained method is; the trainer knows nothing else of it."""
 
+    repeatable = False
+    """Whether every call with as many items asks the same of the device and nothing of the host but :meth:`forward`, so
+    that a CUDA graph can hold a step of training. Rows 0, for no item, may stand among the items then, repeatedly."""
+
     def forward(self, items: Tensor) -> Tensor:
         """``items (n,)`` distinct rows from 1 -> ``(n, dim)``."""
         raise NotImplementedError

@@ -19,6 +19,7 @@ class FrozenEncoder(ItemEncoder):
     """
 
     states: Tensor
+    repeatable = True
 
     def __init__(self, states: Tensor, adapter: nn.Module, ids: int | None = None) -> None:
         super().__init__()

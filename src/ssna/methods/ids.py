@@ -19,6 +19,8 @@ class IdsSettings(MethodSettings):
 class Ids(ItemEncoder):
     """One free vector an item."""
 
+    repeatable = True
+
     def __init__(self, items: int, dim: int) -> None:
         super().__init__()
         self.vectors = ItemEmbedding(items + 1, dim)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ssna.nn.dropout import drop
 
@@ -26,8 +27,12 @@ class Tiles(NamedTuple):
 
 def tile(offsets: Tensor, rows: int = TILE) -> Tiles:
     """Sequences at ``offsets (B + 1,)`` int64, in their order, into tiles of ``rows`` or so."""
+    return tile_by(offsets, max(int(offsets.diff().max()), min(rows, int(offsets[-1]))))
+
+
+def tile_by(offsets: Tensor, size: int) -> Tiles:
+    """As :func:`tile`, into tiles of ``size``; no sequence is longer."""
     lengths = offsets.diff()
-    size = max(int(lengths.max()), min(rows, int(offsets[-1])))
     starts, filled = [], 0  # of each sequence, among the rows of all tiles
     for length in lengths.tolist():
         if filled % size + length > size:
@@ -56,12 +61,19 @@ def packed_causal_attention(qkv: Tensor, tiles: Tiles, dropout: float = 0.0) -> 
     count, _, size, _ = tiles.hidden.shape
     spread = qkv.new_zeros(count * size, *qkv.shape[1:]).index_copy_(0, tiles.place, qkv)
     q, k, v = spread.view(count, size, *qkv.shape[1:]).permute(2, 0, 3, 1, 4)  # each (T, H, M, D/H)
+    mixed = _attend(q, k, v, tiles.hidden, dropout)
+    return mixed.transpose(1, 2).flatten(0, 1).index_select(0, tiles.place)
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor, dropout: float) -> Tensor:
+    """All ``(T, H, M, D/H)``; on a GPU by the library's kernel that takes a mask (cuDNN's is slow to start)."""
+    if q.is_cuda:
+        with sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION):
+            return F.scaled_dot_product_attention(q, k, v, ~hidden, dropout)
     scores = (q * q.shape[-1] ** -0.5) @ k.mT
     exact = torch.promote_types(scores.dtype, torch.float32)
-    weights = F.softmax(scores.masked_fill(tiles.hidden, -torch.inf), dim=-1, dtype=exact)
-    mixed = drop(weights.to(v.dtype), dropout) @ v  # (T, H, M, D/H)
-    packed: Tensor = mixed.transpose(1, 2).flatten(0, 1)[tiles.place]
-    return packed
+    weights = F.softmax(scores.masked_fill(hidden, -torch.inf), dim=-1, dtype=exact)
+    return drop(weights.to(v.dtype), dropout) @ v
 
 
 def attention_of_ends(q: Tensor, x: Tensor, offsets: Tensor) -> Tensor:

@@ -15,6 +15,10 @@ class GruIntegration(nn.Module):
     def forward(self, z: list[Tensor]) -> Tensor:
         """``a`` tensors ``(n, D)``, top layer first -> ``v (n, D)``. Inputs of all layers go through one product."""
         cell, state = self.cell, torch.zeros_like(z[0])
+        if state.is_cuda:  # the library's cell is one kernel behind its products there
+            for x in z:
+                state = cell(x, state)
+            return state
         inputs = F.linear(torch.cat(z), cell.weight_ih, cell.bias_ih).chunk(len(z))
         for number, x in enumerate(inputs):
             past = F.linear(state, cell.weight_hh, cell.bias_hh) if number else cell.bias_hh.to(x.dtype)

@@ -27,6 +27,7 @@ class Candidates:
         users: ``(P,)`` whose sample each is, numbered from 0, below P; None: no two are of one user.
         log_chance: ``(in_targets + S,)`` logarithms of the chances that a step has these items as targets or draws.
         weights: ``(P,)`` what each sample counts in the mean; None: they count alike.
+        blank: ``(U,)`` True for vectors that stand for no item, ``nobody (P,)`` for samples of no one; None: none.
         catalogue: all items, to be encoded in chunks, and where in it the targets are.
         own: of the ``P`` samples, those whose intents are here, where several processes share a step.
     """
@@ -40,6 +41,8 @@ class Candidates:
     log_chance: Tensor | None = None
     weights: Tensor | None = None
     catalogue: Catalogue | None = None
+    blank: Tensor | None = None
+    nobody: Tensor | None = None
     own: slice = field(default_factory=lambda: slice(None))
 
     @property
@@ -73,10 +76,13 @@ def in_batch(candidates: Candidates, temperature: float) -> Tensor:
     What else the same user chose is no negative, and neither is a repeat of the target.
     """
     targets, users, own = candidates.targets, candidates.users, candidates.own
-    logits = cosine_logits(candidates.intents, candidates.vectors[targets], temperature)  # (p, P)
+    chosen = candidates.vectors.index_select(0, targets)
+    logits = cosine_logits(candidates.intents, chosen, temperature)  # (p, P)
     barred = targets[own, None] == targets[None, :]
     if users is not None:
         barred |= users[own, None] == users[None, :]
+    if candidates.nobody is not None:
+        barred |= candidates.nobody
     labels = torch.arange(len(targets), device=logits.device)[own]
     barred.scatter_(1, labels[:, None], False)
     return candidates.cross_entropy(logits.masked_fill(barred, -torch.inf), labels)
@@ -96,8 +102,8 @@ def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
     users = torch.arange(len(targets), device=targets.device) if users is None else users
     vectors = torch.cat([candidates.vectors[: candidates.in_targets], candidates.vectors[candidates.in_batch :]])
     logits = cosine_logits(candidates.intents, vectors, temperature)  # (p, in_targets + S)
-    chosen = torch.zeros(len(targets), len(vectors), dtype=torch.bool, device=targets.device)
-    chosen[users, targets] = True  # by each user
+    chosen = torch.zeros(len(targets) * len(vectors), dtype=torch.bool, device=targets.device)
+    chosen = chosen.index_fill_(0, users * len(vectors) + targets, True).view(len(targets), -1)  # by each user
     labels = candidates.own_targets
     positives = logits.gather(1, labels[:, None])
     logits = (logits - chance).masked_fill_(chosen[users[candidates.own]], -torch.inf)
@@ -106,13 +112,18 @@ def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
 
 def batch_items(candidates: Candidates, temperature: float) -> Tensor:
     """A sample competes with every distinct item of the step, inputs as well as targets, each once."""
-    vectors = candidates.vectors[: candidates.in_batch]
-    return candidates.cross_entropy(cosine_logits(candidates.intents, vectors, temperature), candidates.own_targets)
+    return _among(candidates, candidates.in_batch, temperature)
 
 
 def sampled(candidates: Candidates, temperature: float) -> Tensor:
     """As :func:`batch_items`, and with the random draws too (none of which stands in the batch)."""
-    logits = cosine_logits(candidates.intents, candidates.vectors, temperature)
+    return _among(candidates, len(candidates.vectors), temperature)
+
+
+def _among(candidates: Candidates, first: int, temperature: float) -> Tensor:
+    logits = cosine_logits(candidates.intents, candidates.vectors[:first], temperature)
+    if candidates.blank is not None:
+        logits = logits.masked_fill(candidates.blank[:first], -torch.inf)
     return candidates.cross_entropy(logits, candidates.own_targets)
 
 
@@ -120,7 +131,7 @@ def full(candidates: Candidates, temperature: float) -> Tensor:
     """A sample competes with the whole catalogue, which is encoded in chunks, forward and again backward."""
     intents, catalogue = F.normalize(candidates.intents.float(), dim=-1), candidates.catalogue
     assert catalogue is not None, "batches of training carry the catalogue"
-    positives = F.normalize(candidates.vectors[candidates.own_targets].float(), dim=-1)
+    positives = F.normalize(candidates.vectors.index_select(0, candidates.own_targets).float(), dim=-1)
     logits = (intents * positives).sum(dim=-1) / temperature
     others = log_normalizers(intents, catalogue, temperature)
     return candidates.mean(torch.logaddexp(logits, others) - logits)

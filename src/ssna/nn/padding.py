@@ -8,4 +8,5 @@ MULTIPLE = 16
 
 def pad_rows(x: Tensor) -> Tensor:
     """``x (n, ...)`` with zero rows behind it, up to a multiple of 16."""
-    return F.pad(x, (0, 0) * (x.ndim - 1) + (0, -len(x) % MULTIPLE))
+    missing = -len(x) % MULTIPLE
+    return F.pad(x, (0, 0) * (x.ndim - 1) + (0, missing)) if missing else x

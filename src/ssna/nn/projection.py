@@ -31,9 +31,9 @@ class Projection:
 
     @staticmethod
     def pays(sasrec: SASRec, vectors: Tensor) -> bool:
-        """Whether a first block stands before the last, and the table is not too large."""
-        rows = len(_first(sasrec).qkv.weight)
-        return len(sasrec.blocks) > 1 and len(vectors) * rows * vectors.element_size() <= LARGEST
+        """Whether a first block stands before the last, and the table is in memory and not too large."""
+        size = len(vectors) * len(_first(sasrec).qkv.weight) * vectors.element_size()
+        return len(sasrec.blocks) > 1 and vectors.device.type == "cpu" and size <= LARGEST
 
     def __call__(self, items: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
         """Item rows and positions ``(N,)`` and ``1 / σ`` ``(N, 1)`` -> ``(N, 3D)``."""

@@ -33,10 +33,10 @@ class SASRec(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, heads, inner, dropout) for _ in range(blocks))
         self.apply(_initialise)
 
-    def forward(self, x: Tensor, positions: Tensor, offsets: Tensor) -> Tensor:
-        """``x (N, D)``, ``positions (N,)`` from 0, ``offsets (B + 1,)`` -> ``(N, D)``."""
-        tiles = tile(offsets)
-        read = pad_rows(self.dropout(self.norm(x + self.position(positions))))
+    def forward(self, x: Tensor, positions: Tensor, offsets: Tensor, tiles: Tiles | None = None) -> Tensor:
+        """``x (N, D)``, ``positions (N,)`` from 0, ``offsets (B + 1,)``, and their ``tiles`` if made -> ``(N, D)``."""
+        tiles = tile(offsets) if tiles is None else tiles
+        read = pad_rows(self.dropout(self.norm(x + self.position.weight.index_select(0, positions))))
         for block in self.blocks:
             read = block(read, tiles)
         return read[: len(x)]

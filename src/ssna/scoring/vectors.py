@@ -33,7 +33,8 @@ class VectorScorer(Scorer):
     """An item matrix and a sequence model: Eq. 7, the cosine of the intent after the last item with every item.
 
     Args:
-        vectors: ``(I + 1, D)``, row 0 zero.
+        vectors: ``(I + 1, D)``, row 0 zero. Where they are on a GPU, with ``sequence``, scores are computed there, to
+            validate while training; a scorer that is kept is on the CPU.
         sequence: maps packed item vectors to packed intents, and has ``last`` for the last ones alone, as
             :class:`ssna.nn.sasrec.SASRec`.
         max_history: items of a history that are read, the latest.
@@ -59,7 +60,7 @@ class VectorScorer(Scorer):
     def read(self, histories: Ragged) -> Reading:
         """See :class:`Scorer`."""
         intents = F.normalize(self.intents(histories), dim=-1)
-        return lambda items: intents @ self.directions[items].T
+        return lambda items: (intents @ self.directions[items].T).cpu()
 
     def sketch(self, histories: Ragged) -> Sketch:
         """See :class:`Scorer`: products of bf16, where the processor multiplies these several times faster.
@@ -97,10 +98,10 @@ class VectorScorer(Scorer):
         filled = np.flatnonzero(recent.lengths)
         if len(filled):
             packed = recent if len(filled) == len(recent) else recent.take(filled)
-            items, positions = map(torch.from_numpy, (packed.values.astype(np.int64), packed.position_of_value))
-            x, offsets = F.embedding(items, self.vectors), torch.from_numpy(packed.offsets)
+            arrays = packed.values.astype(np.int64), packed.position_of_value, packed.offsets, filled
+            items, positions, offsets, places = (torch.from_numpy(array).to(intents.device) for array in arrays)
             first = () if self._projection is None else (partial(self._projection, items, positions),)
-            intents[torch.from_numpy(filled)] = self._last(x, positions, offsets, *first).float()
+            intents[places] = self._last(F.embedding(items, self.vectors), positions, offsets, *first).float()
         return intents
 
     @cached_property

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ssna import processes
 from ssna.errors import TrainingError
+from ssna.nn.attention import Tiles
 from ssna.ragged import Ints, Ragged
 
 DISCOUNT = np.float32(0.5)  # what an event counts as a target, for each step that it is further ahead
@@ -74,6 +75,9 @@ class Batch:
         log_chance: ``(in_targets + S,)`` logarithms of the chances that a step like this one has these items as targets
             or draws.
         input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
+        blank: ``(U,)`` True where ``unique`` stands for no item, in a batch that is padded (see ``frame.py``); the
+            samples of no one have the target 0.
+        tiles: where ``inputs`` stand for attention, if that is known.
         own: the targets whose segments stand here. Where processes share a step, ``inputs``, ``positions``,
             ``offsets``, ``predict`` and ``input_index`` are of these segments alone, all else is of the whole step.
     """
@@ -93,6 +97,8 @@ class Batch:
     input_index: Tensor
     target_index: Tensor
     own: slice
+    blank: Tensor | None = None
+    tiles: Tiles | None = None
 
     @property
     def share(self) -> float:

@@ -2,10 +2,12 @@
 
 import copy
 import math
+import operator
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -27,6 +29,7 @@ from ssna.scoring import VectorScorer, below, under
 from ssna.steady import steady
 from ssna.training.batches import Batch, Batches
 from ssna.training.checkpoint import Checkpoint, Position
+from ssna.training.graph import WholeSteps
 from ssna.training.profile import Profile
 from ssna.training.settings import RunSettings, TrainingSettings
 
@@ -70,9 +73,10 @@ class Model(nn.Module):
         """Encode each distinct item of the step once, by one of the processes, then read one's own sequences."""
         mine = processes.stretch(len(batch.unique))
         vectors = processes.gather(self.encoder(batch.unique[mine]), mine, len(batch.unique))  # (U, D)
-        intents = self.sequence(vectors[batch.input_index], batch.positions, batch.offsets)  # (N, D)
+        read = vectors.index_select(0, batch.input_index)
+        intents = self.sequence(read, batch.positions, batch.offsets, batch.tiles)  # (N, D)
         return Candidates(
-            intents[batch.predict],
+            intents.index_select(0, batch.predict),
             vectors,
             batch.target_index,
             batch.in_batch,
@@ -81,6 +85,8 @@ class Model(nn.Module):
             batch.log_chance,
             batch.weights,
             Catalogue(self.encoder, batch.items, batch.targets, batch.own),
+            batch.blank,
+            None if batch.blank is None else batch.targets == 0,
             batch.own,
         )
 
@@ -90,6 +96,12 @@ class Model(nn.Module):
         return VectorScorer(
             self.encoder.matrix(items).cpu(), on_cpu(self.sequence), max_history, on_cpu(self.encoder.admission())
         )
+
+    def validated(self, data: Dataset) -> dict[str, float]:
+        """Validation metrics of the model as it stands, where it stands; in evaluation mode until the next epoch."""
+        self.eval()
+        scorer = VectorScorer(self.encoder.matrix(len(data.items)), self.sequence, data.max_history)
+        return summary(ranks(scorer, data.valid), len(data.items))
 
     def learned(self) -> Weights:
         """Copies of all that training changes; frozen language models stay where they are."""
@@ -152,7 +164,7 @@ def fit(
         while not road.ended(settings.training):
             loss, seconds = road.epoch(each_epoch, on_step)
             with nullcontext() if profile is None else profile.evaluation():
-                valid = summary(ranks(model.scorer(len(data.items), data.max_history), data.valid), len(data.items))
+                valid = model.validated(data)
             better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
             on_epoch(road.epochs[-1], road.best_weights if better else {})
     weights = road.best_weights or model.learned()
@@ -238,29 +250,66 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.temperature = settings.loss.temperature
         self.loss = LOSSES[settings.loss.name]
+        self.rate = partial(learning_rate, self.settings, total_steps)
+        self.whole = self._whole_steps(settings.loss.name)
         model.encoder.plan(total_steps)
-        self.optimizer = _optimizer(model, self.settings)
-        self.schedule = _schedule(self.optimizer, self.settings, total_steps)
+        self.optimizer = _optimizer(model, self.settings, self.device if self.whole else None)
+
+    def _whole_steps(self, loss: str) -> WholeSteps | None:
+        """On a GPU a step is launched whole where it can be: its parts are short beside the time to launch each."""
+        alone = processes.count() == 1 and self.settings.accumulate == 1
+        fixed = self.model.encoder.repeatable and loss != "full"
+        if not (self.device.type == "cuda" and alone and fixed):
+            return None
+        return WholeSteps(self._whole_step, self.device, self.model.sequence.position.num_embeddings)
 
     def steps(
         self, batches: Iterable[Batch], on_step: Callable[[float], None]
     ) -> Iterator[tuple[float, tuple[int, ...]]]:
         """One optimizer step after the other: the sum of losses over targets, and how many each of its batches has."""
         self.model.train()
+        taken = self._singly(batches) if self.whole is None else self._by_graph(batches, self.whole)
+        for losses, targets in taken:
+            self.step += 1
+            for loss in losses:
+                on_step(loss)
+            yield sum(map(operator.mul, losses, targets)), targets
+
+    def _singly(self, batches: Iterable[Batch]) -> Iterator[tuple[list[float], tuple[int, ...]]]:
+        """Steps, each operation launched on its own."""
         remaining = iter(batches)
         while group := tuple(islice(remaining, self.settings.accumulate)):
+            _set_rate(self.optimizer, self.rate(self.step))
             self.optimizer.zero_grad(set_to_none=True)
-            total = 0.0
-            for batch in group:
-                value = self.accumulate(batch.to(self.device), 1 / len(group))
-                total += value * len(batch.targets)
-                on_step(value)
+            losses = [self.accumulate(batch.to(self.device), 1 / len(group)) for batch in group]
             processes.sum_gradients(self.model.parameters())
             self.optimizer.step()
             self.model.encoder.after_step(self.step)
-            self.schedule.step()
-            self.step += 1
-            yield total, tuple(len(batch.targets) for batch in group)
+            yield losses, tuple(len(batch.targets) for batch in group)
+
+    def _by_graph(self, batches: Iterable[Batch], whole: WholeSteps) -> Iterator[tuple[list[float], tuple[int, ...]]]:
+        """Steps of one batch, each launched at once; while the device computes, the next batch is made ready."""
+        remaining = map(whole.ready, batches)
+        ready = next(remaining, None)
+        while ready is not None:
+            _set_rate(self.optimizer, self.rate(self.step))
+            loss, targets = whole.start(ready), ready.targets
+            ready = next(remaining, None)
+            yield [self._finite(loss)], (targets,)
+
+    def _whole_step(self, batch: Batch) -> Tensor:
+        """A step of one batch that asks nothing of the host; the loss stays on the device."""
+        self.optimizer.zero_grad(set_to_none=True)
+        with autocast(self.settings.precision, self.device.type):
+            loss = self.loss(self.model(batch), self.temperature)
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def _finite(self, loss: Tensor) -> float:
+        if not math.isfinite(value := loss.item()):
+            raise TrainingError(f"the loss became {value} at step {self.step}; lower training.learning_rate")
+        return value
 
     def state(self) -> Weights:
         """All that :meth:`go_on_from` needs: weights, the optimizer's moments, generators, what the method keeps."""
@@ -284,11 +333,6 @@ class Trainer:
             number, _, moment = name.partition(".")
             moments.setdefault(int(number), {})[moment] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        self.schedule.last_epoch = step
-        for group, rate, factor in zip(
-            self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True
-        ):
-            group["lr"] = rate * factor(step)
         self.model.encoder.remember(below("method.", tensors))
         states = below("generator.", tensors).items()
         generators = {name: rows[processes.rank()].clone() for name, rows in states}  # torch reads a storage's start
@@ -301,8 +345,7 @@ class Trainer:
         process; the loss itself, over all of them."""
         with autocast(self.settings.precision, self.device.type):
             loss = self.loss(self.model(batch), self.temperature) * batch.share
-        if not math.isfinite(value := processes.total(loss).item()):
-            raise TrainingError(f"the loss became {value} at step {self.step}; lower training.learning_rate")
+        value = self._finite(processes.total(loss))
         ((loss + self.model.encoder.penalty() / processes.count()) * share).backward()
         return value
 
@@ -319,24 +362,29 @@ def _has_bf16(device: str) -> bool:
     return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-def _optimizer(model: Model, settings: TrainingSettings) -> torch.optim.Optimizer:
+def _optimizer(model: Model, settings: TrainingSettings, captured: torch.device | None = None) -> torch.optim.Optimizer:
+    """AdamW; with its learning rate on the device where steps are ``captured``."""
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [
         {"params": [p for p in learned if p.ndim >= 2], "weight_decay": settings.weight_decay},
         {"params": [p for p in learned if p.ndim < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+    rate = settings.learning_rate if captured is None else torch.tensor(settings.learning_rate, device=captured)
+    return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=captured is not None)
 
 
-def _schedule(
-    optimizer: torch.optim.Optimizer, settings: TrainingSettings, total_steps: int
-) -> torch.optim.lr_scheduler.LambdaLR:
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def learning_rate(settings: TrainingSettings, total_steps: int, step: int) -> float:
+    """That of step ``step``, from 0: a linear rise, and half a cosine down where ``settings`` let it fall."""
     warmup = settings.warmup * total_steps
-
-    def factor(step: int) -> float:
-        if step < warmup:
-            return min((step + 1) / warmup, 1.0)
-        progress = (step - warmup) / max(total_steps - warmup, 1)
-        return 0.5 * (1 + math.cos(math.pi * progress)) if settings.decay else 1.0
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+    if step < warmup:
+        return settings.learning_rate * min((step + 1) / warmup, 1.0)
+    progress = (step - warmup) / max(total_steps - warmup, 1)
+    return settings.learning_rate * (0.5 * (1 + math.cos(math.pi * progress)) if settings.decay else 1.0)
