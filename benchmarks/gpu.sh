@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What is measured on a GPU, in the folder that holds data/: `bash benchmarks/gpu.sh timing|study|recipes|transfer OUT`.
+# What is measured on a GPU, in the folder that holds data/: `bash benchmarks/gpu.sh timing|tuned|study|recipes|transfer OUT`.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 out=$2
@@ -61,11 +61,22 @@ transfer() {
     pack
 }
 
-# LoRA to twenty epochs, and beside it the study of the recipe by as many processes as leave a core free.
+# Methods that tune the language model, side by side, for a stated number of epochs.
+tuned() {
+    caches Scientific
+    for each in lora:3e-4 lora:1e-3 adalora:1e-3 full:3e-4; do
+        method=${each%:*} rate=${each#*:}
+        OMP_NUM_THREADS=2 ssna train data/Scientific --cache caches/Scientific-minilm --recipe paper --method "$method" \
+            --set batches.formulation=causal --set "training.learning_rate=$rate" --set "training.epochs=${epochs:-20}" \
+            -o "runs/tuned/$method-$rate" >"$out/$method-$rate.log" 2>&1 &
+    done
+    wait
+    pack
+}
+
+# The study of the recipe by as many processes as leave a core free.
 study() {
     caches Scientific Pantry
-    OMP_NUM_THREADS=2 ssna train data/Scientific --cache caches/Scientific-minilm --recipe paper --method lora \
-        --set batches.formulation=causal --set training.epochs=20 -o runs/lora >"$out/lora.log" 2>&1 &
     share_grid "$here/../experiments/study/screen.toml" -o runs/screen
     pack
 }

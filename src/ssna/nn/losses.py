@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssna.nn.catalogue import Catalogue, log_normalizers
+from ssna.nn.padding import pad_rows
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,8 @@ class Candidates:
 
 def cosine_logits(intents: Tensor, vectors: Tensor, temperature: float) -> Tensor:
     """Eq. 7 over the temperature: ``(P, D)``, ``(C, D)`` -> ``(P, C)``, in fp32 but for the product under autocast."""
-    intents, vectors = F.normalize(intents.float(), dim=-1), F.normalize(vectors.float(), dim=-1)
-    return (intents @ vectors.T).float() / temperature
+    rows, columns = (pad_rows(F.normalize(x.float(), dim=-1)) for x in (intents, vectors))
+    return (rows @ columns.T)[: len(intents), : len(vectors)].float() / temperature
 
 
 def in_batch(candidates: Candidates, temperature: float) -> Tensor:

@@ -3,10 +3,10 @@
 from torch import Tensor
 from torch.nn import functional as F
 
-MULTIPLE = 16
+MULTIPLE = 32
 
 
 def pad_rows(x: Tensor) -> Tensor:
-    """``x (n, ...)`` with zero rows behind it, up to a multiple of 16."""
+    """``x (n, ...)`` with zero rows behind it, up to a multiple of 32."""
     missing = -len(x) % MULTIPLE
     return F.pad(x, (0, 0) * (x.ndim - 1) + (0, missing)) if missing else x

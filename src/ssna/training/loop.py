@@ -250,7 +250,7 @@ class Trainer:
         self.device = next(model.parameters()).device
         self.temperature = settings.loss.temperature
         self.loss = LOSSES[settings.loss.name]
-        self.rate = partial(learning_rate, self.settings, total_steps)
+        self.rate, self.rate_there = partial(learning_rate, self.settings, total_steps), float("nan")
         self.whole = self._whole_steps(settings.loss.name)
         model.encoder.plan(total_steps)
         self.optimizer = _optimizer(model, self.settings, self.device if self.whole else None)
@@ -279,7 +279,7 @@ class Trainer:
         """Steps, each operation launched on its own."""
         remaining = iter(batches)
         while group := tuple(islice(remaining, self.settings.accumulate)):
-            _set_rate(self.optimizer, self.rate(self.step))
+            self._set_rate(self.rate(self.step))
             self.optimizer.zero_grad(set_to_none=True)
             losses = [self.accumulate(batch.to(self.device), 1 / len(group)) for batch in group]
             processes.sum_gradients(self.model.parameters())
@@ -292,10 +292,18 @@ class Trainer:
         remaining = map(whole.ready, batches)
         ready = next(remaining, None)
         while ready is not None:
-            _set_rate(self.optimizer, self.rate(self.step))
+            self._set_rate(self.rate(self.step))
             loss, targets = whole.start(ready), ready.targets
             ready = next(remaining, None)
             yield [self._finite(loss)], (targets,)
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            if not isinstance(group["lr"], Tensor):
+                group["lr"] = rate
+            elif rate != self.rate_there:
+                group["lr"].fill_(rate)
+        self.rate_there = rate
 
     def _whole_step(self, batch: Batch) -> Tensor:
         """A step of one batch that asks nothing of the host; the loss stays on the device."""
@@ -371,14 +379,6 @@ def _optimizer(model: Model, settings: TrainingSettings, captured: torch.device 
     ]
     rate = settings.learning_rate if captured is None else torch.tensor(settings.learning_rate, device=captured)
     return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=captured is not None)
-
-
-def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
 
 
 def learning_rate(settings: TrainingSettings, total_steps: int, step: int) -> float:

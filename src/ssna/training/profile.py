@@ -42,6 +42,7 @@ class Profile:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say, self.spent, self.steps, self.all_steps = say, _Spent(), 0, 0
         self._undo: list[Callable[[], None]] = []
+        self.apart = False
         self._profiler: profile | None = None
 
     def watch(self, trainer: "Trainer", steps: int) -> None:
@@ -53,6 +54,7 @@ class Profile:
                 self._mark(module.register_forward_pre_hook, module.register_forward_hook, label)
         optimizer = trainer.optimizer
         self._mark(optimizer.register_step_pre_hook, optimizer.register_step_post_hook, "optimizer")
+        plain = {"loss": trainer.loss, "steps": trainer.steps, "whole": trainer.whole}
         plain_loss, plain_steps = trainer.loss, trainer.steps
 
         def marked_loss(*arguments: Any) -> Any:
@@ -63,7 +65,8 @@ class Profile:
             return self._watched(plain_steps(_fetched(batches), on_step))
 
         trainer.loss, trainer.steps = marked_loss, watched_steps  # type: ignore[method-assign]
-        self._undo.append(lambda: vars(trainer).update(loss=plain_loss, steps=plain_steps))
+        trainer.whole, self.apart = None, trainer.whole is not None  # a step that is launched whole has no parts
+        self._undo.append(lambda: vars(trainer).update(plain))
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
@@ -79,6 +82,8 @@ class Profile:
         wall = self.spent.wall / self.steps
         header = f"{'':26}{'forward':>10}{'backward':>10}{'an epoch':>11}"
         lines = [f"an epoch has {self.all_steps} steps; {self.steps} were profiled on {self.device}, in ms:", header]
+        if self.apart:
+            lines.insert(1, "they were launched part by part; from the next epoch on, a step is launched whole")
         labels = [label for label in (*ORDER, REST) if label in self.spent.forward or label in self.spent.backward]
         for label in labels:
             there, back = (spent.get(label, 0.0) / self.steps for spent in (self.spent.forward, self.spent.backward))
