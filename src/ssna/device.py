@@ -1,6 +1,9 @@
 """Where to compute."""
 
+import os
+from contextlib import suppress
 from functools import cache
+from pathlib import Path
 
 import torch
 
@@ -31,6 +34,19 @@ def multiplies_bf16() -> bool:
     """Whether this processor has instructions for products of bf16; without, they are slower than those of fp32."""
     has = torch.cpu.get_capabilities()
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+
+
+def free_memory() -> float:
+    """Bytes that can be taken here: of the machine's memory, or of the GPU's where there is less of that; infinite
+    where the system does not say."""
+    free = float("inf")
+    with suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = 1024.0 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+    if free == float("inf") and hasattr(os, "sysconf"):
+        with suppress(OSError, ValueError):  # no such name: half of what there is at all
+            free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
+    return min(free, float(torch.cuda.mem_get_info()[0])) if torch.cuda.is_available() else free
 
 
 def _remedy(name: str) -> str:

@@ -1,8 +1,12 @@
+import os
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
 from ssna import device
-from ssna.device import choose_device
+from ssna.device import choose_device, free_memory
 from ssna.errors import SettingsError
 from ssna.launch import Launch, launch
 
@@ -38,3 +42,21 @@ def test_only_torchrun_says_that_there_are_several_processes(monkeypatch):
     assert launch() == Launch(0, 1, 0)
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     assert launch() == Launch(3, 4, 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere half of all memory stands in")
+def test_free_memory_is_what_the_system_says_is_available():
+    lines = Path("/proc/meminfo").read_text().splitlines()
+    total = next(int(line.split()[1]) for line in lines if line.startswith("MemTotal")) * 1024
+    assert 2**26 < free_memory() <= total
+
+
+def test_where_the_system_says_nothing_half_of_its_memory_is_free(monkeypatch):
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "")
+    assert free_memory() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
+
+
+def test_of_a_gpu_with_less_free_memory_it_is_that(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (12345, 99999))
+    assert free_memory() == 12345

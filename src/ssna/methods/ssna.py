@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
-from ssna.methods.frozen import FrozenEncoder, top_states
+from ssna.methods.frozen import FrozenEncoder, MappedStates, known_states, top_states
 from ssna.nn.adapter import LayerAdapters
 from ssna.nn.start import whiten
 from ssna.text import LayerCache
@@ -34,10 +34,10 @@ def build_ssna(settings: SSNASettings, data: Dataset, cache: LayerCache | None, 
     return over(top_states(cache, settings.layers), dim, settings)
 
 
-def over(states: Tensor, dim: int, settings: SSNASettings) -> FrozenEncoder:
+def over(states: Tensor | MappedStates, dim: int, settings: SSNASettings) -> FrozenEncoder:
     """SSNA over ``states (a, I + 1, d)``, top layer first, row 0 zero."""
     layers, _, width = states.shape
     adapters = LayerAdapters(layers, width, dim, settings.heads, settings.integrate)
     if settings.start == "whitened":
-        whiten(adapters, states[:, 1:])
+        whiten(adapters, known_states(states))
     return FrozenEncoder(states, adapters, dim if settings.ids else None)

@@ -168,8 +168,11 @@ class LayerCache:
         """12 hex digits; with the data set's own fingerprint, equal exactly for the same vectors."""
         return self.encoding.fingerprint
 
-    def top(self, a: int) -> NDArray[np.float32]:
+    def top(self, a: int, items: Ints | None = None) -> NDArray[np.float32]:
         """``(a, I + 1, d)``: the top ``a`` layers, the last layer first, as Eq. 4 takes them; row 0 is zero.
+
+        Args:
+            items: rows ``(n,)``, in any order; then ``(a, n, d)``, and no more than these is read.
 
         Raises:
             CacheError: ``a`` is not between 1 and the number of layers held.
@@ -179,13 +182,14 @@ class LayerCache:
                 f"{self.folder} holds {len(self.layers)} layers, {a} were asked for\n"
                 f"the model has {self.encoding.depth}; encode more of them into another folder"
             )
-        result = np.zeros((a, len(self.rows), self.width), dtype=np.float32)
+        rows = self.rows if items is None else self.rows[items]
+        result = np.zeros((a, len(rows), self.width), dtype=np.float32)
         start = 0
         for files in self.files:
             stop = start + len(files[0])
-            held = np.flatnonzero((self.rows >= start) & (self.rows < stop))
+            held = np.flatnonzero((rows >= start) & (rows < stop))
             for place, file in enumerate(reversed(files[-a:])):
-                result[place, held] = file[self.rows[held] - start]
+                result[place, held] = file[rows[held] - start]
             start = stop
         return result
 
