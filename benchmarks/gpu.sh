@@ -24,9 +24,9 @@ timing() {
     ssna train data/Scientific --cache caches/Scientific-minilm-mean --recipe best -o runs/best
     cp runs/best/record.json "$out/best.json"
     python3 "$here/train.py" data/Scientific caches/Scientific-minilm --against lora --against adalora --rounds 3 \
-        -o "$out/train-384-gpu.json"
+        -o "$out/train-384.json"
     python3 "$here/train.py" data/Scientific caches/Scientific-minilm --width 768 --depth 12 --against lora --rounds 3 \
-        -o "$out/train-768-gpu.json"
+        -o "$out/train-768.json"
 }
 
 # By as many processes as leave a core free, which share the tasks of a grid: a step is short, the card waits for them.

@@ -39,7 +39,7 @@ def train(found: Found) -> str:
         rows = [
             [
                 name,
-                f"{seconds:,.1f}",
+                f"{seconds:,.1f}" if seconds >= 1 else f"{seconds:.2f}",
                 f"{found['ratio'][name]:,.1f}",
                 percent(shares.get(name)),
                 megabytes(peaks.get(name)),
@@ -184,11 +184,11 @@ def megabytes(value: float | None) -> str:
     return "" if value is None else f"{value / 1e6:,.0f}"
 
 
-def conditions(path: Path, found: Found) -> str:
+def conditions(path: Path, results: Path, found: Found) -> str:
     machine, versions = found["machine"], found["versions"]
     return (
-        f"`{path.name}`: {machine['processor']}, {found['threads']} threads, {machine['device']}, load before "
-        f"{found['load_before']:.1f}, torch {versions['torch']}, commit {found.get('commit') or 'not noted'}."
+        f"`{path.relative_to(results)}`: {machine['processor']}, {found['threads']} threads, {machine['device']}, load "
+        f"before {found['load_before']:.1f}, torch {versions['torch']}, commit {found.get('commit') or 'not noted'}."
     )
 
 
@@ -206,11 +206,12 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
 def render(results: Path = RESULTS) -> str:
     """The page. Files are told by the script that wrote them; those of other scripts have pages of their own."""
     parts = [HEAD.strip()]
-    found = [(path, read_json(path)) for path in sorted(results.glob("*.json"))]
+    paths = [*sorted(results.glob("*.json")), *sorted(results.glob("gpu/*.json"))]
+    found = [(path, read_json(path)) for path in paths]
     for script, section in SECTIONS.items():
         for path, one in found:
             if Path(one.get("script", one.get("command", ""))).stem == script:
-                parts += [section(one), conditions(path, one)]
+                parts += [section(one), conditions(path, results, one)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -43,7 +43,13 @@ READERS = [name for name, method in METHODS.items() if method.needs_text]
 PATTERNS = {"popularity": "few items", "text-knn": "like texts"}  # what it can learn; all others: what follows what
 
 GENTLY = ("training.epochs=60", "training.learning_rate=2e-3")
-LEARN = {"tmoe": ("training.epochs=60",), "lora": GENTLY, "adalora": GENTLY, "full": GENTLY}  # what it takes
+LEARN = {
+    "tmlp": ("training.epochs=60",),
+    "tmoe": ("training.epochs=60",),
+    "lora": GENTLY,
+    "adalora": GENTLY,
+    "full": GENTLY,
+}  # what it takes
 
 
 def pattern_of(method: str) -> str:
