@@ -46,7 +46,10 @@ def free_memory() -> float:
     if free == float("inf") and hasattr(os, "sysconf"):
         with suppress(OSError, ValueError):  # no such name: half of what there is at all
             free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
-    return min(free, float(torch.cuda.mem_get_info()[0])) if torch.cuda.is_available() else free
+    if not torch.cuda.is_available():
+        return free
+    kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # by torch, of what earlier runs gave back
+    return min(free, float(torch.cuda.mem_get_info()[0] + kept))
 
 
 def _remedy(name: str) -> str:

@@ -59,4 +59,6 @@ def test_where_the_system_says_nothing_half_of_its_memory_is_free(monkeypatch):
 def test_of_a_gpu_with_less_free_memory_it_is_that(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (12345, 99999))
-    assert free_memory() == 12345
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 700)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 100)
+    assert free_memory() == 12345 + 600

@@ -77,4 +77,4 @@ def known_states(states: Tensor | MappedStates) -> Tensor:
     """``(a, n, d)`` of items: of all of them, or from files of about ``SOME``, evenly spread over the catalogue."""
     if isinstance(states, Tensor):
         return states[:, 1:]
-    return states.take(torch.arange(1, states.shape[1], -(-states.shape[1] // SOME)))
+    return states.take(torch.arange(1, states.shape[1], -(-(states.shape[1] - 1) // SOME)))

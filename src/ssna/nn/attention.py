@@ -66,9 +66,10 @@ def packed_causal_attention(qkv: Tensor, tiles: Tiles, dropout: float = 0.0) -> 
 
 
 def _attend(q: Tensor, k: Tensor, v: Tensor, hidden: Tensor, dropout: float) -> Tensor:
-    """All ``(T, H, M, D/H)``; on a GPU by the library's kernel that takes a mask (cuDNN's is slow to start)."""
+    """All ``(T, H, M, D/H)``; on a GPU by the library's kernel that takes a mask (cuDNN's is slow to start),
+    or, where a head's width is not one it takes, by its plain products."""
     if q.is_cuda:
-        with sdpa_kernel(SDPBackend.EFFICIENT_ATTENTION):
+        with sdpa_kernel([SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]):
             return F.scaled_dot_product_attention(q, k, v, ~hidden, dropout)
     scores = (q * q.shape[-1] ** -0.5) @ k.mT
     exact = torch.promote_types(scores.dtype, torch.float32)

@@ -38,6 +38,7 @@ class WholeSteps:
 
     def __init__(self, step: Callable[[Batch], Tensor], device: torch.device, longest: int) -> None:
         self.step, self.device, self.longest = step, device, longest
+        self.stream: torch.cuda.Stream | None = None
         self.frame: Frame | None = None
         self.captured: _Captured | None = None
 
@@ -62,7 +63,8 @@ class WholeSteps:
 
     def _first(self, batch: Batch, frame: Frame) -> Tensor:
         """Step once, on a stream that is not the default one, as capturing asks for; then capture."""
-        stream, current = torch.cuda.Stream(self.device), torch.cuda.current_stream(self.device)
+        self.stream = torch.cuda.Stream(self.device) if self.stream is None else self.stream
+        stream, current = self.stream, torch.cuda.current_stream(self.device)
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
             loss = self.step(batch).clone()

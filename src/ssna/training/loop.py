@@ -160,13 +160,16 @@ def fit(
     road = _Road(trainer, batches, checkpoint)
     for epoch in road.epochs:
         on_epoch(epoch, {})
-    with steady():
-        while not road.ended(settings.training):
-            loss, seconds = road.epoch(each_epoch, on_step)
-            with nullcontext() if profile is None else profile.evaluation():
-                valid = model.validated(data)
-            better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
-            on_epoch(road.epochs[-1], road.best_weights if better else {})
+    try:
+        with steady():
+            while not road.ended(settings.training):
+                loss, seconds = road.epoch(each_epoch, on_step)
+                with nullcontext() if profile is None else profile.evaluation():
+                    valid = model.validated(data)
+                better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
+                on_epoch(road.epochs[-1], road.best_weights if better else {})
+    finally:
+        trainer.close()
     weights = road.best_weights or model.learned()
     model.load_state_dict(weights, strict=False)
     scorer = model.scorer(len(data.items), data.max_history)
@@ -318,6 +321,11 @@ class Trainer:
         if not math.isfinite(value := loss.item()):
             raise TrainingError(f"the loss became {value} at step {self.step}; lower training.learning_rate")
         return value
+
+    def close(self) -> None:
+        """Let go of gradients and of what a CUDA graph holds: memory of the device that the next run needs."""
+        self.optimizer.zero_grad(set_to_none=True)
+        self.whole = None
 
     def state(self) -> Weights:
         """All that :meth:`go_on_from` needs: weights, the optimizer's moments, generators, what the method keeps."""
