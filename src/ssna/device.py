@@ -36,9 +36,9 @@ def multiplies_bf16() -> bool:
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
 
 
-def free_memory() -> float:
-    """Bytes that can be taken here: of the machine's memory, or of the GPU's where there is less of that; infinite
-    where the system does not say."""
+def free_memory(device: torch.device) -> float:
+    """Bytes that this process can take for what goes to ``device`` by way of the machine's memory; infinite where the
+    system does not say. Several processes share what the machine has."""
     free = float("inf")
     with suppress(OSError, ValueError, StopIteration):
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -46,10 +46,11 @@ def free_memory() -> float:
     if free == float("inf") and hasattr(os, "sysconf"):
         with suppress(OSError, ValueError):  # no such name: half of what there is at all
             free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
-    if not torch.cuda.is_available():
+    free /= launch().count
+    if device.type != "cuda":
         return free
-    kept = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()  # by torch, of what earlier runs gave back
-    return min(free, float(torch.cuda.mem_get_info()[0] + kept))
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # of what earlier runs gave back
+    return min(free, float(torch.cuda.mem_get_info(device)[0] + kept))
 
 
 def _remedy(name: str) -> str:

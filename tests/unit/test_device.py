@@ -10,6 +10,8 @@ from ssna.device import choose_device, free_memory
 from ssna.errors import SettingsError
 from ssna.launch import Launch, launch
 
+CPU = torch.device("cpu")
+
 
 @pytest.mark.parametrize("name", ["abacus", "cuda:99"])
 def test_a_device_that_is_not_there_is_a_named_error(name):
@@ -48,17 +50,25 @@ def test_only_torchrun_says_that_there_are_several_processes(monkeypatch):
 def test_free_memory_is_what_the_system_says_is_available():
     lines = Path("/proc/meminfo").read_text().splitlines()
     total = next(int(line.split()[1]) for line in lines if line.startswith("MemTotal")) * 1024
-    assert 2**26 < free_memory() <= total
+    assert 2**26 < free_memory(CPU) <= total
+
+
+def test_several_processes_share_what_is_free(monkeypatch):
+    alone = free_memory(CPU)
+    monkeypatch.setattr(device, "launch", lambda: Launch(rank=1, count=4, local=1))
+    assert free_memory(CPU) < alone / 2
 
 
 def test_where_the_system_says_nothing_half_of_its_memory_is_free(monkeypatch):
     monkeypatch.setattr(Path, "read_text", lambda *_, **__: "")
-    assert free_memory() == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
+    assert free_memory(CPU) == os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
 
 
-def test_of_a_gpu_with_less_free_memory_it_is_that(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (12345, 99999))
-    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 700)
-    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: 100)
-    assert free_memory() == 12345 + 600
+def test_for_a_gpu_it_is_what_that_one_has_with_what_torch_keeps_unless_the_machine_has_less(monkeypatch):
+    of_second = {torch.device("cuda:1"): 12345}
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda which: (of_second[which], 99999))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda which: 700)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda which: 100)
+    assert free_memory(torch.device("cuda:1")) == 12345 + 600
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: "MemAvailable: 2 kB")
+    assert free_memory(torch.device("cuda:1")) == 2048

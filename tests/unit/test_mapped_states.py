@@ -21,17 +21,28 @@ def cache(data, make_cache, random_states):
     return make_cache(data, random_states(items=len(data.items)))
 
 
-@pytest.fixture
-def little_memory(monkeypatch):
-    monkeypatch.setattr(frozen, "free_memory", lambda: 0)
+def place(encoder: FrozenEncoder, monkeypatch, free: float) -> FrozenEncoder:
+    monkeypatch.setattr(frozen, "free_memory", lambda device: free)
+    encoder.place(torch.device("cpu"))
+    return encoder
 
 
-def test_states_that_fit_are_in_memory_and_others_stay_in_their_files(cache, monkeypatch):
+def test_states_that_fit_are_loaded_and_others_stay_in_their_files(cache, monkeypatch):
     size = 2 * len(cache.rows) * cache.width * 4
-    monkeypatch.setattr(frozen, "free_memory", lambda: 2 * size)
-    assert isinstance(top_states(cache, 2), torch.Tensor)
-    monkeypatch.setattr(frozen, "free_memory", lambda: 2 * size - 1)
-    assert isinstance(top_states(cache, 2), MappedStates)
+    encoder = FrozenEncoder(top_states(cache, 2), torch.nn.Identity())
+    place(encoder, monkeypatch, 2 * size - 1)
+    assert encoder.states is None
+    assert not encoder.repeatable  # a CUDA graph cannot read files
+    place(encoder, monkeypatch, 2 * size)
+    assert torch.equal(encoder.states, torch.from_numpy(cache.top(2)))
+    assert encoder.repeatable
+
+
+def test_states_in_memory_stay_there(monkeypatch):
+    states = torch.randn(2, 5, 3)
+    encoder = place(FrozenEncoder(states, torch.nn.Identity()), monkeypatch, 0)
+    assert encoder.states is states
+    assert encoder.repeatable
 
 
 def test_the_states_of_some_items_are_those_of_all_at_their_rows(cache):
@@ -43,31 +54,27 @@ def test_the_states_of_some_items_are_those_of_all_at_their_rows(cache):
 
 @pytest.mark.parametrize("method", ["ssna", "tmlp", "tmoe"])
 def test_a_run_that_reads_its_states_from_files_is_the_same_run(data, cache, method, monkeypatch):
+    places = []
+    placed = FrozenEncoder.place
+    monkeypatch.setattr(FrozenEncoder, "place", lambda self, device: [placed(self, device), places.append(self)])
     held = train(data, cache, method=method, settings=SMALL)
-    monkeypatch.setattr(frozen, "free_memory", lambda: 0)
+    monkeypatch.setattr(frozen, "free_memory", lambda device: 0)
     mapped = train(data, cache, method=method, settings=SMALL)
+    assert [encoder.mapped is None for encoder in places] == [True, False]
     left, right = ([{**epoch, "seconds": 0} for epoch in run.record.epochs] for run in (held, mapped))
     assert left == right
     assert held.record.test == mapped.record.test
 
 
-@pytest.mark.usefixtures("little_memory")
-def test_the_whitened_start_is_learned_from_some_items_of_a_large_catalogue(cache, monkeypatch):
-    assert torch.equal(known_states(top_states(cache, 2)), torch.from_numpy(cache.top(2))[:, 1:])
-    monkeypatch.setattr(frozen, "SOME", 5)
+def test_the_whitened_start_is_learned_from_some_items_of_a_large_catalogue_wherever_its_states_are(cache, monkeypatch):
+    everything = torch.from_numpy(cache.top(2))
+    assert torch.equal(known_states(top_states(cache, 2)), everything[:, 1:])
+    monkeypatch.setattr(frozen, "SOME", 5 * 2 * cache.width)
     some = known_states(top_states(cache, 2))
-    items = len(cache.rows) - 1
+    assert torch.equal(some, known_states(everything))
     assert 3 <= some.shape[1] <= 5
     rows = [
-        row
-        for row in range(1, items + 1)
-        if any(torch.equal(torch.from_numpy(cache.top(2))[:, row], column) for column in some.unbind(1))
+        row for row in range(len(cache.rows)) if any(torch.equal(everything[:, row], one) for one in some.unbind(1))
     ]
     assert len(rows) == some.shape[1]
-    assert max(rows) - min(rows) > items / 2
-
-
-@pytest.mark.usefixtures("little_memory")
-def test_what_is_read_from_files_is_no_part_of_a_cuda_graph(cache):
-    assert not FrozenEncoder(top_states(cache, 1), torch.nn.Identity()).repeatable
-    assert FrozenEncoder(torch.zeros(1, 3, 2), torch.nn.Identity()).repeatable
+    assert max(rows) - min(rows) > len(cache.rows) / 2

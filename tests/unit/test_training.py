@@ -60,6 +60,20 @@ def validated(monkeypatch) -> Callable[..., None]:
     return say
 
 
+def test_after_training_no_gradient_takes_memory(data, encoder):
+    fitted = fit(encoder, data, settings_of())
+    assert all(parameter.grad is None for parameter in (*encoder.parameters(), *fitted.sequence.parameters()))
+
+
+def test_nor_after_training_that_broke_off(data, encoder):
+    def broken(loss: float) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        fit(encoder, data, settings_of(), on_step=broken)
+    assert all(parameter.grad is None for parameter in encoder.parameters())
+
+
 def test_training_stops_after_patience_epochs_without_a_better_validation(data, encoder, validated):
     validated(0.1, 0.3, 0.3, 0.2, 0.3, 0.9)
     fitted = fit(encoder, data, settings_of("training.epochs=6", "training.patience=3"))

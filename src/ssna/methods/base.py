@@ -23,12 +23,16 @@ class ItemEncoder(nn.Module):
     """Item rows to vectors. All that a trained method is; the trainer knows nothing else of it."""
 
     repeatable = False
-    """Whether every call with as many items asks the same of the device and nothing of the host but :meth:`forward`, so
-    that a CUDA graph can hold a step of training. Rows 0, for no item, may stand among the items then, repeatedly."""
+    """Whether a CUDA graph can hold a step of training: every :meth:`forward` of as many items asks the same of the
+    device and nothing of the host, and :meth:`penalty` and :meth:`after_step`, which are not called then, do nothing.
+    Row 0, for no item, may stand among the items, repeatedly."""
 
     def forward(self, items: Tensor) -> Tensor:
         """``items (n,)`` distinct rows from 1 -> ``(n, dim)``."""
         raise NotImplementedError
+
+    def place(self, device: torch.device) -> None:
+        """Told once where it will compute, before it is moved there."""
 
     def plan(self, total_steps: int) -> None:
         """Told once, before the first step, how many there are at most."""

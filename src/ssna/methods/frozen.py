@@ -11,14 +11,14 @@ from ssna.nn.padding import pad_rows
 from ssna.text import LayerCache
 
 SPARE = 2  # states may take one part in so many of the memory that is free
-SOME = 100_000  # items tell how the states of a catalogue lie
+SOME = 2**27  # numbers tell how the states of a catalogue lie: half a gigabyte of them
 
 
 class MappedStates:
-    """States that stay in the cache's files, for catalogues too large for memory: each step reads its own from there.
+    """States that are in the cache's files, and read from there as they are asked for.
 
     Attributes:
-        shape: ``(a, I + 1, d)``.
+        shape: ``(a, I + 1, d)``, top layer first, row 0 zero.
     """
 
     def __init__(self, cache: LayerCache, layers: int) -> None:
@@ -27,6 +27,10 @@ class MappedStates:
     def take(self, items: Tensor) -> Tensor:
         """``items (n,)`` -> ``(a, n, d)``, where ``items`` are."""
         return torch.from_numpy(self.cache.top(self.shape[0], items.cpu().numpy())).to(items.device)
+
+    def loaded(self) -> Tensor:
+        """All of them."""
+        return torch.from_numpy(self.cache.top(self.shape[0]))
 
 
 class FrozenEncoder(ItemEncoder):
@@ -42,13 +46,25 @@ class FrozenEncoder(ItemEncoder):
 
     def __init__(self, states: Tensor | MappedStates, adapter: nn.Module, ids: int | None = None) -> None:
         super().__init__()
-        self.repeatable = isinstance(states, Tensor)
         self.mapped = None if isinstance(states, Tensor) else states
         self.register_buffer("states", states if isinstance(states, Tensor) else None, persistent=False)
         self.text = adapter
         self.ids = None if ids is None else ItemEmbedding(states.shape[1], ids)
         if self.ids is not None:
             nn.init.zeros_(self.ids.weight)
+
+    def place(self, device: torch.device) -> None:
+        """See :class:`ItemEncoder`. States that fit are loaded; others stay in files, and each step reads its own."""
+        if self.mapped is None:
+            return
+        size = int(np.prod(self.mapped.shape)) * np.dtype(np.float32).itemsize
+        if size <= free_memory(device) / SPARE:
+            self.states, self.mapped = self.mapped.loaded(), None
+
+    @property
+    def repeatable(self) -> bool:  # type: ignore[override]  # known once states are placed
+        """See :class:`ItemEncoder`."""
+        return self.mapped is None
 
     def forward(self, items: Tensor) -> Tensor:
         """See :class:`ItemEncoder`."""
@@ -66,15 +82,14 @@ class FrozenEncoder(ItemEncoder):
         return self.text
 
 
-def top_states(cache: LayerCache | None, layers: int) -> Tensor | MappedStates:
-    """``(a, I + 1, d)`` of the cache, which the run has checked to be there: in memory, where there is room."""
+def top_states(cache: LayerCache | None, layers: int) -> MappedStates:
+    """``(a, I + 1, d)`` of the cache, which the run has checked to be there."""
     assert cache is not None, "the run checks that a method that needs text gets a cache"
-    size = layers * len(cache.rows) * cache.width * np.dtype(np.float32).itemsize
-    return MappedStates(cache, layers) if size > free_memory() / SPARE else torch.from_numpy(cache.top(layers))
+    return MappedStates(cache, layers)
 
 
 def known_states(states: Tensor | MappedStates) -> Tensor:
-    """``(a, n, d)`` of items: of all of them, or from files of about ``SOME``, evenly spread over the catalogue."""
-    if isinstance(states, Tensor):
-        return states[:, 1:]
-    return states.take(torch.arange(1, states.shape[1], -(-(states.shape[1] - 1) // SOME)))
+    """``(a, n, d)``: of all items, or, where that were more than ``SOME`` numbers, of some evenly spread over them."""
+    layers, rows, width = states.shape
+    chosen = torch.arange(1, rows, -(-(rows - 1) * layers * width // SOME))
+    return states[:, chosen] if isinstance(states, Tensor) else states.take(chosen)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 def drop(x: Tensor, p: float) -> Tensor:
-    """Set a share ``p`` of values to zero and scale the others up; one random byte a value.
+    """Set a share ``p`` of values to zero and scale the others up; one random byte a value, but for GPUs.
 
     ``p`` counts in 256ths; the scale is that of the share in fact dropped, so that the expected value is exact.
     """
@@ -14,7 +14,7 @@ def drop(x: Tensor, p: float) -> Tensor:
     if threshold == 0:
         return x
     if x.is_cuda:
-        return F.dropout(x, threshold / 256)  # one kernel
+        return F.dropout(x, threshold / 256)  # one kernel there
     words = torch.empty((x.numel() + 7) // 8, dtype=torch.int64, device=x.device).random_(-(2**63), None)
     kept = (
         words.view(torch.uint8)[: x.numel()].view(x.shape).ge_(threshold)

@@ -149,7 +149,9 @@ def fit(
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
     if start is not None:
         model.load_state_dict(start, strict=False)
-    model.to(choose_device(settings.training.device))
+    device = choose_device(settings.training.device)
+    encoder.place(device)
+    model.to(device)
     processes.alike(model.parameters())
     processes.part_generators(settings.seed)
     each_epoch = min(len(batches), settings.training.batches or len(batches))
@@ -386,7 +388,9 @@ def _optimizer(model: Model, settings: TrainingSettings, captured: torch.device 
         {"params": [p for p in learned if p.ndim < 2], "weight_decay": 0.0},
     ]
     rate = settings.learning_rate if captured is None else torch.tensor(settings.learning_rate, device=captured)
-    return torch.optim.AdamW(groups, lr=rate, fused=True, capturable=captured is not None)
+    optimizer = torch.optim.AdamW(groups, lr=rate, fused=True, capturable=captured is not None)
+    setattr(optimizer, "_warned_capturable_if_run_uncaptured", True)  # noqa: B010 - first steps run without a graph
+    return optimizer
 
 
 def learning_rate(settings: TrainingSettings, total_steps: int, step: int) -> float:

@@ -54,8 +54,7 @@ class Profile:
                 self._mark(module.register_forward_pre_hook, module.register_forward_hook, label)
         optimizer = trainer.optimizer
         self._mark(optimizer.register_step_pre_hook, optimizer.register_step_post_hook, "optimizer")
-        plain = {"loss": trainer.loss, "steps": trainer.steps, "whole": trainer.whole}
-        plain_loss, plain_steps = trainer.loss, trainer.steps
+        plain_loss, plain_steps, whole = trainer.loss, trainer.steps, trainer.whole
 
         def marked_loss(*arguments: Any) -> Any:
             with record_function(MARK + "loss"):
@@ -65,8 +64,8 @@ class Profile:
             return self._watched(plain_steps(_fetched(batches), on_step))
 
         trainer.loss, trainer.steps = marked_loss, watched_steps  # type: ignore[method-assign]
-        trainer.whole, self.apart = None, trainer.whole is not None  # a step that is launched whole has no parts
-        self._undo.append(lambda: vars(trainer).update(plain))
+        trainer.whole, self.apart = None, whole is not None  # a step that is launched whole has no parts
+        self._undo.append(lambda: vars(trainer).update(loss=plain_loss, steps=plain_steps, whole=whole))
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
