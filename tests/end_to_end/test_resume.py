@@ -22,7 +22,8 @@ from ssna.cli import main
 main()
 """
 CHANGES = ("epochs=6", "batch_size=32", "decay=true", "weight_decay=0.1")
-WORDS = ("--method", "ids", *(f"--set=training.{change}" for change in CHANGES), "--set=loss.name=sampled")
+LOSS = ("name=sampled", "teacher=ease")
+WORDS = ("--method", "ids", *(f"--set=training.{change}" for change in CHANGES), *(f"--set=loss.{one}" for one in LOSS))
 
 
 @pytest.fixture

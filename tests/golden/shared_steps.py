@@ -11,8 +11,10 @@ from torch import Tensor
 from ssna import processes
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.experiments import resolve
+from ssna.methods.ease import EaseSettings
 from ssna.methods.frozen import FrozenEncoder
 from ssna.methods.ssna import SSNASettings, over
+from ssna.methods.teacher import LinearTeacher
 from ssna.nn import catalogue
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
@@ -21,6 +23,7 @@ from ssna.training import RunSettings, fit
 from ssna.training.loop import Model, Trainer, batches_of
 
 ITEMS, DIM = 41, 8
+EASE = EaseSettings(ridge=5)
 
 
 def settings_of(*assignments: str) -> RunSettings:
@@ -62,11 +65,12 @@ def encoder(seed: int = 1) -> FrozenEncoder:
 
 def step(loss: str, ahead: int) -> dict[str, Tensor]:
     """Losses and the gradient of one step of two accumulated batches, without noise or dropout."""
-    samples = 7 if loss in ("sampled", "in-batch-logq") else 0
-    settings = settings_of(f"loss.name={loss}", f"loss.samples={samples}", f"batches.ahead={ahead}")
+    samples = 0 if loss in ("in-batch", "batch-items", "full") else 7
+    name, teacher = (loss, None) if loss in LOSSES else ("in-batch-logq", LinearTeacher.fit(EASE, data(), None, DIM))
+    settings = settings_of(f"loss.name={name}", f"loss.samples={samples}", f"batches.ahead={ahead}", "loss.teaching=3")
     model = Model(encoder(), SASRec(DIM, 6, **settings.sequence.model_dump()))
     trainer = Trainer(model, settings, total_steps=1)
-    batches = iter(batches_of(data(), settings))
+    batches = iter(batches_of(data(), settings, teacher))
     model.eval()
     losses = [trainer.accumulate(next(batches), 1 / 2) for _ in range(2)]
     processes.sum_gradients(model.parameters())
@@ -88,7 +92,9 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     catalogue.CHUNK = 7
     with processes.together(torch.device("cpu")):
-        results = {f"{name} {ahead}": step(name, ahead) for name in LOSSES for ahead in (1, 3)} | {"epochs": epochs()}
+        results = {f"{name} {ahead}": step(name, ahead) for name in (*LOSSES, "taught") for ahead in (1, 3)} | {
+            "epochs": epochs()
+        }
         for name, tensors in results.items():
             whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
             save_file(whole, Path(sys.argv[1]) / f"{name}-{processes.rank()}.safetensors")

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from two_processes import torchrun
 
+from ssna.methods.teacher import LinearTeacher
 from ssna.nn import catalogue
 from ssna.nn.losses import LOSSES
 from ssna.training import batches
@@ -36,7 +37,7 @@ def _small_chunks(monkeypatch):
 
 
 @pytest.mark.parametrize("ahead", [1, 3])
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", [*LOSSES, "taught"])
 def test_losses_and_gradients_are_those_of_one_process_with_the_joined_batch(told, loss, ahead):
     alone = shared_steps.step(loss, ahead)
     for shared in told(f"{loss} {ahead}"):
@@ -55,10 +56,12 @@ def test_weights_and_validation_stay_the_same_in_all_processes_and_noise_does_no
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_the_parts_of_a_step_are_the_step(monkeypatch, count):
     monkeypatch.setattr(batches.processes, "count", lambda: count)
+    teacher = LinearTeacher.fit(shared_steps.EASE, shared_steps.data(), None, shared_steps.DIM)
 
     def parts(rank: int) -> list[batches.Batch]:
         monkeypatch.setattr(batches.processes, "rank", lambda: rank)
-        return list(batches_of(shared_steps.data(), shared_steps.settings_of("training.batch_size=1")))
+        settings = shared_steps.settings_of("training.batch_size=1", "batches.ahead=2")
+        return list(batches_of(shared_steps.data(), settings, teacher))
 
     of_ranks = [parts(rank) for rank in range(count)]
     monkeypatch.setattr(batches, "own_part", lambda batch: batch)
@@ -67,6 +70,8 @@ def test_the_parts_of_a_step_are_the_step(monkeypatch, count):
         assert torch.equal(torch.cat([share.inputs for share in shares]), whole.inputs)
         assert torch.equal(torch.cat([share.offsets.diff() for share in shares]), whole.offsets.diff())
         assert torch.equal(torch.cat([whole.targets[share.own] for share in shares]), whole.targets)
+        assert torch.equal(torch.cat([share.taught for share in shares]), whole.taught)
+        assert torch.equal(torch.cat([share.taught[share.row] for share in shares]), whole.taught[whole.row])
         for share in shares:
             assert share.offsets[[0, -1]].tolist() == [0, len(share.inputs)]
             assert torch.equal(share.unique[share.input_index], share.inputs)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ssna.nn.losses import Candidates, cosine_logits, in_batch_logq
 from ssna.ragged import Ragged
-from ssna.training.batches import FORMULATIONS, Batch, Batches, draw, occurrences, pack
+from ssna.training.batches import FORMULATIONS, Batch, Batches, Teacher, draw, occurrences, pack
 
 lengths_of_users = st.lists(st.integers(0, 25), min_size=1, max_size=8)
 max_histories = st.integers(1, 10)
@@ -25,11 +25,18 @@ def numbered(lengths: list[int]) -> Ragged:
     return Ragged.from_rows([range(end - length + 1, end + 1) for end, length in zip(ends, lengths, strict=True)])
 
 
-def all_in_one(histories: Ragged, formulation: str, max_history: int, ahead: int = 1) -> Batch:
+def all_in_one(
+    histories: Ragged,
+    formulation: str,
+    max_history: int,
+    ahead: int = 1,
+    draws: int = 0,
+    teacher: Teacher | None = None,
+) -> Batch:
     segments = FORMULATIONS[formulation](histories, max_history)
     items = len(histories.values)
     chosen, rng = np.arange(len(segments.user)), np.random.default_rng(0)
-    return pack(histories, segments, chosen, items, 0, rng, ahead=ahead)
+    return pack(histories, segments, chosen, items, draws, rng, ahead=ahead, teacher=teacher)
 
 
 def samples(batch: Batch) -> list[tuple[list[int], int]]:
@@ -318,3 +325,20 @@ def test_over_many_steps_logq_contrasts_a_target_with_the_whole_catalogue(sample
         found.append((in_batch_logq(one, 0.5).exp() - 1) * target)
         others.append(exponents[ever].sum() - exponents[theirs].sum())
     torch.testing.assert_close(torch.stack(found).mean(), torch.stack(others).mean(), rtol=0.03, atol=0)
+
+
+@given(lengths_of_users, max_histories, formulations, st.integers(1, 3), st.integers(0, 30))
+def test_a_teacher_is_asked_for_each_row_about_the_items_that_are_contrasted(
+    lengths, max_history, formulation, ahead, draws
+):
+    histories = numbered(lengths)
+
+    def teacher(events: np.ndarray, items: np.ndarray) -> np.ndarray:
+        assert len(np.unique(events)) == len(events) or formulation == "prefixes"
+        return (1000 * events[:, None] + items).astype(np.float32)
+
+    batch = all_in_one(histories, formulation, max_history, ahead, draws, teacher)
+    contrasted = torch.cat([batch.unique[: batch.in_targets], batch.unique[batch.in_batch :]])
+    event = batch.inputs[batch.predict] - 1  # items are numbered as events are
+    assert torch.equal(batch.taught[batch.row].long(), 1000 * event[:, None] + contrasted)
+    assert len(batch.taught) == len(batch.predict.unique())

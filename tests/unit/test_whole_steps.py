@@ -9,8 +9,10 @@ import torch
 
 from ssna.errors import TrainingError
 from ssna.experiments import resolve
+from ssna.methods.ease import EaseSettings
 from ssna.methods.frozen import FrozenEncoder
 from ssna.methods.ids import Ids
+from ssna.methods.teacher import LinearTeacher
 from ssna.nn.adapter import LayerAdapters
 from ssna.nn.sasrec import SASRec
 from ssna.training import RunSettings
@@ -58,7 +60,8 @@ def trainer_of(data, settings: RunSettings, device: str, whole: bool, ids: bool 
         adapter.route_deviation.requires_grad_(False)
     encoder = Ids(len(data.items), 8) if ids else FrozenEncoder(states, adapters, 8)
     model = Model(encoder, SASRec(8, data.max_history, **settings.sequence.model_dump())).to(device)
-    batches = batches_of(data, settings)
+    teacher = None if settings.loss.teacher is None else LinearTeacher.fit(EaseSettings(ridge=5), data, None, 8)
+    batches = batches_of(data, settings, teacher)
     trainer = Trainer(model, settings, total_steps=3 * len(batches))
     if not whole:
         trainer.whole = None
@@ -78,9 +81,10 @@ def taken(trainer: Trainer, batches: Batches, epochs: int = 2) -> Iterator[tuple
 
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
-@pytest.mark.parametrize("loss", ["in-batch", "in-batch-logq", "batch-items", "sampled"])
+@pytest.mark.parametrize("loss", ["in-batch", "in-batch-logq", "batch-items", "sampled", "taught"])
 def test_whole_steps_give_the_losses_and_weights_of_single_operations(data, device, loss):
-    settings = settings_of(f"loss.name={loss}", "loss.samples=3", "batches.ahead=2", "training.decay=true")
+    named = ("loss.teacher=ease", "loss.name=in-batch-logq") if loss == "taught" else (f"loss.name={loss}",)
+    settings = settings_of(*named, "loss.samples=3", "batches.ahead=2", "training.decay=true")
     one, of_one = trainer_of(data, settings, device, whole=False)
     other, of_other = trainer_of(data, settings, device, whole=True)
     left, right = list(taken(one, of_one)), list(taken(other, of_other))

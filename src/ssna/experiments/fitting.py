@@ -11,6 +11,8 @@ from ssna.errors import SettingsError
 from ssna.experiments.start import Start
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
 from ssna.methods.blend import BlendSettings
+from ssna.methods.ease import LinearSettings
+from ssna.methods.teacher import LinearTeacher
 from ssna.scoring import Scorer, name_of
 from ssna.text import LayerCache
 from ssna.training import Epoch, RunSettings, fit
@@ -45,7 +47,8 @@ def run_device(settings: RunSettings) -> torch.device:
 def reads_text(settings: RunSettings) -> list[str]:
     """The methods of a run that read item texts: its own, and those that it is joined with."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
-    names = (settings.method.name, *(settings.join.methods if trained else ()))
+    teacher = () if settings.loss.teacher is None else (settings.loss.teacher,)
+    names = (settings.method.name, *((*settings.join.methods, *teacher) if trained else ()))
     if isinstance(settings.method, BlendSettings) and not any(
         METHODS[part].needs_text for part in settings.method.parts
     ):
@@ -107,10 +110,19 @@ def _learn(
         checkpoint=checkpoint,
         profile=profile,
         start=None if start is None else start.weights_for(encoder, data),
+        teacher=_teacher(data, cache, settings),
     )
     scorer, shares = _joined(fitted.scorer, data, cache, settings)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
     return Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares, fitted.weights)
+
+
+def _teacher(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
+    if settings.loss.teacher is None or settings.training.epochs == 0:
+        return None
+    linear = settings.join.of(settings.loss.teacher)
+    assert isinstance(linear, LinearSettings), "LossSettings lists linear methods only"
+    return LinearTeacher.fit(linear, data, cache, settings.dim)
 
 
 def _joined(

@@ -56,23 +56,30 @@ class CeaseSettings(LinearSettings):
 
 def fit_ease(settings: EaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """The regression over the training events, each user a row and each item 1 where the user has it."""
-    chosen = most_frequent(data.train, len(data.items), settings.items)
-    return _fit(settings, data, chosen, pairs(occurrences(data.train, len(data.items))[:, chosen]))
+    return _fit(settings, data, None, dim)
 
 
 def fit_cease(settings: CeaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """As :func:`fit_ease`, with rows for what texts say: one for each of the ``dim`` directions of the top layer's
     whitened vectors of length 1 (Jeunen et al.)."""
-    assert cache is not None, "the run checks that a method that needs text gets a cache"
+    return _fit(settings, data, cache, dim)
+
+
+def gram_of(settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> tuple[Ints, Tensor]:
+    """The items that have weights, ``(n,)`` ascending, and what the regression is fitted to, ``(n, n)``."""
     chosen = most_frequent(data.train, len(data.items), settings.items)
     gram = pairs(occurrences(data.train, len(data.items))[:, chosen])
-    h = torch.from_numpy(cache.top(1))
-    vectors = WhiteningMap.fit(h[:, 1:], dim)(h[:, torch.from_numpy(chosen)])
-    return _fit(settings, data, chosen, gram.addmm_(vectors, vectors.T, alpha=settings.text))
+    if isinstance(settings, CeaseSettings):
+        assert cache is not None, "the run checks that a method that needs text gets a cache"
+        h = torch.from_numpy(cache.top(1))
+        vectors = WhiteningMap.fit(h[:, 1:], dim)(h[:, torch.from_numpy(chosen)])
+        gram.addmm_(vectors, vectors.T, alpha=settings.text)
+    return chosen, gram
 
 
-def _fit(settings: LinearSettings, data: Dataset, chosen: Ints, gram: Tensor) -> Scorer:
+def _fit(settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     items = len(data.items)
+    chosen, gram = gram_of(settings, data, cache, dim)
     weights = ease(gram, settings.ridge)
     kept = largest(weights, settings.weights).tocoo()
     places = (chosen[kept.coords[0]], chosen[kept.coords[1]])
@@ -103,15 +110,20 @@ def ease(gram: Tensor, ridge: float) -> Tensor:
     Args:
         gram: ``(n, n)``, ``x^T x``; gone afterwards.
     """
-    gram.diagonal().add_(ridge)
-    factor, wrong = torch.linalg.cholesky_ex(gram)
-    if wrong:
-        raise SettingsError(f"ridge = {ridge:g} is too little for these data in single precision; raise it")
-    inverse = torch.cholesky_inverse(factor, out=gram)  # P
+    inverse = inverse_of(gram, ridge)
     scale = -1 / inverse.diagonal()
     weights = inverse.mul_(scale)  # B_ij = -P_ij / P_jj
     weights.fill_diagonal_(0)
     return weights
+
+
+def inverse_of(gram: Tensor, ridge: float) -> Tensor:
+    """``P = (x^T x + lambda)^-1``, ``(n, n)``, in the place of ``gram``."""
+    gram.diagonal().add_(ridge)
+    factor, wrong = torch.linalg.cholesky_ex(gram)
+    if wrong:
+        raise SettingsError(f"ridge = {ridge:g} is too little for these data in single precision; raise it")
+    return torch.cholesky_inverse(factor, out=gram)
 
 
 def pairs(x: sparse.csr_array) -> Tensor:

@@ -14,6 +14,8 @@ from torch.nn import functional as F
 from ssna.nn.catalogue import Catalogue, log_normalizers
 from ssna.nn.padding import pad_rows
 
+BARRED = -1e4  # a logit that is as good as none, and leaves a row of nothing else finite
+
 
 @dataclass(frozen=True)
 class Candidates:
@@ -28,6 +30,7 @@ class Candidates:
         users: ``(P,)`` whose sample each is, numbered from 0, below P; None: no two are of one user.
         log_chance: ``(in_targets + S,)`` logarithms of the chances that a step has these items as targets or draws.
         weights: ``(P,)`` what each sample counts in the mean; None: they count alike.
+        taught: ``(R, in_targets + S)`` a teacher's logits of these items, and ``row (p,)`` each own sample's row there.
         blank: ``(U,)`` True for vectors that stand for no item, ``nobody (P,)`` for samples of no one; None: none.
         catalogue: all items, to be encoded in chunks, and where in it the targets are.
         own: of the ``P`` samples, those whose intents are here, where several processes share a step.
@@ -41,10 +44,17 @@ class Candidates:
     users: Tensor | None = None
     log_chance: Tensor | None = None
     weights: Tensor | None = None
+    taught: Tensor | None = None
+    row: Tensor | None = None
     catalogue: Catalogue | None = None
     blank: Tensor | None = None
     nobody: Tensor | None = None
     own: slice = field(default_factory=lambda: slice(None))
+
+    @property
+    def contrasted(self) -> Tensor:
+        """``(in_targets + S, D)`` vectors of the items that ``log_chance`` and ``taught`` speak of."""
+        return torch.cat([self.vectors[: self.in_targets], self.vectors[self.in_batch :]])
 
     @property
     def own_targets(self) -> Tensor:
@@ -101,7 +111,7 @@ def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
     targets, users, chance = candidates.targets, candidates.users, candidates.log_chance
     assert chance is not None, "batches of training carry the chances"
     users = torch.arange(len(targets), device=targets.device) if users is None else users
-    vectors = torch.cat([candidates.vectors[: candidates.in_targets], candidates.vectors[candidates.in_batch :]])
+    vectors = candidates.contrasted
     logits = cosine_logits(candidates.intents, vectors, temperature)  # (p, in_targets + S)
     chosen = torch.zeros(len(targets) * len(vectors), dtype=torch.bool, device=targets.device)
     chosen = chosen.index_fill_(0, users * len(vectors) + targets, True).view(len(targets), -1)  # by each user
@@ -136,6 +146,27 @@ def full(candidates: Candidates, temperature: float) -> Tensor:
     logits = (intents * positives).sum(dim=-1) / temperature
     others = log_normalizers(intents, catalogue, temperature)
     return candidates.mean(torch.logaddexp(logits, others) - logits)
+
+
+def distillation(candidates: Candidates, temperature: float) -> Tensor:
+    """Cross-entropy to what the model and its teacher say together: ``softmax(logits + taught)`` as the target of
+    ``softmax(logits)``, over the items of the step, each by its chance to be there (Hinton et al., 2015, with a teacher
+    who always knows what the student knows, too).
+
+    The sum of the two is what a blend of them ranks by, so that the model learns to give alone what it gives with
+    the teacher beside it. Of items that the teacher leaves out (minus infinity) it learns nothing.
+    """
+    chance, taught, row = candidates.log_chance, candidates.taught, candidates.row
+    assert chance is not None, "batches of training carry the chances"
+    assert taught is not None, "batches of training carry the teacher's word"
+    assert row is not None, "and whose it is"
+    logits = cosine_logits(candidates.intents, candidates.contrasted, temperature) - chance  # (p, in_targets + S)
+    taught = taught.index_select(0, row)
+    left_out, nothing = taught == -torch.inf, chance == torch.inf
+    logits = logits.masked_fill(left_out, BARRED).masked_fill(nothing, -torch.inf)
+    together = (logits.detach() + taught.masked_fill(left_out, 0.0)).softmax(dim=1)
+    likely = logits.log_softmax(dim=1).masked_fill(nothing, 0.0)
+    return candidates.mean(-(together * likely).sum(dim=1))
 
 
 LOSSES: dict[str, Callable[[Candidates, float], Tensor]] = {

@@ -14,6 +14,10 @@ from ssna.errors import TrainingError
 from ssna.nn.attention import Tiles
 from ssna.ragged import Ints, Ragged
 
+Teacher = Callable[[Ints, Ints], NDArray[np.float32]]
+"""Events, as places in the values of all histories, ``(R,)``, and distinct items ``(C,)`` -> ``(R, C)`` logits of these
+as what follows."""
+
 DISCOUNT = np.float32(0.5)  # what an event counts as a target, for each step that it is further ahead
 
 
@@ -77,6 +81,8 @@ class Batch:
         input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
         blank: ``(U,)`` True where ``unique`` stands for no item, in a batch that is padded (see ``frame.py``); the
             samples of no one have the target 0.
+        taught: ``(R, in_targets + S)`` what a teacher says of these items as what follows on each of ``R`` rows, as
+            logits; None: nobody teaches. ``row (P,)``: each sample's row among them.
         tiles: where ``inputs`` stand for attention, if that is known.
         own: the targets whose segments stand here. Where processes share a step, ``inputs``, ``positions``,
             ``offsets``, ``predict`` and ``input_index`` are of these segments alone, all else is of the whole step.
@@ -97,6 +103,8 @@ class Batch:
     input_index: Tensor
     target_index: Tensor
     own: slice
+    taught: Tensor | None = None
+    row: Tensor | None = None
     blank: Tensor | None = None
     tiles: Tiles | None = None
 
@@ -154,6 +162,7 @@ def pack(
     occurring: Ints | None = None,
     ahead: int = 1,
     share: float | None = None,
+    teacher: Teacher | None = None,
 ) -> Batch:
     """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out).
 
@@ -161,6 +170,7 @@ def pack(
         occurring: what :func:`occurrences` gives, if it is known.
         ahead: every row predicts the next so many events of its user, as far as there are.
         share: the chance of each segment to stand in a step; None: as many as stand in this one.
+        teacher: says what follows on every row.
     """
     start, stop = segments.start[chosen], segments.stop[chosen]
     lengths = stop - start
@@ -174,8 +184,8 @@ def pack(
     rows = np.flatnonzero(from_end <= np.repeat(segments.fresh[chosen], lengths))
     events = place[rows, None] + 1 + np.arange(ahead)  # (rows, ahead): what each row predicts
     there = events < np.repeat(histories.offsets[user + 1], lengths)[rows, None]
-    predict, distance = np.nonzero(there)
-    predict = rows[predict]
+    row, distance = np.nonzero(there)
+    predict = rows[row]
     targets = histories.values[events[there]].astype(np.int64)
     distinct, index, in_targets = _distinct(inputs, targets)
     drawn = draw(distinct, items, samples, rng)
@@ -199,6 +209,8 @@ def pack(
         input_index=torch.from_numpy(index[: len(inputs)]),
         target_index=torch.from_numpy(index[len(inputs) :]),
         own=slice(None),
+        taught=None if teacher is None else torch.from_numpy(teacher(place[rows], contrasted)),
+        row=None if teacher is None else torch.from_numpy(row),
     )
 
 
@@ -236,6 +248,9 @@ def own_part(batch: Batch) -> Batch:
     offsets = batch.offsets[segments]
     rows = slice(int(offsets[0]), int(offsets[-1]))
     own = slice(*torch.searchsorted(batch.predict, offsets[[0, -1]]).tolist())
+    if batch.taught is not None and batch.row is not None:
+        row = batch.row[own]
+        batch = replace(batch, taught=batch.taught[int(row[0]) : int(row[-1]) + 1], row=row - row[0])
     return replace(
         batch,
         inputs=batch.inputs[rows],
@@ -265,6 +280,7 @@ class Batches:
         batch_size: targets a step, over all processes, of those next in line. Segments are not torn, so steps hold
             about as many.
         ahead: events that each row predicts.
+        teacher: says what follows on every row.
         rng: shuffles segments and draws random items; its state must be the same in all processes.
     """
 
@@ -278,9 +294,11 @@ class Batches:
         batch_size: int,
         samples: int,
         ahead: int = 1,
+        teacher: Teacher | None = None,
         rng: np.random.Generator,
     ) -> None:
         self.histories, self.items, self.samples, self.ahead, self.rng = histories, items, samples, ahead, rng
+        self.teacher = teacher
         self.segments = FORMULATIONS[formulation](histories, max_history)
         self.occurring = occurrences(histories, self.segments, items, ahead)
         if 0 < (found := len(self.segments.user)) < processes.count():
@@ -296,4 +314,5 @@ class Batches:
         first = starts(self.segments.fresh[order], self.steps, processes.count())
         for chosen in np.split(order, first[1:]):
             known = (self.occurring, self.ahead, 1 / self.steps)  # long segments fill a step sooner than short ones
-            yield own_part(pack(self.histories, self.segments, chosen, self.items, self.samples, self.rng, *known))
+            part = (self.histories, self.segments, chosen, self.items, self.samples, self.rng)
+            yield own_part(pack(*part, *known, self.teacher))

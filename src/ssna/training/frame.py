@@ -30,6 +30,8 @@ class Room(NamedTuple):
     """Items that are inputs alone."""
     draws: int
     tiles: int
+    rows: int
+    """That a teacher speaks of."""
 
     @staticmethod
     def of(batch: Batch, tiles: Tiles) -> "Room":
@@ -37,7 +39,8 @@ class Room(NamedTuple):
         others, draws = batch.in_batch - batch.in_targets, len(batch.unique) - batch.in_batch
         count, _, size, _ = tiles.hidden.shape
         full = count * size == int(tiles.place.max()) + 1
-        return Room(len(batch.inputs) + 1, len(batch.targets), batch.in_targets, others, draws, count + full)
+        rows = 0 if batch.taught is None else len(batch.taught)
+        return Room(len(batch.inputs) + 1, len(batch.targets), batch.in_targets, others, draws, count + full, rows)
 
     def holds(self, other: "Room") -> bool:
         """Whether ``other`` finds place."""
@@ -105,6 +108,12 @@ class Frame:
         chances = batch.log_chance.numpy()
         _put(at["log_chance"][: room.targets], chances[:targets], np.inf)
         _put(at["log_chance"][room.targets :], chances[targets:], np.inf)
+        if batch.taught is not None and batch.row is not None:
+            at["taught"].fill(0)
+            there, taught = at["taught"][: len(batch.taught)], batch.taught.numpy()
+            there[:, :targets] = taught[:, :targets]
+            there[:, room.targets : room.targets + taught.shape[1] - targets] = taught[:, targets:]
+            _put(at["row"], batch.row)
         size = tiles.hidden.shape[-1]
         _put(at["hidden"], tiles.hidden, np.triu(np.ones((size, size), dtype=bool), 1))
 
@@ -126,6 +135,8 @@ def _parts(room: Room, size: int) -> dict[str, tuple[type, tuple[int, ...]]]:
         "unique": (np.int64, items),
         "blank": (np.bool_, items),
         "log_chance": (np.float32, (room.targets + room.draws,)),
+        "taught": (np.float32, (room.rows, room.targets + room.draws)),
+        "row": (np.int64, (room.samples if room.rows else 0,)),
         "hidden": (np.bool_, (room.tiles, 1, size, size)),
     }
 
@@ -157,6 +168,8 @@ def _batch(at: dict[str, Tensor], room: Room, items: int) -> Batch:
         input_index=at["input_index"],
         target_index=at["target_index"],
         own=slice(None),
+        taught=at["taught"] if room.rows else None,
+        row=at["row"] if room.rows else None,
         blank=at["blank"],
         tiles=Tiles(at["place"], at["hidden"]),
     )

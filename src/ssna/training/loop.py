@@ -21,9 +21,10 @@ from ssna.device import choose_device
 from ssna.errors import TrainingError
 from ssna.evaluation import ranks
 from ssna.methods import ItemEncoder
+from ssna.methods.teacher import LinearTeacher
 from ssna.metrics import summary
 from ssna.nn.catalogue import Catalogue
-from ssna.nn.losses import LOSSES, Candidates
+from ssna.nn.losses import LOSSES, Candidates, distillation
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import VectorScorer, below, under
 from ssna.steady import steady
@@ -84,6 +85,8 @@ class Model(nn.Module):
             batch.users,
             batch.log_chance,
             batch.weights,
+            batch.taught,
+            batch.row,
             Catalogue(self.encoder, batch.items, batch.targets, batch.own),
             batch.blank,
             None if batch.blank is None else batch.targets == 0,
@@ -127,6 +130,7 @@ def fit(
     checkpoint: Checkpoint | None = None,
     profile: Profile | None = None,
     start: Weights | None = None,
+    teacher: LinearTeacher | None = None,
 ) -> Fit:
     """Train ``encoder`` and a new SASRec on the training histories of ``data``; keep the best weights on validation.
 
@@ -139,11 +143,12 @@ def fit(
             figures and weights are then those of an unbroken run, bit for bit.
         profile: watches the first epoch and its evaluation.
         start: weights to begin with, by the names of :meth:`Model.learned`.
+        teacher: what ``settings.loss.teacher`` asks for, fitted to ``data``.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
     """
-    batches = batches_of(data, settings)
+    batches = batches_of(data, settings, teacher)
     if not len(batches):
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
@@ -178,7 +183,7 @@ def fit(
     return Fit(scorer, model.sequence, tuple(road.epochs), road.best or None, len(batches), weights)
 
 
-def batches_of(data: Dataset, settings: RunSettings) -> Batches:
+def batches_of(data: Dataset, settings: RunSettings, teacher: LinearTeacher | None = None) -> Batches:
     """The training histories of ``data``, as ``settings`` have them batched, in an order that their seed decides."""
     return Batches(
         data.train,
@@ -188,6 +193,7 @@ def batches_of(data: Dataset, settings: RunSettings) -> Batches:
         batch_size=settings.training.batch_size,
         samples=settings.loss.samples,
         ahead=settings.batches.ahead,
+        teacher=None if teacher is None else teacher.about,
         rng=np.random.default_rng(settings.seed),
     )
 
@@ -254,7 +260,7 @@ class Trainer:
         self.model, self.settings, self.step = model, settings.training, 0
         self.device = next(model.parameters()).device
         self.temperature = settings.loss.temperature
-        self.loss = LOSSES[settings.loss.name]
+        self.loss, self.teaching = LOSSES[settings.loss.name], settings.loss.teaching
         self.rate, self.rate_there = partial(learning_rate, self.settings, total_steps), float("nan")
         self.whole = self._whole_steps(settings.loss.name)
         model.encoder.plan(total_steps)
@@ -314,10 +320,17 @@ class Trainer:
         """A step of one batch that asks nothing of the host; the loss stays on the device."""
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.settings.precision, self.device.type):
-            loss = self.loss(self.model(batch), self.temperature)
+            loss = self._objective(self.model(batch))
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+    def _objective(self, candidates: Candidates) -> Tensor:
+        """The loss; where there is a teacher, with its word beside."""
+        loss = self.loss(candidates, self.temperature)
+        if candidates.taught is None:
+            return loss
+        return loss + self.teaching * distillation(candidates, self.temperature)
 
     def _finite(self, loss: Tensor) -> float:
         if not math.isfinite(value := loss.item()):
@@ -362,7 +375,7 @@ class Trainer:
         """Add ``share`` of the gradient of a batch's loss and of the method's penalty, as far as it is due to this
         process; the loss itself, over all of them."""
         with autocast(self.settings.precision, self.device.type):
-            loss = self.loss(self.model(batch), self.temperature) * batch.share
+            loss = self._objective(self.model(batch)) * batch.share
         value = self._finite(processes.total(loss))
         ((loss + self.model.encoder.penalty() / processes.count()) * share).backward()
         return value

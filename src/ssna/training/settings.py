@@ -41,6 +41,11 @@ class LossSettings(Settings):
     """``tau`` of Eq. 8."""
     samples: int = Field(0, ge=0)
     """Random items that ``sampled`` and ``in-batch-logq`` add to every step, none of which stands in it."""
+    teacher: Literal["ease", "cease"] | None = None
+    """A linear model, with the settings that ``join`` has for it: the trained one learns to say alone what both say
+    together, each user as one whom the linear model has not seen."""
+    teaching: float = Field(1.0, gt=0)
+    """What the teacher's word weighs beside the targets."""
 
 
 class BatchSettings(Settings):

@@ -1,0 +1,96 @@
+"""The teacher against linear weights that are fitted anew without each user."""
+
+import numpy as np
+import pytest
+import torch
+
+from ssna.methods.ease import EaseSettings, ease, occurrences, pairs
+from ssna.methods.teacher import LinearTeacher
+from ssna.ragged import Ragged
+
+ITEMS, USERS = 12, 30
+
+
+@pytest.fixture
+def train() -> Ragged:
+    rng = np.random.default_rng(3)
+    return Ragged.from_rows([rng.integers(1, ITEMS, rng.integers(1, 9)) for _ in range(USERS)])  # item 12: never
+
+
+def teacher(train: Ragged, chosen: np.ndarray, settings: EaseSettings) -> LinearTeacher:
+    gram = pairs(occurrences(train, ITEMS)[:, chosen])
+    gram.diagonal().add_(settings.ridge)
+    return LinearTeacher(torch.linalg.inv(gram.double()), chosen, train, ITEMS, settings)
+
+
+def naive(train: Ragged, chosen: np.ndarray, settings: EaseSettings, event: int) -> np.ndarray:
+    """``(n,)`` scores after an event, by weights between ``chosen`` that were fitted to all users but its own."""
+    user = int(train.row_of_value[event])
+    others = [list(row) if number != user else [] for number, row in enumerate(train)]
+    gram = pairs(occurrences(Ragged.from_rows(others), ITEMS)[:, chosen])
+    weights = ease(gram.double(), settings.ridge).numpy()
+    history = train.values[train.offsets[user] : event + 1][::-1][: settings.window]
+    column = {int(item): place for place, item in enumerate(chosen)}
+    rows = [(column[int(item)], settings.decay**back) for back, item in enumerate(history) if int(item) in column]
+    scores = sum((weight * weights[place] for place, weight in rows), np.zeros(len(chosen)))
+    return np.where(np.isin(chosen, train.values[train.offsets[user] : event + 1]), -np.inf, scores)
+
+
+@pytest.mark.parametrize("settings", [EaseSettings(ridge=3, window=4, decay=0.7), EaseSettings(ridge=50)])
+@pytest.mark.parametrize("chosen", [np.arange(1, ITEMS), np.array([2, 3, 5, 7, 11])])
+def test_scores_are_those_of_weights_fitted_without_the_user(train, settings, chosen):
+    taught = teacher(train, chosen, settings)
+    events = np.arange(0, len(train.values), 3)
+    expected = np.stack([naive(train, chosen, settings, int(event)) for event in events])
+    np.testing.assert_allclose(taught.about(events, chosen), taught.scale * expected, rtol=1e-4, atol=1e-5)
+    some = chosen[::-2]
+    np.testing.assert_allclose(
+        taught.about(events[4:5], some), taught.scale * expected[4:5, ::-2], rtol=1e-4, atol=1e-5
+    )
+
+
+def test_items_without_weights_get_nothing(train):
+    taught = teacher(train, np.array([2, 3, 5]), EaseSettings(ridge=3))
+    scores = taught.about(np.arange(20), np.array([1, 2, 12]))
+    seen = np.isin(train.values[:20], [1])  # nobody has item 12
+    assert set(scores[:, [0, 2]].flatten().tolist()) == {0.0, -np.inf}
+    assert (scores[:, 2] == 0).all()
+    assert (scores[seen, 0] == -np.inf).all()
+    assert (np.isfinite(scores[:, 1]) & (scores[:, 1] != 0)).any()
+
+
+def test_a_history_of_items_without_weights_says_nothing():
+    train = Ragged.from_rows([[1, 2, 1], [3, 4], [4, 3], [3, 4, 3]])
+    taught = teacher(train, np.array([3, 4]), EaseSettings(ridge=3))
+    assert (taught.about(np.array([0, 1]), np.array([3, 4])) == 0).all()
+
+
+def test_the_scale_makes_next_new_items_likeliest(train):
+    taught = teacher(train, np.arange(1, ITEMS), EaseSettings(ridge=3))
+    before = np.flatnonzero(train.position_of_value < train.lengths[train.row_of_value] - 1)
+    logits = torch.from_numpy(taught.about(before, np.arange(1, ITEMS)).astype(np.float64)) / taught.scale
+    labels = torch.from_numpy(train.values[before + 1].astype(np.int64)) - 1
+    new = logits.gather(1, labels[:, None])[:, 0].isfinite()
+
+    def loss(scale: float) -> float:
+        return torch.nn.functional.cross_entropy(logits[new] * scale, labels[new]).item()
+
+    assert loss(taught.scale) <= min(loss(taught.scale * 0.98), loss(taught.scale * 1.02))
+
+
+def test_of_many_items_a_part_tells_the_scale(monkeypatch):
+    rng = np.random.default_rng(0)
+    histories = [(rng.integers(0, 30) * 10 + rng.permutation(10)[:5]) + 1 for _ in range(3000)]
+    train = Ragged.from_rows([*histories, [300]])
+    chosen = np.arange(1, 301)
+    gram = pairs(occurrences(train, 300)[:, chosen])
+    inverse = torch.linalg.inv(gram.double() + 10 * torch.eye(300))
+    monkeypatch.setattr("ssna.methods.teacher.EVENTS", 60)
+    whole = LinearTeacher(inverse, chosen, train, 300, EaseSettings(ridge=10)).scale
+    monkeypatch.setattr("ssna.methods.teacher.ITEMS", 150)
+    assert LinearTeacher(inverse, chosen, train, 300, EaseSettings(ridge=10)).scale == pytest.approx(whole, rel=0.15)
+
+
+def test_where_nothing_new_ever_follows_scores_stay_as_they_are():
+    train = Ragged.from_rows([[1, 1], [2, 2], [3]])
+    assert teacher(train, np.array([1, 2, 3]), EaseSettings(ridge=3)).scale == 1.0
