@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.methods.ease import EaseSettings, ease, occurrences, pairs
+from ssna.methods.ease import EaseSettings, ease, fit_ease, occurrences, pairs
 from ssna.methods.teacher import LinearTeacher
 from ssna.ragged import Ragged
 
@@ -94,3 +94,13 @@ def test_of_many_items_a_part_tells_the_scale(monkeypatch):
 def test_where_nothing_new_ever_follows_scores_stay_as_they_are():
     train = Ragged.from_rows([[1, 1], [2, 2], [3]])
     assert teacher(train, np.array([1, 2, 3]), EaseSettings(ridge=3)).scale == 1.0
+
+
+def test_afterwards_it_is_the_scorer_that_its_method_fits(random_data):
+    data = random_data(seed=4)
+    settings = EaseSettings(ridge=5, items=15, weights=6)
+    scorer = LinearTeacher.fit(settings, data, None, 8).scorer()
+    ours, theirs = scorer.state(), fit_ease(settings, data, None, 8).state()
+    assert ours[0] == theirs[0]
+    for name, tensor in theirs[1].items():
+        torch.testing.assert_close(ours[1][name], tensor)

@@ -286,6 +286,28 @@ def test_a_cache_pooled_in_another_way_than_the_recipe_asks_for_is_refused(data,
         train(data, make_cache(data, random_states(), pooling="cls"), "best", quiet=True)
 
 
+def test_a_teacher_who_reads_text_says_so_without_a_cache(data):
+    with pytest.raises(SettingsError, match="cease reads item texts"):
+        train(data, method="ids", settings=[*SMALL, "loss.teacher=cease"], quiet=True)
+
+
+def test_a_taught_model_ranks_more_like_its_teacher(make_data):
+    rng = np.random.default_rng(1)  # six of the ten that belong together
+    data = make_data([(10 * rng.integers(0, 3) + rng.permutation(10)[:6] + 1).tolist() for _ in range(90)], 30)
+    settings = [*SMALL, "training.learning_rate=1e-2", "training.epochs=3", "join.ease.ridge=5"]
+    taught, alone = (
+        train(data, method="ids", settings=[*settings, *more], quiet=True).recommender.scorer
+        for more in (("loss.teacher=ease", "loss.teaching=20"), ())
+    )
+    teacher = train(data, method="ease", settings=["method.ridge=5"], quiet=True).recommender.scorer
+
+    def likeness(scorer) -> float:
+        ours, theirs = (one.score(data.valid.histories)[:, 1:].flatten() for one in (scorer, teacher))
+        return float(torch.corrcoef(torch.stack([ours, theirs]))[0, 1])
+
+    assert likeness(taught) > likeness(alone) + 0.1
+
+
 def test_a_method_that_reads_text_says_so_without_a_cache(data):
     with pytest.raises(SettingsError, match="ssna reads item texts"):
         train(data, method="ssna", quiet=True)
@@ -426,7 +448,7 @@ def test_a_run_with_its_test_targets_exchanged_learns_and_joins_the_same(make_da
     rows = [row.tolist() for row in data.histories.ragged]
     exchanged = [[*row[:-1], other[-1]] for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
     other = make_data(exchanged, len(data.items), data.texts[1:], data.max_history)
-    settings = [*SMALL, 'join.methods=["item-knn", "popularity"]']
+    settings = [*SMALL, "loss.teacher=ease", 'join.methods=["ease", "item-knn", "popularity"]']
     first, second = (train(d, method="ids", settings=settings, quiet=True) for d in (data, other))
     assert first.record.join == second.record.join
     assert first.record.valid == second.record.valid

@@ -60,7 +60,7 @@ def trainer_of(data, settings: RunSettings, device: str, whole: bool, ids: bool 
         adapter.route_deviation.requires_grad_(False)
     encoder = Ids(len(data.items), 8) if ids else FrozenEncoder(states, adapters, 8)
     model = Model(encoder, SASRec(8, data.max_history, **settings.sequence.model_dump())).to(device)
-    teacher = None if settings.loss.teacher is None else LinearTeacher.fit(EaseSettings(ridge=5), data, None, 8)
+    teacher = None if settings.loss.teacher == "none" else LinearTeacher.fit(EaseSettings(ridge=5), data, None, 8)
     batches = batches_of(data, settings, teacher)
     trainer = Trainer(model, settings, total_steps=3 * len(batches))
     if not whole:

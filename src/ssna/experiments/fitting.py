@@ -47,7 +47,7 @@ def run_device(settings: RunSettings) -> torch.device:
 def reads_text(settings: RunSettings) -> list[str]:
     """The methods of a run that read item texts: its own, and those that it is joined with."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
-    teacher = () if settings.loss.teacher is None else (settings.loss.teacher,)
+    teacher = () if settings.loss.teacher == "none" else (settings.loss.teacher,)
     names = (settings.method.name, *((*settings.join.methods, *teacher) if trained else ()))
     if isinstance(settings.method, BlendSettings) and not any(
         METHODS[part].needs_text for part in settings.method.parts
@@ -102,6 +102,7 @@ def _learn(
     start: Start | None,
 ) -> Outcome:
     encoder = method.build(settings.method, data, cache, settings.dim)
+    teacher = teacher_for(data, cache, settings)
     fitted = fit(
         encoder,
         data,
@@ -110,15 +111,16 @@ def _learn(
         checkpoint=checkpoint,
         profile=profile,
         start=None if start is None else start.weights_for(encoder, data),
-        teacher=_teacher(data, cache, settings),
+        teacher=teacher,
     )
-    scorer, shares = _joined(fitted.scorer, data, cache, settings)
+    scorer, shares = _joined(fitted.scorer, data, cache, settings, teacher)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
     return Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares, fitted.weights)
 
 
-def _teacher(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
-    if settings.loss.teacher is None or settings.training.epochs == 0:
+def teacher_for(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
+    """What ``settings.loss.teacher`` asks for; nobody where nothing is to be learned."""
+    if settings.loss.teacher == "none" or settings.training.epochs == 0:
         return None
     linear = settings.join.of(settings.loss.teacher)
     assert isinstance(linear, LinearSettings), "LossSettings lists linear methods only"
@@ -126,7 +128,7 @@ def _teacher(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> 
 
 
 def _joined(
-    model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings
+    model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings, teacher: LinearTeacher | None
 ) -> tuple[Scorer, dict[str, float] | None]:
     if not settings.join.methods:
         return model, None
@@ -134,7 +136,10 @@ def _joined(
     for name in settings.join.methods:
         method = METHODS[name]
         assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
-        partners[name] = method.fit(settings.join.of(name), data, cache, settings.dim)
+        if teacher is not None and name == settings.loss.teacher:
+            partners[name] = teacher.scorer()
+        else:
+            partners[name] = method.fit(settings.join.of(name), data, cache, settings.dim)
     joined = join(model, tuple(partners.values()), data.valid)
     if settings.join.repeats:
         joined = with_repeats(joined, data.valid, data.max_history)

@@ -78,9 +78,13 @@ def gram_of(settings: LinearSettings, data: Dataset, cache: LayerCache | None, d
 
 
 def _fit(settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
-    items = len(data.items)
     chosen, gram = gram_of(settings, data, cache, dim)
-    weights = ease(gram, settings.ridge)
+    return scorer_of(inverse_of(gram, settings.ridge), chosen, len(data.items), settings)
+
+
+def scorer_of(inverse: Tensor, chosen: Ints, items: int, settings: LinearSettings) -> Scorer:
+    """From ``P (n, n)`` of the items ``chosen (n,)``; gone afterwards."""
+    weights = weights_of(inverse)
     kept = largest(weights, settings.weights).tocoo()
     places = (chosen[kept.coords[0]], chosen[kept.coords[1]])
     similarity = sparse.csr_array(sparse.coo_array((kept.data, places), shape=(items + 1, items + 1)))
@@ -110,7 +114,11 @@ def ease(gram: Tensor, ridge: float) -> Tensor:
     Args:
         gram: ``(n, n)``, ``x^T x``; gone afterwards.
     """
-    inverse = inverse_of(gram, ridge)
+    return weights_of(inverse_of(gram, ridge))
+
+
+def weights_of(inverse: Tensor) -> Tensor:
+    """``B`` from ``P``, in its place."""
     scale = -1 / inverse.diagonal()
     weights = inverse.mul_(scale)  # B_ij = -P_ij / P_jj
     weights.fill_diagonal_(0)

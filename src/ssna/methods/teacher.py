@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ssna.data.dataset import Dataset
-from ssna.methods.ease import LinearSettings, gram_of, inverse_of, occurrences
+from ssna.methods.ease import LinearSettings, gram_of, inverse_of, occurrences, scorer_of
 from ssna.ragged import Ints, Ragged
+from ssna.scoring import Scorer
 from ssna.text import LayerCache
 
 Scores = NDArray[np.float32]
@@ -31,12 +32,12 @@ class LinearTeacher:
     """
 
     def __init__(self, inverse: Tensor, chosen: Ints, train: Ragged, items: int, settings: LinearSettings) -> None:
-        self.inverse, self.train, self.window, self.decay = inverse.numpy(), train, settings.window, settings.decay
+        self.inverse, self.chosen, self.train, self.settings = inverse.numpy(), chosen, train, settings
         self.place = np.full(items + 1, -1)
         self.place[chosen] = np.arange(len(chosen))
         self.owned = occurrences(train, items)[:, chosen]  # (users, n)
         self.scale = 1.0
-        self.scale = self._scale(chosen)
+        self.scale = self._scale()
 
     @classmethod
     def fit(cls, settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> "LinearTeacher":
@@ -71,6 +72,10 @@ class LinearTeacher:
         scores[self._seen(events, items)] = -np.inf
         return scores
 
+    def scorer(self) -> Scorer:
+        """What the method of these settings gives; the teacher is gone afterwards."""
+        return scorer_of(torch.from_numpy(self.inverse), self.chosen, len(self.place) - 1, self.settings)
+
     def _seen(self, events: Ints, items: Ints) -> tuple[Ints, Ints]:
         """Rows and columns where an item stands at an event or before it."""
         row, back = self._up_to(events)
@@ -81,10 +86,10 @@ class LinearTeacher:
 
     def _histories(self, events: Ints) -> sparse.csr_array:
         """``(R, n)`` the latest items up to each event, weighted by how far back they are."""
-        row, back = self._up_to(events, self.window)
+        row, back = self._up_to(events, self.settings.window)
         place = self.place[self.train.values[events[row] - back]]
         there = place >= 0
-        weights = (self.decay ** back[there]).astype(np.float32)
+        weights = (self.settings.decay ** back[there]).astype(np.float32)
         shape = (len(events), len(self.inverse))
         return sparse.csr_array(sparse.coo_array((weights, (row[there], place[there])), shape=shape))
 
@@ -95,12 +100,12 @@ class LinearTeacher:
         row = np.repeat(np.arange(len(events)), known)
         return row, np.arange(len(row)) - np.repeat(np.cumsum(known) - known, known)
 
-    def _scale(self, chosen: Ints) -> float:
+    def _scale(self) -> float:
         """The one under which the next new items of a part of the users are the likeliest; scores are no logits yet."""
         before = np.flatnonzero(self.train.position_of_value < self.train.lengths[self.train.row_of_value] - 1)
         events = before[np.linspace(0, len(before) - 1, min(EVENTS, len(before))).astype(np.int64)]
         following = np.unique(self.train.values[events + 1])
-        others = np.setdiff1d(chosen, following)
+        others = np.setdiff1d(self.chosen, following)
         drawn = others[np.linspace(0, len(others) - 1, min(ITEMS, len(others))).astype(np.int64)]
         scores = torch.from_numpy(self.about(events, np.concatenate([following, drawn]))).double()
         labels = torch.from_numpy(np.searchsorted(following, self.train.values[events + 1]))[:, None]

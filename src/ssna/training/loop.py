@@ -148,6 +148,7 @@ def fit(
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
     """
+    assert (teacher is None) == (settings.loss.teacher == "none" or settings.training.epochs == 0)
     batches = batches_of(data, settings, teacher)
     if not len(batches):
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")

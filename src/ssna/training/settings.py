@@ -41,7 +41,7 @@ class LossSettings(Settings):
     """``tau`` of Eq. 8."""
     samples: int = Field(0, ge=0)
     """Random items that ``sampled`` and ``in-batch-logq`` add to every step, none of which stands in it."""
-    teacher: Literal["ease", "cease"] | None = None
+    teacher: Literal["none", "ease", "cease"] = "none"
     """A linear model, with the settings that ``join`` has for it: the trained one learns to say alone what both say
     together, each user as one whom the linear model has not seen."""
     teaching: float = Field(1.0, gt=0)
