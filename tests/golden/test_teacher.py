@@ -96,10 +96,10 @@ def test_where_nothing_new_ever_follows_scores_stay_as_they_are():
     assert teacher(train, np.array([1, 2, 3]), EaseSettings(ridge=3)).scale == 1.0
 
 
-def test_afterwards_it_is_the_scorer_that_its_method_fits(random_data):
+def test_its_scorer_is_the_one_that_its_method_fits(random_data):
     data = random_data(seed=4)
     settings = EaseSettings(ridge=5, items=15, weights=6)
-    scorer = LinearTeacher.fit(settings, data, None, 8).scorer()
+    scorer = LinearTeacher.fit(settings, data, None, 8).scorer
     ours, theirs = scorer.state(), fit_ease(settings, data, None, 8).state()
     assert ours[0] == theirs[0]
     for name, tensor in theirs[1].items():

@@ -11,7 +11,9 @@ from ssna.data.dataset import Dataset
 from ssna.errors import ArtifactError, SettingsError, TrainingError
 from ssna.evaluation import evaluate
 from ssna.experiments import Run, resolve, train
+from ssna.methods.ease import EaseSettings
 from ssna.methods.ids import Ids
+from ssna.methods.teacher import LinearTeacher
 from ssna.metrics import ndcg
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
@@ -284,6 +286,20 @@ def test_a_method_without_training_needs_no_cache_for_what_a_recipe_joins_to_tra
 def test_a_cache_pooled_in_another_way_than_the_recipe_asks_for_is_refused(data, make_cache, random_states):
     with pytest.raises(SettingsError, match="ask for mean vectors, the cache holds cls"):
         train(data, make_cache(data, random_states(), pooling="cls"), "best", quiet=True)
+
+
+def test_a_teacher_is_listened_to_while_it_ranks_validation_better(data, encoder, validated):
+    validated(0.5, 0.3, 0.6, 0.4, 0.5)  # the teacher's, then the model's
+    settings = settings_of("loss.teacher=ease", "training.epochs=4", "training.patience=9")
+    fitted = fit(encoder, data, settings, teacher=LinearTeacher.fit(EaseSettings(), data, None, 8))
+    assert [epoch.taught for epoch in fitted.epochs] == [True, True, False, True]
+
+
+def test_lines_about_epochs_say_who_was_taught(data, capsys):
+    train(data, method="ids", settings=[*SMALL, "loss.teacher=ease", "training.epochs=1"])
+    assert "  taught" in capsys.readouterr().err
+    train(data, method="ids", settings=[*SMALL, "training.epochs=1"])
+    assert "taught" not in capsys.readouterr().err
 
 
 def test_a_teacher_who_reads_text_says_so_without_a_cache(data):

@@ -96,6 +96,20 @@ def test_whole_steps_give_the_losses_and_weights_of_single_operations(data, devi
 
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
+def test_a_teacher_may_come_and_go_between_epochs(data, device):
+    settings = settings_of("loss.name=in-batch-logq", "loss.teacher=ease")
+    found = []
+    for whole in (False, True):
+        trainer, batches = trainer_of(data, settings, device, whole=whole)
+        about, losses = batches.teacher, []
+        for teacher in (about, None, None, about):
+            batches.teacher = teacher
+            losses += [total for total, _ in taken(trainer, batches, epochs=1)]
+        found.append(losses)
+    np.testing.assert_allclose(*found, rtol=1e-4)
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
 def test_most_batches_find_room_in_the_frame_of_the_one_before(data, device):
     trainer, batches = trainer_of(data, settings_of(), device, whole=True)
     frames = []

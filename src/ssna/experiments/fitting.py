@@ -137,7 +137,7 @@ def _joined(
         method = METHODS[name]
         assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
         if teacher is not None and name == settings.loss.teacher:
-            partners[name] = teacher.scorer()
+            partners[name] = teacher.scorer
         else:
             partners[name] = method.fit(settings.join.of(name), data, cache, settings.dim)
     joined = join(model, tuple(partners.values()), data.valid)

@@ -1,5 +1,7 @@
 """Linear weights between items as a teacher: what they say of a user's next event without having seen that user."""
 
+from functools import cached_property
+
 import numpy as np
 import scipy.sparse as sparse
 import torch
@@ -72,9 +74,10 @@ class LinearTeacher:
         scores[self._seen(events, items)] = -np.inf
         return scores
 
+    @cached_property
     def scorer(self) -> Scorer:
-        """What the method of these settings gives; the teacher is gone afterwards."""
-        return scorer_of(torch.from_numpy(self.inverse), self.chosen, len(self.place) - 1, self.settings)
+        """What the method of these settings gives."""
+        return scorer_of(torch.from_numpy(self.inverse.copy()), self.chosen, len(self.place) - 1, self.settings)
 
     def _seen(self, events: Ints, items: Ints) -> tuple[Ints, Ints]:
         """Rows and columns where an item stands at an event or before it."""

@@ -46,9 +46,11 @@ class WholeSteps:
         """To be started next, while the device may still be busy with the step before."""
         tiles = tiled(batch, self.longest)
         needed = Room.of(batch, tiles)
-        if self.frame is None or not self.frame.room.holds(needed):
-            room = needed if self.frame is None else self.frame.room
-            self.frame = Frame(room.grown(needed), tiles.hidden.shape[-1], batch.items, self.device)
+        like = None if self.frame is None else self.frame.room
+        if like is None or (like.rows > 0) != (needed.rows > 0):
+            like = needed  # another kind of step: a teacher came or went
+        if self.frame is None or like is needed or not like.holds(needed):
+            self.frame = Frame(like.grown(needed), tiles.hidden.shape[-1], batch.items, self.device)
         self.frame.lay(batch, tiles)
         return Ready(len(batch.targets), self.frame)
 

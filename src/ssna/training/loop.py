@@ -26,7 +26,7 @@ from ssna.metrics import summary
 from ssna.nn.catalogue import Catalogue
 from ssna.nn.losses import LOSSES, Candidates, distillation
 from ssna.nn.sasrec import SASRec
-from ssna.scoring import VectorScorer, below, under
+from ssna.scoring import Scorer, VectorScorer, below, under
 from ssna.steady import steady
 from ssna.training.batches import Batch, Batches
 from ssna.training.checkpoint import Checkpoint, Position
@@ -47,6 +47,8 @@ class Epoch:
     seconds: float
     batches: int
     valid: dict[str, float]
+    taught: bool = False
+    """A teacher was listened to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,13 +105,16 @@ class Model(nn.Module):
     def validated(self, data: Dataset) -> dict[str, float]:
         """Validation metrics of the model as it stands, where it stands; in evaluation mode until the next epoch."""
         self.eval()
-        scorer = VectorScorer(self.encoder.matrix(len(data.items)), self.sequence, data.max_history)
-        return summary(ranks(scorer, data.valid), len(data.items))
+        return _validated(VectorScorer(self.encoder.matrix(len(data.items)), self.sequence, data.max_history), data)
 
     def learned(self) -> Weights:
         """Copies of all that training changes; frozen language models stay where they are."""
         frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         return {name: weight.clone() for name, weight in self.state_dict().items() if name not in frozen}
+
+
+def _validated(scorer: Scorer, data: Dataset) -> dict[str, float]:
+    return summary(ranks(scorer, data.valid), len(data.items))
 
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module | None)
@@ -143,13 +148,15 @@ def fit(
             figures and weights are then those of an unbroken run, bit for bit.
         profile: watches the first epoch and its evaluation.
         start: weights to begin with, by the names of :meth:`Model.learned`.
-        teacher: what ``settings.loss.teacher`` asks for, fitted to ``data``.
+        teacher: what ``settings.loss.teacher`` asks for, fitted to ``data``. It is listened to as long as it ranks
+            validation better than the model did at the end of the epoch before, by N@10 (what a worse teacher
+            teaches does harm: Cho and Hariharan, 2019).
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
     """
     assert (teacher is None) == (settings.loss.teacher == "none" or settings.training.epochs == 0)
-    batches = batches_of(data, settings, teacher)
+    batches = batches_of(data, settings)
     if not len(batches):
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
@@ -170,11 +177,15 @@ def fit(
         on_epoch(epoch, {})
     try:
         with steady():
+            heard = 0.0 if teacher is None else _validated(teacher.scorer, data)["N@10"]
             while not road.ended(settings.training):
+                better_than_model = not road.epochs or heard > road.epochs[-1].valid["N@10"]
+                batches.teacher = teacher.about if teacher is not None and better_than_model else None
                 loss, seconds = road.epoch(each_epoch, on_step)
                 with nullcontext() if profile is None else profile.evaluation():
                     valid = model.validated(data)
-                better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid))
+                taught = batches.teacher is not None
+                better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid, taught))
                 on_epoch(road.epochs[-1], road.best_weights if better else {})
     finally:
         trainer.close()

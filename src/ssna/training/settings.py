@@ -43,7 +43,7 @@ class LossSettings(Settings):
     """Random items that ``sampled`` and ``in-batch-logq`` add to every step, none of which stands in it."""
     teacher: Literal["none", "ease", "cease"] = "none"
     """A linear model, with the settings that ``join`` has for it: the trained one learns to say alone what both say
-    together, each user as one whom the linear model has not seen."""
+    together, each user as one whom the linear model has not seen, as long as the linear one ranks validation better."""
     teaching: float = Field(1.0, gt=0)
     """What the teacher's word weighs beside the targets."""
 
