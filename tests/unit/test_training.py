@@ -302,6 +302,12 @@ def test_lines_about_epochs_say_who_was_taught(data, capsys):
     assert "taught" not in capsys.readouterr().err
 
 
+def test_a_teacher_of_nothing_leaves_the_error_to_training(make_data):
+    data = make_data([[1, 2, 3], [2, 3, 1]], 3)  # one training event each
+    with pytest.raises(TrainingError, match="nothing to learn from"):
+        train(data, method="ids", settings=[*SMALL, "loss.teacher=ease"], quiet=True)
+
+
 def test_a_teacher_who_reads_text_says_so_without_a_cache(data):
     with pytest.raises(SettingsError, match="cease reads item texts"):
         train(data, method="ids", settings=[*SMALL, "loss.teacher=cease"], quiet=True)
