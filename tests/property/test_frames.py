@@ -30,9 +30,8 @@ ALL = {**{name: loss for name, loss in LOSSES.items() if name != "full"}, "disti
 
 
 def taught(events: np.ndarray, items: np.ndarray) -> np.ndarray:
-    """A teacher of some opinion, who leaves items out; of some events all."""
-    said = 3 * np.sin(1.7 * events[:, None] + 0.9 * items).astype(np.float32)
-    return np.where((events[:, None] + items) % 5 * (events[:, None] % 7) == 0, -np.inf, said).astype(np.float32)
+    """A teacher of some opinion."""
+    return (3 * np.sin(1.7 * events[:, None] + 0.9 * items)).astype(np.float32)
 
 
 def batch_of(rows: list[list[int]], formulation: str, draws: int, ahead: int) -> Batch:

@@ -55,7 +55,7 @@ class LinearTeacher:
             items: ``(C,)`` distinct rows of the catalogue.
 
         Returns:
-            ``(R, C)``; 0 for items without weights, minus infinity for those of the history.
+            ``(R, C)``; 0 for items without weights.
         """
         users, user = np.unique(self.train.row_of_value[events], return_inverse=True)
         history, owned, asked = self._histories(events), self.owned[users], self.place[items]
@@ -70,8 +70,7 @@ class LinearTeacher:
         products = (history @ inverse)[:, columns] + pull[:, None] * z[:, columns]
         diagonal = inverse.diagonal()[columns] + left[:, None] * z[:, columns] ** 2
         scores = np.zeros((len(events), len(items)), np.float32)
-        scores[:, asked >= 0] = self.scale * -products / diagonal
-        scores[self._seen(events, items)] = -np.inf
+        scores[:, asked >= 0] = self.scale * (history[:, columns].toarray() - products / diagonal)
         return scores
 
     @cached_property
@@ -79,52 +78,35 @@ class LinearTeacher:
         """What the method of these settings gives."""
         return scorer_of(torch.from_numpy(self.inverse.copy()), self.chosen, len(self.place) - 1, self.settings)
 
-    def _seen(self, events: Ints, items: Ints) -> tuple[Ints, Ints]:
-        """Rows and columns where an item stands at an event or before it."""
-        row, back = self._up_to(events)
-        column = np.full(len(self.place), -1)
-        column[items] = np.arange(len(items))
-        found = column[self.train.values[events[row] - back]]
-        return row[found >= 0], found[found >= 0]
-
     def _histories(self, events: Ints) -> sparse.csr_array:
         """``(R, n)`` the latest items up to each event, weighted by how far back they are."""
-        row, back = self._up_to(events, self.settings.window)
+        known = np.minimum(self.train.position_of_value[events] + 1, self.settings.window)
+        row = np.repeat(np.arange(len(events)), known)
+        back = np.arange(len(row)) - np.repeat(np.cumsum(known) - known, known)
         place = self.place[self.train.values[events[row] - back]]
         there = place >= 0
         weights = (self.settings.decay ** back[there]).astype(np.float32)
         shape = (len(events), len(self.inverse))
         return sparse.csr_array(sparse.coo_array((weights, (row[there], place[there])), shape=shape))
 
-    def _up_to(self, events: Ints, most: int | None = None) -> tuple[Ints, Ints]:
-        """The latest ``most`` events up to each of ``events``: whose row they are, and how far back."""
-        known = self.train.position_of_value[events] + 1
-        known = known if most is None else np.minimum(known, most)
-        row = np.repeat(np.arange(len(events)), known)
-        return row, np.arange(len(row)) - np.repeat(np.cumsum(known) - known, known)
-
     def _scale(self) -> float:
-        """The one under which the next new items of a part of the users are the likeliest; scores are no logits yet."""
+        """The one under which the next events of a part of the users are the likeliest; scores are no logits yet."""
         before = np.flatnonzero(self.train.position_of_value < self.train.lengths[self.train.row_of_value] - 1)
+        if not len(before):
+            return 1.0
         events = before[np.linspace(0, len(before) - 1, min(EVENTS, len(before))).astype(np.int64)]
         following = np.unique(self.train.values[events + 1])
         others = np.setdiff1d(self.chosen, following)
         drawn = others[np.linspace(0, len(others) - 1, min(ITEMS, len(others))).astype(np.int64)]
         scores = torch.from_numpy(self.about(events, np.concatenate([following, drawn]))).double()
         labels = torch.from_numpy(np.searchsorted(following, self.train.values[events + 1]))[:, None]
-        new = scores.gather(1, labels)[:, 0].isfinite()
-        if not new.any():
-            return 1.0
-        scores, labels = scores[new], labels[new]
         counts = scores.new_ones(scores.shape[1])  # items that each of them stands for
         counts[len(following) :] = len(others) / max(len(drawn), 1)
-        weights = counts.log() + torch.zeros_like(scores).masked_fill_(scores.isinf(), -torch.inf)
-        scores.masked_fill_(scores.isinf(), 0.0)
         reached = scores.gather(1, labels).mean()
 
         def excess(scale: float) -> float:
             """How far the expected score is above the reached one: rises with the scale."""
-            likely = (scale * scores + weights).softmax(dim=1)
+            likely = (scale * scores + counts.log()).softmax(dim=1)
             return float((likely * scores).sum(dim=1).mean() - reached)
 
         low, high = 0.0, 1.0

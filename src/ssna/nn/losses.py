@@ -14,8 +14,6 @@ from torch.nn import functional as F
 from ssna.nn.catalogue import Catalogue, log_normalizers
 from ssna.nn.padding import pad_rows
 
-BARRED = -1e4  # a logit that is as good as none, and leaves a row of nothing else finite
-
 
 @dataclass(frozen=True)
 class Candidates:
@@ -154,18 +152,15 @@ def distillation(candidates: Candidates, temperature: float) -> Tensor:
     who always knows what the student knows, too).
 
     The sum of the two is what a blend of them ranks by, so that the model learns to give alone what it gives with
-    the teacher beside it. Of items that the teacher leaves out (minus infinity) it learns nothing.
+    the teacher beside it.
     """
     chance, taught, row = candidates.log_chance, candidates.taught, candidates.row
     assert chance is not None, "batches of training carry the chances"
     assert taught is not None, "batches of training carry the teacher's word"
     assert row is not None, "and whose it is"
     logits = cosine_logits(candidates.intents, candidates.contrasted, temperature) - chance  # (p, in_targets + S)
-    taught = taught.index_select(0, row)
-    left_out, nothing = taught == -torch.inf, chance == torch.inf
-    logits = logits.masked_fill(left_out, BARRED).masked_fill(nothing, -torch.inf)
-    together = (logits.detach() + taught.masked_fill(left_out, 0.0)).softmax(dim=1)
-    likely = logits.log_softmax(dim=1).masked_fill(nothing, 0.0)
+    together = (logits.detach() + taught.index_select(0, row)).softmax(dim=1)
+    likely = logits.log_softmax(dim=1).masked_fill(chance == torch.inf, 0.0)  # blanks
     return candidates.mean(-(together * likely).sum(dim=1))
 
 
