@@ -64,7 +64,7 @@ def test_a_history_of_items_without_weights_says_nothing():
 def test_the_scale_makes_next_events_likeliest(train):
     taught = teacher(train, np.arange(1, ITEMS), EaseSettings(ridge=3))
     before = np.flatnonzero(train.position_of_value < train.lengths[train.row_of_value] - 1)
-    logits = torch.from_numpy(taught.about(before, np.arange(1, ITEMS)).astype(np.float64)) / taught.scale
+    logits = torch.from_numpy(taught.about(before, np.arange(1, ITEMS + 1)).astype(np.float64)) / taught.scale
     labels = torch.from_numpy(train.values[before + 1].astype(np.int64)) - 1
 
     def loss(scale: float) -> float:

@@ -169,9 +169,12 @@ def plain_distillation(made: Candidates, temperature: float) -> Tensor:
     """Sample by sample, without anything but sums."""
     losses = []
     vectors = torch.cat([made.vectors[:3], made.vectors[5:]])
-    for intent, row in zip(made.intents, made.row, strict=True):
+    for intent, row, user in zip(made.intents, made.row, made.users, strict=True):
         cosines = torch.stack([F.cosine_similarity(intent, vector, dim=0) for vector in vectors])
-        logits = cosines / temperature - made.log_chance
+        theirs = set(made.targets[made.users == user].tolist())
+        logits = cosines / temperature - torch.stack(
+            [made.log_chance[column] * (column not in theirs) for column in range(5)]
+        )
         together = (logits.detach() + made.taught[row]).exp()
         likely = logits - logits.exp().sum().log()
         losses.append(-(together / together.sum() * likely).sum())
@@ -181,7 +184,7 @@ def plain_distillation(made: Candidates, temperature: float) -> Tensor:
 def test_distillation_is_cross_entropy_to_what_model_and_teacher_say_together():
     found = []
     for loss in (distillation, plain_distillation):
-        made = candidates(taught=TAUGHT, row=ROW, weights=WEIGHTS)
+        made = candidates(taught=TAUGHT, row=ROW, weights=WEIGHTS, users=torch.tensor([0, 0, 1, 1]))
         made.intents.requires_grad_()
         made.vectors.requires_grad_()
         value = loss(made, 0.3)

@@ -295,6 +295,22 @@ def test_a_teacher_is_listened_to_while_it_ranks_validation_better(data, encoder
     assert [epoch.taught for epoch in fitted.epochs] == [True, True, False, True]
 
 
+def test_a_start_that_ranks_better_than_the_teacher_is_not_taught(data, encoder, validated):
+    settings = settings_of("loss.teacher=ease", "training.epochs=3", "training.patience=9")
+    weights = Model(encoder, SASRec(8, data.max_history, **settings.sequence.model_dump())).learned()
+    teacher = LinearTeacher.fit(EaseSettings(), data, None, 8)
+    validated(0.5, 0.6, 0.4, 0.5, 0.5)  # the teacher's, the start's, then the model's
+    fitted = fit(encoder, data, settings, start=weights, teacher=teacher)
+    assert [epoch.taught for epoch in fitted.epochs] == [False, True, False]
+
+
+def test_where_nothing_is_learned_nobody_teaches(data, new_name):
+    folder = new_name()
+    train(data, method="ids", settings=SMALL, out=folder, quiet=True)
+    still = [*SMALL, "training.epochs=0", "loss.teacher=cease"]  # CEASE would want a cache
+    assert train(data, method="ids", settings=still, init_from=folder, quiet=True).record.epochs == []
+
+
 def test_lines_about_epochs_say_who_was_taught(data, capsys):
     train(data, method="ids", settings=[*SMALL, "loss.teacher=ease", "training.epochs=1"])
     assert "  taught" in capsys.readouterr().err

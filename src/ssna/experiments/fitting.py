@@ -47,13 +47,18 @@ def run_device(settings: RunSettings) -> torch.device:
 def reads_text(settings: RunSettings) -> list[str]:
     """The methods of a run that read item texts: its own, and those that it is joined with."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
-    teacher = () if settings.loss.teacher == "none" else (settings.loss.teacher,)
+    teacher = (settings.loss.teacher,) if has_teacher(settings) else ()
     names = (settings.method.name, *((*settings.join.methods, *teacher) if trained else ()))
     if isinstance(settings.method, BlendSettings) and not any(
         METHODS[part].needs_text for part in settings.method.parts
     ):
         return []
     return [name for name in names if METHODS[name].needs_text]
+
+
+def has_teacher(settings: RunSettings) -> bool:
+    """Whether a teacher is asked for, and there is something to learn."""
+    return settings.loss.teacher != "none" and settings.training.epochs > 0
 
 
 def fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None) -> LayerCache | None:
@@ -120,7 +125,7 @@ def _learn(
 
 def teacher_for(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
     """What ``settings.loss.teacher`` asks for; nobody where nothing is to be learned."""
-    if settings.loss.teacher == "none" or settings.training.epochs == 0:
+    if not has_teacher(settings):
         return None
     linear = settings.join.of(settings.loss.teacher)
     assert isinstance(linear, LinearSettings), "LossSettings lists linear methods only"

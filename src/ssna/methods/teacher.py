@@ -58,19 +58,17 @@ class LinearTeacher:
             ``(R, C)``; 0 for items without weights.
         """
         users, user = np.unique(self.train.row_of_value[events], return_inverse=True)
-        history, owned, asked = self._histories(events), self.owned[users], self.place[items]
-        read = np.unique(np.concatenate([history.indices, owned.indices, asked[asked >= 0]]))
-        inverse = self.inverse[np.ix_(read, read)]
-        history, owned = history[:, read], owned[:, read]
-        z = owned @ inverse  # (users, read), P x
-        left = 1 / (1 - owned.multiply(z).sum(axis=1))  # above 0: P is that of a sum of which x x^T is a part
-        z, left = z[user], left[user]
-        pull = left * history.multiply(z).sum(axis=1)
-        columns = np.searchsorted(read, asked[asked >= 0])
-        products = (history @ inverse)[:, columns] + pull[:, None] * z[:, columns]
-        diagonal = inverse.diagonal()[columns] + left[:, None] * z[:, columns] ** 2
+        history, owned, there = self._histories(events), self.owned[users], self.place[items] >= 0
+        columns = self.place[items[there]]
+        z = owned @ self.inverse  # (users, n): P x
+        least = 1 / (1 + owned.sum(axis=1) / self.settings.ridge)  # what rounding may not fall below
+        left = np.maximum(1 - owned.multiply(z).sum(axis=1), least)[user]
+        pull = history.multiply(z[user]).sum(axis=1) / left
+        z = z[:, columns][user]
+        products = (history @ self.inverse)[:, columns] + pull[:, None] * z
+        diagonal = self.inverse.diagonal()[columns] + z**2 / left[:, None]
         scores = np.zeros((len(events), len(items)), np.float32)
-        scores[:, asked >= 0] = self.scale * (history[:, columns].toarray() - products / diagonal)
+        scores[:, there] = self.scale * (history[:, columns].toarray() - products / diagonal)
         return scores
 
     @cached_property
@@ -96,7 +94,7 @@ class LinearTeacher:
             return 1.0
         events = before[np.linspace(0, len(before) - 1, min(EVENTS, len(before))).astype(np.int64)]
         following = np.unique(self.train.values[events + 1])
-        others = np.setdiff1d(self.chosen, following)
+        others = np.setdiff1d(np.arange(1, len(self.place)), following)
         drawn = others[np.linspace(0, len(others) - 1, min(ITEMS, len(others))).astype(np.int64)]
         scores = torch.from_numpy(self.about(events, np.concatenate([following, drawn]))).double()
         labels = torch.from_numpy(np.searchsorted(following, self.train.values[events + 1]))[:, None]

@@ -55,6 +55,15 @@ class Candidates:
         return torch.cat([self.vectors[: self.in_targets], self.vectors[self.in_batch :]])
 
     @property
+    def chosen(self) -> Tensor:
+        """``(p, in_targets + S)`` True where an item of ``contrasted`` is a target of a sample's user."""
+        targets, columns = self.targets, len(self.vectors) - self.in_batch + self.in_targets
+        users = torch.arange(len(targets), device=targets.device) if self.users is None else self.users
+        chosen = torch.zeros(len(targets) * columns, dtype=torch.bool, device=targets.device)
+        by_user = chosen.index_fill_(0, users * columns + targets, True).view(len(targets), -1)
+        return by_user[users[self.own]]
+
+    @property
     def own_targets(self) -> Tensor:
         """``(p,)`` the targets of ``intents``."""
         return self.targets[self.own]
@@ -106,16 +115,12 @@ def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
     (Horvitz and Thompson, 1952; the logQ correction of Yi et al., 2019, for items that a step has or has not). Draws
     bring items that are seldom a target (Yang et al., 2020).
     """
-    targets, users, chance = candidates.targets, candidates.users, candidates.log_chance
+    chance = candidates.log_chance
     assert chance is not None, "batches of training carry the chances"
-    users = torch.arange(len(targets), device=targets.device) if users is None else users
-    vectors = candidates.contrasted
-    logits = cosine_logits(candidates.intents, vectors, temperature)  # (p, in_targets + S)
-    chosen = torch.zeros(len(targets) * len(vectors), dtype=torch.bool, device=targets.device)
-    chosen = chosen.index_fill_(0, users * len(vectors) + targets, True).view(len(targets), -1)  # by each user
+    logits = cosine_logits(candidates.intents, candidates.contrasted, temperature)  # (p, in_targets + S)
     labels = candidates.own_targets
     positives = logits.gather(1, labels[:, None])
-    logits = (logits - chance).masked_fill_(chosen[users[candidates.own]], -torch.inf)
+    logits = (logits - chance).masked_fill_(candidates.chosen, -torch.inf)
     return candidates.cross_entropy(logits.scatter_(1, labels[:, None], positives), labels)
 
 
@@ -148,8 +153,9 @@ def full(candidates: Candidates, temperature: float) -> Tensor:
 
 def distillation(candidates: Candidates, temperature: float) -> Tensor:
     """Cross-entropy to what the model and its teacher say together: ``softmax(logits + taught)`` as the target of
-    ``softmax(logits)``, over the items of the step, each by its chance to be there (Hinton et al., 2015, with a teacher
-    who always knows what the student knows, too).
+    ``softmax(logits)``, over the items of the step (Hinton et al., 2015, with a teacher who always knows what the
+    student knows, too). As in :func:`in_batch_logq` each logit loses the logarithm of the chance that a step has the
+    item, so that sums are on average those over the catalogue; a step that has a user has this user's targets.
 
     The sum of the two is what a blend of them ranks by, so that the model learns to give alone what it gives with
     the teacher beside it.
@@ -158,7 +164,8 @@ def distillation(candidates: Candidates, temperature: float) -> Tensor:
     assert chance is not None, "batches of training carry the chances"
     assert taught is not None, "batches of training carry the teacher's word"
     assert row is not None, "and whose it is"
-    logits = cosine_logits(candidates.intents, candidates.contrasted, temperature) - chance  # (p, in_targets + S)
+    logits = cosine_logits(candidates.intents, candidates.contrasted, temperature)  # (p, in_targets + S)
+    logits = torch.where(candidates.chosen, logits, logits - chance)
     together = (logits.detach() + taught.index_select(0, row)).softmax(dim=1)
     likely = logits.log_softmax(dim=1).masked_fill(chance == torch.inf, 0.0)  # blanks
     return candidates.mean(-(together * likely).sum(dim=1))

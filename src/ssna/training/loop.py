@@ -39,8 +39,8 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Epoch:
-    """One pass over all targets (or over ``batches`` batches of them): mean loss, seconds of training, and validation
-    metrics (seen excluded)."""
+    """One pass over all targets (or over ``batches`` batches of them): mean loss, a teacher's part in it where there is
+    one, seconds of training, and validation metrics (seen excluded)."""
 
     number: int
     loss: float
@@ -166,6 +166,9 @@ def fit(
     encoder.place(device)
     model.to(device)
     processes.alike(model.parameters())
+    ranked, heard = (_validated(teacher.scorer, data)["N@10"], True) if teacher is not None else (0.0, False)
+    if teacher is not None and start is not None:
+        heard = ranked > model.validated(data)["N@10"]
     processes.part_generators(settings.seed)
     each_epoch = min(len(batches), settings.training.batches or len(batches))
     steps = -(-each_epoch // settings.training.accumulate)
@@ -177,10 +180,10 @@ def fit(
         on_epoch(epoch, {})
     try:
         with steady():
-            heard = 0.0 if teacher is None else _validated(teacher.scorer, data)["N@10"]
             while not road.ended(settings.training):
-                better_than_model = not road.epochs or heard > road.epochs[-1].valid["N@10"]
-                batches.teacher = teacher.about if teacher is not None and better_than_model else None
+                if teacher is not None and road.epochs:
+                    heard = ranked > road.epochs[-1].valid["N@10"]
+                batches.teacher = teacher.about if teacher is not None and processes.agreed(heard) else None
                 loss, seconds = road.epoch(each_epoch, on_step)
                 with nullcontext() if profile is None else profile.evaluation():
                     valid = model.validated(data)
@@ -332,12 +335,12 @@ class Trainer:
         """A step of one batch that asks nothing of the host; the loss stays on the device."""
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.settings.precision, self.device.type):
-            loss = self._objective(self.model(batch))
+            loss = self.objective(self.model(batch))
         loss.backward()
         self.optimizer.step()
         return loss.detach()
 
-    def _objective(self, candidates: Candidates) -> Tensor:
+    def objective(self, candidates: Candidates) -> Tensor:
         """The loss; where there is a teacher, with its word beside."""
         loss = self.loss(candidates, self.temperature)
         if candidates.taught is None:
@@ -387,7 +390,7 @@ class Trainer:
         """Add ``share`` of the gradient of a batch's loss and of the method's penalty, as far as it is due to this
         process; the loss itself, over all of them."""
         with autocast(self.settings.precision, self.device.type):
-            loss = self._objective(self.model(batch)) * batch.share
+            loss = self.objective(self.model(batch)) * batch.share
         value = self._finite(processes.total(loss))
         ((loss + self.model.encoder.penalty() / processes.count()) * share).backward()
         return value

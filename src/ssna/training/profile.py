@@ -54,7 +54,7 @@ class Profile:
                 self._mark(module.register_forward_pre_hook, module.register_forward_hook, label)
         optimizer = trainer.optimizer
         self._mark(optimizer.register_step_pre_hook, optimizer.register_step_post_hook, "optimizer")
-        plain_loss, plain_steps, whole = trainer.loss, trainer.steps, trainer.whole
+        plain_loss, plain_steps, whole = trainer.objective, trainer.steps, trainer.whole
 
         def marked_loss(*arguments: Any) -> Any:
             with record_function(MARK + "loss"):
@@ -63,9 +63,9 @@ class Profile:
         def watched_steps(batches: Iterable[Any], on_step: Callable[[float], None]) -> Iterator[Any]:
             return self._watched(plain_steps(_fetched(batches), on_step))
 
-        trainer.loss, trainer.steps = marked_loss, watched_steps  # type: ignore[method-assign]
+        trainer.objective, trainer.steps = marked_loss, watched_steps  # type: ignore[method-assign]
         trainer.whole, self.apart = None, whole is not None  # a step that is launched whole has no parts
-        self._undo.append(lambda: vars(trainer).update(loss=plain_loss, steps=plain_steps, whole=whole))
+        self._undo.append(lambda: vars(trainer).update(objective=plain_loss, steps=plain_steps, whole=whole))
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:

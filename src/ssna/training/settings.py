@@ -42,8 +42,8 @@ class LossSettings(Settings):
     samples: int = Field(0, ge=0)
     """Random items that ``sampled`` and ``in-batch-logq`` add to every step, none of which stands in it."""
     teacher: Literal["none", "ease", "cease"] = "none"
-    """A linear model, with the settings that ``join`` has for it: the trained one learns to say alone what both say
-    together, each user as one whom the linear model has not seen, as long as the linear one ranks validation better."""
+    """A linear model, with the settings ``join.ease`` or ``join.cease``: the trained one learns to say alone what both
+    say together, of each user as one whom the linear model has not seen, as long as that ranks validation better."""
     teaching: float = Field(1.0, gt=0)
     """What the teacher's word weighs beside the targets."""
 
