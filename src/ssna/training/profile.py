@@ -63,7 +63,7 @@ class Profile:
         def watched_steps(batches: Iterable[Any], on_step: Callable[[float], None]) -> Iterator[Any]:
             return self._watched(plain_steps(_fetched(batches), on_step))
 
-        trainer.objective, trainer.steps = marked_loss, watched_steps  # type: ignore[method-assign]
+        vars(trainer).update(objective=marked_loss, steps=watched_steps)
         trainer.whole, self.apart = None, whole is not None  # a step that is launched whole has no parts
         self._undo.append(lambda: vars(trainer).update(objective=plain_loss, steps=plain_steps, whole=whole))
 
