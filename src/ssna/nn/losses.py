@@ -151,23 +151,31 @@ def full(candidates: Candidates, temperature: float) -> Tensor:
     return candidates.mean(torch.logaddexp(logits, others) - logits)
 
 
+def standing_for_all(candidates: Candidates, temperature: float) -> Tensor:
+    """``(p, in_targets + S)`` logits of a step's items, each for as many as its chance to be there says.
+
+    Sums of their exponents are on average those over all that is ever a target, and with draws over the catalogue. A
+    step that has a user has this user's targets for certain.
+    """
+    assert candidates.log_chance is not None, "batches of training carry the chances"
+    logits = cosine_logits(candidates.intents, candidates.contrasted, temperature)
+    return torch.where(candidates.chosen, logits, logits - candidates.log_chance)
+
+
 def distillation(candidates: Candidates, temperature: float) -> Tensor:
     """Cross-entropy to what the model and its teacher say together: ``softmax(logits + taught)`` as the target of
     ``softmax(logits)``, over the items of the step (Hinton et al., 2015, with a teacher who always knows what the
-    student knows, too). As in :func:`in_batch_logq` each logit loses the logarithm of the chance that a step has the
-    item, so that sums are on average those over the catalogue; a step that has a user has this user's targets.
+    student knows, too).
 
     The sum of the two is what a blend of them ranks by, so that the model learns to give alone what it gives with
     the teacher beside it.
     """
-    chance, taught, row = candidates.log_chance, candidates.taught, candidates.row
-    assert chance is not None, "batches of training carry the chances"
+    taught, row = candidates.taught, candidates.row
     assert taught is not None, "batches of training carry the teacher's word"
     assert row is not None, "and whose it is"
-    logits = cosine_logits(candidates.intents, candidates.contrasted, temperature)  # (p, in_targets + S)
-    logits = torch.where(candidates.chosen, logits, logits - chance)
+    logits = standing_for_all(candidates, temperature)
     together = (logits.detach() + taught.index_select(0, row)).softmax(dim=1)
-    likely = logits.log_softmax(dim=1).masked_fill(chance == torch.inf, 0.0)  # blanks
+    likely = logits.log_softmax(dim=1).masked_fill(logits == -torch.inf, 0.0)  # blanks
     return candidates.mean(-(together * likely).sum(dim=1))
 
 
