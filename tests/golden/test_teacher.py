@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.methods.ease import EaseSettings, ease, fit_ease, occurrences, pairs
+from ssna.methods.ease import EaseSettings, fit_ease, inverse_of, occurrences, pairs, weights_of
 from ssna.methods.teacher import LinearTeacher
 from ssna.ragged import Ragged
 
@@ -28,7 +28,7 @@ def naive(train: Ragged, chosen: np.ndarray, settings: EaseSettings, event: int)
     user = int(train.row_of_value[event])
     others = [list(row) if number != user else [] for number, row in enumerate(train)]
     gram = pairs(occurrences(Ragged.from_rows(others), ITEMS)[:, chosen])
-    weights = ease(gram.double(), settings.ridge).numpy()
+    weights = weights_of(inverse_of(gram.double(), settings.ridge)).numpy()
     history = train.values[train.offsets[user] : event + 1][::-1][: settings.window]
     column = {int(item): place for place, item in enumerate(chosen)}
     rows = [(column[int(item)], settings.decay**back) for back, item in enumerate(history) if int(item) in column]

@@ -249,4 +249,4 @@ def test_a_ridge_that_rounding_swallows_is_an_error():
         ease_module.pairs(sparse.csr_array((3, 2), dtype=np.float32)) + 2.0**30
     )  # two items that a billion users all have
     with pytest.raises(SettingsError, match="raise it"):
-        ease_module.ease(gram, 1.0)
+        ease_module.inverse_of(gram, 1.0)

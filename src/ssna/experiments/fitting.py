@@ -45,7 +45,7 @@ def run_device(settings: RunSettings) -> torch.device:
 
 
 def reads_text(settings: RunSettings) -> list[str]:
-    """The methods of a run that read item texts: its own, and those that it is joined with."""
+    """The methods of a run that read item texts: its own, those that it is joined with, and its teacher."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
     teacher = (settings.loss.teacher,) if has_teacher(settings) else ()
     names = (settings.method.name, *((*settings.join.methods, *teacher) if trained else ()))

@@ -108,17 +108,12 @@ def occurrences(train: Ragged, items: int) -> sparse.csr_array:
     return counts
 
 
-def ease(gram: Tensor, ridge: float) -> Tensor:
+def weights_of(inverse: Tensor) -> Tensor:
     """``argmin |x - x B|^2 + ridge |B|^2`` with ``diag(B) = 0`` (Steck, Eq. 8), ``(n, n)``: row to column.
 
     Args:
-        gram: ``(n, n)``, ``x^T x``; gone afterwards.
+        inverse: ``P (n, n)`` of :func:`inverse_of`; gone afterwards.
     """
-    return weights_of(inverse_of(gram, ridge))
-
-
-def weights_of(inverse: Tensor) -> Tensor:
-    """``B`` from ``P``, in its place."""
     scale = -1 / inverse.diagonal()
     weights = inverse.mul_(scale)  # B_ij = -P_ij / P_jj
     weights.fill_diagonal_(0)
