@@ -295,6 +295,20 @@ def test_a_teacher_is_listened_to_while_it_ranks_validation_better(data, encoder
     assert [epoch.taught for epoch in fitted.epochs] == [True, True, False, True]
 
 
+def test_a_teacher_is_not_asked_before_the_unaided_epochs_are_over(data, encoder, validated):
+    validated(0.5, 0.3, 0.4, 0.4, 0.6, 0.4)  # the teacher's, then the model's
+    settings = settings_of("loss.teacher=ease", "loss.unaided=2", "training.epochs=5", "training.patience=9")
+    fitted = fit(encoder, data, settings, teacher=LinearTeacher.fit(EaseSettings(), data, None, 8))
+    assert [epoch.taught for epoch in fitted.epochs] == [False, False, True, True, False]
+
+
+def test_where_all_epochs_are_unaided_nobody_is_fitted_to_teach(data):
+    alone = [*SMALL, "loss.teacher=cease", "loss.unaided=2", "training.epochs=2"]  # CEASE would want a cache
+    assert [epoch["taught"] for epoch in train(data, method="ids", settings=alone, quiet=True).record.epochs] == [
+        False
+    ] * 2
+
+
 def test_a_start_that_ranks_better_than_the_teacher_is_not_taught(data, encoder, validated):
     settings = settings_of("loss.teacher=ease", "training.epochs=3", "training.patience=9")
     weights = Model(encoder, SASRec(8, data.max_history, **settings.sequence.model_dump())).learned()

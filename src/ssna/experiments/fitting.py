@@ -47,18 +47,13 @@ def run_device(settings: RunSettings) -> torch.device:
 def reads_text(settings: RunSettings) -> list[str]:
     """The methods of a run that read item texts: its own, those that it is joined with, and its teacher."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
-    teacher = (settings.loss.teacher,) if has_teacher(settings) else ()
+    teacher = (settings.loss.teacher,) if settings.taught else ()
     names = (settings.method.name, *((*settings.join.methods, *teacher) if trained else ()))
     if isinstance(settings.method, BlendSettings) and not any(
         METHODS[part].needs_text for part in settings.method.parts
     ):
         return []
     return [name for name in names if METHODS[name].needs_text]
-
-
-def has_teacher(settings: RunSettings) -> bool:
-    """Whether a teacher is asked for, and there is something to learn."""
-    return settings.loss.teacher != "none" and settings.training.epochs > 0
 
 
 def fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None) -> LayerCache | None:
@@ -124,8 +119,8 @@ def _learn(
 
 
 def teacher_for(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
-    """What ``settings.loss.teacher`` asks for; nobody where nothing is to be learned."""
-    if not has_teacher(settings):
+    """What ``settings.loss.teacher`` asks for; nobody where no epoch asks."""
+    if not settings.taught:
         return None
     linear = settings.join.of(settings.loss.teacher)
     assert isinstance(linear, LinearSettings), "LossSettings lists linear methods only"

@@ -148,14 +148,14 @@ def fit(
             figures and weights are then those of an unbroken run, bit for bit.
         profile: watches the first epoch and its evaluation.
         start: weights to begin with, by the names of :meth:`Model.learned`.
-        teacher: what ``settings.loss.teacher`` asks for, fitted to ``data``. It is listened to as long as it ranks
-            validation better than the model did at the end of the epoch before, by N@10 (what a worse teacher
-            teaches does harm: Cho and Hariharan, 2019).
+        teacher: what ``settings.loss.teacher`` asks for, fitted to ``data``. After ``settings.loss.unaided`` epochs
+            it is listened to as long as it ranks validation better than the model did at the end of the epoch before,
+            by N@10 (what a worse teacher teaches does harm: Cho and Hariharan, 2019).
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
     """
-    assert (teacher is None) == (settings.loss.teacher == "none" or settings.training.epochs == 0)
+    assert (teacher is not None) == settings.taught
     batches = batches_of(data, settings)
     if not len(batches):
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")
@@ -166,9 +166,8 @@ def fit(
     encoder.place(device)
     model.to(device)
     processes.alike(model.parameters())
-    ranked, heard = (_validated(teacher.scorer, data)["N@10"], True) if teacher is not None else (0.0, False)
-    if teacher is not None and start is not None:
-        heard = ranked > model.validated(data)["N@10"]
+    ranked = _validated(teacher.scorer, data)["N@10"] if teacher is not None else 0.0
+    reached = model.validated(data)["N@10"] if teacher is not None and start is not None else -1.0
     processes.part_generators(settings.seed)
     each_epoch = min(len(batches), settings.training.batches or len(batches))
     steps = -(-each_epoch // settings.training.accumulate)
@@ -181,8 +180,9 @@ def fit(
     try:
         with steady():
             while not road.ended(settings.training):
-                if teacher is not None and road.epochs:
-                    heard = ranked > road.epochs[-1].valid["N@10"]
+                if road.epochs:
+                    reached = road.epochs[-1].valid["N@10"]
+                heard = teacher is not None and len(road.epochs) >= settings.loss.unaided and ranked > reached
                 batches.teacher = teacher.about if teacher is not None and processes.agreed(heard) else None
                 loss, seconds = road.epoch(each_epoch, on_step)
                 with nullcontext() if profile is None else profile.evaluation():

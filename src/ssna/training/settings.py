@@ -46,6 +46,8 @@ class LossSettings(Settings):
     say together, of each user as one whom the linear model has not seen, as long as that ranks validation better."""
     teaching: float = Field(1.0, gt=0)
     """What the teacher's word weighs beside the targets."""
+    unaided: int = Field(0, ge=0)
+    """Epochs before the teacher is asked: a model that by then ranks validation better than it goes on by itself."""
 
 
 class BatchSettings(Settings):
@@ -125,6 +127,11 @@ class RunSettings(Settings):
     batches: BatchSettings = BatchSettings()
     training: TrainingSettings = TrainingSettings()
     join: JoinSettings = JoinSettings()
+
+    @property
+    def taught(self) -> bool:
+        """Whether there are epochs that a teacher is asked for."""
+        return self.loss.teacher != "none" and self.training.epochs > self.loss.unaided
 
     @field_validator("method", mode="before")
     @classmethod
