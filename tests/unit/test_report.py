@@ -2,13 +2,14 @@
 
 import csv
 import io
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
 from typing import Any
 
 import pytest
-from some_runs import make_run
+from some_runs import MODEL, make_run
 from typer.testing import CliRunner
 
 from ssna.cli import app
@@ -264,6 +265,50 @@ def test_a_run_that_two_entries_share_is_one_seed(tmp_path: Path) -> None:
     make_run(tmp_path / "layers" / "1", settings=method(layers=1), **of_grid("layers"))
     (table,) = TABLES["layers"]([only(tmp_path)])
     assert "One seed." in table.notes
+
+
+@pytest.mark.parametrize(
+    ("folders", "name"),
+    [
+        (("best-0", "best-1", "best-12"), "best"),
+        (("a/best", "b/best", "c/best"), "best"),
+        (("0", "1", "2"), "ssna"),
+        (("first", "then", "last"), "ssna"),
+    ],
+)
+def test_runs_of_no_grid_that_differ_in_the_seed_alone_are_one_entry(
+    tmp_path: Path, folders: tuple[str, ...], name: str
+) -> None:
+    for seed, folder in enumerate(folders):
+        make_run(tmp_path / folder, seed=seed, level=0.1 + seed / 10)
+    make_run(tmp_path / "other", method="tmlp")
+    (found,) = benches(find([tmp_path]))
+    seeds = {entry.name: [run.record.seed for run in entry.runs] for entry in found.entries}
+    assert seeds == {name: [0, 1, 2], "other": [0]}
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"seed": 0},
+        {"seed": 1, "settings": {"dim": 8}},
+        {"seed": 1, "cache": {"model": MODEL, "revision": "0" * 40, "pooling": "cls"}},
+        {"seed": 1, "start": {"run": "before", "fingerprint": "beef", "weights": "0", "known": 1}},
+    ],
+)
+def test_runs_of_no_grid_that_differ_in_more_or_nothing_stand_apart(tmp_path: Path, more: dict[str, Any]) -> None:
+    make_run(tmp_path / "best-0")
+    make_run(tmp_path / "best-1", **more)
+    (found,) = benches(find([tmp_path]))
+    assert [entry.name for entry in found.entries] == ["best-0", "best-1"]
+
+
+def test_two_entries_of_seeds_whose_folders_are_called_alike_are_told_apart(tmp_path: Path) -> None:
+    for seed, dim in itertools.product((0, 1), (8, 16)):
+        make_run(tmp_path / f"{dim}" / f"best-{seed}", seed=seed, settings={"dim": dim})
+    (found,) = benches(find([tmp_path]))
+    assert [entry.name for entry in found.entries] == [str(tmp_path / "16" / "best-0"), str(tmp_path / "8" / "best-0")]
+    assert [len(entry.runs) for entry in found.entries] == [2, 2]
 
 
 def test_best_settings_have_a_column_an_entry_and_setting(tmp_path: Path) -> None:

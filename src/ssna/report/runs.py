@@ -27,7 +27,7 @@ class Entry:
     """What stands as one method in a table: the settings with the best validation R@10, one run a seed.
 
     Attributes:
-        name: the grid's name for it, or the run folder's.
+        name: the grid's name for it, or the run folder's (of several seeds what their names have before a number).
         runs: of the chosen settings, by rising seed.
         point: what the grid varied, at the chosen settings (dotted key -> value).
         tried: how many settings it was chosen from.
@@ -126,13 +126,43 @@ def model_of(record: RunRecord) -> str | None:
 
 
 def _entries(runs: Sequence[RunFolder]) -> Iterable[Entry]:
+    plain = _plain_names([run for run in runs if run.record.experiment is None])
     named: dict[str, list[RunFolder]] = defaultdict(list)
-    folders = [run.path.name for run in runs if run.record.experiment is None]
     for run in runs:
-        plain = run.path.name if folders.count(run.path.name) == 1 else str(run.path)
-        named[run.record.experiment["entry"] if run.record.experiment else plain].append(run)
+        named[run.record.experiment["entry"] if run.record.experiment else plain[run.path]].append(run)
     for name, candidates in named.items():
         yield choose(name, candidates)
+
+
+def _plain_names(runs: Sequence[RunFolder]) -> dict[Path, str]:
+    """Names for runs of no grid: the folder's, its whole path where two are alike; of runs that differ in nothing but
+    the seed what the folders' names have before a number, so that they stand as one entry."""
+    alike: dict[str, list[RunFolder]] = defaultdict(list)
+    for run in runs:
+        start = run.record.start and run.record.start["fingerprint"]
+        alike[repr((_but_for_the_seed(run.record), run.record.cache, start))].append(run)
+    entries: list[list[RunFolder]] = []
+    for same in alike.values():
+        seeds = {run.record.seed for run in same}
+        entries += [same] if len(seeds) == len(same) else [[run] for run in same]
+    names = [_common_name(entry) for entry in entries]
+    return {
+        run.path: name if names.count(name) == 1 else str(entry[0].path)
+        for name, entry in zip(names, entries, strict=True)
+        for run in entry
+    }
+
+
+def _common_name(entry: Sequence[RunFolder]) -> str:
+    """``best`` for ``best-0`` and ``best-1``; the method's where folders are called differently."""
+    if len(entry) == 1:
+        return entry[0].path.name
+    names = {run.path.name.rstrip("0123456789-_=. ") for run in entry} - {""}
+    return names.pop() if len(names) == 1 else entry[0].record.method
+
+
+def _but_for_the_seed(record: RunRecord) -> str:
+    return repr(sorted((key, value) for key, value in record.settings.items() if key != "seed"))
 
 
 def choose(name: str, candidates: Sequence[RunFolder]) -> Entry:
@@ -142,7 +172,7 @@ def choose(name: str, candidates: Sequence[RunFolder]) -> Entry:
     """
     points: dict[str, list[RunFolder]] = defaultdict(list)
     for run in candidates:
-        points[repr(sorted((k, v) for k, v in run.record.settings.items() if k != "seed"))].append(run)
+        points[_but_for_the_seed(run.record)].append(run)
     shared = set.intersection(*({run.record.seed for run in runs} for runs in points.values()))
 
     def validation(runs: list[RunFolder]) -> float:
