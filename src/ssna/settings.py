@@ -102,7 +102,8 @@ def _explain(root: type[BaseModel], error: Any) -> str:
     if error["type"] != "extra_forbidden":
         return f"{dotted} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
     known = _keys_at(root, path[:-1])
-    close = difflib.get_close_matches(path[-1], known, n=1) or _homes(root, path[-1])
+    beside = [".".join([*path[:-1], name]) for name in difflib.get_close_matches(path[-1], known, n=1)]
+    close = beside or _homes(root, path[-1])
     hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
     return f"unknown setting {dotted}; {hint}"
 

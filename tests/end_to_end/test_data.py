@@ -114,7 +114,7 @@ def test_counts_that_are_not_as_expected_are_named_with_the_difference(log, tmp_
 @pytest.mark.parametrize(
     ("content", "culprit"),
     [
-        ("[prepare]\nmin_usr = 5\n", "unknown setting prepare.min_usr; did you mean min_user?"),
+        ("[prepare]\nmin_usr = 5\n", "unknown setting prepare.min_usr; did you mean prepare.min_user?"),
         ('[prepare]\nformat = "criteo"\n', "prepare.format = 'criteo'"),
         ("[prepare]\nmin_user = -1\n", "prepare.min_user = -1"),
         ("min_user = 5\n", "did you mean prepare.min_user?"),

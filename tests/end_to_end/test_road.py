@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import ssna
+
+from ssna.data import load
+from ssna.experiments import Run
 
 WORDS = {
     "garden": "watering can for roses and tulips",
@@ -96,6 +100,27 @@ def test_recommend_answers_known_unknown_and_empty_histories(
     assert not {"music-1", "music-2", "music-3"} & {item["item"] for item in known["items"]}
     assert partly["unknown"] == ["no such thing"]
     assert empty["fallback"] == "popularity"
+
+
+def test_recommend_says_that_nobody_asked(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "nobody.jsonl").write_text("\n")
+    assert ssna("recommend", folders / "runs" / "best", "--users", tmp_path / "nobody.jsonl") == 0
+    said = capsys.readouterr()
+    assert not said.out
+    assert "nobody.jsonl held no histories; write a line each" in said.err
+
+
+def test_training_says_which_epoch_it_keeps(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ssna("train", folders / "data", "-o", tmp_path / "ids", "--method", "ids", "--set", "training.epochs=2") == 0
+    record = json.loads((tmp_path / "ids" / "record.json").read_text())
+    assert f"kept: epoch {record['best_epoch']} of 2, the best R@10 in validation" in capsys.readouterr().err
+
+
+def test_data_and_runs_introduce_themselves(folders: Path) -> None:
+    assert re.fullmatch(r"<Dataset of \d+ users, \d+ items and \d+ events>", repr(load(folders / "data")))
+    record = json.loads((folders / "runs" / "best" / "record.json").read_text())
+    reached = record["test"]["exclude_seen"]["N@10"]
+    assert repr(Run.load(folders / "runs" / "best")) == f"<Run of ssna on data: test N@10 {reached:.4f}>"
 
 
 def test_a_second_training_with_the_same_seed_gives_the_same_figures(folders: Path, tmp_path: Path) -> None:

@@ -87,7 +87,11 @@ def test_the_manifest_holds_what_scripts_rely_on(folder):
         "split",
         "history",
     }
-    assert manifest["source"] == {"format": "table", "files": ["log.csv"]}
+    assert manifest["source"] == {
+        "format": "table",
+        "files": ["log.csv"],
+        "columns": {"user": "user", "item": "item", "time": "time", "text": ["title"]},
+    }
 
 
 def test_a_data_set_in_the_place_is_replaced_and_anything_else_left_alone(dataset, folder, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from data_files import SHARED, dropped, histories, square, texts, write_csv, write_json_lines, write_parquet
 
 from ssna.data import prepare
+from ssna.data.summary import summary
 from ssna.errors import DataError, SettingsError
 
 ONLINE_RETAIL = SHARED / "online_retail" / "online_retail.parquet"
@@ -30,7 +31,15 @@ def test_the_five_lines_that_everyone_sees_first_work(tmp_path):
     data = ready(log, items=items, user="customer", item="sku", time="date", text=["title", "brand"])
     assert texts(data)["i4"] == "Pan 4. ACME & Sons"
     assert data.items.external == tuple(f"i{k}" for k in range(6))
-    assert data.manifest["source"] == {"format": "table", "files": ["purchases.csv", "products.csv"]}
+    columns = {"user": "customer", "item": "sku", "time": "date", "text": ["title", "brand"]}
+    assert data.manifest["source"] == {
+        "format": "table",
+        "files": ["purchases.csv", "products.csv"],
+        "columns": columns,
+    }
+    guessed = ready(log, items=items)
+    assert guessed.manifest["source"]["columns"] == columns
+    assert "columns   user customer, item sku, time date, text title + brand" in summary(guessed.manifest)
 
 
 @pytest.mark.parametrize("name", ["log.tsv", "log.jsonl", "log.ndjson", "log.json", "log.parquet", "LOG.CSV"])

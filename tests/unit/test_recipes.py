@@ -88,8 +88,12 @@ def test_an_unknown_key_of_a_method_is_named_with_a_suggestion():
         resolve(method="ssna", assignments=["method.heds=3"])
 
 
+def test_one_assignment_needs_no_list():
+    assert resolve(assignments="training.epochs=4").training.epochs == 4
+
+
 def test_an_unknown_key_of_a_section_is_named_with_a_suggestion():
-    with pytest.raises(SettingsError, match=r"unknown setting training\.epoch; did you mean epochs\?"):
+    with pytest.raises(SettingsError, match=r"unknown setting training\.epoch; did you mean training\.epochs\?"):
         resolve(assignments=["training.epoch=3"])
 
 

@@ -379,7 +379,7 @@ def test_compare_writes_a_file_where_it_is_told_to(tmp_path: Path) -> None:
     result = CliRunner().invoke(
         app, ["compare", str(tmp_path / "runs"), "--table", "memory", "--format", "latex", "--out", str(out)]
     )
-    assert (result.exit_code, result.output) == (0, "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"written: {out}\n")
     assert out.read_text().startswith(r"\begin{table}")
 
 

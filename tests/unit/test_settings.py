@@ -22,7 +22,7 @@ class Outer(Settings):
 
 
 def test_an_unknown_key_is_named_with_its_section_and_a_suggestion():
-    with pytest.raises(SettingsError, match=r"unknown setting inner\.rat; did you mean rate\?"):
+    with pytest.raises(SettingsError, match=r"unknown setting inner\.rat; did you mean inner\.rate\?"):
         Outer.parse({"inner": {"rat": 1}})
 
 
@@ -152,5 +152,5 @@ def test_an_unknown_key_in_a_list_of_sections_is_told_what_was_meant():
     from ssna.experiments.plan import Experiment
 
     tree = {"title": "t", "data": [{"name": "A", "folder": "a"}], "entries": [{"name": "e", "method": "m", "gird": {}}]}
-    with pytest.raises(SettingsError, match=r"unknown setting entries\.0\.gird; did you mean grid\?"):
+    with pytest.raises(SettingsError, match=r"unknown setting entries\.0\.gird; did you mean entries\.0\.grid\?"):
         Experiment.parse(tree)

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssna.data import Dataset, Histories, IdMap, load, save, union
+from ssna.data.cold import withhold
 from ssna.errors import DataError
 
 
@@ -71,6 +72,11 @@ def test_times_are_kept_only_if_all_have_them():
         ({"": ONE}, "a name for each"),
         ({"a": ONE, "b": made([[1, 2, 3]], 3, max_history=9)}, "max_history is 50 in a and 9 in b"),
         ({"a": made([[1, 2] * 20] * 9, 2, times=True, protocol="time")} | {"b": ONE}, "split is time in a"),
+        ({name: made([[1, 2] * 20] * 9, 2, times=True, protocol="time") for name in "ab"}, "a is split by time"),
+        (
+            {"a": ONE, "b": withhold(made([[1, 2, 3, 4, 5, 6]] * 9, 6), 0.3, np.random.default_rng(0))[0]},
+            "b has items withheld",
+        ),
     ],
 )
 def test_what_cannot_be_joined_is_refused_by_name(sets, message):

@@ -106,3 +106,4 @@ def compare(
     else:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_file(out, written)
+        typer.echo(f"written: {out}", err=True)

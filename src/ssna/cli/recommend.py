@@ -70,7 +70,7 @@ def _stream(run: Path, users: str, k: int, include_seen: bool) -> None:
     if users == "-" and sys.stdin.isatty():
         typer.echo('histories, a line each, then Ctrl-D: {"user": "me", "history": ["sku-17", "sku-4"]}', err=True)
     with nullcontext(sys.stdin) if users == "-" else Path(users).open(encoding="utf-8") as lines:
-        questions = _parse(lines)
+        questions, answered = _parse(lines), 0
         while block := list(islice(questions, 256)):
             histories = [question["history"] for question in block]
             answers = recommender.recommend(histories, k, exclude_seen=not include_seen)
@@ -78,6 +78,10 @@ def _stream(run: Path, users: str, k: int, include_seen: bool) -> None:
                 items = [{"item": item.item, "score": item.score, "text": item.text} for item in answer.items]
                 line = {"user": question.get("user"), "items": items}
                 typer.echo(json.dumps(line | _notes(answer.unknown, answer.fallback), ensure_ascii=False))
+            answered += len(block)
+    if not answered:
+        said = "standard input" if users == "-" else users
+        typer.echo(f'{said} held no histories; write a line each: {{"user": "me", "history": ["sku-17"]}}', err=True)
 
 
 def _notes(unknown: tuple[str, ...], fallback: str | None) -> dict[str, Any]:

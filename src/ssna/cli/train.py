@@ -77,6 +77,9 @@ def train(
     )
     if not quiet:
         typer.echo(render([overall(bench) for bench in benches(find([out]))], "text"), err=True, nl=False)
+        if run.record.best_epoch is not None:
+            epochs = len(run.record.epochs)
+            typer.echo(f"kept: epoch {run.record.best_epoch} of {epochs}, the best R@10 in validation", err=True)
         if run.record.join:
             typer.echo(f"joined on validation: {joined_in_words(run.record.join)}", err=True)
         typer.echo(f"run: {out}", err=True)

@@ -160,6 +160,10 @@ class Dataset:
     protocol: SplitRule = "leave-one-out"
     withheld: Withheld | None = None
 
+    def __repr__(self) -> str:
+        events = len(self.histories.items)
+        return f"<Dataset of {len(self.users):,} users, {len(self.items):,} items and {events:,} events>"
+
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.items) + 1 or self.texts[0] != "":
             raise DataError("there must be one text an item, after an empty one for padding")

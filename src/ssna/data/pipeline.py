@@ -279,7 +279,8 @@ def _provenance(request: Request, source: Source, format_name: str, earlier: Ear
     files = [file.name for file in source.files]
     over = {"passed_over": [file.name for file in source.passed_over]} if source.passed_over else {}
     if earlier is None:
-        return {"source": {"format": format_name, "files": files, **over}}
+        columns = {} if source.columns is None else {"columns": dict(source.columns)}
+        return {"source": {"format": format_name, "files": files, **columns, **over}}
     manifest = earlier.data.manifest
     of = {"fingerprint": earlier.data.fingerprint, "users": manifest["users"], "items": manifest["items"]}
     before = manifest["source"]

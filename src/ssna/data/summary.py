@@ -25,6 +25,7 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
     average = manifest["interactions"] / manifest["users"]
     lines = [
         f"read      {manifest['rows_read']:,} events{_files(manifest['source'])}",
+        *_columns(manifest["source"]),
         f"dropped   {dropped or 'none'}",
         f"users     {manifest['users']:,} of {checks['users_read']:,}, {average:.1f} events each on average",
         f"items     {manifest['items']:,} of {checks['items_read']:,}"
@@ -48,6 +49,15 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
         )
     lines += [f"look      {doubt}" for doubt in doubts(manifest)]
     return lines
+
+
+def _columns(source: Mapping[str, Any]) -> Iterator[str]:
+    """What was read as what: names that nobody gave are guessed."""
+    if "columns" in source:
+        named = {role: name for role, name in source["columns"].items() if name}
+        texts = named.pop("text", ())
+        said = [*(f"{role} {name}" for role, name in named.items()), *([f"text {' + '.join(texts)}"] if texts else [])]
+        yield f"columns   {', '.join(said)}"
 
 
 def doubts(manifest: Mapping[str, Any]) -> Iterator[str]:

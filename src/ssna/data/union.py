@@ -34,8 +34,10 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
             if mine != theirs:
                 raise DataError(f"{what} is {mine} in {first[0]} and {theirs} in {name}: prepare one of them again")
     sets = tuple(data.values())
-    if len(sets) > 1 and (first[1].protocol != "leave-one-out" or any(each.withheld for each in sets)):
-        raise DataError("only whole data sets of leave-one-out can be joined: prepare them again without --split time")
+    if len(sets) > 1 and first[1].protocol != "leave-one-out":
+        raise DataError(f"{first[0]} is split by time, and so cannot be joined: prepare it again without --split time")
+    if len(sets) > 1 and (stripped := [name for name, each in data.items() if each.withheld]):
+        raise DataError(f"{stripped[0]} has items withheld, and so cannot be joined: give the data it was made of")
     rows = accumulate((len(each.items) for each in sets), initial=0)
     events = accumulate((len(each.histories.items) for each in sets), initial=0)
     times = [each.histories.times for each in sets if each.histories.times is not None]

@@ -29,7 +29,7 @@ def resolve(
     tree = read_recipe(recipe) if recipe else {}
     if config is not None:
         tree = merge(tree, read_toml(config))
-    assignments = tuple(assignments)
+    assignments = (assignments,) if isinstance(assignments, str) else tuple(assignments)
     assigned = override({}, assignments).get("method", {})
     if not isinstance(assigned, dict):
         raise SettingsError(f"--set method={assigned}: choose a method with --method {assigned}")

@@ -55,6 +55,11 @@ class Run:
     recommender: Recommender
     cold: ColdEvaluation | None = None
 
+    def __repr__(self) -> str:
+        record = self.record
+        reached = record.test["exclude_seen"]["N@10"]
+        return f"<Run of {record.method} on {record.data['name'] or record.fingerprint}: test N@10 {reached:.4f}>"
+
     @classmethod
     def load(cls, folder: Path | str) -> "Run":
         """From a run folder. Raises :class:`ArtifactError` if it is missing, foreign or damaged."""

@@ -1,7 +1,7 @@
 """What a reader is asked for, and what it hands over."""
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +65,8 @@ class Source:
         typed: whether the logs tell numbers from text; a CSV does not.
         passed_over: files in the folder of the logs that are no logs by their names.
         strange_time: looks for a time that cannot be read, in the logs once more.
+        columns: what was read as what, where the columns have names: ``user``, ``item``, ``time``, ..., and the list
+            ``text``.
     """
 
     events: Table
@@ -75,6 +77,7 @@ class Source:
     typed: bool = True
     passed_over: tuple[Path, ...] = ()
     strange_time: Callable[[], str | None] | None = None
+    columns: Mapping[str, str | list[str]] | None = None
 
 
 def find_one(path: Path, suffix: str) -> Path | None:

@@ -61,6 +61,10 @@ def read(engine: Engine, request: Request) -> Source:
         typed=log.typed,
         passed_over=passed_over_at(request.logs),
         strange_time=lambda: _strange_time(log, when),
+        columns={
+            **{"time" if role == WHEN else role: name for role, (name, _) in events.items()},
+            "text": [name for name, _ in texts.values()],
+        },
     )
 
 
