@@ -28,6 +28,7 @@ PAGES = {
     "minilm-layers": Page("layers", ("minilm-overall",)),
     "minilm-transfer": Page(of="zero-shot"),
     "minilm-best": Page(beside=("minilm-overall", "minilm-winners"), of="best"),
+    "minilm-recipes": Page(of="best"),
     "minilm-taught": Page(of="best"),
 }
 
