@@ -8,7 +8,7 @@ import pytest
 from data_files import SHARED, dropped, histories, square, texts, write_csv, write_json_lines, write_parquet
 
 from ssna.data import prepare
-from ssna.data.summary import summary
+from ssna.data.summary import described, everything, summary
 from ssna.errors import DataError, SettingsError
 
 ONLINE_RETAIL = SHARED / "online_retail" / "online_retail.parquet"
@@ -39,7 +39,9 @@ def test_the_five_lines_that_everyone_sees_first_work(tmp_path):
     }
     guessed = ready(log, items=items)
     assert guessed.manifest["source"]["columns"] == columns
-    assert "columns   user customer, item sku, time date, text title + brand" in summary(guessed.manifest)
+    line = "columns   user customer, item sku, time date, text title + brand"
+    assert line in summary(guessed.manifest)
+    assert f"  {line}" in everything(described(guessed))
 
 
 @pytest.mark.parametrize("name", ["log.tsv", "log.jsonl", "log.ndjson", "log.json", "log.parquet", "LOG.CSV"])

@@ -311,6 +311,14 @@ def test_two_entries_of_seeds_whose_folders_are_called_alike_are_told_apart(tmp_
     assert [len(entry.runs) for entry in found.entries] == [2, 2]
 
 
+def test_runs_of_no_grid_are_not_taken_for_those_of_a_grid_that_are_called_alike(tmp_path: Path) -> None:
+    make_run(tmp_path / "grid", level=0.1, **of_grid("best"))
+    for seed in (0, 1):
+        make_run(tmp_path / f"best-{seed}", seed=seed, level=0.9, settings={"dim": 8})
+    (found,) = benches(find([tmp_path]))
+    assert {entry.name: len(entry.runs) for entry in found.entries} == {"best": 1, str(tmp_path / "best-0"): 2}
+
+
 def test_best_settings_have_a_column_an_entry_and_setting(tmp_path: Path) -> None:
     for entry, point in {"tmlp": {"method.depth": 3, "training.batch_size": 256}, "lora": {"dropout": 0.1}}.items():
         make_run(tmp_path / entry, **of_grid(entry, **point))

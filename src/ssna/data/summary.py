@@ -119,6 +119,7 @@ def _rows(whole: Mapping[str, Any]) -> Iterable[str]:
         | {f"- {reason}": count for reason, count in whole["dropped"].items() if count}
         | {"= kept": whole["interactions"]}
     )
+    yield from (f"  {line}" for line in _columns(whole["source"]))
     yield ""
 
 

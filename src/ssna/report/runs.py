@@ -1,7 +1,7 @@
 """Run folders, sorted for tables: data set and language model first, then entries, then seeds."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,8 @@ def model_of(record: RunRecord) -> str | None:
 
 
 def _entries(runs: Sequence[RunFolder]) -> Iterable[Entry]:
-    plain = _plain_names([run for run in runs if run.record.experiment is None])
+    of_grids = {run.record.experiment["entry"] for run in runs if run.record.experiment}
+    plain = _plain_names([run for run in runs if run.record.experiment is None], of_grids)
     named: dict[str, list[RunFolder]] = defaultdict(list)
     for run in runs:
         named[run.record.experiment["entry"] if run.record.experiment else plain[run.path]].append(run)
@@ -134,9 +135,12 @@ def _entries(runs: Sequence[RunFolder]) -> Iterable[Entry]:
         yield choose(name, candidates)
 
 
-def _plain_names(runs: Sequence[RunFolder]) -> dict[Path, str]:
-    """Names for runs of no grid: the folder's, its whole path where two are alike; of runs that differ in nothing but
-    the seed what the folders' names have before a number, so that they stand as one entry."""
+def _plain_names(runs: Sequence[RunFolder], taken: Set[str]) -> dict[Path, str]:
+    """Names for runs of no grid: the folder's, its whole path where that is ``taken`` or two are alike.
+
+    Runs that differ in nothing but the seed have one name, what their folders' names have before a number, and so stand
+    as one entry.
+    """
     alike: dict[str, list[RunFolder]] = defaultdict(list)
     for run in runs:
         start = run.record.start and run.record.start["fingerprint"]
@@ -147,7 +151,7 @@ def _plain_names(runs: Sequence[RunFolder]) -> dict[Path, str]:
         entries += [same] if len(seeds) == len(same) else [[run] for run in same]
     names = [_common_name(entry) for entry in entries]
     return {
-        run.path: name if names.count(name) == 1 else str(entry[0].path)
+        run.path: name if names.count(name) == 1 and name not in taken else str(entry[0].path)
         for name, entry in zip(names, entries, strict=True)
         for run in entry
     }
