@@ -19,7 +19,8 @@ from train import TARGETS, ours, paper_settings
 
 from ssna.data import Dataset, load
 from ssna.text import LayerCache
-from ssna.training.loop import autocast, batches_of
+from ssna.training.loop import batches_of
+from ssna.training.trainer import autocast
 
 STEPS = 40
 

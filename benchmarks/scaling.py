@@ -34,7 +34,7 @@ from ssna.nn.sasrec import SASRec
 from ssna.ragged import Ragged
 from ssna.scoring import VectorScorer
 from ssna.training.batches import Batches
-from ssna.training.loop import Model, Trainer, autocast
+from ssna.training.trainer import Model, Trainer, autocast
 
 BASE = {"users": 10_000, "items": 10_000, "history": 10, "layers": 3, "width": 384}
 AXES: dict[str, tuple[list[int], list[str]]] = {  # what grows, how far, and what is measured

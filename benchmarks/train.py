@@ -40,7 +40,8 @@ from ssna.steady import steady
 from ssna.text import LayerCache
 from ssna.training import RunSettings
 from ssna.training.batches import prefixes
-from ssna.training.loop import Model, Trainer, batches_of
+from ssna.training.loop import batches_of
+from ssna.training.trainer import Model, Trainer
 
 TARGETS = 256
 TUNED = {"batch_size": 32, "accumulate": 8}  # the paper's grouping

@@ -26,7 +26,7 @@ from ssna.text import LayerCache, encode
 from ssna.training import RunSettings, fit
 from ssna.training.batches import causal, pack
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.loop import Model
+from ssna.training.trainer import Model
 
 ITEMS, DIM = 40, 16
 SMALL = [

@@ -20,7 +20,8 @@ from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.ragged import Ragged
 from ssna.training import RunSettings, fit
-from ssna.training.loop import Model, Trainer, batches_of
+from ssna.training.loop import batches_of
+from ssna.training.trainer import Model, Trainer
 
 ITEMS, DIM = 41, 8
 EASE = EaseSettings(ridge=5)

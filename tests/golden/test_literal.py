@@ -12,7 +12,7 @@ from ssna.nn.losses import in_batch
 from ssna.nn.sasrec import SASRec
 from ssna.ragged import Ragged
 from ssna.training.batches import pack, prefixes
-from ssna.training.loop import Model
+from ssna.training.trainer import Model
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 from literal import Literal, padded

@@ -25,7 +25,7 @@ from ssna.text import LayerCache, encode
 from ssna.text import encoder as text_encoder
 from ssna.training import RunSettings, fit, loop
 from ssna.training.batches import Batches, causal, pack
-from ssna.training.loop import Model
+from ssna.training.trainer import Model
 
 ITEMS, DIM, WIDTH, DEPTH = 20, 8, 16, 3
 TUNED = ("lora", "adalora", "full")

@@ -13,7 +13,7 @@ from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.ragged import Ragged
 from ssna.training.batches import FORMULATIONS, pack
-from ssna.training.loop import Model
+from ssna.training.trainer import Model
 
 ITEMS, MAX_HISTORY = 9, 6
 

@@ -18,7 +18,7 @@ from ssna.nn.sasrec import SASRec
 from ssna.ragged import Ragged
 from ssna.training.batches import FORMULATIONS, Batch, own_part, pack
 from ssna.training.frame import Frame, Room, tiled
-from ssna.training.loop import Model
+from ssna.training.trainer import Model
 
 ITEMS, LONGEST, DIM = 30, 6, 8
 CPU = torch.device("cpu")

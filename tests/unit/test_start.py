@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from ssna.data import Histories, IdMap
 from ssna.errors import ArtifactError, SettingsError
 from ssna.experiments import Run, train
-from ssna.training.loop import Trainer
+from ssna.training.trainer import Trainer
 
 SMALL = (
     *("dim=16", "sequence.inner=16", "sequence.blocks=1", "training.batch_size=64", "training.precision=fp32"),

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -19,11 +20,12 @@ from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import Blend, Part, PopularityScorer, Scorer
 from ssna.settings import override
-from ssna.training import RunSettings, fit, loop
+from ssna.training import Fit, RunSettings, fit, loop, trainer
 from ssna.training import join as joining
+from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join, with_repeats
-from ssna.training.loop import Model, _optimizer, autocast, learning_rate
 from ssna.training.settings import TrainingSettings
+from ssna.training.trainer import Model, _optimizer, autocast, learning_rate
 
 SMALL = ["dim=8", "sequence.inner=8", "sequence.blocks=1", "training.batch_size=32", "training.epochs=2"]
 
@@ -56,7 +58,7 @@ def validated(monkeypatch) -> Callable[..., None]:
     def say(*recalls: float) -> None:
         told = iter(recalls)
         monkeypatch.setattr(
-            loop, "ranks", lambda *_: np.array([1] * round(10 * (r := next(told))) + [99] * round(10 - 10 * r))
+            trainer, "ranks", lambda *_: np.array([1] * round(10 * (r := next(told))) + [99] * round(10 - 10 * r))
         )
 
     return say
@@ -295,11 +297,74 @@ def test_a_teacher_is_listened_to_while_it_ranks_validation_better(data, encoder
     assert [epoch.taught for epoch in fitted.epochs] == [True, True, False, True]
 
 
-def test_a_teacher_is_not_asked_before_the_unaided_epochs_are_over(data, encoder, validated):
-    validated(0.5, 0.3, 0.4, 0.4, 0.6, 0.4)  # the teacher's, then the model's
-    settings = settings_of("loss.teacher=ease", "loss.unaided=2", "training.epochs=5", "training.patience=9")
-    fitted = fit(encoder, data, settings, teacher=LinearTeacher.fit(EaseSettings(), data, None, 8))
-    assert [epoch.taught for epoch in fitted.epochs] == [False, False, True, True, False]
+def taught_after_a_trial(data, unaided: int, *assignments: str, **listeners) -> Fit:
+    torch.manual_seed(5)
+    more = ("training.epochs=4", "training.patience=9", "training.decay=true", "sequence.dropout=0.3", *assignments)
+    settings = settings_of("loss.teacher=ease", f"loss.unaided={unaided}", *more)
+    teacher = LinearTeacher.fit(EaseSettings(), data, None, 8)
+    return fit(Ids(len(data.items), 8), data, settings, teacher=teacher, **listeners)
+
+
+def test_a_model_that_a_trial_shows_to_be_the_better_one_is_never_taught(data, validated):
+    validated(0.5, 0.3, 0.6, 0.4, 0.4)  # the teacher's, then the model's
+    fitted = taught_after_a_trial(data, 2)
+    assert [epoch.taught or epoch.again for epoch in fitted.epochs] == [False] * 4
+
+
+def test_one_that_is_not_begins_again_and_is_taught_from_the_start(data, validated):
+    validated(0.5, 0.6, 0.4, 0.1, 0.2, 0.6, 0.3)
+    fitted = taught_after_a_trial(data, 2)
+    assert [epoch.number for epoch in fitted.epochs] == [1, 2, 3, 4, 5, 6]
+    assert [epoch.again for epoch in fitted.epochs] == [False, False, True, False, False, False]
+    assert [epoch.taught for epoch in fitted.epochs] == [False, False, True, True, True, False]
+    assert fitted.best_epoch == 5  # what was reached in the trial is left behind
+
+
+def test_one_that_begins_again_ends_where_it_would_without_a_trial(data, monkeypatch):
+    monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 2.0})  # the teacher's; a better one there is not
+    begun_again, without = taught_after_a_trial(data, 2), taught_after_a_trial(data, 0)
+    assert [(e.loss, e.valid) for e in begun_again.epochs[2:]] == [(e.loss, e.valid) for e in without.epochs]
+    assert begun_again.best_epoch == without.best_epoch + 2
+    assert torch.equal(begun_again.scorer.vectors, without.scorer.vectors)
+    for ours, theirs in zip(begun_again.sequence.parameters(), without.sequence.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_trial_is_the_beginning_of_a_model_that_nobody_teaches(data, monkeypatch):
+    monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 0.0})
+    trial = taught_after_a_trial(data, 2)
+    torch.manual_seed(5)
+    more = ("training.epochs=4", "training.patience=9", "training.decay=true", "sequence.dropout=0.3")
+    alone = fit(Ids(len(data.items), 8), data, settings_of(*more))
+    assert [(e.loss, e.valid) for e in trial.epochs] == [(e.loss, e.valid) for e in alone.epochs]
+
+
+def test_patience_counts_from_where_training_began_again(data, validated):
+    validated(0.8, 0.7, 0.6, 0.1, 0.1, 0.1, 0.9)
+    fitted = taught_after_a_trial(data, 2, "training.patience=2")
+    assert (len(fitted.epochs), fitted.best_epoch) == (5, 3)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.45, 0.8])  # in the trial, just behind it, late
+def test_a_run_cut_off_goes_on_whether_or_not_it_had_begun_again(data, monkeypatch, tmp_path, share):
+    monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 2.0})
+    steps: list[float] = []
+    whole = taught_after_a_trial(data, 2, on_step=steps.append)
+    left = round(share * len(steps))
+
+    def cut(loss: float) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise InterruptedError
+
+    checkpoint = Checkpoint(tmp_path / "checkpoint", {"run": 1}, every=0.0)
+    with pytest.raises(InterruptedError):
+        taught_after_a_trial(data, 2, checkpoint=checkpoint, on_step=cut)
+    again = taught_after_a_trial(data, 2, checkpoint=checkpoint)
+    assert [replace(epoch, seconds=0) for epoch in again.epochs] == [replace(e, seconds=0) for e in whole.epochs]
+    assert again.best_epoch == whole.best_epoch
+    assert torch.equal(again.scorer.vectors, whole.scorer.vectors)
 
 
 def test_where_all_epochs_are_unaided_nobody_is_fitted_to_teach(data):

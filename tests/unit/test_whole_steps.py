@@ -16,9 +16,11 @@ from ssna.methods.teacher import LinearTeacher
 from ssna.nn.adapter import LayerAdapters
 from ssna.nn.sasrec import SASRec
 from ssna.training import RunSettings
+from ssna.training.batches import Batches
 from ssna.training.graph import WholeSteps, _Captured
-from ssna.training.loop import Batches, Model, Trainer, batches_of
+from ssna.training.loop import batches_of
 from ssna.training.profile import Profile
+from ssna.training.trainer import Model, Trainer
 
 SMALL = ["dim=8", "sequence.inner=8", "sequence.dropout=0", "training.batch_size=24", "training.precision=fp32"]
 GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"))

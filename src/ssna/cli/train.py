@@ -1,6 +1,5 @@
 """``ssna train``."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -41,8 +40,7 @@ def train(
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
     from ssna.data import load, union
-    from ssna.errors import ArtifactError, SettingsError
-    from ssna.experiments import RunRecord
+    from ssna.errors import SettingsError
     from ssna.experiments import train as train_run
     from ssna.launch import launch
     from ssna.report import benches, find, overall, render
@@ -56,10 +54,6 @@ def train(
     sets = {name: load(folder) for name, folder in named.items()}
     dataset = union(sets) if len(sets) > 1 else sets[data[0].resolve().name]
     states = LayerCache.open(cache, dataset.texts) if cache else None
-    with suppress(ArtifactError):  # most often there is no earlier run
-        earlier = RunRecord.read(out).method
-        if not quiet:
-            typer.echo(f"{out} holds a run of {earlier}; it will be replaced when this one is finished", err=True)
     run = train_run(
         dataset,
         states,

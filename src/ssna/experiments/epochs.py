@@ -30,8 +30,8 @@ def epoch_reports(folder: Path | None, quiet: bool, pause: float) -> Iterator[Re
         if not quiet and (now := time.perf_counter()) - said >= pause:
             said = now
             line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
-            taught = "  taught" if epoch.taught else ""
-            print(line + taught + ("  best so far" if better else ""), file=sys.stderr, flush=True)
+            notes = {"begun again": epoch.again, "taught": epoch.taught, "best so far": better}
+            print(line, *(note for note, holds in notes.items() if holds), sep="  ", file=sys.stderr, flush=True)
         if writer is not None:
             writer.add_scalar("train/loss", epoch.loss, epoch.number)
             for name, value in epoch.valid.items():

@@ -18,8 +18,8 @@ from ssna.text import LayerCache
 from ssna.training import Epoch, RunSettings, fit
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join, with_repeats
-from ssna.training.loop import Weights
 from ssna.training.profile import Profile
+from ssna.training.trainer import Weights
 
 Report = Callable[[Epoch, bool], None]
 """An epoch, and whether it is the best so far."""

@@ -13,7 +13,7 @@ import numpy as np
 from ssna import processes
 from ssna.artifact import IN_RUN
 from ssna.data.dataset import Dataset, SplitName
-from ssna.errors import SettingsError
+from ssna.errors import ArtifactError, SettingsError
 from ssna.evaluation import Evaluation, beyond_accuracy, evaluate
 from ssna.evaluation.ranking import POLICIES
 from ssna.experiments.cold import ColdEvaluation, evaluate_cold
@@ -40,8 +40,8 @@ from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
 from ssna.training import RunSettings
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.loop import Weights
 from ssna.training.profile import Profile
+from ssna.training.trainer import Weights
 
 SETTINGS = "settings.toml"
 
@@ -100,7 +100,8 @@ def train(
         out: run folder, replaced if it holds a run already.
         name: what tables call the data set.
         quiet: print no line an epoch.
-        resume: go on from where a run of the same settings into ``out`` was cut off, if one was.
+        resume: go on from where a run of the same settings into ``out`` was cut off, if one was; if it was finished
+            instead, return it.
         profile: say on standard error, after the first epoch, where its time went.
         init_from: the folder of a run whose weights training starts from, instead of random ones: of the same method
             and width, on these or other data. Items are told by their ids; new ones begin as in any run. With
@@ -155,12 +156,21 @@ def execute(
     cache = fitting_cache(settings, data, cache)
     start = None if init_from is None else Start.of(init_from, settings, data, cache)
     device = run_device(settings)
+    talk = processes.first() and not quiet
+    if out is not None and (earlier := processes.from_first(lambda: _earlier(Path(out)))) is not None:
+        if resume and not _checkpoint_of(out).exists() and _is_of(earlier, settings, data, cache, start):
+            if talk:
+                print(f"{out} holds this run, finished: there is nothing to resume", file=sys.stderr, flush=True)
+            return Run.load(out)
+        if talk:
+            then = "it will be replaced when this one is finished"
+            print(f"{out} holds a run of {earlier.method}; {then}", file=sys.stderr, flush=True)
     kept = None if out is None or not processes.first() else Path(out)
     with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
         begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         curves = folder if isinstance(METHODS[settings.method.name], TrainedMethod) else None
-        with epoch_reports(curves, quiet or not processes.first(), pause) as report:
-            checkpoint = None if out is None else _checkpoint(Path(out), data, cache, settings, start, resume)
+        with epoch_reports(curves, not talk, pause) as report:
+            checkpoint = None if out is None else _checkpoint(out, data, cache, settings, start, resume)
             watcher = (
                 Profile(lambda table: print(table, file=sys.stderr, flush=True))
                 if profile and processes.first()
@@ -206,19 +216,41 @@ def execute(
     return run
 
 
+def _earlier(out: Path) -> RunRecord | None:
+    """Of the run that stands there, if one does."""
+    try:
+        return RunRecord.read(out)
+    except ArtifactError:
+        return None
+
+
+def _is_of(
+    record: RunRecord, settings: RunSettings, data: Dataset, cache: LayerCache | None, start: Start | None
+) -> bool:
+    states = None if cache is None else cache.encoding.tree()
+    begun = None if record.start is None else record.start["weights"]
+    there = (record.settings, record.fingerprint, record.cache, begun)
+    return there == (settings.tree(), data.fingerprint, states, None if start is None else start.digest)
+
+
+def _checkpoint_of(out: Path | str) -> Path:
+    """Beside the run's folder, which stands only once it is whole."""
+    out = Path(out).resolve()
+    return out.with_name(f".{out.name}.checkpoint")
+
+
 def _checkpoint(
-    out: Path,
+    out: Path | str,
     data: Dataset,
     cache: LayerCache | None,
     settings: RunSettings,
     start: Start | None,
     resume: bool,
 ) -> Checkpoint:
-    """Beside the run's folder, which stands only once it is whole."""
     states = None if cache is None else cache.encoding.tree()
     identity = {"settings": settings.tree(), "data": data.fingerprint, "states": states}
     identity |= {} if start is None else {"start": start.digest}
-    checkpoint = Checkpoint(out.resolve().with_name(f".{out.resolve().name}.checkpoint"), identity)
+    checkpoint = Checkpoint(_checkpoint_of(out), identity)
     if not resume:
         checkpoint.remove()
     return checkpoint

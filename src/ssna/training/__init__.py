@@ -1,7 +1,8 @@
 """The only training loop: batches of targets in, the best weights on validation out."""
 
 from ssna.training.batches import Batch
-from ssna.training.loop import Epoch, Fit, fit
+from ssna.training.loop import Fit, fit
+from ssna.training.road import Epoch
 from ssna.training.settings import RunSettings
 
 __all__ = ["Batch", "Epoch", "Fit", "RunSettings", "fit"]

@@ -27,7 +27,7 @@ class Position:
         order: state of the generator that orders batches and draws items, as it was when this epoch began.
         done: batches of this epoch that are behind. total, targets: sum of their losses, and over how many.
         seconds: that this epoch has taken so far.
-        step: optimizer steps behind.
+        step: optimizer steps behind, since training began or began again. trial: finished epochs that were behind then.
     """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
@@ -38,6 +38,7 @@ class Position:
     targets: int = 0
     seconds: float = 0.0
     step: int = 0
+    trial: int = 0
 
 
 class Checkpoint:

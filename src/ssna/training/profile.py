@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,9 +15,7 @@ from ssna.methods import ItemEncoder
 from ssna.nn.adapter import MixtureAdapter, MLPAdapter
 from ssna.nn.integrate import INTEGRATIONS, GruIntegration
 from ssna.nn.sasrec import SASRec
-
-if TYPE_CHECKING:
-    from ssna.training.loop import Trainer
+from ssna.training.trainer import Trainer
 
 WARM, STEPS = 3, 20  # steps left alone, so that what is set up once does not count; then steps that are profiled
 MARK, BACKWARD = "ssna: ", "autograd::engine::evaluate_function"
@@ -45,7 +43,7 @@ class Profile:
         self.apart = False
         self._profiler: profile | None = None
 
-    def watch(self, trainer: "Trainer", steps: int) -> None:
+    def watch(self, trainer: Trainer, steps: int) -> None:
         """Put marks around the parts of ``trainer``, whose epochs have ``steps`` optimizer steps."""
         self.all_steps, self.device = steps, trainer.device
         for module in trainer.model.modules():

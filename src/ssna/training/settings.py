@@ -47,7 +47,8 @@ class LossSettings(Settings):
     teaching: float = Field(1.0, gt=0)
     """What the teacher's word weighs beside the targets."""
     unaided: int = Field(0, ge=0)
-    """Epochs before the teacher is asked: a model that by then ranks validation better than it goes on by itself."""
+    """Epochs of a trial without the teacher. A model that ranks validation better after it goes on by itself; another
+    begins again, and is taught from its first step."""
 
 
 class BatchSettings(Settings):
