@@ -9,11 +9,20 @@ Advance = Callable[[float, str], None]
 MINUTE = 60.0  # between two lines, where no bar can be drawn
 
 
+def drawn() -> bool:
+    """Whether standard error is where bars can be drawn."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console.is_terminal or console.is_jupyter
+
+
 @contextmanager
-def progress(task: str, total: float, quiet: bool = False) -> Iterator[Advance]:
+def progress(task: str, total: float, quiet: bool = False, transient: bool = False) -> Iterator[Advance]:
     """A bar with the time left. Yields ``advance(amount, note)``; the note stands behind the bar.
 
-    Nothing is drawn when ``quiet``; what fails takes its bar along. A file or a pipe gets a line a minute.
+    Nothing is drawn when ``quiet``; what fails takes its bar along, and so does all that is ``transient``. A file or a
+    pipe gets a line a minute.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -26,11 +35,10 @@ def progress(task: str, total: float, quiet: bool = False) -> Iterator[Advance]:
         TextColumn("{task.fields[note]}"),
     )
     console = Console(stderr=True)
-    drawn = console.is_terminal or console.is_jupyter
-    if quiet or not drawn:
+    if quiet or not drawn():
         yield _lines(task, total, quiet)
         return
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, transient=transient) as bar:
         handle = bar.add_task(task, total=total, note="")
 
         def advance(amount: float, note: str) -> None:

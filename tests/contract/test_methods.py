@@ -347,7 +347,7 @@ def test_training_that_is_cut_off_goes_on_as_if_it_had_not_been(world, trained, 
     settings = settings_of(trained, *more, "training.decay=true", "training.weight_decay=0.1")
     left = 2 * steps
 
-    def cut(loss: float) -> None:
+    def cut(step) -> None:
         nonlocal left
         left -= 1
         if left < 0:

@@ -100,3 +100,28 @@ def test_a_run_may_take_the_place_of_the_one_it_started_from(data, tmp_path):
     assert ssna(*words) == 0
     assert ssna(*words, "--init-from", tmp_path / "run") == 0
     assert json.loads((tmp_path / "run/record.json").read_text())["start"]["run"] == "run"
+
+
+def test_a_run_that_is_finished_is_not_trained_again_when_it_is_resumed(data, tmp_path, capsys):
+    words = ("train", data, "-o", tmp_path / "run", "--method", "ids", "--set", "training.epochs=1")
+    assert ssna(*words) == 0
+    stamp = (tmp_path / "run/record.json").stat().st_mtime_ns
+    capsys.readouterr()
+    assert ssna(*words, "--resume") == 0
+    said = capsys.readouterr().err
+    assert f"{tmp_path}/run holds this run, finished: there is nothing to resume" in said
+    assert "epoch   1" not in said
+    assert "replaced" not in said
+    assert (tmp_path / "run/record.json").stat().st_mtime_ns == stamp
+    assert ssna(*words, "--seed", 1, "--resume") == 0  # another run, of which nothing is left
+    assert "holds a run of ids; it will be replaced" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run/record.json").read_text())["seed"] == 1
+
+
+def test_a_run_is_gone_on_from_though_an_earlier_one_of_its_settings_was_finished(data, tmp_path):
+    command = [sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(tmp_path / "run"), *WORDS]
+    assert ssna("train", data, "-o", tmp_path / "run", *WORDS, "--quiet") == 0
+    stamp = (tmp_path / "run/record.json").stat().st_mtime_ns
+    killed(command, tmp_path / ".run.checkpoint", 3)
+    assert ssna("train", data, "-o", tmp_path / "run", *WORDS, "--resume", "--quiet") == 0
+    assert (tmp_path / "run/record.json").stat().st_mtime_ns > stamp

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from ssna.data.dataset import Dataset
 from ssna.errors import ArtifactError, SettingsError, TrainingError
 from ssna.evaluation import evaluate
-from ssna.experiments import Run, resolve, train
+from ssna.experiments import Run, epochs, resolve, train
 from ssna.methods.ease import EaseSettings
 from ssna.methods.ids import Ids
 from ssna.methods.teacher import LinearTeacher
@@ -20,7 +20,7 @@ from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import Blend, Part, PopularityScorer, Scorer
 from ssna.settings import override
-from ssna.training import Fit, RunSettings, fit, loop, trainer
+from ssna.training import Fit, RunSettings, Step, fit, loop, trainer
 from ssna.training import join as joining
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join, with_repeats
@@ -70,7 +70,7 @@ def test_after_training_no_gradient_takes_memory(data, encoder):
 
 
 def test_nor_after_training_that_broke_off(data, encoder):
-    def broken(loss: float) -> None:
+    def broken(step: Step) -> None:
         raise InterruptedError
 
     with pytest.raises(InterruptedError):
@@ -348,11 +348,11 @@ def test_patience_counts_from_where_training_began_again(data, validated):
 @pytest.mark.parametrize("share", [0.2, 0.45, 0.8])  # in the trial, just behind it, late
 def test_a_run_cut_off_goes_on_whether_or_not_it_had_begun_again(data, monkeypatch, tmp_path, share):
     monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 2.0})
-    steps: list[float] = []
+    steps: list[Step] = []
     whole = taught_after_a_trial(data, 2, on_step=steps.append)
     left = round(share * len(steps))
 
-    def cut(loss: float) -> None:
+    def cut(step: Step) -> None:
         nonlocal left
         left -= 1
         if left < 0:
@@ -395,6 +395,31 @@ def test_lines_about_epochs_say_who_was_taught(data, capsys):
     assert "  taught" in capsys.readouterr().err
     train(data, method="ids", settings=[*SMALL, "training.epochs=1"])
     assert "taught" not in capsys.readouterr().err
+
+
+def test_a_terminal_has_a_bar_while_training_lasts_and_the_lines_above_it(data, capsys, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    train(data, method="ids", settings=SMALL)
+    shown = capsys.readouterr().err
+    drawn, left = shown.rsplit("\x1b[2K", 1)
+    assert "100%" in drawn
+    assert "epoch 2" in drawn
+    assert "train" not in left
+    assert [f"epoch   {number}  loss" in drawn for number in (1, 2)] == [True, True]
+
+
+def test_a_file_is_told_how_far_an_epoch_is_that_lasts_long(data, capsys, monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    train(data, method="ids", settings=SMALL)
+    assert "%" not in capsys.readouterr().err
+    monkeypatch.setattr(epochs, "MINUTE", 0.0)
+    train(data, method="ids", settings=[*SMALL, "training.batches=4"])
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:4] == [f"epoch   1  {share}%" for share in (25, 50, 75, 100)]
+    train(data, method="ids", settings=SMALL, quiet=True)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_teacher_of_nothing_leaves_the_error_to_training(make_data):

@@ -1,4 +1,4 @@
-"""What a run says while it trains: a line an epoch on standard error, and curves for TensorBoard."""
+"""What a run says while it trains: a line an epoch on standard error, how far it is, and curves for TensorBoard."""
 
 import sys
 import time
@@ -8,40 +8,59 @@ from pathlib import Path
 from typing import Any
 
 from ssna.experiments.fitting import Report
-from ssna.training import Epoch
+from ssna.progress import MINUTE, Advance, drawn, progress
+from ssna.training import Epoch, Step
 
 EVENTS = "events"  # TensorBoard's folder within a run folder
 
 
 @contextmanager
-def epoch_reports(folder: Path | None, quiet: bool, pause: float) -> Iterator[Report]:
-    """Says each epoch on standard error, and to TensorBoard where it is installed and there is a folder.
+def epoch_reports(folder: Path | None, epochs: int, quiet: bool, pause: float) -> Iterator[Report]:
+    """Says each epoch on standard error, and to TensorBoard where it is installed and there is a folder. A terminal has
+    a bar beside; a file or a pipe gets a line a minute while an epoch lasts.
 
     Args:
-        folder: of a run that has epochs.
+        folder: of the run, if it is kept and has epochs.
+        epochs: how many it has at most, unless training begins again; 0 if it has none.
+        quiet: only TensorBoard is told.
         pause: seconds, at least, between two lines.
     """
     writer = None if folder is None else _tensorboard(folder / EVENTS)
-    said = time.perf_counter()
-
-    def report(epoch: Epoch, better: bool) -> None:
-        nonlocal said
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
-        if not quiet and (now := time.perf_counter()) - said >= pause:
-            said = now
-            line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
-            notes = {"begun again": epoch.again, "taught": epoch.taught, "best so far": better}
-            print(line, *(note for note, holds in notes.items() if holds), sep="  ", file=sys.stderr, flush=True)
-        if writer is not None:
-            writer.add_scalar("train/loss", epoch.loss, epoch.number)
-            for name, value in epoch.valid.items():
-                writer.add_scalar(f"valid/{name}", value, epoch.number)
-
     try:
-        yield report
+        bar = epochs > 0 and not quiet and drawn()
+        with progress("train", total=epochs, quiet=not bar, transient=True) as advance:
+            yield _Epochs(advance if bar else None, writer, quiet, pause)
     finally:
         if writer is not None:
             writer.close()
+
+
+class _Epochs:
+    def __init__(self, advance: Advance | None, writer: Any, quiet: bool, pause: float) -> None:
+        self.advance, self.writer, self.quiet, self.pause = advance, writer, quiet, pause
+        self.said, self.behind = time.perf_counter(), 0.0
+
+    def step(self, step: Step) -> None:
+        if self.advance is None:
+            self._say(f"epoch {step.epoch:3d}  {step.done / step.batches:.0%}", max(self.pause, MINUTE))
+        else:
+            self.advance(step.behind - self.behind, f"epoch {step.epoch}")
+            self.behind = step.behind
+
+    def epoch(self, epoch: Epoch, better: bool) -> None:
+        figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
+        line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
+        notes = {"begun again": epoch.again, "taught": epoch.taught, "best so far": better}
+        self._say("  ".join([line, *(note for note, holds in notes.items() if holds)]), self.pause)
+        if self.writer is not None:
+            self.writer.add_scalar("train/loss", epoch.loss, epoch.number)
+            for name, value in epoch.valid.items():
+                self.writer.add_scalar(f"valid/{name}", value, epoch.number)
+
+    def _say(self, line: str, pause: float) -> None:
+        if not self.quiet and (now := time.perf_counter()) - self.said >= pause:
+            self.said = now
+            print(line, file=sys.stderr, flush=True)
 
 
 def _tensorboard(folder: Path) -> Any:

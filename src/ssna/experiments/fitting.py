@@ -1,7 +1,7 @@
 """From settings, data and cache to a scorer: what a run does between its first look at them and its evaluation."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -15,14 +15,21 @@ from ssna.methods.ease import LinearSettings
 from ssna.methods.teacher import LinearTeacher
 from ssna.scoring import Scorer, name_of
 from ssna.text import LayerCache
-from ssna.training import Epoch, RunSettings, fit
+from ssna.training import Epoch, RunSettings, Step, fit
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join, with_repeats
 from ssna.training.profile import Profile
 from ssna.training.trainer import Weights
 
-Report = Callable[[Epoch, bool], None]
-"""An epoch, and whether it is the best so far."""
+
+class Report(Protocol):
+    """Who is told how training goes."""
+
+    def step(self, step: Step) -> None:
+        """A batch is learned from."""
+
+    def epoch(self, epoch: Epoch, better: bool) -> None:
+        """An epoch is over, ``better`` than all before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +114,8 @@ def _learn(
         encoder,
         data,
         settings,
-        on_epoch=lambda epoch, weights: report(epoch, bool(weights)),
+        on_epoch=lambda epoch, weights: report.epoch(epoch, bool(weights)),
+        on_step=report.step,
         checkpoint=checkpoint,
         profile=profile,
         start=None if start is None else start.weights_for(encoder, data),

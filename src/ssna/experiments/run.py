@@ -168,8 +168,9 @@ def execute(
     kept = None if out is None or not processes.first() else Path(out)
     with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
         begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
-        curves = folder if isinstance(METHODS[settings.method.name], TrainedMethod) else None
-        with epoch_reports(curves, not talk, pause) as report:
+        trained = isinstance(METHODS[settings.method.name], TrainedMethod)
+        epochs = settings.training.epochs if trained else 0
+        with epoch_reports(folder if trained else None, epochs, not talk, pause) as report:
             checkpoint = None if out is None else _checkpoint(out, data, cache, settings, start, resume)
             watcher = (
                 Profile(lambda table: print(table, file=sys.stderr, flush=True))

@@ -2,7 +2,7 @@
 
 from ssna.training.batches import Batch
 from ssna.training.loop import Fit, fit
-from ssna.training.road import Epoch
+from ssna.training.road import Epoch, Step
 from ssna.training.settings import RunSettings
 
-__all__ = ["Batch", "Epoch", "Fit", "RunSettings", "fit"]
+__all__ = ["Batch", "Epoch", "Fit", "RunSettings", "Step", "fit"]

@@ -18,7 +18,7 @@ from ssna.steady import steady
 from ssna.training.batches import Batches
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.profile import Profile
-from ssna.training.road import Epoch, Road
+from ssna.training.road import Epoch, Road, Step
 from ssna.training.settings import RunSettings
 from ssna.training.trainer import Model, Trainer, Weights, validated
 
@@ -42,7 +42,7 @@ def fit(
     data: Dataset,
     settings: RunSettings,
     on_epoch: Callable[[Epoch, Weights], None] = lambda epoch, weights: None,
-    on_step: Callable[[float], None] = lambda loss: None,
+    on_step: Callable[[Step], None] = lambda step: None,
     checkpoint: Checkpoint | None = None,
     profile: Profile | None = None,
     start: Weights | None = None,
@@ -54,7 +54,7 @@ def fit(
 
     Args:
         on_epoch: called after every epoch with its figures, and the weights if they are the best so far, else ``{}``.
-        on_step: called after every batch with its loss.
+        on_step: called after every batch.
         checkpoint: written while training, and gone on from if it was left by a run that was cut off: on a CPU the
             figures and weights are then those of an unbroken run, bit for bit.
         profile: watches the first epoch and its evaluation.

@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import count, islice
+from typing import NamedTuple
 
 from ssna import processes
 from ssna.scoring import below
@@ -27,6 +28,17 @@ class Epoch:
     """A teacher was listened to."""
     again: bool = False
     """Training began again before it, from the first weights: the epochs before were a trial."""
+
+
+class Step(NamedTuple):
+    """A batch is learned from: the number of its epoch, how many ``batches`` of that are ``done``, its mean loss, and
+    epochs ``behind`` since training began, or began again, with this one's part."""
+
+    epoch: int
+    done: int
+    batches: int
+    loss: float
+    behind: float
 
 
 class Road:
@@ -62,12 +74,18 @@ class Road:
         self.trial, self.best, self.best_weights = len(self.epochs), 0, Weights()
         self.position = self._between_epochs()
 
-    def epoch(self, each_epoch: int, on_step: Callable[[float], None]) -> tuple[float, float]:
+    def epoch(self, each_epoch: int, on_step: Callable[[Step], None]) -> tuple[float, float]:
         """What is left of an epoch: the mean loss over all its targets, and its seconds."""
         here, before = self.position, self.position.seconds
+        numbers, behind = count(here.done + 1), len(self.epochs)
+
+        def learned(loss: float) -> None:
+            done = next(numbers)
+            on_step(Step(behind + 1, done, each_epoch, loss, behind - self.trial + done / each_epoch))
+
         start = time.perf_counter()
         ahead = islice(self.batches, here.done, each_epoch)
-        for losses, targets in self.trainer.steps(ahead, on_step):
+        for losses, targets in self.trainer.steps(ahead, learned):
             here.total, here.targets, here.done = (
                 here.total + losses,
                 here.targets + sum(targets),
