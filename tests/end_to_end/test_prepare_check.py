@@ -109,7 +109,9 @@ def test_the_first_or_the_last_of_a_users_events_on_an_item_stays(shop, dedup, p
 
 @pytest.mark.parametrize("name", ["lengths.png", "lengths.svg", "deep/lengths.pdf"])
 def test_a_picture_of_the_lengths_is_drawn(shop, name):
-    assert prepare("--check", "--plot", name).exit_code == 0
+    done = prepare("--check", "--plot", name)
+    assert done.exit_code == 0
+    assert f"drawn: {name}" in done.stderr
     assert (shop / name).stat().st_size > 1_000
 
 

@@ -396,7 +396,7 @@ def test_a_plot_goes_into_a_folder_that_is_made_for_it(tmp_path: Path, name: str
     make_run(tmp_path / "runs" / "one")
     plot = tmp_path / "new" / "plots" / "plot.svg"
     result = CliRunner().invoke(app, ["compare", str(tmp_path / "runs"), "--table", name, "--plot", str(plot)])
-    assert result.exit_code == 0
+    assert (result.exit_code, result.stderr) == (0, f"drawn: {plot}\n")
     assert plot.read_text().startswith("<?xml")
 
 

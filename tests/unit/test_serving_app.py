@@ -151,6 +151,7 @@ def test_an_unknown_item_is_a_404_that_names_it(unchanged):
     ("method", "path", "status", "code"),
     [
         ("GET", "/nowhere", 404, "not_found"),
+        ("POST", "/similar", 404, "not_found"),
         ("GET", "/recommend", 405, "method_not_allowed"),
         ("DELETE", "/health", 405, "method_not_allowed"),
         ("GET", "/items?limit=0", 422, "invalid"),
@@ -415,7 +416,11 @@ def test_a_damaged_run_is_refused_and_the_old_one_goes_on(client, runs):
 
 def test_a_run_that_cannot_admit_what_was_added_is_refused(client):
     client.put("/items", json=PUT, headers=KEY)
-    assert "cannot take over 1 added items" in error(reload(client, "item-knn"), 409)[1]
+    refused = error(reload(client, "item-knn"), 409)[1]
+    assert "cannot take over 1 added items" in refused
+    assert "DELETE /items/ID" in refused
+    assert client.delete(f"/items/{PUT['items'][0]['item']}", headers=KEY).status_code == 200
+    assert reload(client, "item-knn").status_code == 200
 
 
 @pytest.mark.parametrize("run", ["..", "../runs", ".", "/", "../../etc", "a\0b", "x" * 999, "link"])

@@ -101,6 +101,7 @@ def compare(
         written = render(tables(drawn.value, found, of, paper), form)
     if plot is not None:
         draw(PLOTS[drawn.value](found), plot)
+        typer.echo(f"drawn: {plot}", err=True)
     if out is None:
         typer.echo(written, nl=False)
     else:

@@ -168,6 +168,8 @@ def prepare(
         )
     if plot is not None:
         draw_lengths(dataset, plot)
+        if not quiet:
+            typer.echo(f"drawn: {plot}", err=True)
     found: dict[str, Any] = described(dataset) if check else dataset.manifest
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))

@@ -55,7 +55,7 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
         await service.stop()
 
     app = FastAPI(
-        title="ssna", version=ssna.__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        title="ssna", version=ssna.__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False,
         description="Recommendations from histories of item ids; new items by their texts.",
     )  # fmt: skip
     metrics = Metrics(service)

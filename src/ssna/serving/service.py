@@ -279,7 +279,10 @@ def admitted(recommender: Recommender, folder: Path, version: int, additions: Ad
     try:
         wider = _with(recommender, new)
     except SsnaError as cause:
-        raise ArtifactError(f"{folder.name} cannot take over {len(new)} added items: {cause}") from None
+        raise ArtifactError(
+            f"{folder.name} cannot take over {len(new)} added items: {cause}; name a run that reads texts, or give the "
+            "added ones up: DELETE /items/ID for each, or a server with another --state"
+        ) from None
     return Snapshot(wider, folder, version, own, additions.hidden)
 
 
