@@ -157,14 +157,15 @@ def execute(
     start = None if init_from is None else Start.of(init_from, settings, data, cache)
     device = run_device(settings)
     talk = processes.first() and not quiet
-    if out is not None and (earlier := processes.from_first(lambda: _earlier(Path(out)))) is not None:
-        if resume and not _checkpoint_of(out).exists() and _is_of(earlier, settings, data, cache, start):
+    if out is not None:
+        earlier, same = processes.from_first(lambda: _earlier(Path(out), settings, data, cache, start))
+        if same and resume:
             if talk:
                 print(f"{out} holds this run, finished: there is nothing to resume", file=sys.stderr, flush=True)
             return Run.load(out)
-        if talk:
+        if earlier is not None and talk:
             then = "it will be replaced when this one is finished"
-            print(f"{out} holds a run of {earlier.method}; {then}", file=sys.stderr, flush=True)
+            print(f"{out} holds a run of {earlier}; {then}", file=sys.stderr, flush=True)
     kept = None if out is None or not processes.first() else Path(out)
     with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
         begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
@@ -217,21 +218,20 @@ def execute(
     return run
 
 
-def _earlier(out: Path) -> RunRecord | None:
-    """Of the run that stands there, if one does."""
+def _earlier(
+    out: Path, settings: RunSettings, data: Dataset, cache: LayerCache | None, start: Start | None
+) -> tuple[str | None, bool]:
+    """The method of the run that stands in ``out``, if one does, and whether it is this very run and nothing of another
+    try waits to be gone on from."""
     try:
-        return RunRecord.read(out)
+        record = RunRecord.read(out)
     except ArtifactError:
-        return None
-
-
-def _is_of(
-    record: RunRecord, settings: RunSettings, data: Dataset, cache: LayerCache | None, start: Start | None
-) -> bool:
+        return None, False
     states = None if cache is None else cache.encoding.tree()
     begun = None if record.start is None else record.start["weights"]
     there = (record.settings, record.fingerprint, record.cache, begun)
-    return there == (settings.tree(), data.fingerprint, states, None if start is None else start.digest)
+    same = there == (settings.tree(), data.fingerprint, states, None if start is None else start.digest)
+    return record.method, same and not _checkpoint_of(out).exists()
 
 
 def _checkpoint_of(out: Path | str) -> Path:

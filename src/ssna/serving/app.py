@@ -55,8 +55,8 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
         await service.stop()
 
     app = FastAPI(
-        title="ssna", version=ssna.__version__, lifespan=lifespan, docs_url=None, redoc_url=None, redirect_slashes=False,
-        description="Recommendations from histories of item ids; new items by their texts.",
+        title="ssna", version=ssna.__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        description="Recommendations from histories of item ids; new items by their texts.", redirect_slashes=False,
     )  # fmt: skip
     metrics = Metrics(service)
     lane: dict[str, Endpoint] = {}
