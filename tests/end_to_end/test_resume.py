@@ -113,9 +113,23 @@ def test_a_run_that_is_finished_is_not_trained_again_when_it_is_resumed(data, tm
     assert "epoch   1" not in said
     assert "replaced" not in said
     assert (tmp_path / "run/record.json").stat().st_mtime_ns == stamp
-    assert ssna(*words, "--seed", 1, "--resume") == 0  # another run, of which nothing is left
-    assert "holds a run of ids; it will be replaced" in capsys.readouterr().err
-    assert json.loads((tmp_path / "run/record.json").read_text())["seed"] == 1
+
+
+@pytest.mark.parametrize("other", ["settings", "data", "start"])
+def test_another_run_takes_the_place_of_a_finished_one_though_it_is_resumed(data, tmp_path, capsys, other):
+    words = ("-o", tmp_path / "run", "--method", "ids", "--set", "training.epochs=1", "--resume")
+    assert ssna("train", data, *words) == 0
+    if other == "data":
+        log = [("user,item,timestamp,title\n"), *(f"u{n % 9},i{n % 7},{n},thing {n % 7}\n" for n in range(60))]
+        (tmp_path / "log.csv").write_text("".join(log))
+        assert ssna("prepare", tmp_path / "log.csv", "-o", tmp_path / "other", "--quiet") == 0
+        data = tmp_path / "other"
+    changed = {"settings": ("--seed", 1), "data": (), "start": ("--init-from", tmp_path / "run")}[other]
+    capsys.readouterr()
+    assert ssna("train", data, *words, *changed) == 0
+    said = capsys.readouterr().err
+    assert "holds a run of ids; it will be replaced" in said
+    assert "nothing to resume" not in said
 
 
 def test_a_run_is_gone_on_from_though_an_earlier_one_of_its_settings_was_finished(data, tmp_path):
@@ -123,5 +137,6 @@ def test_a_run_is_gone_on_from_though_an_earlier_one_of_its_settings_was_finishe
     assert ssna("train", data, "-o", tmp_path / "run", *WORDS, "--quiet") == 0
     stamp = (tmp_path / "run/record.json").stat().st_mtime_ns
     killed(command, tmp_path / ".run.checkpoint", 3)
+    assert (tmp_path / ".run.checkpoint").exists()
     assert ssna("train", data, "-o", tmp_path / "run", *WORDS, "--resume", "--quiet") == 0
     assert (tmp_path / "run/record.json").stat().st_mtime_ns > stamp

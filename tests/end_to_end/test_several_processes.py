@@ -28,7 +28,8 @@ from ssna.cli import main
 main()
 """
 CHANGES = ("training.epochs=6", "training.batch_size=32", "training.precision=fp32", "sequence.dropout=0.1")
-WORDS = ("--method", "ids", *(f"--set={change}" for change in CHANGES), "--set=loss.name=sampled")
+LOSS = ("loss.name=sampled", "loss.teacher=ease", "loss.unaided=2")
+WORDS = ("--method", "ids", *(f"--set={change}" for change in (*CHANGES, *LOSS)))
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +52,13 @@ def test_two_processes_give_one_run_with_the_curve_of_one_process(data, shared, 
     assert ssna("train", data, "-o", tmp_path / "alone", *WORDS, "--quiet") == 0
     (epochs, best, test), (expected, _, _) = figures(run), figures(tmp_path / "alone")
     assert [epoch["loss"] for epoch in epochs] == pytest.approx([epoch["loss"] for epoch in expected], rel=0.02)
-    assert epochs[-1]["loss"] < epochs[0]["loss"] - 0.01
+    assert [epoch["again"] for epoch in epochs] == [epoch["again"] for epoch in expected]
+    assert [epoch["taught"] for epoch in epochs] == [epoch["taught"] for epoch in expected]
+    assert sum(epoch["taught"] for epoch in epochs) > 0
+    assert epochs[-1]["loss"] < epochs[2]["loss"] - 0.01
     assert said.count("epoch   1  loss") == said.count("run: ") == 1
     assert json.loads((run / "record.json").read_text())["machine"]["processes"] == 2
-    assert 1 <= best <= 6
+    assert 3 <= best <= 8
     assert ssna("evaluate", run, "--json") == 0
     assert test.keys() == {"exclude_seen", "include_seen"}
 

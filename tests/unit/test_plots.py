@@ -97,6 +97,19 @@ def test_ranks_without_what_a_plot_needs_are_refused(bench) -> None:
         binned(bench.entries[0], "exclude_seen", Bins("colour", "colours", {"all": 0}))
 
 
+def test_curves_break_where_training_began_again_and_mark_the_epoch_that_is_kept(tmp_path) -> None:
+    run = make_run(tmp_path / "taught", epochs=4, best_epoch=3)
+    epochs = [one | {"again": one["number"] == 3} for one in run.record.epochs]
+    bench = benches([replace(run, record=replace(run.record, epochs=epochs))])[0]
+    (line, *_), _ = (panel.lines for panel in curves([bench]).axes)
+    assert line.get_xdata().tolist() == [1, 2, 3, 3, 4]
+    assert np.isnan(line.get_ydata()).tolist() == [False, False, True, False, False]
+    assert line.get_markevery() == [3]
+    spent = accuracy_against_seconds([bench]).axes[1].lines[0]
+    assert spent.get_xdata().tolist() == [2, 4, 4, 6, 8]
+    assert np.isnan(spent.get_ydata()).tolist() == [False, False, True, False, False]
+
+
 def test_layers_draw_test_recall_of_each_a_and_leave_other_settings_out(tmp_path) -> None:
     def run(name: str, level: float, **method):
         return make_run(tmp_path / name, level=level, settings={"method": {"name": "ssna"} | SSNA | method})

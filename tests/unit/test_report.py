@@ -180,6 +180,16 @@ def test_an_epoch_cut_short_is_extrapolated_marked_and_explained(tmp_path: Path)
     assert "≈ lora: extrapolated from 50 of 1,000 batches an epoch" in said(table)
 
 
+def test_a_run_that_began_again_says_so_under_its_epochs(tmp_path: Path) -> None:
+    make_run(tmp_path / "plain")
+    run = make_run(tmp_path / "taught", settings={"loss": {"teacher": "ease"}})
+    epochs = [one | {"again": one["number"] == 2} for one in run.record.epochs]
+    rewrite(run.path, epochs=epochs)
+    (table,) = TABLES["runtime"]([only(tmp_path)])
+    assert "taught: began again after a trial without a teacher, whose epochs and seconds count." in said(table)
+    assert "plain: began" not in said(table)
+
+
 def test_a_training_free_method_has_a_total_time_only(bench: Bench) -> None:
     (table,) = TABLES["runtime"]([bench])
     assert values(table, "popularity") == [None, None, None, None, 0.3]

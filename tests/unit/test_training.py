@@ -20,10 +20,11 @@ from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import Blend, Part, PopularityScorer, Scorer
 from ssna.settings import override
-from ssna.training import Fit, RunSettings, Step, fit, loop, trainer
+from ssna.training import Epoch, Fit, RunSettings, Step, fit, loop, trainer
 from ssna.training import join as joining
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.join import join, with_repeats
+from ssna.training.road import Road
 from ssna.training.settings import TrainingSettings
 from ssna.training.trainer import Model, _optimizer, autocast, learning_rate
 
@@ -345,11 +346,55 @@ def test_patience_counts_from_where_training_began_again(data, validated):
     assert (len(fitted.epochs), fitted.best_epoch) == (5, 3)
 
 
+def test_patience_ends_a_trial_and_the_teacher_is_asked_then(data, validated):
+    validated(0.8, 0.7, 0.6, 0.1, 0.2, 0.3, 0.4)
+    fitted = taught_after_a_trial(data, 3, "training.patience=1")
+    assert [epoch.again for epoch in fitted.epochs] == [False, False, True, False, False, False]
+
+
+def test_a_trial_that_patience_ends_and_the_model_has_won_is_all(data, validated):
+    validated(0.5, 0.7, 0.6)
+    assert len(taught_after_a_trial(data, 3, "training.patience=1").epochs) == 2
+
+
+def test_a_start_is_begun_from_again(data, validated):
+    validated(0.5, 0.6, 0.4, 0.4, 0.4, 0.4, 0.4)  # the teacher's, the start's, then the model's
+    start = {"encoder.vectors.weight": torch.randn(len(data.items) + 1, 8)}
+    fitted = taught_after_a_trial(data, 1, start=start)
+    assert [epoch.taught for epoch in fitted.epochs] == [False, False, True, True, True]  # the start ranks better
+    assert fitted.epochs[1].again
+    assert fitted.epochs[1].loss == fitted.epochs[0].loss
+
+
+@pytest.mark.parametrize("outcome", [0.0, 2.0])
+def test_the_first_weights_are_kept_no_longer_than_there_is_a_way_back(data, monkeypatch, outcome):
+    monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": outcome})
+    roads, kept = [], []
+
+    class Watched(Road):
+        def __init__(self, *given, **named) -> None:
+            super().__init__(*given, **named)
+            roads.append(self)
+
+    monkeypatch.setattr(loop, "Road", Watched)
+    taught_after_a_trial(data, 2, on_epoch=lambda *_: kept.append(roads[0].first is not None))
+    assert kept == ([True, True] + [False] * (2 if outcome == 0 else 4))
+
+
+def test_lines_about_epochs_say_where_training_began_again(data, capsys, monkeypatch):
+    monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 2.0})
+    train(data, method="ids", settings=[*SMALL, "loss.teacher=ease", "loss.unaided=1"])
+    lines = capsys.readouterr().err.splitlines()
+    assert ["begun again  taught" in line for line in lines] == [False, True, False]
+    assert "begun again" not in lines[2]
+
+
 @pytest.mark.parametrize("share", [0.2, 0.45, 0.8])  # in the trial, just behind it, late
 def test_a_run_cut_off_goes_on_whether_or_not_it_had_begun_again(data, monkeypatch, tmp_path, share):
     monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 2.0})
     steps: list[Step] = []
     whole = taught_after_a_trial(data, 2, on_step=steps.append)
+    assert (steps[-1].epoch, steps[-1].behind) == (6, 4)
     left = round(share * len(steps))
 
     def cut(step: Step) -> None:
@@ -420,6 +465,21 @@ def test_a_file_is_told_how_far_an_epoch_is_that_lasts_long(data, capsys, monkey
     assert lines[:4] == [f"epoch   1  {share}%" for share in (25, 50, 75, 100)]
     train(data, method="ids", settings=SMALL, quiet=True)
     assert capsys.readouterr().err == ""
+
+
+def test_what_is_said_of_parts_of_epochs_takes_no_line_from_a_whole_one(capsys, monkeypatch):
+    """A grid has a line a minute about epochs, and a file one about a part of one."""
+    clock = iter(range(0, 10_000, 25))
+    monkeypatch.setenv("TTY_COMPATIBLE", "0")
+    monkeypatch.setattr(epochs.time, "perf_counter", lambda: float(next(clock)))
+    with epochs.epoch_reports(None, 9, quiet=False, pause=60.0) as report:
+        for number in range(1, 5):
+            for done in (1, 2, 3):
+                report.step(Step(number, done, 3, 1.0, number - 1 + done / 3))
+            report.epoch(Epoch(number, 1.0, 75.0, 3, {"N@10": 0.1}), False)
+    said = [line.split("  ")[2] for line in capsys.readouterr().err.splitlines()]
+    assert sum("loss" in part for part in said) == 4
+    assert sum("%" in part for part in said) >= 2
 
 
 def test_a_teacher_of_nothing_leaves_the_error_to_training(make_data):

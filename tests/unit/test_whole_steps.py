@@ -149,6 +149,17 @@ def test_whole_steps_go_on_from_what_was_kept(data, device):
 
 
 @pytest.mark.parametrize("device", ["cpu", GPU])
+def test_whole_steps_go_back_to_where_they_began(data, device):
+    trainer, batches = trainer_of(data, settings_of("training.warmup=0.5"), device, whole=True)
+    begun = {name: tensor.clone() for name, tensor in trainer.state().items()}
+    epoch = list(batches)
+    first = [total for total, _ in trainer.steps(iter(epoch), lambda loss: None)]
+    trainer.go_on_from(0, begun)
+    assert trainer.whole.captured is None
+    assert [total for total, _ in trainer.steps(iter(epoch), lambda loss: None)] == pytest.approx(first, rel=1e-4)
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
 def test_a_loss_that_is_not_finite_is_an_error(data, device):
     trainer, batches = trainer_of(data, settings_of(), device, whole=True, ids=True)
     taking = trainer.steps(batches, lambda loss: None)

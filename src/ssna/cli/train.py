@@ -36,7 +36,7 @@ def train(
         Path | None,
         typer.Option(metavar="RUN", help="Start from the weights of this run, of the same method; data may differ."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print no line an epoch.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False,
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
     from ssna.data import load, union
@@ -73,7 +73,10 @@ def train(
         typer.echo(render([overall(bench) for bench in benches(find([out]))], "text"), err=True, nl=False)
         if run.record.best_epoch is not None:
             epochs = len(run.record.epochs)
-            typer.echo(f"kept: epoch {run.record.best_epoch} of {epochs}, the best R@10 in validation", err=True)
+            trial = next((epoch["number"] - 1 for epoch in run.record.epochs if epoch.get("again")), 0)
+            after = f" after a trial of {trial}" if trial else ""
+            best = f"epoch {run.record.best_epoch} of {epochs}, the best R@10 in validation{after}"
+            typer.echo(f"kept: {best}", err=True)
         if run.record.join:
             typer.echo(f"joined on validation: {joined_in_words(run.record.join)}", err=True)
         typer.echo(f"run: {out}", err=True)

@@ -23,7 +23,7 @@ def epoch_reports(folder: Path | None, epochs: int, quiet: bool, pause: float) -
         folder: of the run, if it is kept and has epochs.
         epochs: how many it has at most, unless training begins again; 0 if it has none.
         quiet: only TensorBoard is told.
-        pause: seconds, at least, between two lines.
+        pause: seconds, at least, between two lines about whole epochs.
     """
     writer = None if folder is None else _tensorboard(folder / EVENTS)
     try:
@@ -38,29 +38,37 @@ def epoch_reports(folder: Path | None, epochs: int, quiet: bool, pause: float) -
 class _Epochs:
     def __init__(self, advance: Advance | None, writer: Any, quiet: bool, pause: float) -> None:
         self.advance, self.writer, self.quiet, self.pause = advance, writer, quiet, pause
-        self.said, self.behind = time.perf_counter(), 0.0
+        self.said = self.said_epoch = time.perf_counter()
+        self.behind = 0.0
 
     def step(self, step: Step) -> None:
         if self.advance is None:
-            self._say(f"epoch {step.epoch:3d}  {step.done / step.batches:.0%}", max(self.pause, MINUTE))
+            if time.perf_counter() - self.said >= MINUTE:
+                self._say(f"epoch {step.epoch:3d}  {step.done / step.batches:.0%}")
         else:
             self.advance(step.behind - self.behind, f"epoch {step.epoch}")
             self.behind = step.behind
 
     def epoch(self, epoch: Epoch, better: bool) -> None:
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
-        line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
-        notes = {"begun again": epoch.again, "taught": epoch.taught, "best so far": better}
-        self._say("  ".join([line, *(note for note, holds in notes.items() if holds)]), self.pause)
+        if (now := time.perf_counter()) - self.said_epoch >= self.pause:
+            self.said_epoch = now
+            self._say(_line(epoch, better))
         if self.writer is not None:
             self.writer.add_scalar("train/loss", epoch.loss, epoch.number)
             for name, value in epoch.valid.items():
                 self.writer.add_scalar(f"valid/{name}", value, epoch.number)
 
-    def _say(self, line: str, pause: float) -> None:
-        if not self.quiet and (now := time.perf_counter()) - self.said >= pause:
-            self.said = now
+    def _say(self, line: str) -> None:
+        self.said = time.perf_counter()
+        if not self.quiet:
             print(line, file=sys.stderr, flush=True)
+
+
+def _line(epoch: Epoch, better: bool) -> str:
+    figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
+    line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
+    notes = {"begun again": epoch.again, "taught": epoch.taught, "best so far": better}
+    return "  ".join([line, *(note for note, holds in notes.items() if holds)])
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -35,7 +35,8 @@ class RunRecord:
         fingerprint: of the data set.
         data: what it is: its folder's name (or None), counts of users, items and interactions, and how it is split.
         cache: model, revision and pooling of the states, or None.
-        epochs: ``{"number", "loss", "seconds", "batches", "valid": {...}}`` each; empty for a training-free method.
+        epochs: ``{"number", "loss", "seconds", "batches", "valid": {...}, "taught", "again"}`` each, those of a trial
+            among them; empty for a training-free method.
         batches: how many a whole epoch has; an epoch of a run cut short (``training.batches``) has fewer.
         best_epoch: the epoch whose weights were kept, or None.
         join: shares of the model and of the scorers it is joined with, or None.

@@ -99,9 +99,9 @@ def train(
             such as ``"training.epochs=5"``.
         out: run folder, replaced if it holds a run already.
         name: what tables call the data set.
-        quiet: print no line an epoch.
+        quiet: say nothing on standard error.
         resume: go on from where a run of the same settings into ``out`` was cut off, if one was; if it was finished
-            instead, return it.
+            instead, return it (all processes then read ``out``).
         profile: say on standard error, after the first epoch, where its time went.
         init_from: the folder of a run whose weights training starts from, instead of random ones: of the same method
             and width, on these or other data. Items are told by their ids; new ones begin as in any run. With
@@ -160,9 +160,10 @@ def execute(
     if out is not None:
         earlier, same = processes.from_first(lambda: _earlier(Path(out), settings, data, cache, start))
         if same and resume:
+            run = Run.load(out)
             if talk:
                 print(f"{out} holds this run, finished: there is nothing to resume", file=sys.stderr, flush=True)
-            return Run.load(out)
+            return run
         if earlier is not None and talk:
             then = "it will be replaced when this one is finished"
             print(f"{out} holds a run of {earlier}; {then}", file=sys.stderr, flush=True)

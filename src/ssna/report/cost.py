@@ -23,6 +23,7 @@ def runtime(benches: Sequence[Bench]) -> list[Table]:
                 "Seconds of training, without validation; the first epoch is left out where there are more. Total: "
                 "training, validation and fitting. Training-free methods have no epochs.",
                 *(note for entry in bench.entries for note in _cut_note(entry)),
+                *_trials(bench.entries),
                 *_under(bench),
             ),
             about=(bench.about,) * len(bench.entries),
@@ -91,6 +92,13 @@ def _cut_note(entry: Entry) -> list[str]:
         f"{EXTRAPOLATED} {entry.name}: extrapolated from {batches:,} of {whole:,} batches an epoch; "
         "its epochs and total seconds are those of the run, cut short."
     ]
+
+
+def _trials(entries: Sequence[Entry]) -> list[str]:
+    """Which entries began again, taught: their epochs are of two kinds."""
+    names = [e.name for e in entries if any(epoch.get("again") for run in e.runs for epoch in run.record.epochs)]
+    note = "began again after a trial without a teacher, whose epochs and seconds count."
+    return [f"{', '.join(names)}: {note}"] if names else []
 
 
 def _kind(entry: Entry) -> str:

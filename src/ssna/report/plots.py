@@ -1,7 +1,7 @@
 """Plots over run folders, through matplotlib's objects alone: no global state, and the same bytes every time."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle
@@ -149,9 +149,10 @@ def _layers(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) ->
 def _curves(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) -> None:
     """Validation R@10 (seen excluded, as selection has it) and loss by epoch, of the first seed."""
     for entry in filter(_trained, bench.entries):
-        epochs, best = entry.record.epochs, entry.record.best_epoch
+        epochs, best = _apart(entry.record.epochs), entry.record.best_epoch
         numbers = [epoch["number"] for epoch in epochs]
-        look = {**looks[entry.name], "markevery": [numbers.index(best)] if best in numbers else []}
+        kept = [place for place, number in enumerate(numbers) if number == best]  # with a gap before it, both
+        look = {**looks[entry.name], "markevery": kept[-1:]}
         axes[0].plot(numbers, [epoch["valid"]["R@10"] for epoch in epochs], **look)
         axes[1].plot(numbers, [epoch["loss"] for epoch in epochs], **look)
     axes[0].set_ylabel(f"validation R@10, {SEEN['exclude_seen']}")
@@ -161,14 +162,26 @@ def _curves(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) ->
         panel.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
 
 
+def _apart(epochs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """With a gap, where a line breaks, before the epoch with which training began again."""
+    gap = {"loss": np.nan, "seconds": 0.0, "valid": {"R@10": np.nan}}
+    found: list[Mapping[str, Any]] = []
+    for epoch in epochs:
+        if epoch.get("again"):
+            found.append({**gap, "number": epoch["number"]})
+        found.append(epoch)
+    return found
+
+
 def _against_seconds(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) -> None:
     for entry in bench.entries:
         seconds = max(fmean(run.record.seconds for run in entry.runs), SHORTEST)
         axes[0].plot([seconds], [entry.figures(policy, "R@10").mean()], **looks[entry.name])
         if _trained(entry):
-            spent = np.cumsum([epoch["seconds"] for epoch in entry.record.epochs])
+            epochs = _apart(entry.record.epochs)
+            spent = np.cumsum([epoch["seconds"] for epoch in epochs])
             look = {**looks[entry.name], "markevery": [len(spent) - 1]}
-            axes[1].plot(np.maximum(spent, SHORTEST), [epoch["valid"]["R@10"] for epoch in entry.record.epochs], **look)
+            axes[1].plot(np.maximum(spent, SHORTEST), [epoch["valid"]["R@10"] for epoch in epochs], **look)
     axes[0].set(xlabel="seconds of a whole run", ylabel=f"test R@10, {SEEN[policy]}")
     aside = "\nbefore joining" if any(map(_before_joining, bench.entries)) else ""
     axes[1].set(xlabel="seconds of epochs so far", ylabel=f"validation R@10, {SEEN['exclude_seen']}{aside}")

@@ -280,8 +280,8 @@ def admitted(recommender: Recommender, folder: Path, version: int, additions: Ad
         wider = _with(recommender, new)
     except SsnaError as cause:
         raise ArtifactError(
-            f"{folder.name} cannot take over {len(new)} added items: {cause}; name a run that reads texts, or give the "
-            "added ones up: DELETE /items/ID for each, or a server with another --state"
+            f"{folder.name} cannot take over {len(new)} added items: {cause}; name another run, or give up what was "
+            "added: DELETE /items/ID for each while a server runs, or start one with another --state"
         ) from None
     return Snapshot(wider, folder, version, own, additions.hidden)
 

@@ -15,7 +15,7 @@ from ssna import processes
 from ssna.errors import ArtifactError, SettingsError
 from ssna.files import write_file
 
-FORMAT = "ssna checkpoint 1"
+FORMAT = "ssna checkpoint 2"
 
 
 @dataclass
@@ -27,7 +27,8 @@ class Position:
         order: state of the generator that orders batches and draws items, as it was when this epoch began.
         done: batches of this epoch that are behind. total, targets: sum of their losses, and over how many.
         seconds: that this epoch has taken so far.
-        step: optimizer steps behind, since training began or began again. trial: finished epochs that were behind then.
+        step: optimizer steps behind, since training began or began again.
+        left_behind: how many of the finished epochs were a trial, after which training began again.
     """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
@@ -38,7 +39,7 @@ class Position:
     targets: int = 0
     seconds: float = 0.0
     step: int = 0
-    trial: int = 0
+    left_behind: int = 0
 
 
 class Checkpoint:

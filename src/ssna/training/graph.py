@@ -42,6 +42,10 @@ class WholeSteps:
         self.frame: Frame | None = None
         self.captured: _Captured | None = None
 
+    def forget(self) -> None:
+        """Capture anew, as if no step had been taken: a graph writes to the moments that were there when it was."""
+        self.frame = self.captured = None
+
     def ready(self, batch: Batch) -> Ready:
         """To be started next, while the device may still be busy with the step before."""
         tiles = tiled(batch, self.longest)

@@ -19,7 +19,7 @@ from ssna.training.batches import Batches
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.profile import Profile
 from ssna.training.road import Epoch, Road, Step
-from ssna.training.settings import RunSettings
+from ssna.training.settings import RunSettings, TrainingSettings
 from ssna.training.trainer import Model, Trainer, Weights, validated
 
 
@@ -87,15 +87,19 @@ def fit(
     trainer = Trainer(model, settings, total_steps=steps * settings.training.epochs)
     if profile is not None:
         profile.watch(trainer, steps)
-    road = Road(trainer, batches, checkpoint, may_begin_again=teacher is not None and settings.loss.unaided > 0)
+    road = Road(trainer, batches, checkpoint, trial=settings.loss.unaided if teacher is not None else 0)
     for epoch in road.epochs:
         on_epoch(epoch, {})
     try:
         with steady():
-            while not road.ended(settings.training):
-                taught = lessons is not None and lessons.before(road)
+            while True:
+                if lessons is not None and lessons.trial_lost(road, settings.training):
+                    road.begin_again()
+                if road.ended(settings.training):
+                    break
+                taught = lessons is not None and lessons.wanted(road)
                 batches.teacher = teacher.about if teacher is not None and taught else None
-                again = 0 < road.trial == len(road.epochs)
+                again = 0 < road.left_behind == len(road.epochs)
                 loss, seconds = road.epoch(each_epoch, on_step)
                 with nullcontext() if profile is None else profile.evaluation():
                     valid = model.validated(data)
@@ -115,7 +119,7 @@ class _Lessons:
     N@10 (what a worse teacher teaches does harm: Cho and Hariharan, 2019).
 
     With ``unaided`` epochs, these are a trial: the model learns by itself, and goes on so to the end if it ranks better
-    by then. If not, training begins again, and the teacher is there from the first step.
+    by then. If not, training begins again as if there had been no trial.
     """
 
     unaided: int
@@ -124,16 +128,17 @@ class _Lessons:
     at_start: float
     """The model's, before its first step; -1 for one that starts from nothing."""
 
-    def before(self, road: Road) -> bool:
-        """Whether the teacher is listened to in the epoch that is next on ``road``, which may begin again."""
-        if road.trial < self.unaided:
-            if len(road.epochs) != self.unaided or not self._better(road):
-                return False
-            road.begin_again()
-        return self._better(road)
+    def trial_lost(self, road: Road, settings: TrainingSettings) -> bool:
+        """Whether a trial is just over, early if patience was, and the teacher ranks better."""
+        under_way = road.left_behind == 0 < len(road.epochs) <= self.unaided
+        return under_way and (len(road.epochs) == self.unaided or road.ended(settings)) and self._better(road)
+
+    def wanted(self, road: Road) -> bool:
+        """Whether the teacher is listened to in the epoch that is next on ``road``."""
+        return (self.unaided == 0 or road.left_behind > 0) and self._better(road)
 
     def _better(self, road: Road) -> bool:
-        reached = road.epochs[-1].valid["N@10"] if len(road.epochs) > road.trial else self.at_start
+        reached = road.epochs[-1].valid["N@10"] if len(road.epochs) > road.left_behind else self.at_start
         return processes.agreed(self.ranked > reached)
 
 

@@ -45,34 +45,34 @@ class Road:
     """Epoch after epoch, from the start or from a checkpoint; between two steps nothing else needs to be known.
 
     Args:
-        may_begin_again: keep what :meth:`begin_again` goes back to.
+        trial: how many epochs may be behind when :meth:`begin_again` is called.
     """
 
-    def __init__(
-        self, trainer: Trainer, batches: Batches, checkpoint: Checkpoint | None, may_begin_again: bool = False
-    ) -> None:
-        self.trainer, self.batches, self.checkpoint = trainer, batches, checkpoint
+    def __init__(self, trainer: Trainer, batches: Batches, checkpoint: Checkpoint | None, trial: int = 0) -> None:
+        self.trainer, self.batches, self.checkpoint, self.trial = trainer, batches, checkpoint, trial
         self.epochs: list[Epoch] = []
-        self.trial = 0  # how many of them were left behind when training began again
+        self.left_behind = 0  # how many of them were a trial, after which training began again
         self.best, self.best_weights = 0, Weights()
         self.position = self._between_epochs()
-        self.first = (self.position, trainer.state()) if may_begin_again else None
+        self.first = (self.position.order, trainer.state()) if trial else None
         if checkpoint is not None and (left := checkpoint.read()) is not None:
             self._go_on_from(*left)
+        self._let_go()
 
     def ended(self, settings: TrainingSettings) -> bool:
         """All epochs are behind, or ``patience`` of them without a better one."""
-        number = len(self.epochs) - self.trial
+        number = len(self.epochs) - self.left_behind
         return number == settings.epochs or (number > 0 and len(self.epochs) - self.best >= settings.patience)
 
     def begin_again(self) -> None:
         """Go back to the first weights, random numbers and batches, as if none of the epochs had been."""
         assert self.first is not None
-        (position, tensors), self.first = self.first, None
+        order, tensors = self.first
         self.trainer.go_on_from(0, tensors)
-        self.batches.rng.bit_generator.state = position.order
-        self.trial, self.best, self.best_weights = len(self.epochs), 0, Weights()
+        self.batches.rng.bit_generator.state = order
+        self.left_behind, self.best, self.best_weights = len(self.epochs), 0, Weights()
         self.position = self._between_epochs()
+        self._let_go()
 
     def epoch(self, each_epoch: int, on_step: Callable[[Step], None]) -> tuple[float, float]:
         """What is left of an epoch: the mean loss over all its targets, and its seconds."""
@@ -81,7 +81,7 @@ class Road:
 
         def learned(loss: float) -> None:
             done = next(numbers)
-            on_step(Step(behind + 1, done, each_epoch, loss, behind - self.trial + done / each_epoch))
+            on_step(Step(behind + 1, done, each_epoch, loss, behind - self.left_behind + done / each_epoch))
 
         start = time.perf_counter()
         ahead = islice(self.batches, here.done, each_epoch)
@@ -103,21 +103,27 @@ class Road:
         if better:
             self.best, self.best_weights = epoch.number, self.trainer.model.learned()
         self.position = self._between_epochs()
+        self._let_go()
         return better
+
+    def _let_go(self) -> None:
+        """Of the first weights, once there is no way back to them."""
+        if self.left_behind or len(self.epochs) > self.trial:
+            self.first = None
 
     def _between_epochs(self) -> Position:
         return Position(order=dict(self.batches.rng.bit_generator.state))
 
     def _write(self, checkpoint: Checkpoint) -> None:
         self.position.epochs, self.position.best = [asdict(epoch) for epoch in self.epochs], self.best
-        self.position.step, self.position.trial = self.trainer.step, self.trial
+        self.position.step, self.position.left_behind = self.trainer.step, self.left_behind
         best = {f"best.{name}": weight for name, weight in self.best_weights.items()}
         checkpoint.write(self.position, {**self.trainer.state(), **best})
 
     def _go_on_from(self, position: Position, tensors: Weights) -> None:
         self.position = position
         self.epochs, self.best = [Epoch(**epoch) for epoch in position.epochs], position.best
-        self.trial = position.trial
+        self.left_behind = position.left_behind
         self.best_weights = below("best.", tensors)
         self.batches.rng.bit_generator.state = position.order
         self.trainer.go_on_from(position.step, tensors)

@@ -48,7 +48,7 @@ class LossSettings(Settings):
     """What the teacher's word weighs beside the targets."""
     unaided: int = Field(0, ge=0)
     """Epochs of a trial without the teacher. A model that ranks validation better after it goes on by itself; another
-    begins again, and is taught from its first step."""
+    begins again, as if this was 0."""
 
 
 class BatchSettings(Settings):
@@ -64,7 +64,8 @@ class TrainingSettings(Settings):
     """Optimization and when to stop."""
 
     epochs: int = Field(200, ge=0)
-    """At most so many passes over all targets; with 0 the weights to start from are evaluated as they are."""
+    """At most so many passes over all targets, not counting a trial (``loss.unaided``) that is left behind; with 0 the
+    weights to start from are evaluated as they are."""
     batch_size: int = Field(256, ge=1)
     """Next events to predict a batch, in both formulations; over all processes, where several share it."""
     accumulate: int = Field(1, ge=1)

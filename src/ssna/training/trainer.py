@@ -110,9 +110,6 @@ class Trainer:
         fixed = self.model.encoder.repeatable and loss != "full"
         if not (self.device.type == "cuda" and alone and fixed):
             return None
-        return self._graphs()
-
-    def _graphs(self) -> WholeSteps:
         return WholeSteps(self._whole_step, self.device, self.model.sequence.position.num_embeddings)
 
     def steps(
@@ -199,7 +196,8 @@ class Trainer:
     def go_on_from(self, step: int, tensors: Weights) -> None:
         """The inverse of :meth:`state`, after ``step`` optimizer steps."""
         self.step = step
-        self.whole = None if self.whole is None else self._graphs()  # what was captured held the moments of before
+        if self.whole is not None:
+            self.whole.forget()
         self.model.load_state_dict(below("weights.", tensors), strict=False)
         moments: dict[int, Weights] = {}
         for name, tensor in below("moments.", tensors).items():
