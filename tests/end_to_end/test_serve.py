@@ -285,7 +285,7 @@ def all_added(server: Server, items: dict[str, str]) -> dict[str, str]:
 
 def test_kills_while_items_are_put_lose_nothing_that_was_answered(runs, tmp_path):
     chance, answered_items = random.Random(1), {}
-    for start in range(int(os.environ.get("SSNA_KILLS", "3"))):  # 100 of them take about ten minutes
+    for start in range(int(os.environ.get("SSNA_KILLS", "2"))):  # 100 of them take about ten minutes
         with served(runs / "text-knn", tmp_path / "state", tmp_path / "log") as server:
             server.until_ready()
             assert all_added(server, answered_items) == answered_items

@@ -23,7 +23,7 @@ from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.text import LayerCache, encode
 from ssna.text import encoder as text_encoder
-from ssna.training import RunSettings, fit, loop
+from ssna.training import Epoch, RunSettings, fit, trainer
 from ssna.training.batches import Batches, causal, pack
 from ssna.training.trainer import Model
 
@@ -490,12 +490,12 @@ def test_early_stopping_brings_the_best_weights_back(method, world, data, monkey
     """The ranks of AdaLoRA are among them: those of the second of five epochs."""
     told = iter([0.1, 0.3, 0.2, 0.3, 0.1, 0.9])
     monkeypatch.setattr(
-        loop, "ranks", lambda *_: np.array([1] * round(10 * (r := next(told))) + [99] * (10 - int(10 * r)))
+        trainer, "ranks", lambda *_: np.array([1] * round(10 * (r := next(told))) + [99] * (10 - int(10 * r)))
     )
     chosen = SCHEDULE if method == "adalora" else {}
     encoder, after = build(method, world(), **chosen), []
 
-    def keep(epoch: loop.Epoch, weights: dict[str, Tensor]) -> None:
+    def keep(epoch: Epoch, weights: dict[str, Tensor]) -> None:
         after.append(learned(encoder))
 
     assignments = ("training.epochs=9", "training.patience=3", "training.batches=2", "training.learning_rate=1e-2")

@@ -52,7 +52,7 @@ def starts_with(longer, shorter):
     return longer[: len(shorter)] == shorter
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     goes(),
     st.sampled_from(["none", "same", "first", "last"]),
