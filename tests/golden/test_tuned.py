@@ -23,7 +23,7 @@ from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.text import LayerCache, encode
 from ssna.text import encoder as text_encoder
-from ssna.training import Epoch, RunSettings, fit, trainer
+from ssna.training import Epoch, Fit, RunSettings, fit, trainer
 from ssna.training.batches import Batches, causal, pack
 from ssna.training.trainer import Model
 
@@ -88,7 +88,7 @@ def settings_of(method: str, *assignments: str) -> RunSettings:
     return resolve(method=method, assignments=[*SMALL, *assignments])
 
 
-def fit_seeded(encoder: ItemEncoder, data: Dataset, settings: RunSettings, **listeners: Callable) -> loop.Fit:
+def fit_seeded(encoder: ItemEncoder, data: Dataset, settings: RunSettings, **listeners: Callable) -> Fit:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(9)
         return fit(encoder, data, settings, **listeners)
