@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ssna.cli import main
@@ -22,10 +22,14 @@ def ssna(*words: object) -> int:
     return 0
 
 
-def small_data(folder: Path, titles: Sequence[str] = THINGS) -> Path:
-    """A data set of 60 users and 40 items, prepared in ``folder``."""
+def small_data(
+    folder: Path,
+    titles: Sequence[str] = THINGS,
+    item: Callable[[int, int], int] = lambda user, step: (user * 7 + step * step) % 40,
+) -> Path:
+    """A data set of 60 users and 40 items, ``item`` of a user and a step, prepared in ``folder``."""
     logs = folder / "logs.csv"
-    rows = [f"u{user},i{(user * 7 + step * step) % 40},{step}" for user in range(60) for step in range(8)]
+    rows = [f"u{user},i{item(user, step)},{step}" for user in range(60) for step in range(8)]
     logs.write_text("user,item,time\n" + "\n".join(rows) + "\n")
     items = folder / "items.csv"
     items.write_text("item,title\n" + "\n".join(f"i{item},{title}" for item, title in enumerate(titles)) + "\n")
