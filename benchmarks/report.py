@@ -28,8 +28,8 @@ PAGES = {
     "minilm-layers": Page("layers", ("minilm-overall",)),
     "minilm-transfer": Page(of="zero-shot"),
     "minilm-best": Page(beside=("minilm-overall", "minilm-winners"), of="best"),
-    "minilm-recipes": Page(of="best"),
     "minilm-taught": Page(of="best"),
+    "minilm-untaught": Page(of="best"),
 }
 
 
