@@ -140,6 +140,7 @@ def _over_users(bench: Bench, reference: Entry) -> Table:
             (label(rival), SEEN[policy], metric, mean, low, high)
             for (policy, metric), mean, low, high in zip(MEASURES, differences.mean(axis=1), lows, highs, strict=True)
         ]
+    counted = "1 method" if len(rivals) == 1 else f"{len(rivals)} methods"
     return Table(
         title=f"Improvement of {label(reference)} over users of {where(bench)}",
         head=("over", "seen", "metric", "difference", "95 % from", "95 % to", "p (Holm)"),
@@ -147,7 +148,7 @@ def _over_users(bench: Bench, reference: Entry) -> Table:
         notes=(
             "Mean difference per user, seeds averaged, with its 95 % percentile bootstrap interval over users. p: "
             f"two-sided paired t-test over users, Holm-corrected; the family is the {len(rows)} tests of this table "
-            f"({len(rivals)} methods, {len(MEASURES) // len(POLICIES)} metrics, {len(POLICIES)} policies). "
+            f"({counted}, {len(MEASURES) // len(POLICIES)} metrics, {len(POLICIES)} policies). "
             f"{SIGNIFICANT} p < .05.",
             POLICIES_NOTE,
             *under(bench, bench.entries),
