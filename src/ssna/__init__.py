@@ -1,6 +1,7 @@
 """From interaction logs and item texts to a recommender that understands text.
 
-    data = ssna.prepare("purchases.csv", items="products.csv", user="customer", item="sku", time="date", text=["title"])
+    data = ssna.prepare("purchases.csv", items="products.csv", user_col="customer", item_col="sku", time_col="date",
+                        text_cols=["title", "brand"])
     cache = ssna.encode(data, model="minilm")
     run = ssna.train(data, cache, recipe="best")
     run.recommender.recommend([["sku-17", "sku-4"]], k=10)
@@ -12,24 +13,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ssna.core.errors import SsnaError
     from ssna.data import Dataset, append, prepare, union
     from ssna.data import load as load_data
-    from ssna.errors import SsnaError
-    from ssna.experiments import Run, encode, train
     from ssna.recommender import Recommender
+    from ssna.runs import Run, encode, train
     from ssna.text import LayerCache
 
 _HOME = {
     "Dataset": ("ssna.data", "Dataset"),
     "LayerCache": ("ssna.text", "LayerCache"),
     "Recommender": ("ssna.recommender", "Recommender"),
-    "Run": ("ssna.experiments", "Run"),
-    "SsnaError": ("ssna.errors", "SsnaError"),
+    "Run": ("ssna.runs", "Run"),
+    "SsnaError": ("ssna.core.errors", "SsnaError"),
     "append": ("ssna.data", "append"),
-    "encode": ("ssna.experiments", "encode"),
+    "encode": ("ssna.runs", "encode"),
     "load_data": ("ssna.data", "load"),
     "prepare": ("ssna.data", "prepare"),
-    "train": ("ssna.experiments", "train"),
+    "train": ("ssna.runs", "train"),
     "union": ("ssna.data", "union"),
 }
 
@@ -46,7 +47,7 @@ __all__ = [
     "train",
     "union",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -3,12 +3,13 @@
 import signal
 import sys
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from ssna.errors import SsnaError
+from ssna import __version__
+from ssna.core.errors import SsnaError
 
 VERBS = {
     "demo": "Everything below, on MovieLens-100K, in one go.",
@@ -60,13 +61,25 @@ app = typer.Typer(
 )
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"ssna {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def ssna() -> None:
+def ssna(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """From interaction logs and item texts to a recommender that understands text."""
 
 
 def main() -> None:
     """Run a verb. Exit codes: 0 done, 1 a named error, 2 usage, 130 interrupted, 143 ended."""
+    if sys.platform == "win32":
+        _fail("this is no POSIX system; use Linux, macOS or the Windows Subsystem for Linux", 1)
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left lying about
     try:
         app()
