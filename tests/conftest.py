@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
+from ssna.core.files import write_file, write_json
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset, Histories, IdMap
-from ssna.files import write_file, write_json
-from ssna.ragged import Ragged
 from ssna.text import LayerCache
 from ssna.text.cache import KEYS, MANIFEST, STORED_DTYPES, Manifest, key_of, layer_file
 
@@ -143,7 +143,7 @@ def run_folders(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     """Method -> a run folder; all lie side by side, over items ``i1`` to ``i30``. To be copied before it is changed."""
-    from ssna.experiments import train
+    from ssna.runs import train
     from ssna.text import encode
 
     small = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from contrast import contrast
 
-from ssna.experiments import train
+from ssna.runs import train
 from ssna.serving.limits import LIMITS
 from ssna.text import encode
 

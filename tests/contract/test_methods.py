@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
+from ssna.core.errors import SettingsError
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset
-from ssna.errors import SettingsError
-from ssna.experiments import Run, resolve, train
-from ssna.experiments.run import execute
-from ssna.experiments.start import Start
+from ssna.evaluation.metrics import recall
 from ssna.methods import METHODS, FittedMethod, ItemEncoder, TrainedMethod
-from ssna.metrics import recall
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
-from ssna.ragged import Ragged
+from ssna.runs import Run, resolve, train
+from ssna.runs.run import execute
+from ssna.runs.warm_start import Start
 from ssna.scoring import VectorScorer
 from ssna.text import LayerCache, encode
 from ssna.training import RunSettings, fit

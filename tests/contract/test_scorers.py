@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.errors import ArtifactError
-from ssna.experiments import train
+from ssna.core.errors import ArtifactError
+from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyMean
-from ssna.ragged import Ragged
+from ssna.runs import train
 from ssna.scoring import RepeatScorer, Scorer, VectorScorer, restore
-from ssna.streaming import Tiles, chunks, top
+from ssna.scoring.topk import Tiles, chunks, top
 
 ITEMS, NEW = 20, 3
 SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
@@ -95,7 +95,7 @@ def test_a_history_scores_the_same_alone_and_among_others(scorer):
 
 @pytest.mark.parametrize("tile", [1, 7, ITEMS + 1])
 def test_tiles_side_by_side_are_the_scores_of_the_whole_catalogue(scorer, monkeypatch, tile):
-    monkeypatch.setattr("ssna.streaming.TILE", tile)
+    monkeypatch.setattr("ssna.scoring.topk.TILE", tile)
     tiles = list(Tiles.of(scorer, Ragged.from_rows(HISTORIES)))
     assert [start for start, _ in tiles] == list(range(0, ITEMS + 1, tile))
     together = torch.cat([scores for _, scores in tiles], dim=1)
@@ -104,7 +104,7 @@ def test_tiles_side_by_side_are_the_scores_of_the_whole_catalogue(scorer, monkey
 
 @pytest.mark.parametrize("tile", [2, ITEMS + 1])
 def test_scores_of_single_items_are_those_that_they_have_in_their_tiles(scorer, monkeypatch, tile):
-    monkeypatch.setattr("ssna.streaming.TILE", tile)
+    monkeypatch.setattr("ssna.scoring.topk.TILE", tile)
     items = torch.tensor([5, 1, 20, 5, 20, 13])
     single = Tiles.of(scorer, Ragged.from_rows(HISTORIES)).at(items)
     tiles = torch.cat([scores for _, scores in Tiles.of(scorer, Ragged.from_rows(HISTORIES))], dim=1)
@@ -113,7 +113,7 @@ def test_scores_of_single_items_are_those_that_they_have_in_their_tiles(scorer, 
 
 def test_the_top_is_the_sorted_scores_of_equal_ones_the_lower_row_first_in_tiles_of_any_size(scorer, monkeypatch):
     for tile in (3, 8, ITEMS + 1):
-        monkeypatch.setattr("ssna.streaming.TILE", tile)
+        monkeypatch.setattr("ssna.scoring.topk.TILE", tile)
         rows, values = top(scorer, Ragged.from_rows(HISTORIES), 7)
         scores = torch.cat([tile for _, tile in Tiles.of(scorer, Ragged.from_rows(HISTORIES))], dim=1)
         expected = scores.sort(dim=1, descending=True, stable=True)
@@ -124,7 +124,7 @@ def test_the_top_is_the_sorted_scores_of_equal_ones_the_lower_row_first_in_tiles
 @pytest.fixture
 def sketching(monkeypatch) -> None:
     """However small the catalogue, and on every processor."""
-    monkeypatch.setattr("ssna.streaming.SHARE", 0)
+    monkeypatch.setattr("ssna.scoring.topk.SHARE", 0)
     monkeypatch.setattr("ssna.scoring.vectors.multiplies_bf16", lambda: True)
 
 
@@ -133,14 +133,14 @@ def sketching(monkeypatch) -> None:
 @pytest.mark.parametrize("strand", [1, 3, 16])
 @pytest.mark.usefixtures("sketching")
 def test_the_top_from_a_sketch_is_the_top(scorer, monkeypatch, tile, strand, many):
-    monkeypatch.setattr("ssna.streaming.TILE", tile)
+    monkeypatch.setattr("ssna.scoring.topk.TILE", tile)
     histories, k = Ragged.from_rows(HISTORIES), 3
     gone = Ragged.from_rows([[2], [1, 2, 3], list(range(1, ITEMS)), [], [7], [4]])
     barred = torch.zeros(ITEMS + 1, dtype=torch.bool).index_fill_(0, torch.tensor([6, 13]), True)
-    monkeypatch.setattr("ssna.streaming.STRAND", strand)
-    monkeypatch.setattr("ssna.streaming.MANY", many)
+    monkeypatch.setattr("ssna.scoring.topk.STRAND", strand)
+    monkeypatch.setattr("ssna.scoring.topk.MANY", many)
     rows, values = top(scorer, histories, k, gone, barred)
-    monkeypatch.setattr("ssna.streaming.SHARE", ITEMS)
+    monkeypatch.setattr("ssna.scoring.topk.SHARE", ITEMS)
     expected = top(scorer, histories, k, gone, barred)
     np.testing.assert_allclose(values, expected[1], rtol=1e-5, atol=1e-5)
     with np.errstate(invalid="ignore"):  # minus infinity less minus infinity, where fewer are left
@@ -294,7 +294,7 @@ def test_items_can_be_added_after_others_left(scorer, extended, new_states):
 
 
 def test_chunks_cover_all_histories_in_their_order(monkeypatch):
-    monkeypatch.setattr("ssna.streaming.CHUNK", 4)
+    monkeypatch.setattr("ssna.scoring.topk.CHUNK", 4)
     histories = Ragged.from_rows(HISTORIES)
     found = [(start, len(part)) for start, part in chunks(histories)]
     rows = [row.tolist() for _, part in chunks(histories) for row in part]

@@ -7,8 +7,8 @@ import pytest
 from command_line import ssna
 from data_files import histories, square, texts, write_csv
 
+from ssna.core.errors import DataError, SettingsError
 from ssna.data import append, load, prepare, save
-from ssna.errors import DataError, SettingsError
 
 SHOP = ("--user-col", "who", "--item-col", "what", "--time-col", "at", "--text-cols", "label")
 LOG, SHELF = ("who", "what", "at"), ("what", "label")

@@ -8,12 +8,12 @@ import pytest
 from command_line import ssna
 from data_files import histories, square, texts, write_csv
 
+from ssna.core.errors import DataError
 from ssna.data import load, prepare
 from ssna.data.settings import PrepareSettings
 from ssna.data.subset import sample
-from ssna.errors import DataError
 
-PAPER = Path(__file__).resolve().parents[2] / "experiments" / "data"
+PAPER = Path(__file__).resolve().parents[2] / "grids" / "data"
 TABLE_1 = {
     "sci": (8_442, 4_385, 59_427, 5),
     "pantry": (13_101, 4_898, 126_962, 5),

@@ -10,8 +10,8 @@ from test_data_amazon import meta_2014, ratings, reviews
 from test_data_movielens import colons
 from test_data_recbole import atomic
 
+from ssna.core.errors import DataError, SettingsError
 from ssna.data import prepare
-from ssna.errors import DataError, SettingsError
 
 RATED = ("user", "item", "time", "title", "rating")
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from command_line import ssna
 
+from ssna.core.errors import ArtifactError
 from ssna.data import load, save
-from ssna.errors import ArtifactError
-from ssna.experiments import train
-from ssna.experiments.record import read_evaluation
 from ssna.report import as_text, benches, examples, find, page
+from ssna.runs import train
+from ssna.runs.record import read_evaluation
 
 
 @pytest.fixture(scope="module")

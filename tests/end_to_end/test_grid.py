@@ -12,7 +12,7 @@ import pytest
 from command_line import ssna
 
 from ssna.data.storage import save
-from ssna.experiments.record import RECORD
+from ssna.runs.record import RECORD
 
 GRID = """
 title = "small"
@@ -86,7 +86,7 @@ def test_a_grid_makes_one_folder_a_run(unbroken: Path) -> None:
 
 
 def test_the_winner_is_the_point_with_the_best_validation(unbroken: Path) -> None:
-    from ssna.experiments import RunRecord
+    from ssna.runs import RunRecord
 
     for data in "AB":
         runs = [RunRecord.read(path) for path in (unbroken / data / "ids").iterdir()]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from command_line import figures, small_data, ssna
 
-from ssna.files import write_json
+from ssna.core.files import write_json
 
 SLOWLY = """
 import sys

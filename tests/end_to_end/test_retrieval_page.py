@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ssna.experiments import train
 from ssna.export import TARGETS, Source
+from ssna.runs import train
 from ssna.text import encode
 
 PAGE = Path(__file__).parents[2] / "docs" / "retrieval.md"

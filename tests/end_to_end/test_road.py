@@ -12,7 +12,7 @@ import pytest
 from command_line import ssna
 
 from ssna.data import load
-from ssna.experiments import Run
+from ssna.runs import Run
 
 WORDS = {
     "garden": "watering can for roses and tulips",
@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_no_run_behind(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "run"))
 
-    monkeypatch.setattr("ssna.artifact.save_file", full)
+    monkeypatch.setattr("ssna.recommender.artifact.save_file", full)
     assert ssna("train", str(folders / "data"), "-o", str(tmp_path / "run"), "--method", "popularity") == 1
     assert "No space left on device" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

@@ -21,10 +21,10 @@ from test_data_amazon import meta_2014, ratings
 from test_data_movielens import colons
 from test_data_recbole import atomic
 
+from ssna.core.errors import DataError, SettingsError
 from ssna.data import append, prepare
 from ssna.data.engine import Layout, open_engine
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
-from ssna.errors import DataError, SettingsError
 
 pyspark = pytest.importorskip("pyspark", reason="the extra spark is not installed")
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java")

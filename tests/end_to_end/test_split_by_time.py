@@ -9,7 +9,7 @@ from command_line import ssna
 from data_files import write_csv
 
 from ssna.data import load
-from ssna.experiments import train
+from ssna.runs import train
 
 NEW = "gadget-new"  # sold after training only, every other time
 SMALL = ("training.epochs=1", "training.batch_size=64", "loss.samples=8", "dim=32", "sequence.inner=32")

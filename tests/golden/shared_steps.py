@@ -8,17 +8,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ssna import processes
+from ssna.compute import distributed
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset, Histories, IdMap
-from ssna.experiments import resolve
 from ssna.methods.ease import EaseSettings
 from ssna.methods.frozen import FrozenEncoder
+from ssna.methods.linear_teacher import LinearTeacher
 from ssna.methods.ssna import SSNASettings, over
-from ssna.methods.teacher import LinearTeacher
 from ssna.nn import catalogue
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
-from ssna.ragged import Ragged
+from ssna.runs import resolve
 from ssna.training import RunSettings, fit
 from ssna.training.loop import batches_of
 from ssna.training.trainer import Model, Trainer
@@ -74,14 +74,14 @@ def step(loss: str, ahead: int) -> dict[str, Tensor]:
     batches = iter(batches_of(data(), settings, teacher))
     model.eval()
     losses = [trainer.accumulate(next(batches), 1 / 2) for _ in range(2)]
-    processes.sum_gradients(model.parameters())
+    distributed.sum_gradients(model.parameters())
     gradients = {f"gradient of {name}": p.grad for name, p in model.named_parameters()}
     return gradients | {"losses": torch.tensor(losses, dtype=torch.float64)}
 
 
 def epochs() -> dict[str, Tensor]:
     """Weights and validation after two epochs with noise and dropout, and what generators gave before."""
-    model = encoder(seed=1 + processes.rank())  # as if built otherwise in every process
+    model = encoder(seed=1 + distributed.rank())  # as if built otherwise in every process
     torch.manual_seed(0)
     fitted = fit(model, data(), settings_of("training.epochs=2", "training.patience=5"))
     valid = [list(epoch.valid.values()) for epoch in fitted.epochs]
@@ -92,10 +92,10 @@ def epochs() -> dict[str, Tensor]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     catalogue.CHUNK = 7
-    with processes.together(torch.device("cpu")):
+    with distributed.together(torch.device("cpu")):
         results = {f"{name} {ahead}": step(name, ahead) for name in (*LOSSES, "taught") for ahead in (1, 3)} | {
             "epochs": epochs()
         }
         for name, tensors in results.items():
             whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
-            save_file(whole, Path(sys.argv[1]) / f"{name}-{processes.rank()}.safetensors")
+            save_file(whole, Path(sys.argv[1]) / f"{name}-{distributed.rank()}.safetensors")

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssna.core.ragged import Ragged
 from ssna.nn.adapter import LayerAdapters, MixtureAdapter
 from ssna.nn.losses import LOSSES, Candidates, cosine_logits
 from ssna.nn.sasrec import RecencyMean, SASRec
-from ssna.ragged import Ragged
 from ssna.scoring import VectorScorer
 
 WIDTH, DIM, HEADS, ITEMS = 6, 4, 3, 5

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from ssna.core.ragged import Ragged
 from ssna.methods.ssna import SSNASettings, over
 from ssna.nn.losses import in_batch
 from ssna.nn.sasrec import SASRec
-from ssna.ragged import Ragged
 from ssna.training.batches import pack, prefixes
 from ssna.training.trainer import Model
 

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from two_processes import torchrun
 
-from ssna.methods.teacher import LinearTeacher
+from ssna.methods.linear_teacher import LinearTeacher
 from ssna.nn import catalogue
 from ssna.nn.losses import LOSSES
 from ssna.training import batches

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from ssna.core.ragged import Ragged
 from ssna.methods.ease import EaseSettings, fit_ease, inverse_of, occurrences, pairs, weights_of
-from ssna.methods.teacher import LinearTeacher
-from ssna.ragged import Ragged
+from ssna.methods.linear_teacher import LinearTeacher
 
 ITEMS, USERS = 12, 30
 
@@ -80,9 +80,9 @@ def test_of_many_items_a_part_tells_the_scale(monkeypatch):
     chosen = np.arange(1, 301)
     gram = pairs(occurrences(train, 300)[:, chosen])
     inverse = torch.linalg.inv(gram.double() + 10 * torch.eye(300))
-    monkeypatch.setattr("ssna.methods.teacher.EVENTS", 60)
+    monkeypatch.setattr("ssna.methods.linear_teacher.EVENTS", 60)
     whole = LinearTeacher(inverse, chosen, train, 300, EaseSettings(ridge=10)).scale
-    monkeypatch.setattr("ssna.methods.teacher.ITEMS", 150)
+    monkeypatch.setattr("ssna.methods.linear_teacher.ITEMS", 150)
     assert LinearTeacher(inverse, chosen, train, 300, EaseSettings(ridge=10)).scale == pytest.approx(whole, rel=0.15)
 
 

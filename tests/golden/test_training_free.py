@@ -7,13 +7,13 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
+from ssna.core.errors import SettingsError
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset
-from ssna.errors import SettingsError
 from ssna.methods import METHODS, training_free
 from ssna.methods import ease as ease_module
 from ssna.methods import text_linear as text_linear_module
 from ssna.methods.ease import largest, most_frequent
-from ssna.ragged import Ragged
 
 ITEMS = 15
 DIM = 6

@@ -14,13 +14,13 @@ from text_models import POSITIONS, SIZES, one_at_a_time, save_tiny_model, some_t
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from ssna.core.errors import EncoderError, SettingsError
 from ssna.data.dataset import Dataset
-from ssna.errors import EncoderError, SettingsError
-from ssna.experiments import Run, resolve, train
 from ssna.methods import METHODS, ItemEncoder, TrainedMethod
 from ssna.methods.tuned import AdaLoraEncoder, TunedEncoder, attention_maps, top_layers
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
+from ssna.runs import Run, resolve, train
 from ssna.text import LayerCache, encode
 from ssna.text import encoder as text_encoder
 from ssna.training import Epoch, Fit, RunSettings, fit, trainer

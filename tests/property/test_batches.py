@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ssna.core.ragged import Ragged
 from ssna.nn.losses import Candidates, cosine_logits, in_batch_logq
-from ssna.ragged import Ragged
 from ssna.training.batches import FORMULATIONS, Batch, Batches, Teacher, draw, occurrences, pack
 
 lengths_of_users = st.lists(st.integers(0, 25), min_size=1, max_size=8)

@@ -9,8 +9,8 @@ from data_files import timed
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from ssna.core.errors import DataError
 from ssna.data import load, save
-from ssna.errors import DataError
 
 ITEMS = 6
 

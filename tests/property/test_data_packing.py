@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ssna.data import moments
-from ssna.data.coding import coded, read_ids
 from ssna.data.engine import open_engine
+from ssna.data.ids import coded, read_ids
 from ssna.data.moments import blocks
 from ssna.data.packing import pack
 from ssna.data.sources import ITEM, USER, WHEN

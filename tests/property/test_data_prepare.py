@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from ssna.core.errors import DataError
 from ssna.data import Dataset, Histories, IdMap, load, prepare, save
 from ssna.data.cleaning import CORE, k_core
-from ssna.data.cuts import MIN_EVENTS
 from ssna.data.engine import open_engine
-from ssna.errors import DataError
+from ssna.data.split_points import MIN_EVENTS
 
 FEW = settings(max_examples=6, deadline=None)
 COLUMNS = ("user", "item", "time", "title")

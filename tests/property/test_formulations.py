@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from ssna.core.ragged import Ragged
 from ssna.methods.ids import Ids
 from ssna.methods.ssna import SSNASettings, over
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
-from ssna.ragged import Ragged
 from ssna.training.batches import FORMULATIONS, pack
 from ssna.training.trainer import Model
 

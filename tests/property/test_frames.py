@@ -9,15 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ssna.core.ragged import Ragged
 from ssna.methods.frozen import FrozenEncoder
 from ssna.methods.ids import Ids
 from ssna.nn.adapter import LayerAdapters
 from ssna.nn.attention import TILE
 from ssna.nn.losses import LOSSES, distillation
 from ssna.nn.sasrec import SASRec
-from ssna.ragged import Ragged
 from ssna.training.batches import FORMULATIONS, Batch, own_part, pack
-from ssna.training.frame import Frame, Room, tiled
+from ssna.training.static_batch import Frame, Room, tiled
 from ssna.training.trainer import Model
 
 ITEMS, LONGEST, DIM = 30, 6, 8

@@ -8,10 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna import streaming
-from ssna.errors import TrainingError
-from ssna.ragged import Ragged
-from ssna.scoring import Scorer, Sketch
+from ssna.core.errors import TrainingError
+from ssna.core.ragged import Ragged
+from ssna.scoring import Scorer, Sketch, topk
 
 
 class Given(Scorer):
@@ -62,9 +61,9 @@ def test_the_best_few_are_the_first_of_all_sorted_scores(scorer, k, tile, strand
     rng, users = np.random.default_rng(seed), len(scorer.scores)
     gone = [np.flatnonzero(rng.random(scorer.rows) < rng.choice([0.0, 0.3, 0.95])) for _ in range(users)]
     barred = torch.from_numpy(rng.random(scorer.rows) < 0.1)
-    with patch.multiple(streaming, SHARE=0, TILE=tile, STRAND=strand, MANY=many):
+    with patch.multiple(topk, SHARE=0, TILE=tile, STRAND=strand, MANY=many):
         histories = Ragged.from_rows([[user + 1] for user in range(users)])
-        rows, values = streaming.top(scorer, histories, k, Ragged.from_rows(gone), barred)
+        rows, values = topk.top(scorer, histories, k, Ragged.from_rows(gone), barred)
     left = scorer.scores.clone()
     left[:, 0] = left[:, barred] = -torch.inf
     for user, items in enumerate(gone):
@@ -79,5 +78,5 @@ def test_a_score_that_is_not_a_number_is_an_error():
     scores = torch.zeros(2, 64)
     scores[1, 17] = torch.nan
     scorer = Given(scores, scores.bfloat16(), 0.0)
-    with patch.multiple(streaming, SHARE=0, MANY=1), pytest.raises(TrainingError, match="not a number"):
-        streaming.top(scorer, Ragged.from_rows([[1], [2]]), 3)
+    with patch.multiple(topk, SHARE=0, MANY=1), pytest.raises(TrainingError, match="not a number"):
+        topk.top(scorer, Ragged.from_rows([[1], [2]]), 3)

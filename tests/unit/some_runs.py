@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssna.experiments import RunRecord
-from ssna.experiments.record import RANKS
-from ssna.files import write_json
-from ssna.metrics import summary
-from ssna.report.runs import RunFolder
+from ssna.core.files import write_json
+from ssna.evaluation.metrics import summary
+from ssna.report.groups import RunFolder
+from ssna.runs import RunRecord
+from ssna.runs.record import RANKS
 
 SCIENTIFIC = {"users": 8442, "items": 4385, "interactions": 59427}
 SSNA = {"layers": 2, "integrate": "gru", "ids": False}

@@ -13,8 +13,8 @@ import torch
 
 from ssna.batch import recommend_all
 from ssna.batch import run as module
+from ssna.core.errors import SsnaError
 from ssna.data.dataset import IdMap
-from ssna.errors import SsnaError
 from ssna.nn.sasrec import RecencyMean
 from ssna.recommender import Recommender
 from ssna.scoring import VectorScorer

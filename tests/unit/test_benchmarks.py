@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from ssna.core.ragged import Ragged
 from ssna.methods.ssna import SSNASettings, over
-from ssna.ragged import Ragged
 from ssna.training.batches import causal, pack
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -8,11 +8,11 @@ import pytest
 from some_runs import make_run
 from torch.nn import functional as F
 
-from ssna.data.cold import withhold
 from ssna.data.dataset import Withheld
-from ssna.experiments import RunRecord, train
-from ssna.experiments.cold import evaluate_cold
+from ssna.data.holdout import withhold
 from ssna.report import benches, find, render, tables
+from ssna.runs import RunRecord, train
+from ssna.runs.cold_start import evaluate_cold
 from ssna.text import encode
 
 ITEMS = 30

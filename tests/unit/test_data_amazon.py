@@ -6,8 +6,8 @@ import json
 import pytest
 from data_files import dropped, histories, square, texts, write_csv
 
+from ssna.core.errors import DataError
 from ssna.data import prepare
-from ssna.errors import DataError
 
 NIGHT = 1_400_000_000
 

@@ -3,8 +3,8 @@ import hashlib
 import pytest
 from data_files import dropped, histories, square, texts, write_csv
 
+from ssna.core.errors import DataError
 from ssna.data import prepare
-from ssna.errors import DataError
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 import pyarrow as pa
 import pytest
 
-from ssna.data.coding import coded, read_ids
 from ssna.data.engine import open_engine
+from ssna.data.ids import coded, read_ids
 from ssna.data.sources import ITEM, USER, WHEN, Source
 
 

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from ssna.core.errors import DataError
 from ssna.data import load, save
-from ssna.data.cold import withhold
 from ssna.data.dataset import Dataset, Histories, IdMap, Withheld
-from ssna.errors import DataError
+from ssna.data.holdout import withhold
 
 
 def dataset(rows: list[list[int]], items: int) -> Dataset:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from data_files import timed
 
+from ssna.core.errors import DataError
 from ssna.data import load, save
-from ssna.data.cold import withhold
-from ssna.errors import DataError
+from ssna.data.holdout import withhold
 
 # u0 is asked twice, u1 in validation only, u2 (who has no training event but one) in the test only, u3 never.
 LOG = (

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from ssna.core.errors import DataError
 from ssna.data import Dataset, Histories, IdMap
-from ssna.errors import DataError
 
 
 def dataset(rows=((1, 2, 3, 1), (3, 2, 1)), texts=("", "a", "b", "c"), max_history=50, users=("u", "v"), items="xyz"):

@@ -5,8 +5,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from ssna.core.errors import DataError, SettingsError
 from ssna.data.engine import engine_errors, open_engine, reading
-from ssna.errors import DataError, SettingsError
 
 
 def test_what_duckdb_makes_of_ctrl_c_is_an_interrupt_again():

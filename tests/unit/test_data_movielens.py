@@ -3,8 +3,8 @@
 import pytest
 from data_files import histories, square, texts, write_csv
 
+from ssna.core.errors import DataError
 from ssna.data import prepare
-from ssna.errors import DataError
 
 GENRES = ["unknown", "Action", "Children's", "Drama"]
 FILMS = [(f"{k}", f"Amélie: {k} (199{k})", [] if k == 0 else ["Action", "Children's"]) for k in range(1, 7)]

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from data_files import histories, square, texts, write_csv
 
+from ssna.core.errors import DataError
 from ssna.data import prepare
-from ssna.errors import DataError
 
 WHEEL = Path(__file__).resolve().parents[2] / ".cache" / "recbole-1.2.1-py3-none-any.whl"
 

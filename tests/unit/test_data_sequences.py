@@ -1,8 +1,8 @@
 import pytest
 from data_files import SHARED, dropped, histories, texts
 
+from ssna.core.errors import DataError
 from ssna.data import prepare
-from ssna.errors import DataError
 
 
 @pytest.fixture

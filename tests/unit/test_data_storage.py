@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from data_files import square, write_csv
 
+from ssna.core.errors import DataError, SsnaError
 from ssna.data import Dataset, Histories, IdMap, load, prepare, save, storage
-from ssna.data.left_out import LeftOut
-from ssna.errors import DataError, SsnaError
+from ssna.data.dropped import LeftOut
 
 
 @pytest.fixture(scope="module")

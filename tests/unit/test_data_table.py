@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from data_files import SHARED, dropped, histories, square, texts, write_csv, write_json_lines, write_parquet
 
+from ssna.core.errors import DataError, SettingsError
 from ssna.data import prepare
 from ssna.data.summary import described, everything, summary
-from ssna.errors import DataError, SettingsError
 
 ONLINE_RETAIL = SHARED / "online_retail" / "online_retail.parquet"
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ssna import device
-from ssna.device import choose_device, free_memory
-from ssna.errors import SettingsError
-from ssna.launch import Launch, launch
+from ssna.compute import device
+from ssna.compute.device import choose_device, free_memory
+from ssna.compute.launch import Launch, launch
+from ssna.core.errors import SettingsError
 
 CPU = torch.device("cpu")
 

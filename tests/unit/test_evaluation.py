@@ -4,14 +4,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna import streaming
+from ssna.core.errors import TrainingError
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Split
-from ssna.errors import TrainingError
 from ssna.evaluation import Evaluation, evaluate, ranks
 from ssna.evaluation.ranking import POLICIES
 from ssna.nn.sasrec import RecencyMean
-from ssna.ragged import Ragged
-from ssna.scoring import Reading, VectorScorer
+from ssna.scoring import Reading, VectorScorer, topk
 
 ITEMS = 9
 MISS = ITEMS + 1
@@ -101,8 +100,8 @@ def test_neither_the_size_of_a_chunk_nor_that_of_a_tile_changes_anything(rows, c
     split, scorer = split_of([seen for seen, _ in rows], [target for _, target in rows]), TableScorer()
     whole = evaluate(scorer, split)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(streaming, "CHUNK", chunk)
-        patch.setattr(streaming, "TILE", tile)
+        patch.setattr(topk, "CHUNK", chunk)
+        patch.setattr(topk, "TILE", tile)
         in_chunks = evaluate(scorer, split)
         validation = ranks(scorer, split)
     for policy in POLICIES:
@@ -125,7 +124,7 @@ def vector_scorer(rows: int, users: int = 40) -> tuple[VectorScorer, Split]:
 def test_ranks_and_lists_of_vectors_are_the_same_in_tiles_of_any_size_where_items_are_equal_too(monkeypatch, tile):
     scorer, split = vector_scorer(1999)
     whole = evaluate(scorer, split)
-    monkeypatch.setattr(streaming, "TILE", tile)
+    monkeypatch.setattr(topk, "TILE", tile)
     in_tiles = evaluate(scorer, split)
     for policy in POLICIES:
         np.testing.assert_array_equal(in_tiles.ranks[policy], whole.ranks[policy])
@@ -133,7 +132,7 @@ def test_ranks_and_lists_of_vectors_are_the_same_in_tiles_of_any_size_where_item
 
 
 def test_ranks_do_not_depend_on_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr(streaming, "TILE", 512)
+    monkeypatch.setattr(topk, "TILE", 512)
     scorer, split = vector_scorer(1999)
     before, found = torch.get_num_threads(), []
     try:
@@ -147,7 +146,7 @@ def test_ranks_do_not_depend_on_the_number_of_threads(monkeypatch):
 
 @pytest.mark.parametrize("rank", [evaluate, ranks])
 def test_no_more_scores_are_held_at_once_than_a_tile_has(monkeypatch, rank):
-    monkeypatch.setattr(streaming, "TILE", 100)
+    monkeypatch.setattr(topk, "TILE", 100)
     scorer, split = vector_scorer(1999)
     asked: list[int] = []
 
@@ -176,7 +175,7 @@ class RoundedScorer(FixedScorer):
 
 
 def test_a_target_is_counted_itself_whatever_the_rounding_of_its_tile(monkeypatch):
-    monkeypatch.setattr(streaming, "TILE", 4)
+    monkeypatch.setattr(topk, "TILE", 4)
     scorer = RoundedScorer([1.0] * 4 + [2.0] + [1.0] * 4)
     assert evaluate(scorer, split_of([[1]], [5])).ranks["include_seen"].tolist() == [1]
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ssna.errors import ArtifactError, SsnaError
-from ssna.experiments import train
-from ssna.explanation import explain, place
-from ssna.ragged import Ragged
+from ssna.core.errors import ArtifactError, SsnaError
+from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender
+from ssna.recommender.explanation import explain, place
+from ssna.runs import train
 from ssna.scoring import Blend, Part, RepeatScorer
 from ssna.text import embed, encode
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from ssna import export as package
+from ssna.core.errors import ArtifactError, DataError, SsnaError
 from ssna.data import save
-from ssna.errors import ArtifactError, DataError, SsnaError
-from ssna.experiments import train
 from ssna.export import TARGETS, Source, ann
 from ssna.recommender import Recommender
+from ssna.runs import train
 from ssna.text import encode
 
 ITEMS = 20

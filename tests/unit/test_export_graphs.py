@@ -6,11 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ssna.errors import ArtifactError
+from ssna.core.errors import ArtifactError
+from ssna.core.ragged import Ragged
 from ssna.export.graphs import item_model, user_model
 from ssna.nn.adapter import LayerAdapters, MLPAdapter, WhiteningMap
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
-from ssna.ragged import Ragged
 
 DIM, LONGEST = 8, 12
 

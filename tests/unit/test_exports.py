@@ -62,7 +62,7 @@ def test_importing_the_command_line_does_not_load_torch():
 
 
 @pytest.mark.parametrize(
-    "package", ["ssna.data", "ssna.evaluation", "ssna.experiments", "ssna.methods", "ssna.text", "ssna.training"]
+    "package", ["ssna.data", "ssna.evaluation", "ssna.runs", "ssna.methods", "ssna.text", "ssna.training"]
 )
 def test_every_name_a_package_lists_is_there(package):
     module = import_module(package)

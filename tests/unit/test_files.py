@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from ssna import files
-from ssna.errors import ArtifactError, DataError, SsnaError
-from ssna.files import new_folder, read_json, write_file, write_json
+from ssna.core import files
+from ssna.core.errors import ArtifactError, DataError, SsnaError
+from ssna.core.files import new_folder, read_json, write_file, write_json
 
 MARKER = "record.json"
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ssna.core.errors import SettingsError
 from ssna.data.storage import save
-from ssna.errors import SettingsError
-from ssna.experiments.grid import CLAIMS, run_grid, survey
-from ssna.experiments.plan import Experiment
+from ssna.grid.runner import CLAIMS, run_grid, survey
+from ssna.grid.spec import Experiment
 
 GRID = """
 title = "small"

@@ -7,11 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from ssna import artifact
-from ssna.card import CARD, model_card
+from ssna.core.errors import ArtifactError
 from ssna.data.dataset import IdMap
-from ssna.errors import ArtifactError
-from ssna.recommender import Recommender
+from ssna.recommender import Recommender, artifact
+from ssna.recommender.model_card import CARD, model_card
 from ssna.scoring import PopularityScorer
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.experiments import train
 from ssna.methods import frozen
 from ssna.methods.frozen import FrozenEncoder, MappedStates, known_states, top_states
+from ssna.runs import train
 
 SMALL = ("dim=8", "sequence.inner=8", "training.batch_size=32", "training.epochs=2", "training.device=cpu")
 

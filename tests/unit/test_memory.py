@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 
-from ssna.experiments.memory import MemoryMeter
+from ssna.compute.memory import MemoryMeter
 
 CPU, MB = torch.device("cpu"), 2**20
 

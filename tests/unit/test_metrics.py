@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.metrics import ndcg, recall, summary
-from ssna.streaming import count_from
+from ssna.evaluation.metrics import ndcg, recall, summary
+from ssna.scoring.topk import count_from
 
 USERS, ITEMS = 40, 25
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from ssna.errors import SettingsError
-from ssna.experiments.plan import Experiment, tasks
+from ssna.core.errors import SettingsError
+from ssna.grid.spec import Experiment, tasks
 
-EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+EXPERIMENTS = Path(__file__).parents[2] / "grids"
 BASE = """
 title = "t"
 recipe = "paper"

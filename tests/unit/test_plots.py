@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from some_runs import SSNA, make_run
 
-from ssna.errors import ArtifactError, SettingsError
+from ssna.core.errors import ArtifactError, SettingsError
 from ssna.report import benches
 from ssna.report.bins import FEW, HISTORY, POPULARITY, Bins, binned
 from ssna.report.plots import (

@@ -5,14 +5,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from ssna.errors import SettingsError
-from ssna.experiments import train
-from ssna.experiments.recipes import resolve
+from ssna.core.errors import SettingsError
 from ssna.methods import METHODS
 from ssna.nn import losses
 from ssna.nn.integrate import GruIntegration
-from ssna.training import fit, profile
-from ssna.training.profile import Profile
+from ssna.runs import train
+from ssna.runs.recipes import resolve
+from ssna.training import fit, profiler as profile
+from ssna.training.profiler import Profile
 
 NAP = 0.02
 SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=60", "training.epochs=1", "method.heads=2"]

@@ -2,8 +2,8 @@ import time
 
 import pytest
 
-from ssna import progress as module
-from ssna.progress import progress
+from ssna.core import progress as module
+from ssna.core.progress import progress
 
 ERASE_LINE = "\x1b[2K"
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna.ragged import Ragged
+from ssna.core.ragged import Ragged
 
 ROWS = [[5, 6, 7], [], [8], [9, 10]]
 row_lists = st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=6)

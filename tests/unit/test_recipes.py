@@ -2,11 +2,11 @@ from importlib.resources import files
 
 import pytest
 
-from ssna.errors import SettingsError
-from ssna.experiments import RECIPES, resolve
+from ssna.core.errors import SettingsError
+from ssna.core.settings import read_toml
 from ssna.methods import METHODS
 from ssna.nn.losses import LOSSES
-from ssna.settings import read_toml
+from ssna.runs import RECIPES, resolve
 from ssna.training import RunSettings
 from ssna.training.batches import FORMULATIONS
 from ssna.training.settings import BatchSettings, LossSettings

@@ -8,13 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssna import artifact, scoring
-from ssna import recommender as module
+from ssna import scoring
+from ssna.core.errors import ArtifactError, SsnaError
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import IdMap
-from ssna.errors import ArtifactError, SsnaError
-from ssna.experiments import train
-from ssna.ragged import Ragged
-from ssna.recommender import Recommender
+from ssna.recommender import Recommender, artifact
+from ssna.recommender import recommender as module
+from ssna.runs import train
 from ssna.scoring import PopularityScorer
 from ssna.text import encode
 from ssna.text.fill import _encoder_like

@@ -14,12 +14,12 @@ from typer.testing import CliRunner
 
 from ssna.cli import app
 from ssna.cli.compare import Format, Name
-from ssna.errors import ArtifactError
-from ssna.experiments import RunRecord
+from ssna.core.errors import ArtifactError
 from ssna.report import FORMATS, PLOTS, TABLES, benches, find, overall, render, tables
 from ssna.report.cells import METRICS
-from ssna.report.runs import Bench
+from ssna.report.groups import Bench
 from ssna.report.table import Figure, Table
+from ssna.runs import RunRecord
 
 POLICIES = ("exclude_seen", "include_seen")
 HEAD = ("data", "model", "seen", "metric")

@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from some_runs import make_run
 
-from ssna.errors import ArtifactError
+from ssna.core.errors import ArtifactError
 from ssna.evaluation.significance import holm, paired_t
-from ssna.experiments.record import RANKS
 from ssna.report import benches, find, improvement
 from ssna.report.cells import METRICS
 from ssna.report.table import Figure, Table
+from ssna.runs.record import RANKS
 
 POLICIES = ("exclude_seen", "include_seen")
 USERS = 12

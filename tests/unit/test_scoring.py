@@ -3,12 +3,11 @@ import pytest
 import scipy.sparse as sparse
 import torch
 
-from ssna import streaming
-from ssna.errors import ArtifactError
+from ssna.core.errors import ArtifactError
+from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyMean, SASRec
-from ssna.ragged import Ragged
-from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, VectorScorer, restore
-from ssna.streaming import top
+from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, VectorScorer, restore, topk
+from ssna.scoring.topk import top
 
 HISTORIES = Ragged.from_rows([[1, 2], [3], [4, 4, 1]])
 
@@ -34,20 +33,20 @@ def test_where_fewer_items_are_left_than_asked_for_row_zero_fills_up():
 
 def test_the_top_does_not_depend_on_the_size_of_a_chunk(monkeypatch):
     whole = top(popularity(1, 4, 2, 3), HISTORIES, 2, exclude=HISTORIES)
-    monkeypatch.setattr(streaming, "CHUNK", 1)
+    monkeypatch.setattr(topk, "CHUNK", 1)
     np.testing.assert_array_equal(top(popularity(1, 4, 2, 3), HISTORIES, 2, exclude=HISTORIES), whole)
 
 
 @pytest.mark.parametrize("tile", [1, 2, 9])
 def test_of_equal_items_those_of_lower_rows_make_the_list(monkeypatch, tile):
-    monkeypatch.setattr(streaming, "TILE", tile)
+    monkeypatch.setattr(topk, "TILE", tile)
     rows, _ = top(popularity(1, 2, 2, 1, 2, 2, 1, 2), HISTORIES, 4, exclude=Ragged.from_rows([[3], [], [2, 8]]))
     assert rows.tolist() == [[2, 5, 6, 8], [2, 3, 5, 6], [3, 5, 6, 1]]
 
 
 @pytest.mark.parametrize("tile", [300, 8192])
 def test_of_many_equal_items_the_lowest_rows_make_the_list(monkeypatch, tile):
-    monkeypatch.setattr(streaming, "TILE", tile)
+    monkeypatch.setattr(topk, "TILE", tile)
     counts = np.random.default_rng(0).integers(0, 3, 1000)
     rows, _ = top(popularity(*counts.tolist()), HISTORIES, 400)
     assert rows.tolist() == [(1 + np.argsort(-counts, kind="stable")[:400]).tolist()] * 3
@@ -55,7 +54,7 @@ def test_of_many_equal_items_the_lowest_rows_make_the_list(monkeypatch, tile):
 
 @pytest.mark.parametrize("tile", [2, 9])
 def test_barred_items_leave_every_list(monkeypatch, tile):
-    monkeypatch.setattr(streaming, "TILE", tile)
+    monkeypatch.setattr(topk, "TILE", tile)
     barred = torch.tensor([False, True, False, True, False])
     rows, scores = top(popularity(9, 2, 8, 4), HISTORIES, 3, barred=barred)
     assert (rows.tolist(), scores.tolist()) == ([[4, 2, 0]] * 3, [[4, 2, -np.inf]] * 3)

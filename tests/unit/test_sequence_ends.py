@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna.nn import projection
-from ssna.nn.projection import Projection
+from ssna.nn import qkv_lookup as projection
+from ssna.nn.qkv_lookup import Projection
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 
 DIM, LONGEST = 8, 12

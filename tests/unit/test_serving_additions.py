@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna.errors import ArtifactError, SsnaError
+from ssna.core.errors import ArtifactError, SsnaError
 from ssna.serving import additions as module
 from ssna.serving.additions import JOURNAL, Additions, Change, journal
 

@@ -12,10 +12,10 @@ from starlette.testclient import TestClient
 from ssna.serving import service as service_module
 from ssna.serving.additions import JOURNAL, Change, journal
 from ssna.serving.app import create_app
-from ssna.serving.bodies import Question
 from ssna.serving.http import PATIENCE, body_of
 from ssna.serving.limits import LIMITS, Limits
 from ssna.serving.refusal import RequestError
+from ssna.serving.schemas import Question
 from ssna.serving.server import default_state
 from ssna.serving.service import Service
 
@@ -363,7 +363,7 @@ def test_a_run_that_reads_no_text_says_so(run_folders, tmp_path):
 
 
 def test_a_change_that_the_disk_refuses_is_not_served(client, monkeypatch):
-    from ssna.errors import SsnaError
+    from ssna.core.errors import SsnaError
 
     def refuse(_):
         raise SsnaError("the disk is full; nothing was changed")

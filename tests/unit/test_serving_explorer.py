@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from ssna.errors import SsnaError
-from ssna.explanation import explain, place
+from ssna.core.errors import SsnaError
 from ssna.recommender import Recommender
+from ssna.recommender.explanation import explain, place
 from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.limits import LIMITS

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna.serving.bodies import NewItems, Question, Questions, QuestionWithTexts, ReloadRequest
 from ssna.serving.limits import LIMITS
 from ssna.serving.parsing import parse, read_json
 from ssna.serving.refusal import RequestError
+from ssna.serving.schemas import NewItems, Question, Questions, QuestionWithTexts, ReloadRequest
 
 MODELS = [QuestionWithTexts, Questions, NewItems, ReloadRequest]
 

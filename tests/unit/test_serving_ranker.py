@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.ragged import Ragged
+from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender
 from ssna.scoring import Scorer
+from ssna.scoring.topk import top
 from ssna.serving import ranker as module
 from ssna.serving.ranker import Ranker, RankerError, work
-from ssna.streaming import top
 
 HISTORIES = Ragged.from_rows([[1, 2], [7], [3, 3, 9, 30], [5] * 30])
 DENIED = Ragged.from_rows([[4], [], [1, 2], [30]])

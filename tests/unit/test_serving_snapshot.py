@@ -10,9 +10,9 @@ from ssna.data.dataset import IdMap
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer
 from ssna.serving.additions import Additions
-from ssna.serving.bodies import Answer, Question
-from ssna.serving.comparing import compare
+from ssna.serving.comparison import compare
 from ssna.serving.refusal import RequestError
+from ssna.serving.schemas import Answer, Question
 from ssna.serving.service import admitted
 from ssna.serving.snapshot import Snapshot
 

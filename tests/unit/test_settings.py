@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from ssna.errors import SettingsError
-from ssna.settings import Settings, merge, override, read_toml
+from ssna.core.errors import SettingsError
+from ssna.core.settings import Settings, merge, override, read_toml
 
 
 class Inner(Settings):
@@ -149,7 +149,7 @@ def test_a_file_that_is_not_toml_is_named(tmp_path, content):
 
 
 def test_an_unknown_key_in_a_list_of_sections_is_told_what_was_meant():
-    from ssna.experiments.plan import Experiment
+    from ssna.grid.spec import Experiment
 
     tree = {"title": "t", "data": [{"name": "A", "folder": "a"}], "entries": [{"name": "e", "method": "m", "gird": {}}]}
     with pytest.raises(SettingsError, match=r"unknown setting entries\.0\.gird; did you mean entries\.0\.grid\?"):

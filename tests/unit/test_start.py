@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ssna.core.errors import ArtifactError, SettingsError
 from ssna.data import Histories, IdMap
-from ssna.errors import ArtifactError, SettingsError
-from ssna.experiments import Run, train
+from ssna.runs import Run, train
 from ssna.training.trainer import Trainer
 
 SMALL = (

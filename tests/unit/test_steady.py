@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from ssna.steady import steady
+from ssna.compute.allocator import steady
 
 
 def test_what_lives_before_is_out_of_the_collectors_sight_inside_only():

@@ -7,8 +7,8 @@ import signal
 import numpy as np
 import pytest
 
-from ssna.errors import CacheError
-from ssna.launch import Launch
+from ssna.compute.launch import Launch
+from ssna.core.errors import CacheError
 from ssna.text import writer as writer_module
 from ssna.text.cache import LayerCache, key_of
 from ssna.text.encoding import Encoding

@@ -5,7 +5,7 @@ import pytest
 import torch
 from text_models import POSITIONS, SIZES, WORDS, one_at_a_time, save_tiny_model, some_texts
 
-from ssna.errors import EncoderError
+from ssna.core.errors import EncoderError
 from ssna.text import encoder as encoder_module
 from ssna.text.encoder import TextEncoder, choose_dtype, pool
 

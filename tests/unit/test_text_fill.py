@@ -6,7 +6,7 @@ import pytest
 import torch
 from text_models import one_at_a_time, save_tiny_model, some_texts
 
-from ssna.errors import CacheError, EncoderError
+from ssna.core.errors import CacheError, EncoderError
 from ssna.text import LayerCache, embed, encode, fill
 from ssna.text.encoder import TextEncoder
 from ssna.text.models import LanguageModel

@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import load_file
 from text_models import SIZES, save_tiny_model
 
-from ssna.errors import EncoderError
+from ssna.core.errors import EncoderError
 from ssna.text import models
 from ssna.text.models import find
 

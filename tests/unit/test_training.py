@@ -8,24 +8,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssna.core.errors import ArtifactError, SettingsError, TrainingError
+from ssna.core.settings import override
 from ssna.data.dataset import Dataset
-from ssna.errors import ArtifactError, SettingsError, TrainingError
 from ssna.evaluation import evaluate
-from ssna.experiments import Run, epochs, resolve, train
+from ssna.evaluation.metrics import ndcg
 from ssna.methods.ease import EaseSettings
 from ssna.methods.ids import Ids
-from ssna.methods.teacher import LinearTeacher
-from ssna.metrics import ndcg
+from ssna.methods.linear_teacher import LinearTeacher
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
+from ssna.runs import Run, epochs, resolve, train
 from ssna.scoring import Blend, Part, PopularityScorer, Scorer
-from ssna.settings import override
 from ssna.training import Epoch, Fit, RunSettings, Step, fit, loop, trainer
-from ssna.training import join as joining
+from ssna.training import ensemble as joining
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.join import join, with_repeats
-from ssna.training.road import Road
+from ssna.training.ensemble import join, with_repeats
 from ssna.training.settings import TrainingSettings
+from ssna.training.state import Road
 from ssna.training.trainer import Model, _optimizer, autocast, learning_rate
 
 SMALL = ["dim=8", "sequence.inner=8", "sequence.blocks=1", "training.batch_size=32", "training.epochs=2"]

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssna.core.errors import DataError
 from ssna.data import Dataset, Histories, IdMap, load, save, union
-from ssna.data.cold import withhold
-from ssna.errors import DataError
+from ssna.data.holdout import withhold
 
 
 def made(histories: list[list[int]], items: int, max_history: int = 50, times: bool = False, **fields) -> Dataset:

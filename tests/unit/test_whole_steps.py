@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.errors import TrainingError
-from ssna.experiments import resolve
+from ssna.core.errors import TrainingError
 from ssna.methods.ease import EaseSettings
 from ssna.methods.frozen import FrozenEncoder
 from ssna.methods.ids import Ids
-from ssna.methods.teacher import LinearTeacher
+from ssna.methods.linear_teacher import LinearTeacher
 from ssna.nn.adapter import LayerAdapters
 from ssna.nn.sasrec import SASRec
+from ssna.runs import resolve
 from ssna.training import RunSettings
 from ssna.training.batches import Batches
-from ssna.training.graph import WholeSteps, _Captured
+from ssna.training.cuda_graph import WholeSteps, _Captured
 from ssna.training.loop import batches_of
-from ssna.training.profile import Profile
+from ssna.training.profiler import Profile
 from ssna.training.trainer import Model, Trainer
 
 SMALL = ["dim=8", "sequence.inner=8", "sequence.dropout=0", "training.batch_size=24", "training.precision=fp32"]

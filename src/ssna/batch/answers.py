@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssna.errors import ArtifactError, SsnaError
-from ssna.files import fsync, read_json, write_json
+from ssna.core.errors import ArtifactError, SsnaError
+from ssna.core.files import fsync, read_json, write_json
 
 FORMAT = 1
 MANIFEST, LOCK = "_batch.json", ".lock"  # readers of folders of Parquet skip names that begin so

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssna.errors import DataError
+from ssna.core.errors import DataError
 
 USER, HISTORY = "user", "history"
 BUFFER = 2**20  # bytes of a column read ahead: of a large row group not all is held

@@ -10,14 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssna import artifact
 from ssna.batch.answers import FORMAT, Answers, Identity
 from ssna.batch.questions import HISTORY, USER, Questions
-from ssna.errors import SsnaError
-from ssna.progress import progress
-from ssna.ragged import Ragged
-from ssna.recommender import Recommender
-from ssna.steady import steady
+from ssna.compute.allocator import steady
+from ssna.core.errors import SsnaError
+from ssna.core.progress import progress
+from ssna.core.ragged import Ragged
+from ssna.recommender import Recommender, artifact
 
 PART = 2**16  # histories a file: at most so much work is lost when the process is killed,
 BLOCK = 2**13  # and so many are in memory at a time

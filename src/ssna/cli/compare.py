@@ -71,8 +71,8 @@ def compare(
     ] = None,
 ) -> None:
     """Runs side by side, data set by data set and language model by language model."""
+    from ssna.core.files import write_file
     from ssna.data import load
-    from ssna.files import write_file
     from ssna.report import PLOTS, all_tables, as_text, benches, draw, examples, find, page, render, tables
 
     if of is not None and table not in (Name.improvement, Name.examples) and form is not Format.html:

@@ -23,9 +23,9 @@ def demo(
         typer.echo(f"\n$ ssna {command}    [{time.perf_counter() - start:.0f} s]", err=True)
 
     from ssna.data import prepare
-    from ssna.experiments import demo as road
-    from ssna.experiments import encode, train
     from ssna.report import benches, find, overall, render
+    from ssna.runs import demo as road
+    from ssna.runs import encode, train
 
     raw = road.unpack(wheel, out)
     say(road.TERMS)

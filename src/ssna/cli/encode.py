@@ -40,8 +40,8 @@ def encode(
     """Read every item text once with a frozen language model, and keep each layer's vectors in CACHE."""
     import json
 
+    from ssna.compute.launch import launch
     from ssna.data import load
-    from ssna.launch import launch
     from ssna.text import encode as encode_texts
 
     cache, report = encode_texts(

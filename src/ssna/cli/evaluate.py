@@ -22,8 +22,8 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Recall and NDCG at any cut-off, from the ranks that the run keeps."""
-    from ssna.experiments import RunRecord
-    from ssna.experiments.record import read_evaluation
+    from ssna.runs import RunRecord
+    from ssna.runs.record import read_evaluation
 
     record = RunRecord.read(run)
     evaluation = read_evaluation(run, split.value)

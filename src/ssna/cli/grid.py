@@ -23,8 +23,8 @@ def grid(
     quiet: Annotated[bool, typer.Option("--quiet", help="Print no line a run.")] = False,
 ) -> None:
     """Run what is not finished; start it again after a crash, or in several processes at once."""
-    from ssna.experiments.grid import run_grid, survey
-    from ssna.experiments.plan import Experiment
+    from ssna.grid.runner import run_grid, survey
+    from ssna.grid.spec import Experiment
 
     wanted = Experiment.read(experiment).only(only or ())
     if plan:

@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ssna.data.cuts import SplitRule
 from ssna.data.prepare import FormatName
 from ssna.data.rules import Dedup, EngineName, MissingText
+from ssna.data.split_points import SplitRule
 
 
 def _defaults(context: typer.Context, path: Path | None) -> Path | None:
@@ -187,9 +187,9 @@ def prepare(
 
 def _fingerprint(folder: Path) -> str | None:
     """Of the data set that ``folder`` holds and that will be replaced, if there is one."""
+    from ssna.core.errors import DataError
+    from ssna.core.files import read_json
     from ssna.data.storage import MANIFEST
-    from ssna.errors import DataError
-    from ssna.files import read_json
 
     try:
         return str(read_json(folder / MANIFEST, DataError).get("fingerprint"))

@@ -11,7 +11,7 @@ from typing import IO, Annotated, Any
 
 import typer
 
-from ssna.errors import DataError, SsnaError
+from ssna.core.errors import DataError, SsnaError
 
 
 class Format(StrEnum):

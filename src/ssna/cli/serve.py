@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ssna.errors import SsnaError
+from ssna.core.errors import SsnaError
 
 NEEDED = ("fastapi", "uvicorn", "prometheus_client")
 

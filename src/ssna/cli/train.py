@@ -39,11 +39,11 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False,
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
+    from ssna.compute.launch import launch
+    from ssna.core.errors import SettingsError
     from ssna.data import load, union
-    from ssna.errors import SettingsError
-    from ssna.experiments import train as train_run
-    from ssna.launch import launch
     from ssna.report import benches, find, overall, render
+    from ssna.runs import train as train_run
     from ssna.scoring import joined_in_words
     from ssna.text import LayerCache
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from ssna.core.errors import SettingsError
+from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.prepare import FormatName, as_columns, require_master, require_one_of
 from ssna.data.rules import EngineName
 from ssna.data.storage import MANIFEST
-from ssna.errors import SettingsError
-from ssna.files import new_folder
 
 
 def append(
@@ -56,7 +56,7 @@ def append(
         require_one_of("format", format, get_args(FormatName))
     require_one_of("engine", engine, get_args(EngineName))
     require_master(engine, spark_master)
-    from ssna.data.earlier import Earlier  # Ibis takes a second to load
+    from ssna.data.append_base import Earlier  # Ibis takes a second to load
     from ssna.data.pipeline import assemble
     from ssna.data.sources import find_format
 

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.data.cuts import iso
+from ssna.core.ragged import Ints
 from ssna.data.dataset import Dataset, Histories, Split
 from ssna.data.moments import Moments, blocks
-from ssna.ragged import Ints
+from ssna.data.split_points import iso
 
 _EDGES = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1_000, 10_000)  # where the bins of lengths begin
 

@@ -7,12 +7,12 @@ import ibis
 from ibis import Table
 from ibis.expr.types import Value
 
-from ssna.data.coding import HAS_TEXT
-from ssna.data.cuts import MIN_EVENTS
 from ssna.data.engine import Engine
+from ssna.data.ids import HAS_TEXT
 from ssna.data.limits import Limits
 from ssna.data.rules import Dedup
 from ssna.data.sources import ITEM, RATING, USER, WHEN
+from ssna.data.split_points import MIN_EVENTS
 
 NO_TEXT = "no_text"
 DUPLICATE = "duplicate"
@@ -58,7 +58,7 @@ def judge(engine: Engine, events: Table, limits: Limits) -> Judged:
     """Events are not used that lack something, are beyond ``limits``, or of items without text; the first holds.
 
     Args:
-        events: as :func:`ssna.data.coding.coded` has them.
+        events: as :func:`ssna.data.ids.coded` has them.
     """
     reasons = _reasons(events, limits)
     names = ("", *reasons, NO_TEXT)

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ssna.data.cuts import CUTS, Cuts, SplitRule, asked
+from ssna.core.errors import DataError
+from ssna.core.ragged import Ints, Ragged
 from ssna.data.moments import parts
-from ssna.errors import DataError
-from ssna.ragged import Ints, Ragged
+from ssna.data.split_points import CUTS, Cuts, SplitRule, asked
 
 SplitName = Literal["valid", "test"]
 

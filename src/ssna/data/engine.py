@@ -15,9 +15,9 @@ from ibis import Table
 from ibis.common.exceptions import IbisError
 from ibis.expr.types import Value
 
-from ssna.data.remedies import forbidden, not_utf8
+from ssna.core.errors import DataError, SettingsError
+from ssna.data.error_hints import forbidden, not_utf8
 from ssna.data.rules import EngineName
-from ssna.errors import DataError, SettingsError
 
 _LONGEST_MESSAGE = 200
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssna.errors import SettingsError
+from ssna.core.errors import SettingsError
 
 Moment = str | int | float | dt.date
 

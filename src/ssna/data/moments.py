@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.ragged import Ints
+from ssna.core.ragged import Ints
 
 _BLOCK = 1_000_000  # events
 

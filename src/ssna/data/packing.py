@@ -7,14 +7,14 @@ import pyarrow as pa
 from ibis import Table
 from numpy.typing import NDArray
 
+from ssna.core.ragged import Ints
 from ssna.data.checks import same_time
-from ssna.data.coding import CODE, ID, Ids
 from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
+from ssna.data.ids import CODE, ID, Ids
 from ssna.data.moments import Moments, blocks, parts, sum_of_counts
 from ssna.data.sources import ITEM, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
-from ssna.ragged import Ints
 
 ORDER_RULE = "by time, oldest first"
 TIES_RULE = "events of a user at the same time stand in the order of the MD5 of user id, U+001F, item id"

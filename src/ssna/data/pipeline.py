@@ -11,6 +11,9 @@ import ibis
 import pyarrow as pa
 from ibis import Table
 
+from ssna.core.errors import DataError
+from ssna.core.progress import progress
+from ssna.data.append_base import Earlier
 from ssna.data.checks import period
 from ssna.data.cleaning import (
     CORE,
@@ -23,20 +26,17 @@ from ssna.data.cleaning import (
     judge,
     k_core,
 )
-from ssna.data.coding import CODE, ID, Ids, coded, read_ids
-from ssna.data.cuts import MIN_EVENTS, NO_TIMES, SplitRule
 from ssna.data.dataset import Dataset, IdMap
-from ssna.data.earlier import Earlier
+from ssna.data.dropped import TEXT, LeftOut
 from ssna.data.engine import Engine, engine_errors, open_engine, reading
-from ssna.data.left_out import TEXT, LeftOut
+from ssna.data.ids import CODE, ID, Ids, coded, read_ids
 from ssna.data.packing import ORDER_RULE, TIES_RULE, Packed, pack
 from ssna.data.rules import EngineName, Rules
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
 from ssna.data.sources.values import TIME_REMEDY, TIME_RULE
+from ssna.data.split_points import MIN_EVENTS, NO_TIMES, SplitRule
 from ssna.data.storage import describe, write
 from ssna.data.texts import TEXT_RULE, joined_rows, longest
-from ssna.errors import DataError
-from ssna.progress import progress
 
 _REMEDIES = {
     "unreadable_row": "check the delimiter and the quotes of the file; in JSON, one object stands on each line",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ssna.core.errors import SettingsError
+from ssna.core.files import write_file
 from ssna.data.dataset import Dataset
-from ssna.errors import SettingsError
-from ssna.files import write_file
 
 KINDS = (".png", ".svg", ".pdf")
 _BINS = 40

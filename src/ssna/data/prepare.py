@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
-from ssna.data.cuts import SplitRule
+from ssna.core.errors import SettingsError
+from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.limits import Limits, Moment, window
 from ssna.data.rules import Dedup, EngineName, MissingText, Rules
+from ssna.data.split_points import SplitRule
 from ssna.data.storage import MANIFEST
-from ssna.errors import SettingsError
-from ssna.files import new_folder
 
 FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences"]
 

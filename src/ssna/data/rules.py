@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ssna.data.cuts import MIN_EVENTS, SplitRule
 from ssna.data.limits import Limits
+from ssna.data.split_points import MIN_EVENTS, SplitRule
 
 MissingText = Literal["drop", "id", "fail"]
 EngineName = Literal["duckdb", "spark"]

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import Field
 
-from ssna.data.cuts import SplitRule
+from ssna.core.settings import Settings, read_toml
 from ssna.data.prepare import FormatName
 from ssna.data.rules import Dedup, EngineName, MissingText
-from ssna.settings import Settings, read_toml
+from ssna.data.split_points import SplitRule
 
 
 class Options(Settings):

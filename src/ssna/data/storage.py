@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssna.data.cuts import iso
+from ssna.core.errors import DataError
+from ssna.core.files import new_folder, read_json, write_json
 from ssna.data.dataset import Dataset, Histories, IdMap, Withheld
-from ssna.errors import DataError
-from ssna.files import new_folder, read_json, write_json
+from ssna.data.split_points import iso
 
 FORMAT = 1
 

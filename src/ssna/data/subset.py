@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssna.core.errors import DataError
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.data.storage import describe
-from ssna.errors import DataError
 
 STILL_TRUE = ("rules", "source")
 """What a manifest says of a part as of the whole."""

@@ -6,9 +6,9 @@ from itertools import accumulate
 
 import numpy as np
 
+from ssna.core.errors import DataError
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.data.storage import describe
-from ssna.errors import DataError
 
 JOINT = "/"
 """Between the name of a data set and an id of it."""

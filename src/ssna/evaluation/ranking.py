@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssna import processes
+from ssna.compute import distributed
+from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Split
-from ssna.metrics import summary
-from ssna.ragged import Ints, Ragged
+from ssna.evaluation.metrics import summary
 from ssna.scoring import Scorer
-from ssna.streaming import Best, Tiles, chunks, count_from, hide
+from ssna.scoring.topk import Best, Tiles, chunks, count_from, hide
 
 Policy = Literal["exclude_seen", "include_seen"]
 POLICIES: tuple[Policy, ...] = ("exclude_seen", "include_seen")
@@ -71,10 +71,10 @@ def ranks(scorer: Scorer, split: Split) -> Ints:
 
     Of several processes, each ranks for some of the users.
     """
-    own = processes.stretch(len(split))
+    own = distributed.stretch(len(split))
     parts = _parts(scorer, split.take(own), None, {"exclude_seen": 0})
     found = [torch.zeros(0, dtype=torch.int64), *(part["exclude_seen"].ranks for part in parts)]
-    return processes.gather(torch.cat(found), own, len(split)).numpy()
+    return distributed.gather(torch.cat(found), own, len(split)).numpy()
 
 
 class Ranking:

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from ssna.core.errors import DataError
+from ssna.core.progress import progress
+from ssna.core.ragged import Ragged
 from ssna.data import load
-from ssna.errors import DataError
 from ssna.export.source import Source, needs
-from ssna.progress import progress
-from ssna.ragged import Ragged
 
 INDEX, IDS = "index.faiss", "ids.parquet"
 FLAT = 50_000  # items up to which an exact index answers within a millisecond or so

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from ssna import artifact, hub
-from ssna.card import CARD, model_card
+from ssna.core import hub
+from ssna.core.files import new_folder, write_file
 from ssna.export.source import Source
-from ssna.files import new_folder, write_file
+from ssna.recommender import artifact
+from ssna.recommender.model_card import CARD, model_card
 
 
 def to_hub(source: Source, out: Path) -> list[str]:

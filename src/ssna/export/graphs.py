@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssna.errors import ArtifactError
+from ssna.core.errors import ArtifactError
 from ssna.nn.adapter import LayerAdapters, MixtureAdapter
 from ssna.nn.integrate import GruIntegration
 from ssna.nn.sasrec import Block, RecencyLinear, RecencyMean, SASRec

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ssna.errors import ArtifactError
+from ssna.core.errors import ArtifactError
 from ssna.export.graphs import item_model, user_model
 from ssna.export.source import Source, needs
 from ssna.export.vectors import ITEMS, write_items

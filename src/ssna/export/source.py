@@ -8,10 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ssna import artifact
-from ssna.errors import ArtifactError, SsnaError
-from ssna.files import new_folder, read_json, write_json
-from ssna.recommender import Recommender
+from ssna.core.errors import ArtifactError, SsnaError
+from ssna.core.files import new_folder, read_json, write_json
+from ssna.recommender import Recommender, artifact
 from ssna.scoring import Blend, RepeatScorer, Scorer, VectorScorer, name_of, vector_part
 
 FORMAT = 1

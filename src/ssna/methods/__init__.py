@@ -6,7 +6,7 @@ from ssna.methods.ease import CeaseSettings, EaseSettings, fit_cease, fit_ease
 from ssna.methods.ids import IdsSettings, build_ids
 from ssna.methods.ssna import SSNASettings, build_ssna
 from ssna.methods.text_linear import TextLinearSettings, fit_text_linear
-from ssna.methods.top import TMLPSettings, TMoESettings, build_tmlp, build_tmoe
+from ssna.methods.top_tuning import TMLPSettings, TMoESettings, build_tmlp, build_tmoe
 from ssna.methods.training_free import (
     ItemKnnSettings,
     PopularitySettings,

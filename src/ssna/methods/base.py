@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ssna.core.settings import Settings
 from ssna.data.dataset import Dataset
 from ssna.scoring import Scorer
-from ssna.settings import Settings
 from ssna.text import LayerCache
 
 

@@ -11,7 +11,7 @@ from ssna.methods.ease import CeaseSettings, EaseSettings, fit_cease, fit_ease
 from ssna.methods.text_linear import TextLinearSettings, fit_text_linear
 from ssna.methods.training_free import ItemKnnSettings, TextKnnSettings, fit_item_knn, fit_text_knn
 from ssna.scoring import Blend, Part, Scorer
-from ssna.streaming import Tiles, chunks
+from ssna.scoring.topk import Tiles, chunks
 from ssna.text import LayerCache
 
 FITS: dict[str, Callable[[Any, Dataset, LayerCache | None, int], Scorer]] = {

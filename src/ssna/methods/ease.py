@@ -13,11 +13,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ssna.core.errors import SettingsError
+from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
-from ssna.errors import SettingsError
 from ssna.methods.base import MethodSettings
 from ssna.nn.adapter import WhiteningMap
-from ssna.ragged import Ints, Ragged
 from ssna.scoring import LinearScorer, Scorer
 from ssna.text import LayerCache
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ssna.device import free_memory
+from ssna.compute.device import free_memory
 from ssna.methods.base import ItemEncoder
 from ssna.nn.embedding import ItemEmbedding
 from ssna.nn.padding import pad_rows

@@ -9,7 +9,7 @@ from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
 from ssna.methods.frozen import FrozenEncoder, MappedStates, known_states, top_states
 from ssna.nn.adapter import LayerAdapters
-from ssna.nn.start import whiten
+from ssna.nn.whitened_init import whiten
 from ssna.text import LayerCache
 
 

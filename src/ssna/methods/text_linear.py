@@ -13,11 +13,11 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
 from ssna.nn.adapter import WhiteningMap
 from ssna.nn.sasrec import RecencyLinear
-from ssna.ragged import Ints, Ragged
 from ssna.scoring import Scorer, VectorScorer
 from ssna.text import LayerCache
 

@@ -7,11 +7,11 @@ import scipy.sparse as sparse
 import torch
 from pydantic import Field
 
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
 from ssna.nn.adapter import WhiteningMap
 from ssna.nn.sasrec import RecencyMean
-from ssna.ragged import Ragged
 from ssna.scoring import NeighbourScorer, PopularityScorer, Scorer, VectorScorer
 from ssna.text import LayerCache
 

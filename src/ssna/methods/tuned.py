@@ -11,10 +11,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from ssna.core.errors import SettingsError
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset
-from ssna.errors import SettingsError
 from ssna.methods.base import ItemEncoder, MethodSettings
-from ssna.ragged import Ragged
 from ssna.scoring import below
 from ssna.text import LayerCache
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from ssna import processes
+from ssna.compute import distributed
 
 CHUNK = 4096  # items encoded at once: memory grows with samples x CHUNK and with what encoding them keeps
 
@@ -39,10 +39,10 @@ def log_normalizers(intents: Tensor, catalogue: Catalogue, temperature: float) -
     Args:
         intents: ``(p, D)`` of unit length, fp32.
     """
-    intents = processes.gather(intents, catalogue.own, len(catalogue.targets))  # (P, D)
+    intents = distributed.gather(intents, catalogue.own, len(catalogue.targets))  # (P, D)
     lifted = torch.ones((), requires_grad=torch.is_grad_enabled())  # gradients flow to the encoder's own parameters
     parts: Tensor = _LogNormalizers.apply(intents, lifted, catalogue, temperature)  # type: ignore[no-untyped-call]
-    return processes.everyones(parts).logsumexp(dim=0)[catalogue.own]
+    return distributed.everyones(parts).logsumexp(dim=0)[catalogue.own]
 
 
 class _LogNormalizers(torch.autograd.Function):
@@ -85,7 +85,7 @@ def _logits(intents: Tensor, catalogue: Catalogue, rows: Tensor, temperature: fl
 
 
 def _chunks(catalogue: Catalogue, device: torch.device) -> Iterator[Tensor]:
-    own = processes.stretch(catalogue.items)
+    own = distributed.stretch(catalogue.items)
     for start in range(own.start + 1, own.stop + 1, CHUNK):
         yield torch.arange(start, min(start + CHUNK, own.stop + 1), device=device)
 

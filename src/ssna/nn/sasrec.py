@@ -48,7 +48,7 @@ class SASRec(nn.Module):
 
         Args:
             first: the first of several blocks takes its queries, keys and values from there,
-                see :class:`ssna.nn.projection.Projection`.
+                see :class:`ssna.nn.qkv_lookup.Projection`.
         """
         tiles = tile(offsets)
         read, _, scale = torch.native_layer_norm(

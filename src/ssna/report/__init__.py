@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ssna.errors import ArtifactError
+from ssna.core.errors import ArtifactError
 from ssna.report.ablation import integration, layers
 from ssna.report.accuracy import accuracy, overall
 from ssna.report.best_settings import best_settings
@@ -11,14 +11,14 @@ from ssna.report.bins import history
 from ssna.report.cost import memory, runtime
 from ssna.report.examples import Examples, as_text, examples
 from ssna.report.formats import FORMATS, render
+from ssna.report.groups import Bench, benches, find
+from ssna.report.holdout import cold
 from ssna.report.html import report as page
 from ssna.report.improvement import improvement
 from ssna.report.paper import beside
 from ssna.report.plots import PLOTS
 from ssna.report.plots import write as draw
-from ssna.report.runs import Bench, benches, find
 from ssna.report.table import Table
-from ssna.report.withheld import cold
 
 __all__ = [
     "FORMATS",

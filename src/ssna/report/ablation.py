@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssna.report.cells import MEASURES, SEEN, place_of, score
+from ssna.report.groups import Bench, Entry, RunFolder, choose
 from ssna.report.notes import POLICIES_NOTE, rehearsals, seeds, selection
-from ssna.report.runs import Bench, Entry, RunFolder, choose
 from ssna.report.table import Cell, Table
 
 INTEGRATIONS = {"mean": "MEAN", "weighted": "WEIGHTED", "gru": "SSNA"}

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from ssna.evaluation.ranking import POLICIES, Policy
-from ssna.experiments import RunRecord
 from ssna.report.cells import MEASURES, SEEN, label, over_seeds, score, where
+from ssna.report.groups import Bench
 from ssna.report.notes import POLICIES_NOTE, under
-from ssna.report.runs import Bench
 from ssna.report.table import Style, Table
+from ssna.runs import RunRecord
 
 BEYOND: dict[str, Style] = {"coverage@10": "percent", "novelty@10": "number", "popular@10": "percent"}
 BEYOND_NOTE = (

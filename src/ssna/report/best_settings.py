@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ssna.report.cells import labels, place_of
+from ssna.report.groups import Bench
 from ssna.report.notes import rehearsals, selection
-from ssna.report.runs import Bench
 from ssna.report.table import Cell, Table
 
 

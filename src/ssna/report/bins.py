@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ssna.errors import ArtifactError
+from ssna.core.errors import ArtifactError
+from ssna.evaluation.metrics import ndcg, recall
 from ssna.evaluation.ranking import POLICIES, Policy
-from ssna.experiments.record import read_ranks
-from ssna.metrics import ndcg, recall
 from ssna.report.cells import SEEN, labels, over, rehearsed, where
+from ssna.report.groups import Bench, Entry
 from ssna.report.notes import POLICIES_NOTE, under
-from ssna.report.runs import Bench, Entry
 from ssna.report.table import Cell, Figure, Table
+from ssna.runs.record import read_ranks
 
 GAINS = {"N@10": ndcg, "R@10": recall}
 FEW = 50

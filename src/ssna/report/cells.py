@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ssna.evaluation.ranking import POLICIES, Policy
-from ssna.experiments import RunRecord
-from ssna.report.runs import Bench, Entry
+from ssna.report.groups import Bench, Entry
 from ssna.report.table import REHEARSAL, Figure, Style
+from ssna.runs import RunRecord
 
 METRICS = ("R@10", "N@10", "R@50", "N@50")
 SEEN: dict[Policy, str] = {"exclude_seen": "seen excluded", "include_seen": "seen included"}

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from statistics import fmean
 
-from ssna.experiments import RunRecord
 from ssna.report.cells import label, over_seeds, where
+from ssna.report.groups import Bench, Entry
 from ssna.report.notes import machines, under
-from ssna.report.runs import Bench, Entry
 from ssna.report.table import EXTRAPOLATED, Cell, Table
+from ssna.runs import RunRecord
 
 RUNTIME_HEAD = ("method", "batches an epoch", "seconds an epoch", "epochs to best", "epochs", "total seconds")
 
@@ -102,7 +102,7 @@ def _trials(entries: Sequence[Entry]) -> list[str]:
 
 
 def _kind(entry: Entry) -> str:
-    """Which memory a run measured (see :class:`ssna.experiments.memory.MemoryMeter`)."""
+    """Which memory a run measured (see :class:`ssna.compute.memory.MemoryMeter`)."""
     return "process" if entry.record.machine["device"] in ("cpu", "mps") else "device"
 
 

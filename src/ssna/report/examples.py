@@ -6,15 +6,15 @@ from html import escape
 
 import numpy as np
 
+from ssna.core.errors import ArtifactError
+from ssna.core.ragged import Ints
 from ssna.data import Dataset
-from ssna.errors import ArtifactError
 from ssna.evaluation import Evaluation
 from ssna.evaluation.ranking import Policy
-from ssna.experiments.record import read_evaluation
-from ssna.ragged import Ints
 from ssna.report.cells import SEEN, label, where
+from ssna.report.groups import Bench, Entry
 from ssna.report.improvement import reference
-from ssna.report.runs import Bench, Entry
+from ssna.runs.record import read_evaluation
 
 FOUND, LOST = 10, 50  # ranks: at most the one, beyond the other
 SHOWN = 4  # users a side

@@ -10,6 +10,7 @@ from ssna.evaluation.ranking import Policy
 from ssna.report import formats
 from ssna.report.cells import SEEN, label, where
 from ssna.report.examples import Examples, as_html
+from ssna.report.groups import Bench, Entry, RunFolder
 from ssna.report.notes import POLICIES_NOTE, machines, rehearsals
 from ssna.report.plots import (
     NEUTRAL,
@@ -21,7 +22,6 @@ from ssna.report.plots import (
     layers,
     render,
 )
-from ssna.report.runs import Bench, Entry, RunFolder
 from ssna.report.table import Table
 
 SHOWN: dict[str, Plot] = {
@@ -81,7 +81,7 @@ def report(
     policy: Policy = "exclude_seen",
     shown: Sequence[Examples] = (),
 ) -> str:
-    """A whole page, from what :func:`ssna.report.runs.benches` and the tables' functions made of run folders.
+    """A whole page, from what :func:`ssna.report.groups.benches` and the tables' functions made of run folders.
 
     Names and settings of runs are text in it, whatever they hold. It loads nothing, and runs no script.
 

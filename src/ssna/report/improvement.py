@@ -5,15 +5,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.errors import ArtifactError
+from ssna.core.errors import ArtifactError
+from ssna.evaluation.metrics import per_user
 from ssna.evaluation.ranking import POLICIES
 from ssna.evaluation.significance import bootstrap, holm, paired_t
-from ssna.experiments.record import read_ranks
-from ssna.metrics import per_user
 from ssna.report.cells import MEASURES, SEEN, label, labels, where
+from ssna.report.groups import Bench, Entry, RunFolder
 from ssna.report.notes import POLICIES_NOTE, rehearsals, under
-from ssna.report.runs import Bench, Entry, RunFolder
 from ssna.report.table import SIGNIFICANT, Cell, Figure, Table
+from ssna.runs.record import read_ranks
 
 DATA_LEVEL, USER_LEVEL = 0.15, 0.05
 KNOWN = ["history", "events"]  # of each user and target: equal, row by row, where two runs rank the same users

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from ssna.report.cells import label, rehearsed
-from ssna.report.runs import Bench, Entry
+from ssna.report.groups import Bench, Entry
 from ssna.report.table import REHEARSAL
 
 POLICIES_NOTE = (

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ssna.report.ablation import INTEGRATIONS
 from ssna.report.cells import METRICS, place_of, where
-from ssna.report.runs import Bench, Entry
+from ssna.report.groups import Bench, Entry
 from ssna.report.table import Cell, Figure, Table
 
 MODELS = {"distilbert": "DistilBERT", "distilroberta": "DistilRoBERTa", "bert-medium": "BERTMedium"}

@@ -16,13 +16,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from ssna.errors import ArtifactError, SettingsError
+from ssna.core.errors import ArtifactError, SettingsError
+from ssna.core.files import write_file
 from ssna.evaluation.ranking import Policy
-from ssna.files import write_file
 from ssna.report.ablation import depths
 from ssna.report.bins import FEW, GAINS, HISTORY, POPULARITY, Bins, by_entry
 from ssna.report.cells import SEEN, labels, where
-from ssna.report.runs import Bench, Entry
+from ssna.report.groups import Bench, Entry
 
 NEUTRAL = "#767676"
 """Text and axes: readable on white and on black."""

@@ -45,7 +45,7 @@ class Table:
     Attributes:
         head: of a heading in two lines the first names a group, which it shares with its neighbours.
         labels: how many leading columns name the row instead of holding figures.
-        about: of each row, what its figures stand on (:attr:`ssna.report.runs.Bench.about`), for programs to read.
+        about: of each row, what its figures stand on (:attr:`ssna.report.groups.Bench.about`), for programs to read.
     """
 
     title: str

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssna.ragged import Ragged
+from ssna.core.ragged import Ragged
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 
 

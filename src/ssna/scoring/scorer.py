@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from ssna.ragged import Ragged
+from ssna.core.ragged import Ragged
 
 Config = dict[str, Any]
 Reading = Callable[[slice | Tensor], Tensor]

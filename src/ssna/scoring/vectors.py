@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ssna.device import multiplies_bf16
-from ssna.errors import ArtifactError
+from ssna.compute.device import multiplies_bf16
+from ssna.core.errors import ArtifactError
+from ssna.core.ragged import Ragged
 from ssna.nn.adapter import ADAPTERS
-from ssna.nn.projection import Projection
+from ssna.nn.qkv_lookup import Projection
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
-from ssna.ragged import Ragged
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from ssna.errors import ArtifactError
-from ssna.files import fsync, write_file
+from ssna.core.errors import ArtifactError
+from ssna.core.files import fsync, write_file
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 

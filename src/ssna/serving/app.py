@@ -13,13 +13,13 @@ from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 
 import ssna
-from ssna.serving import bodies
-from ssna.serving.bodies import ErrorBody, NewItems, Questions, QuestionWithTexts, ReloadRequest, WhatIf, Why
+from ssna.serving import schemas
 from ssna.serving.explorer import add_page, add_routes
 from ssna.serving.http import Endpoint, as_json, body_of, install
 from ssna.serving.limits import LIMITS
 from ssna.serving.metrics import Metrics
 from ssna.serving.refusal import RequestError
+from ssna.serving.schemas import ErrorBody, NewItems, Questions, QuestionWithTexts, ReloadRequest, WhatIf, Why
 from ssna.serving.service import Service
 
 KEY = "X-API-Key"
@@ -74,26 +74,26 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
 
 def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.head("/health", include_in_schema=False)
-    @app.get("/health", response_model=bodies.Health)
+    @app.get("/health", response_model=schemas.Health)
     async def health() -> Response:
         """Whether the process answers."""
         return as_json('{"status":"ok"}')
 
     @app.head("/ready", include_in_schema=False)
-    @app.get("/ready", response_model=bodies.Ready, responses=_errors(503))
+    @app.get("/ready", response_model=schemas.Ready, responses=_errors(503))
     async def ready() -> Response:
         """Whether everything is loaded, and which run serves."""
         if not service.ready:
             raise RequestError(503, "starting", "the language model is being loaded", {"Retry-After": "1"})
         now = service.snapshot
-        return _written(bodies.Ready(run=now.run, version=now.version, items=len(now), added=now.added))
+        return _written(schemas.Ready(run=now.run, version=now.version, items=len(now), added=now.added))
 
     @app.get("/metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
     async def read_metrics() -> Response:
         """For Prometheus."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/items", response_model=bodies.Items, responses=_errors(422))
+    @app.get("/items", response_model=schemas.Items, responses=_errors(422))
     async def search(
         query: Annotated[str, Query(max_length=LIMITS.query, examples=["cordless drill"])] = "",
         limit: Annotated[int, Query(ge=1, le=LIMITS.found)] = 20,
@@ -102,15 +102,15 @@ def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
         now = service.snapshot
         found, total = await run_in_threadpool(now.search, query, limit)
         return _written(
-            bodies.Items(items=[bodies.Item(item=item, text=now.text(item)) for item in found], total=total)
+            schemas.Items(items=[schemas.Item(item=item, text=now.text(item)) for item in found], total=total)
         )
 
-    @app.get("/items/{item:path}", response_model=bodies.Item, responses=_errors(404, 422))
+    @app.get("/items/{item:path}", response_model=schemas.Item, responses=_errors(404, 422))
     async def item_of(item: Known) -> Response:
         """One item."""
-        return _written(bodies.Item(item=item, text=service.find(item).text(item)))
+        return _written(schemas.Item(item=item, text=service.find(item).text(item)))
 
-    @app.get("/similar/{item:path}", response_model=bodies.SimilarItems, responses=_errors(404, 422))
+    @app.get("/similar/{item:path}", response_model=schemas.SimilarItems, responses=_errors(404, 422))
     async def similar(item: Known, k: Annotated[int, Query(ge=1, le=LIMITS.k)] = 10) -> Response:
         """The items nearest to one."""
         now = service.find(item)
@@ -127,7 +127,7 @@ def _ask(app: FastAPI, service: Service, lane: dict[str, Endpoint]) -> None:
         return add
 
     @hot(
-        "/recommend", response_model=bodies.Answer, responses=_errors(*OF_A_BODY, 404, 409, 503),
+        "/recommend", response_model=schemas.Answer, responses=_errors(*OF_A_BODY, 404, 409, 503),
         openapi_extra=_takes(QuestionWithTexts),
     )  # fmt: skip
     async def recommend(request: Request) -> Response:
@@ -139,7 +139,7 @@ def _ask(app: FastAPI, service: Service, lane: dict[str, Endpoint]) -> None:
         return as_json(answers[0])
 
     @hot(
-        "/recommend/batch", response_model=bodies.Answers, responses=_errors(*OF_A_BODY, 503),
+        "/recommend/batch", response_model=schemas.Answers, responses=_errors(*OF_A_BODY, 503),
         openapi_extra=_takes(Questions),
     )  # fmt: skip
     async def recommend_batch(request: Request) -> Response:
@@ -153,7 +153,7 @@ def _change(app: FastAPI, service: Service, key_holder: Any) -> None:
     keyed: dict[str, Any] = {"dependencies": [Depends(key_holder)]}
 
     @app.put(
-        "/items", response_model=bodies.Changed, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
+        "/items", response_model=schemas.Changed, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
         openapi_extra=_takes(NewItems), **keyed,
     )  # fmt: skip
     async def put(request: Request) -> Response:
@@ -161,14 +161,14 @@ def _change(app: FastAPI, service: Service, key_holder: Any) -> None:
         return _written(await service.put((await body_of(request, NewItems)).items))
 
     @app.delete(
-        "/items/{item:path}", response_model=bodies.Changed, responses=_errors(401, 403, 404, 409, 422), **keyed
+        "/items/{item:path}", response_model=schemas.Changed, responses=_errors(401, 403, 404, 409, 422), **keyed
     )
     async def delete(item: Known) -> Response:
         """Take an item out of all recommendations; an item of the run itself still counts in histories."""
         return _written(await service.delete(item))
 
     @app.post(
-        "/reload", response_model=bodies.Comparison, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
+        "/reload", response_model=schemas.Comparison, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
         openapi_extra=_takes(ReloadRequest), **keyed,
     )  # fmt: skip
     async def reload(request: Request) -> Response:

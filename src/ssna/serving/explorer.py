@@ -8,8 +8,8 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from ssna.explanation import explain, place
-from ssna.serving import bodies
+from ssna.recommender.explanation import explain, place
+from ssna.serving import schemas
 from ssna.serving.http import as_json, body_of
 from ssna.serving.service import Service
 
@@ -34,30 +34,30 @@ def add_page(app: FastAPI) -> None:
 def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str, Any]]) -> None:
     """``GET /runs``, ``POST /explain``, ``POST /place``; ``document`` says what OpenAPI is to know of a route."""
 
-    @app.get("/runs", response_model=bodies.Runs)
+    @app.get("/runs", response_model=schemas.Runs)
     async def runs() -> Response:
         """The runs that can be asked, the serving one first."""
         found = [service.snapshot, *service.beside.values()]
         return as_json(
-            bodies.Runs(runs=[bodies.Run(name=each.run, items=len(each)) for each in found]).model_dump_json()
+            schemas.Runs(runs=[schemas.Run(name=each.run, items=len(each)) for each in found]).model_dump_json()
         )
 
-    @app.post("/explain", response_model=bodies.Explained, **document(bodies.Why, 404, 409, 503))
+    @app.post("/explain", response_model=schemas.Explained, **document(schemas.Why, 404, 409, 503))
     async def why(request: Request) -> Response:
         """Why an item has its score after a history."""
-        asked = await body_of(request, bodies.Why)
+        asked = await body_of(request, schemas.Why)
         now = service.find(asked.item, asked.run)
         found = await service.think(partial(explain, now.recommender, asked.history, asked.item, now.hidden))
-        parts = [bodies.Part(scorer=kind, score=share) for kind, share in found.parts]
-        return as_json(bodies.Explained.model_validate(asdict(found) | {"parts": parts}).model_dump_json())
+        parts = [schemas.Part(scorer=kind, score=share) for kind, share in found.parts]
+        return as_json(schemas.Explained.model_validate(asdict(found) | {"parts": parts}).model_dump_json())
 
-    @app.post("/place", response_model=bodies.Placed, **document(bodies.WhatIf, 404, 409, 503))
+    @app.post("/place", response_model=schemas.Placed, **document(schemas.WhatIf, 404, 409, 503))
     async def what_if(request: Request) -> Response:
         """Where an item of some text would rank, were it added."""
-        asked = await body_of(request, bodies.WhatIf)
+        asked = await body_of(request, schemas.WhatIf)
         now = service.named(asked.run)
         found = await service.think(partial(place, now.recommender, asked.history, asked.text, deny=now.hidden))
-        return as_json(bodies.Placed.model_validate(asdict(found)).model_dump_json())
+        return as_json(schemas.Placed.model_validate(asdict(found)).model_dump_json())
 
 
 def _unchanging(content: bytes, kind: str) -> Callable[[], Any]:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ssna.errors import EncoderError, SsnaError
+from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import described, log
 from ssna.serving.metrics import Metrics

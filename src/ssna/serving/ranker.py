@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from ssna.ragged import Ints, Ragged
+from ssna.compute.allocator import steady
+from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import Scorer, below, restore, under
+from ssna.scoring.topk import top
 from ssna.serving.logs import described, log
-from ssna.steady import steady
-from ssna.streaming import top
 
 HOLD, DROP, TOP = range(3)
 LENGTH = struct.Struct("<Q")
@@ -91,7 +91,7 @@ class Ranker:
     async def top(
         self, scorer: Scorer, histories: Ragged, k: int, exclude: Ragged, barred: Ints
     ) -> tuple[Ints, NDArray[np.float32]]:
-        """As :func:`ssna.streaming.top`, with a scorer that is held; ``barred`` are rows.
+        """As :func:`ssna.scoring.topk.top`, with a scorer that is held; ``barred`` are rows.
 
         Raises:
             RankerError: there is no answer; rank here.

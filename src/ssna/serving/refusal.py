@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ssna.errors import SsnaError
+from ssna.core.errors import SsnaError
 
 
 class RequestError(SsnaError):

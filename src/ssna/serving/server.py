@@ -14,13 +14,13 @@ from typing import Any
 import torch
 import uvicorn
 
-from ssna.errors import SsnaError
+from ssna.compute.allocator import steady
+from ssna.core.errors import SsnaError
 from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.connection import Connection
 from ssna.serving.logs import JsonHandler, log
 from ssna.serving.service import Service
-from ssna.steady import steady
 
 SECONDS_TO_STOP = 30
 BACKLOG = 2048

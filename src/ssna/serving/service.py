@@ -8,16 +8,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ssna.errors import ArtifactError, SsnaError
+from ssna.core.errors import ArtifactError, SsnaError
 from ssna.recommender import Recommender
 from ssna.serving.additions import Additions, Change, Journal
-from ssna.serving.answering import Answering
 from ssna.serving.batching import Batcher, Disconnected
-from ssna.serving.bodies import Changed, Comparison, NewItem, Question
-from ssna.serving.comparing import HISTORIES, compare
+from ssna.serving.comparison import HISTORIES, compare
+from ssna.serving.inference import Answering
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
+from ssna.serving.schemas import Changed, Comparison, NewItem, Question
 from ssna.serving.snapshot import Snapshot
 from ssna.text import embed
 

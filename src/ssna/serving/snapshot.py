@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssna.ragged import Ints, Ragged
+from ssna.core.ragged import Ints, Ragged
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer, Scorer
-from ssna.serving.bodies import Question
-from ssna.streaming import top
+from ssna.scoring.topk import top
+from ssna.serving.schemas import Question
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.errors import CacheError, SettingsError
-from ssna.files import read_json
-from ssna.ragged import Ints
+from ssna.core.errors import CacheError, SettingsError
+from ssna.core.files import read_json
+from ssna.core.ragged import Ints
 from ssna.text.encoding import Encoding, Pooling
 
 Stored = Literal["f16", "f32"]

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ssna.device import choose_device
-from ssna.errors import EncoderError
+from ssna.compute.device import choose_device
+from ssna.core.errors import EncoderError
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling, Precision
 from ssna.text.models import LanguageModel, find, quiet
 

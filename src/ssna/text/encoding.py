@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ssna.settings import Settings
+from ssna.core.settings import Settings
 
 Pooling = Literal["cls", "mean", "last"]
 Precision = Literal["fp32", "bf16", "fp16"]

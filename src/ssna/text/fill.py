@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.errors import CacheError
-from ssna.progress import progress
+from ssna.core.errors import CacheError
+from ssna.core.progress import progress
 from ssna.text.cache import MANIFEST, LayerCache, Manifest, key_of, read_manifest
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
 from ssna.text.writer import CacheWriter, check_agreement, writing
@@ -89,7 +89,7 @@ def encode(
     """
     import torch
 
-    from ssna import processes
+    from ssna.compute import distributed
     from ssna.text.encoder import TextEncoder
 
     existing = _existing(None if out is None else Path(out))
@@ -98,15 +98,15 @@ def encode(
     encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
     folder = default_folder(encoder, layers) if out is None else Path(out)
     encoding = _encoding(encoder, layers, folder, existing or _existing(folder))
-    with processes.together(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
+    with distributed.together(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
         missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
-        processes.wait()  # until all have seen the same texts missing
+        distributed.wait()  # until all have seen the same texts missing
         size = writer.reserve(len(missing))
-        quiet = quiet or not processes.first()
+        quiet = quiet or not distributed.first()
         if not quiet and missing:
             _announce(encoding, len(missing), size, folder)
-        own = dict(islice(missing.items(), processes.rank(), None, processes.count()))
-        speed = processes.total(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
+        own = dict(islice(missing.items(), distributed.rank(), None, distributed.count()))
+        speed = distributed.total(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
     asked = sum(text != "" for text in texts)
     report = EncodeReport(len(missing), asked - len(missing), round(speed, 1), len(encoding.layers), encoding.width)
     return LayerCache.open(folder, texts), report

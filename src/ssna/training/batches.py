@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssna import processes
-from ssna.errors import TrainingError
+from ssna.compute import distributed
+from ssna.core.errors import TrainingError
+from ssna.core.ragged import Ints, Ragged
 from ssna.nn.attention import Tiles
-from ssna.ragged import Ints, Ragged
 
 Teacher = Callable[[Ints, Ints], NDArray[np.float32]]
 """Events, as places in the values of all histories, ``(R,)``, and distinct items ``(C,)`` -> ``(R, C)`` logits of these
@@ -240,11 +240,11 @@ def own_part(batch: Batch) -> Batch:
     Raises:
         TrainingError: there are fewer distinct items to encode than processes.
     """
-    if len(batch.unique) < processes.count():
-        raise TrainingError(f"a step of {len(batch.unique)} items is too small for {processes.count()} processes")
+    if len(batch.unique) < distributed.count():
+        raise TrainingError(f"a step of {len(batch.unique)} items is too small for {distributed.count()} processes")
     lengths = batch.offsets.diff().numpy()
-    bounds = [*starts(lengths, processes.count(), 1), len(lengths)]
-    segments = slice(bounds[processes.rank()], bounds[processes.rank() + 1] + 1)
+    bounds = [*starts(lengths, distributed.count(), 1), len(lengths)]
+    segments = slice(bounds[distributed.rank()], bounds[distributed.rank() + 1] + 1)
     offsets = batch.offsets[segments]
     rows = slice(int(offsets[0]), int(offsets[-1]))
     own = slice(*torch.searchsorted(batch.predict, offsets[[0, -1]]).tolist())
@@ -301,17 +301,17 @@ class Batches:
         self.teacher = teacher
         self.segments = FORMULATIONS[formulation](histories, max_history)
         self.occurring = occurrences(histories, self.segments, items, ahead)
-        if 0 < (found := len(self.segments.user)) < processes.count():
-            raise TrainingError(f"{found} sequences cannot be shared by {processes.count()} processes; start fewer")
+        if 0 < (found := len(self.segments.user)) < distributed.count():
+            raise TrainingError(f"{found} sequences cannot be shared by {distributed.count()} processes; start fewer")
         self.targets = int(self.segments.fresh.sum())
-        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user) // processes.count())
+        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user) // distributed.count())
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.rng.permutation(len(self.segments.user))
-        first = starts(self.segments.fresh[order], self.steps, processes.count())
+        first = starts(self.segments.fresh[order], self.steps, distributed.count())
         for chosen in np.split(order, first[1:]):
             known = (self.occurring, self.ahead, 1 / self.steps)  # long segments fill a step sooner than short ones
             part = (self.histories, self.segments, chosen, self.items, self.samples, self.rng)

@@ -11,9 +11,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from ssna import processes
-from ssna.errors import ArtifactError, SettingsError
-from ssna.files import write_file
+from ssna.compute import distributed
+from ssna.core.errors import ArtifactError, SettingsError
+from ssna.core.files import write_file
 
 FORMAT = "ssna checkpoint 2"
 
@@ -52,7 +52,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], every: float = 60.0) -> None:
-        self.path, self.identity, self.every = path, {**identity, "processes": processes.count()}, every
+        self.path, self.identity, self.every = path, {**identity, "processes": distributed.count()}, every
         self._written = time.monotonic()
 
     @property
@@ -63,7 +63,7 @@ class Checkpoint:
     def write(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
         """Keep ``position`` and all state that is not derived from it."""
         about = {"format": FORMAT, "identity": json.dumps(self.identity), "position": json.dumps(vars(position))}
-        if processes.first():
+        if distributed.first():
             write_file(self.path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, about))
         self._written = time.monotonic()
 
@@ -74,7 +74,7 @@ class Checkpoint:
             SettingsError: it belongs to a run of other settings or data, or of more or fewer processes.
             ArtifactError: it is damaged or foreign.
         """
-        return processes.from_first(self._read)
+        return distributed.from_first(self._read)
 
     def _read(self) -> tuple[Position, dict[str, Tensor]] | None:
         if not self.path.exists():
@@ -96,5 +96,5 @@ class Checkpoint:
 
     def remove(self) -> None:
         """The run is finished, or begins anew."""
-        if processes.first():
+        if distributed.first():
             self.path.unlink(missing_ok=True)

@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssna import processes
+from ssna.compute import distributed
+from ssna.compute.allocator import steady
+from ssna.compute.device import choose_device
+from ssna.core.errors import TrainingError
 from ssna.data.dataset import Dataset
-from ssna.device import choose_device
-from ssna.errors import TrainingError
 from ssna.methods import ItemEncoder
-from ssna.methods.teacher import LinearTeacher
+from ssna.methods.linear_teacher import LinearTeacher
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import VectorScorer
-from ssna.steady import steady
 from ssna.training.batches import Batches
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.profile import Profile
-from ssna.training.road import Epoch, Road, Step
+from ssna.training.profiler import Profile
 from ssna.training.settings import RunSettings, TrainingSettings
+from ssna.training.state import Epoch, Road, Step
 from ssna.training.trainer import Model, Trainer, Weights, validated
 
 
@@ -50,7 +50,7 @@ def fit(
 ) -> Fit:
     """Train ``encoder`` and a new SASRec on the training histories of ``data``; keep the best weights on validation.
 
-    Random numbers come from torch's current generator and from ``settings.seed``; see :func:`ssna.experiments.train`.
+    Random numbers come from torch's current generator and from ``settings.seed``; see :func:`ssna.runs.train`.
 
     Args:
         on_epoch: called after every epoch with its figures, and the weights if they are the best so far, else ``{}``.
@@ -75,13 +75,13 @@ def fit(
     device = choose_device(settings.training.device)
     encoder.place(device)
     model.to(device)
-    processes.alike(model.parameters())
+    distributed.alike(model.parameters())
     lessons = None
     if teacher is not None:
         ranked = validated(teacher.scorer, data)["N@10"]
         at_start = model.validated(data)["N@10"] if start is not None else -1.0
         lessons = _Lessons(settings.loss.unaided, ranked, at_start)
-    processes.part_generators(settings.seed)
+    distributed.part_generators(settings.seed)
     each_epoch = min(len(batches), settings.training.batches or len(batches))
     steps = -(-each_epoch // settings.training.accumulate)
     trainer = Trainer(model, settings, total_steps=steps * settings.training.epochs)
@@ -139,7 +139,7 @@ class _Lessons:
 
     def _better(self, road: Road) -> bool:
         reached = road.epochs[-1].valid["N@10"] if len(road.epochs) > road.left_behind else self.at_start
-        return processes.agreed(self.ranked > reached)
+        return distributed.agreed(self.ranked > reached)
 
 
 def batches_of(data: Dataset, settings: RunSettings, teacher: LinearTeacher | None = None) -> Batches:

@@ -4,12 +4,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from ssna.errors import SettingsError
+from ssna.core.errors import SettingsError
+from ssna.core.settings import Settings
 from ssna.methods import METHODS, MethodSettings
 from ssna.methods.ease import CeaseSettings, EaseSettings
 from ssna.methods.text_linear import TextLinearSettings
 from ssna.methods.training_free import ItemKnnSettings, PopularitySettings, TextKnnSettings
-from ssna.settings import Settings
 
 
 class TextSettings(Settings):

@@ -12,18 +12,18 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from ssna import processes
+from ssna.compute import distributed
+from ssna.core.errors import TrainingError
 from ssna.data.dataset import Dataset
-from ssna.errors import TrainingError
 from ssna.evaluation import ranks
+from ssna.evaluation.metrics import summary
 from ssna.methods import ItemEncoder
-from ssna.metrics import summary
 from ssna.nn.catalogue import Catalogue
 from ssna.nn.losses import LOSSES, Candidates, distillation
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import Scorer, VectorScorer, below, under
 from ssna.training.batches import Batch
-from ssna.training.graph import WholeSteps
+from ssna.training.cuda_graph import WholeSteps
 from ssna.training.settings import RunSettings, TrainingSettings
 
 Weights = dict[str, Tensor]
@@ -38,8 +38,8 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Candidates:
         """Encode each distinct item of the step once, by one of the processes, then read one's own sequences."""
-        mine = processes.stretch(len(batch.unique))
-        vectors = processes.gather(self.encoder(batch.unique[mine]), mine, len(batch.unique))  # (U, D)
+        mine = distributed.stretch(len(batch.unique))
+        vectors = distributed.gather(self.encoder(batch.unique[mine]), mine, len(batch.unique))  # (U, D)
         read = vectors.index_select(0, batch.input_index)
         intents = self.sequence(read, batch.positions, batch.offsets, batch.tiles)  # (N, D)
         return Candidates(
@@ -106,7 +106,7 @@ class Trainer:
 
     def _whole_steps(self, loss: str) -> WholeSteps | None:
         """On a GPU a step is launched whole where it can be: its parts are short beside the time to launch each."""
-        alone = processes.count() == 1 and self.settings.accumulate == 1
+        alone = distributed.count() == 1 and self.settings.accumulate == 1
         fixed = self.model.encoder.repeatable and loss != "full"
         if not (self.device.type == "cuda" and alone and fixed):
             return None
@@ -131,7 +131,7 @@ class Trainer:
             self._set_rate(self.rate(self.step))
             self.optimizer.zero_grad(set_to_none=True)
             losses = [self.accumulate(batch.to(self.device), 1 / len(group)) for batch in group]
-            processes.sum_gradients(self.model.parameters())
+            distributed.sum_gradients(self.model.parameters())
             self.optimizer.step()
             self.model.encoder.after_step(self.step)
             yield losses, tuple(len(batch.targets) for batch in group)
@@ -189,7 +189,7 @@ class Trainer:
         return {
             **under("weights.", self.model.learned()),
             **{f"moments.{number}.{name}": t for number, state in moments.items() for name, t in state.items()},
-            **{f"generator.{name}": processes.everyones(state) for name, state in generators.items()},
+            **{f"generator.{name}": distributed.everyones(state) for name, state in generators.items()},
             **under("method.", self.model.encoder.memory()),
         }
 
@@ -206,7 +206,7 @@ class Trainer:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.model.encoder.remember(below("method.", tensors))
         states = below("generator.", tensors).items()
-        generators = {name: rows[processes.rank()].clone() for name, rows in states}  # torch reads a storage's start
+        generators = {name: rows[distributed.rank()].clone() for name, rows in states}  # torch reads a storage's start
         torch.set_rng_state(generators["cpu"])
         if "cuda" in generators:
             torch.cuda.set_rng_state(generators["cuda"], self.device)
@@ -216,8 +216,8 @@ class Trainer:
         process; the loss itself, over all of them."""
         with autocast(self.settings.precision, self.device.type):
             loss = self.objective(self.model(batch)) * batch.share
-        value = self._finite(processes.total(loss))
-        ((loss + self.model.encoder.penalty() / processes.count()) * share).backward()
+        value = self._finite(distributed.total(loss))
+        ((loss + self.model.encoder.penalty() / distributed.count()) * share).backward()
         return value
 
 

@@ -11,11 +11,11 @@ import ibis
 import ibis.expr.datatypes as dt
 from ibis import Table
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Convert, Engine, JsonLines, Layout
-from ssna.data.remedies import one_object_a_line
+from ssna.data.error_hints import one_object_a_line
 from ssna.data.sources.packed import LONGEST_LINE, byte_lines, plain_name
 from ssna.data.sources.values import as_text
-from ssna.errors import DataError
 
 _BLOCK, _PIECE = 16_000_000, 1_000_000  # bytes
 _LINE = "line"

@@ -14,11 +14,11 @@ from ibis.backends.pyspark import Backend
 from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
+from ssna.core.errors import SettingsError
 from ssna.data.engine import Convert, Engine, JsonLines, Layout
 from ssna.data.engines import duck, spark_files
 from ssna.data.engines.spark_functions import FUNCTIONS
 from ssna.data.engines.spark_session import SETTINGS, started
-from ssna.errors import SettingsError
 
 LOCAL = "local[*]"
 

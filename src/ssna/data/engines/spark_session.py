@@ -14,8 +14,8 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from ssna.core.errors import SettingsError
 from ssna.data.engine import in_one_line
-from ssna.errors import SettingsError
 
 # What results depend on, whatever the cluster has for a default.
 SETTINGS = {

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine
 from ssna.data.sources import amazon, movielens, recbole, sequences, table, unisrec
 from ssna.data.sources.opening import unknown
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source
-from ssna.errors import DataError
 
 __all__ = ["FORMATS", "ITEM", "RATING", "USER", "WHEN", "Format", "Request", "Source", "find_format"]
 

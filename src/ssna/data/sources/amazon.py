@@ -21,6 +21,7 @@ from pathlib import Path
 
 from ibis import Table
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine, reading
 from ssna.data.sources.delimited import open_headless
 from ssna.data.sources.literals import as_json, is_literal
@@ -29,7 +30,6 @@ from ssna.data.sources.packed import first_line, plain_name
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed
 from ssna.data.sources.tabular import TableFile, stacked
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
-from ssna.errors import DataError
 
 # In the order of asking: lines of 2023 have both parent_asin and asin, and meta files speak of the first.
 _USER = ("reviewerID", "user_id")

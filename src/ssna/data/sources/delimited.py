@@ -3,10 +3,10 @@
 import csv
 from pathlib import Path
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine, Layout
 from ssna.data.sources.packed import LONGEST_LINE, open_binary, plain_name
 from ssna.data.sources.tabular import Rows, TableFile, Wanted
-from ssna.errors import DataError
 
 _DELIMITERS = ",;\t|"
 

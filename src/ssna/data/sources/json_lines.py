@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine
-from ssna.data.remedies import one_object_a_line
+from ssna.data.error_hints import one_object_a_line
 from ssna.data.sources.literals import is_literal, rewrite
 from ssna.data.sources.packed import first_line
 from ssna.data.sources.tabular import Rows, TableFile, Wanted
-from ssna.errors import DataError
 
 
 def open_json_lines(engine: Engine, path: Path) -> TableFile:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ssna.core.errors import DataError
 from ssna.data.engine import reading
-from ssna.errors import DataError
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 from ibis import Table
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine, reading
 from ssna.data.sources.delimited import open_headless
 from ssna.data.sources.opening import open_file, open_table
@@ -23,7 +24,6 @@ from ssna.data.sources.packed import first_line
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, require
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
-from ssna.errors import DataError
 
 _NO_GENRES = "(no genres listed)"
 _COLUMNS = ("userId", "movieId", "rating", "timestamp")

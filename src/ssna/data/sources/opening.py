@@ -5,14 +5,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine, reading
-from ssna.data.remedies import forbidden
+from ssna.data.error_hints import forbidden
 from ssna.data.sources.delimited import open_csv, open_unquoted
 from ssna.data.sources.json_lines import open_json_lines
 from ssna.data.sources.packed import plain_name
 from ssna.data.sources.tabular import Rows, TableFile, Wanted, stacked
 from ssna.data.storage import MANIFEST, is_data_set
-from ssna.errors import DataError
 
 Opener = Callable[[Engine, Path], TableFile]
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ibis import Table
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine
 from ssna.data.sources.opening import open_tsv
 from ssna.data.sources.source import (
@@ -21,7 +22,6 @@ from ssna.data.sources.source import (
 )
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
-from ssna.errors import DataError
 
 _TEXT_TYPES = ("token", "token_seq")
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine
 from ssna.data.sources.lines import read_lines
 from ssna.data.sources.opening import open_tsv
 from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, require
 from ssna.data.sources.values import as_id, as_text
-from ssna.errors import DataError
 
 _SEQUENCES = "sequences.txt"
 _ITEMS = "items.tsv"

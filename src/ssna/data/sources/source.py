@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ibis import Table
 
-from ssna.errors import DataError
+from ssna.core.errors import DataError
 
 # Column names of every table between the readers and the packed arrays.
 USER = "user"

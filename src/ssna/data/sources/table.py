@@ -4,12 +4,12 @@ from pathlib import Path
 
 from ibis import Table
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine, reading
 from ssna.data.sources.opening import open_table, passed_over_at, tables_at
 from ssna.data.sources.source import ITEM, NEEDS_TIMES, RATING, USER, WHEN, Request, Source, listed
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text, tidy_id, without_fractions
-from ssna.errors import DataError
 
 # Names that are taken for granted where none is given; case and punctuation do not count.
 USUAL_USER = ("user", "user_id", "customer", "customer_id")

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ssna.core.errors import DataError
 from ssna.data.engine import Engine
 from ssna.data.sources.lines import read_fields
 from ssna.data.sources.source import ITEM, USER, WHEN, Request, Source, find_one, require
-from ssna.errors import DataError
 
 _HEADER = ("user_id:token", "item_id_list:token_seq", "item_id:token")
 

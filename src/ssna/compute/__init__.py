@@ -1,0 +1,1 @@
+"""The machine: devices, the processes of one run, memory."""

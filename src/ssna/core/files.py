@@ -1,0 +1,118 @@
+"""Files that are whole or absent: written aside, flushed to the disk, then renamed into place."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+from ssna.core.errors import ArtifactError, SsnaError
+
+
+def fsync(path: Path) -> None:
+    """Flush a file, or a folder's list of names, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write ``path`` atomically: a reader, or a kill at any moment, sees the old file or the new one."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
+    try:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        fsync(aside)
+        aside.replace(path)
+    except OSError as cause:
+        if cause.filename is None:
+            raise
+        culprit = path if path.parent.exists() else path.parent
+        raise OSError(cause.errno, cause.strerror, str(culprit)) from None  # not the file beside, which nobody knows
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+    fsync(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    write_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, error: type[SsnaError] = ArtifactError, *, maker: str = "ssna") -> dict[str, Any]:
+    """The JSON object in ``path``; raises ``error`` with the culprit when there is none.
+
+    Args:
+        maker: the command that writes folders with such a file, for the message.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        what = "is no folder that" if path.parent.is_dir() else "does not exist; name a folder that"
+        raise error(f"{path.parent} {what} `{maker}` made (there is no {path.name})") from None
+    except NotADirectoryError:
+        raise error(f"{path.parent} is a file; name a folder that `{maker}` made") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as cause:
+        raise error(f"{path} cannot be read ({cause}); the folder is damaged, make it anew") from None
+    if not isinstance(value, dict):
+        raise error(f"{path} is not a JSON object; the folder is damaged, make it anew")
+    return value
+
+
+@contextmanager
+def new_folder(path: Path, marker: str) -> Iterator[Path]:
+    """A folder to fill aside; it takes the place of ``path`` once the block ends well, and vanishes otherwise.
+
+    An existing ``path`` is replaced only if it is empty or holds ``marker``, the file that shows that ssna made it.
+
+    Raises:
+        SsnaError: ``path`` exists and is something else, or cannot be made.
+    """
+    path = Path(path).resolve()  # a link stays, the folder that it points to is replaced
+    if path == Path.cwd():
+        raise SsnaError(f"{path} is the folder you are in; name another output folder")
+    if path.exists() and not path.is_dir():
+        raise SsnaError(f"{path} is a file; name another output folder")
+    if path.is_dir() and any(path.iterdir()) and not (path / marker).exists():
+        raise SsnaError(f"{path} holds other files and is left alone; name another output folder")
+    aside = _made_beside(path)
+    try:
+        yield aside
+        for file in sorted(aside.rglob("*")):
+            fsync(file)
+        aside.chmod(0o755)
+        fsync(aside)
+        _swap(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    fsync(path.parent)
+
+
+def _made_beside(path: Path) -> Path:
+    """A new folder beside ``path``, and the folders above the two."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Path(mkdtemp(prefix=f".{path.name}.", suffix=".aside", dir=path.parent))
+    except OSError as cause:
+        above = next(folder for folder in path.parents if folder.exists())
+        reason = f"{above} takes no new folder: {cause.strerror}" if above.is_dir() else f"{above} is a file"
+        raise SsnaError(f"{path} cannot be made ({reason}); name another output folder") from None
+
+
+def _swap(aside: Path, path: Path) -> None:
+    if not path.exists():
+        aside.rename(path)
+        return
+    old = Path(mkdtemp(prefix=f".{path.name}.", suffix=".old", dir=path.parent))
+    path.rename(old)
+    try:
+        aside.rename(path)
+    except OSError:
+        old.rename(path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

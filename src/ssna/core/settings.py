@@ -1,0 +1,128 @@
+"""The strict base of all settings, and their way from TOML files and ``--set key=value`` to checked values."""
+
+import copy
+import difflib
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ssna.core.errors import SettingsError
+
+Tree = dict[str, Any]
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Frozen values, declared beside what they set; an unknown key fails and names the known ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls: type[SettingsT], tree: Mapping[str, Any], source: str = "settings") -> SettingsT:
+        """Check a nested mapping. Raises :class:`SettingsError` in one line per culprit (at most three)."""
+        try:
+            return cls.model_validate(tree)
+        except ValidationError as invalid:
+            lines = [_explain(cls, error) for error in invalid.errors()[:3]]
+            raise SettingsError(f"{source}: " + "; ".join(lines)) from None
+
+    def tree(self) -> Tree:
+        """Plain JSON values, unset options left out (TOML has no null)."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    def to_toml(self) -> str:
+        """The same settings as TOML text."""
+        return tomli_w.dumps(self.tree())
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits, equal exactly for equal settings."""
+        return hashlib.sha256(json.dumps(self.tree(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def read_toml(path: Path) -> Tree:
+    """A TOML file as a tree. Raises :class:`SettingsError` with the culprit."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(f"{path} does not exist") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise SettingsError(f"{path} is not a TOML file: {cause}") from None
+
+
+def override(tree: Tree, assignments: Iterable[str]) -> Tree:
+    """A copy of ``tree`` with ``section.key=value`` assignments on top; values are TOML, or else plain strings."""
+    result = copy.deepcopy(tree)
+    for assignment in assignments:
+        dotted, separator, text = assignment.partition("=")
+        if not separator or not dotted.strip():
+            raise SettingsError(f"--set {assignment}: write it as section.key=value")
+        try:
+            assign(result, dotted.strip(), _value(text.strip()))
+        except SettingsError as wrong:
+            raise SettingsError(f"--set {assignment}: {wrong}") from None
+    return result
+
+
+def assign(tree: Tree, dotted: str, value: Any) -> None:
+    """Put ``value`` at ``section.key`` of ``tree``, in place."""
+    *sections, key = dotted.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise SettingsError(f"{section} is a value, not a section")
+    tree[key] = value
+
+
+def merge(base: Tree, top: Mapping[str, Any]) -> Tree:
+    """``base`` with every leaf of ``top`` in place of its own."""
+    result = dict(base)
+    for key, value in top.items():
+        below = result.get(key)
+        result[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return result
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _explain(root: type[BaseModel], error: Any) -> str:
+    path = [str(part) for part in error["loc"]]
+    dotted = ".".join(path)
+    if error["type"] != "extra_forbidden":
+        return f"{dotted} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+    known = _keys_at(root, path[:-1])
+    beside = [".".join([*path[:-1], name]) for name in difflib.get_close_matches(path[-1], known, n=1)]
+    close = beside or _homes(root, path[-1])
+    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+    return f"unknown setting {dotted}; {hint}"
+
+
+def _homes(root: type[BaseModel], key: str) -> list[str]:
+    """The sections that know ``key``, as dotted paths."""
+    return [f"{section}.{key}" for section in root.model_fields if key in _keys_at(root, [section])]
+
+
+def _keys_at(root: type[BaseModel], path: list[str]) -> list[str]:
+    model: Any = root
+    for part in path:
+        if part.isdigit():  # a place in a list
+            model = next(iter(get_args(model)), None)
+        else:
+            found = model.model_fields.get(part) if _is_section(model) else None
+            model = found.annotation if found else None
+    return sorted(model.model_fields) if _is_section(model) else []
+
+
+def _is_section(model: Any) -> bool:
+    return isinstance(model, type) and issubclass(model, BaseModel)

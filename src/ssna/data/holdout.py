@@ -1,0 +1,68 @@
+"""Items withheld from training altogether: what a text recommender must place by their texts alone."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssna.core.errors import DataError
+from ssna.core.ragged import Ragged
+from ssna.data.dataset import Dataset, Withheld
+from ssna.data.split_points import MIN_EVENTS
+from ssna.data.storage import describe
+from ssna.data.subset import STILL_TRUE, restrict
+
+Mask = NDArray[np.bool_]  # (items + 1,)
+
+
+def withhold(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dataset, Withheld]:
+    """``data`` without a random ``share`` of its items; and each user's last event on one of those, which go along.
+
+    Users with fewer than three events left leave the data set, but still ask if anything stands before the event.
+
+    Raises:
+        DataError: the share leaves no item on one side, or nobody with enough events; or ``data`` is split by time,
+            where a question may lie before the end of training.
+    """
+    if data.protocol != "leave-one-out":
+        raise DataError("items are withheld under leave-one-out only; a split by time has unseen targets of its own")
+    count = round(share * len(data.items))
+    if not 0 < count < len(data.items):
+        raise DataError(f"withholding {share:.0%} of {len(data.items)} items leaves a side empty; choose another share")
+    gone = np.zeros(len(data.items) + 1, dtype=bool)
+    gone[rng.choice(np.arange(1, len(gone)), size=count, replace=False)] = True
+    rest, withheld = _without(data, gone), _questions(data, gone)
+    manifest: dict[str, Any] = {key: data.manifest[key] for key in STILL_TRUE if key in data.manifest}
+    of = {"fingerprint": data.fingerprint, "items": len(data.items), "withheld": count}
+    return replace(rest, withheld=withheld, manifest={**manifest, **describe(rest), "withheld_of": of}), withheld
+
+
+def _without(data: Dataset, gone: Mask) -> Dataset:
+    events = data.histories.ragged
+    keep = ~gone[events.values]
+    lengths = np.bincount(events.row_of_value[keep], minlength=len(events))
+    if lengths.max() < MIN_EVENTS:
+        raise DataError("no user has three events left; withhold fewer items")
+    return restrict(data, keep & (lengths >= MIN_EVENTS)[events.row_of_value])
+
+
+def _questions(data: Dataset, gone: Mask) -> Withheld:
+    histories, targets = [], []
+    for items in _until_last(data.histories.ragged, gone):
+        known = items[:-1][~gone[items[:-1]]]
+        if len(known):
+            histories.append(tuple(data.items.ids(known.tolist())))
+            targets.append(data.items.external[items[-1] - 1])
+    texts = {data.items.external[row - 1]: data.texts[row] for row in np.flatnonzero(gone)}
+    return Withheld(texts, tuple(histories), tuple(targets))
+
+
+def _until_last(events: Ragged, gone: Mask) -> list[NDArray[np.integer]]:
+    """Each user's events up to and with the last withheld one, for users who have one."""
+    found = []
+    for items in events:
+        places = np.flatnonzero(gone[items])
+        if len(places):
+            found.append(items[: places[-1] + 1])
+    return found

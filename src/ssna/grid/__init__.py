@@ -1,0 +1,1 @@
+"""Grids of runs: one TOML file, one folder a run, shared by several processes."""

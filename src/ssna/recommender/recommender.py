@@ -1,0 +1,305 @@
+"""The artefact: a scorer and the ids it speaks of; histories of ids in, ranked items with their texts out."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional as F
+
+from ssna.core import hub
+from ssna.core.errors import ArtifactError, SsnaError
+from ssna.core.files import new_folder, write_file
+from ssna.core.ragged import Ints, Ragged
+from ssna.data.dataset import IdMap
+from ssna.recommender import artifact
+from ssna.recommender.artifact import Contents
+from ssna.recommender.model_card import CARD, model_card
+from ssna.scoring import PopularityScorer, Scorer, vector_part
+from ssna.scoring.topk import CHUNK, top
+from ssna.text import Encoding, embed
+
+
+@dataclass(frozen=True)
+class ScoredItem:
+    """One recommended item; the higher the score the better, comparable within one answer only."""
+
+    item: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The answer to one history.
+
+    Attributes:
+        items: best first.
+        unknown: ids of the history that the catalogue does not have; they were skipped.
+        fallback: ``"popularity"`` where no known item was left in the history, else None.
+    """
+
+    items: tuple[ScoredItem, ...]
+    unknown: tuple[str, ...]
+    fallback: Literal["popularity"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Recommender:
+    """Recommends from histories of item ids. Frozen: :meth:`add_items` and :meth:`remove_items` return a new one.
+
+    Attributes:
+        scorer: ranks the catalogue.
+        items: outside ids; row ``r`` of the scorer is ``items.external[r - 1]``.
+        texts: ``(I + 1,)``, the first one empty.
+        counts: ``(I + 1,)`` training events of each item, for histories that say nothing.
+        encoding: how item texts became states, None for a method that reads no text.
+    """
+
+    scorer: Scorer
+    items: IdMap
+    texts: tuple[str, ...]
+    counts: NDArray[np.int64]
+    encoding: Encoding | None = None
+
+    def __repr__(self) -> str:
+        return f"<Recommender of {len(self.items):,} items by a {self.scorer.kind} scorer>"
+
+    def recommend(
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        exclude_seen: bool = True,
+        allow: Sequence[str] | None = None,
+        deny: Sequence[str] = (),
+    ) -> list[Recommendation]:
+        """The ``k`` best items for each history of item ids, oldest first.
+
+        Args:
+            exclude_seen: leave out the items of the history.
+            allow: rank these items only (unknown ids are ignored).
+            deny: leave these items out.
+
+        Raises:
+            SsnaError: ``k`` is below 1, a history is a string where a list of ids belongs, or an id is no text.
+        """
+        _check(k)
+        if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
+            raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
+        if isinstance(allow, str) or isinstance(deny, str):
+            raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
+        for ids in (*histories, () if allow is None else allow, deny):
+            _require_text(ids)
+        answers: list[Recommendation] = []
+        barred = self._barred(allow, deny)
+        for start in range(0, len(histories), CHUNK):
+            answers += self._answer(histories[start : start + CHUNK], k, exclude_seen, barred)
+        return answers
+
+    def rank(
+        self, histories: Ragged, k: int, exclude_seen: bool = True, barred: torch.Tensor | None = None
+    ) -> tuple[Ints, NDArray[np.float32]]:
+        """As :meth:`recommend`, in rows of the scorer, for programs that ask for many at a time.
+
+        Args:
+            histories: ``n`` rows of known items; an empty one gets popularity.
+            barred: ``(I + 1,)`` bool, items that leave every ranking.
+
+        Returns:
+            ``(n, k)`` rows and ``(n, k)`` scores, best first; row 0 and minus infinity where fewer are left.
+        """
+        best, scores = top(self.scorer, histories, k, histories if exclude_seen else None, barred)
+        if (empty := np.flatnonzero(histories.lengths == 0)).size:
+            popularity = PopularityScorer(torch.from_numpy(self.counts))
+            best[empty], scores[empty] = top(popularity, histories.take(empty), k, barred=barred)
+        return best, scores
+
+    def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
+        """The items nearest to ``item``: by the cosine of vectors, or by the scorer itself where it has none."""
+        _check(k)
+        row = int(self.items.rows([item])[0])
+        if row == 0:
+            raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
+        part = vector_part(self.scorer)
+        if part is None:
+            scores = self.scorer.score(Ragged.from_rows([[row]]))[0]
+        else:
+            scores = part.directions @ part.directions[row]
+        scores[[0, row]] = -torch.inf
+        best = scores.topk(min(k, len(scores)))
+        return self._scored(best.values.tolist(), best.indices.tolist())
+
+    def intents(self, histories: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """``(n, D)`` what each history asks for, at unit length, for an index or a database of item vectors.
+
+        Unknown ids are skipped; a history without a known one is zero. Of a blend this is the model's part.
+
+        Raises:
+            ArtifactError: the method has no vectors.
+        """
+        part = vector_part(self.scorer)
+        if part is None:
+            raise ArtifactError(
+                "this model has neighbours or counts, no vectors; ssna, ids, text-knn and text-linear have some"
+            )
+        rows = [self.items.rows(history) for history in histories]
+        intents = part.intents(Ragged.from_rows([row[row > 0] for row in rows]))
+        unit: NDArray[np.float32] = F.normalize(intents, dim=-1).numpy()
+        return unit
+
+    def add_items(self, texts: Mapping[str, str]) -> "Recommender":
+        """A recommender that knows these items too, by their texts alone: no training.
+
+        Raises:
+            ArtifactError: the method reads no text. SsnaError: an id is known already, or a text is empty.
+        """
+        if not isinstance(texts, Mapping):
+            raise SsnaError("add_items takes texts by their ids: add_items({'sku-new': 'Cordless drill, 18 V'})")
+        _require_text(texts)
+        _require_text(texts.values(), "texts")
+        if known := [item for item in texts if item in self.items]:
+            raise SsnaError(f"item {known[0]!r} is in the catalogue already; give new items new ids")
+        if empty := [item for item, text in texts.items() if not text.strip()]:
+            raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to place it by")
+        if self.encoding is None or not self.scorer.layers:
+            raise ArtifactError(
+                "this model cannot admit items by their texts: it reads none, has no vectors, or tuned a language "
+                "model that is not kept; ssna, tmlp, tmoe, text-knn and text-linear can admit items"
+            )
+        if not texts:
+            return self
+        states = torch.from_numpy(np.ascontiguousarray(embed(tuple(texts.values()), self.encoding, self.scorer.layers)))
+        return replace(
+            self,
+            scorer=self.scorer.extended(states),
+            items=IdMap((*self.items.external, *texts)),
+            texts=(*self.texts, *texts.values()),
+            counts=np.pad(self.counts, (0, len(texts))),
+        )
+
+    def remove_items(self, items: Sequence[str]) -> "Recommender":
+        """A recommender that knows these items no more: neither in answers nor in histories. The others keep their
+        scores, and an id that left may come back through :meth:`add_items`, with the same text or another.
+
+        Raises:
+            SsnaError: an id is not known, or none would be left.
+        """
+        if isinstance(items, str):
+            raise SsnaError("remove_items takes a list of item ids: remove_items(['sku-17'])")
+        if unknown := [item for item in items if item not in self.items]:
+            raise SsnaError(f"item {unknown[0]!r} is not in the catalogue; there is nothing to remove")
+        keep = np.ones(len(self.items) + 1, dtype=bool)
+        keep[self.items.rows(items)] = False
+        rows = np.flatnonzero(keep)
+        if len(rows) == 1:
+            raise SsnaError("no item would be left; keep at least one")
+        return replace(
+            self,
+            scorer=self.scorer.kept(torch.from_numpy(rows)),
+            items=IdMap(tuple(self.items.ids(rows[1:].tolist()))),
+            texts=tuple(self.texts[row] for row in rows.tolist()),
+            counts=self.counts[rows],
+        )
+
+    @property
+    def contents(self) -> Contents:
+        """What is saved."""
+        return Contents(self.scorer, self.items, self.texts, self.counts, self.encoding)
+
+    def save(self, folder: Path | str) -> None:
+        """Write the artefact as one folder of safetensors, Parquet and JSON; whole or not at all."""
+        with new_folder(Path(folder), marker=artifact.MANIFEST) as aside:
+            self.write(aside)
+
+    def write(self, folder: Path) -> None:
+        """As :meth:`save`, into a folder that somebody else moves into place."""
+        artifact.write(folder, self.contents)
+
+    @classmethod
+    def load(cls, folder: Path | str) -> "Recommender":
+        """Read what :meth:`save` wrote, or the model of a run folder.
+
+        Raises:
+            ArtifactError: it is missing, foreign or damaged.
+        """
+        return cls(*artifact.read(Path(folder)))
+
+    def push_to_hub(
+        self, repo: str, *, private: bool = True, token: str | None = None, revision: str | None = None
+    ) -> str:
+        """Upload the artefact as ``repo`` (``owner/name``) of a model hub, with a short model card.
+
+        Ids, texts and counts of all items go along; histories and users are not in an artefact.
+
+        Args:
+            private: where the repository is new.
+            token: None takes the one that ``hf auth login`` keeps.
+            revision: an existing branch; None is the main one.
+
+        Returns:
+            The commit's address.
+
+        Raises:
+            ArtifactError: the hub does not answer, or refuses.
+        """
+        with TemporaryDirectory() as folder:
+            self.write(Path(folder))
+            write_file(Path(folder) / CARD, model_card(self.contents, repo))
+            return hub.upload(Path(folder), repo, private=private, token=token, revision=revision)
+
+    @classmethod
+    def from_pretrained(
+        cls, name: Path | str, *, token: str | None = None, revision: str | None = None
+    ) -> "Recommender":
+        """Load a folder, or what :meth:`push_to_hub` pushed under this name.
+
+        Raises:
+            ArtifactError: there is no such model, or it is foreign or damaged.
+        """
+        if Path(name).exists():
+            return cls.load(name)
+        return cls.load(hub.download(str(name), artifact.FILES, token=token, revision=revision))
+
+    def _barred(self, allow: Sequence[str] | None, deny: Sequence[str]) -> torch.Tensor:
+        """``(I + 1,)`` bool."""
+        barred = np.zeros(len(self.items) + 1, dtype=bool)
+        if allow is not None:
+            barred[:] = True
+            barred[self.items.rows(allow)] = False
+        barred[self.items.rows(deny)] = True
+        return torch.from_numpy(barred)
+
+    def _answer(
+        self, histories: Sequence[Sequence[str]], k: int, exclude_seen: bool, barred: torch.Tensor
+    ) -> list[Recommendation]:
+        rows = [self.items.rows(history) for history in histories]
+        best, scores = self.rank(Ragged.from_rows([row[row > 0] for row in rows]), k, exclude_seen, barred)
+        return [
+            Recommendation(
+                items=self._scored(values, indices),
+                unknown=tuple(item for item, row_ in zip(history, row, strict=True) if row_ == 0),
+                fallback=None if (row > 0).any() else "popularity",
+            )
+            for history, row, values, indices in zip(histories, rows, scores.tolist(), best.tolist(), strict=True)
+        ]
+
+    def _scored(self, values: Sequence[float], rows: Sequence[int]) -> tuple[ScoredItem, ...]:
+        return tuple(
+            ScoredItem(self.items.external[row - 1], value, self.texts[row])
+            for value, row in zip(values, rows, strict=True)
+            if value != -np.inf
+        )
+
+
+def _require_text(values: Iterable[object], what: str = "ids") -> None:
+    if odd := [value for value in values if not isinstance(value, str)]:
+        raise SsnaError(f"{what} are text: {str(odd[0])!r} instead of {odd[0]!r}")
+
+
+def _check(k: int) -> None:
+    if k < 1:
+        raise SsnaError(f"k is {k}; ask for at least one item")

@@ -1,0 +1,7 @@
+"""One run: settings, training, evaluation and the folder that keeps them."""
+
+from ssna.runs.recipes import RECIPES, resolve
+from ssna.runs.record import RunRecord
+from ssna.runs.run import Run, encode, train
+
+__all__ = ["RECIPES", "Run", "RunRecord", "encode", "resolve", "train"]

@@ -1,0 +1,94 @@
+"""Items that training never saw, placed by their texts alone: ranked among themselves, and among all items."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from ssna.core.errors import ArtifactError, CacheError
+from ssna.core.ragged import Ints, Ragged
+from ssna.data.dataset import Dataset, IdMap, Split, Withheld
+from ssna.evaluation import evaluate
+from ssna.evaluation.metrics import summary
+from ssna.scoring import Scorer
+from ssna.text import LayerCache, embed
+
+COLD = "cold.parquet"
+
+
+@dataclass(frozen=True, eq=False)
+class ColdEvaluation:
+    """Where the targets of the questions stand; ties count against them.
+
+    Attributes:
+        targets: ``(n,)`` outside ids.
+        among: ``(n,)`` ranks among the withheld items.
+        everywhere: ``(n,)`` ranks among all items, those of the history left out.
+        withheld, items: how many items each is a rank of.
+    """
+
+    targets: tuple[str, ...]
+    among: Ints
+    everywhere: Ints
+    withheld: int
+    items: int
+
+    def figures(self) -> dict[str, Any]:
+        """What the record keeps: sizes, and for each ranking recall, NDCG and the median rank."""
+        rankings = {"among": (self.among, self.withheld), "all": (self.everywhere, self.items)}
+        return {
+            "questions": len(self.targets),
+            "withheld": self.withheld,
+            "items": self.items,
+            **{
+                name: summary(ranks, items) | {"median": float(np.median(ranks))}
+                for name, (ranks, items) in rankings.items()
+            },
+        }
+
+    def write(self, folder: Path) -> None:
+        """``cold.parquet``: a row a question."""
+        columns = {"target": self.targets, "rank_among": self.among, "rank_all": self.everywhere}
+        pq.write_table(pa.table(columns), folder / COLD, compression="zstd")
+
+
+def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> ColdEvaluation | None:
+    """Admit the withheld items of ``data``, and rank the target of each question.
+
+    None where there are no questions, or the method cannot admit an item. One that reads no text admits it as an
+    item without neighbours or events.
+    """
+    withheld = data.withheld
+    if withheld is None or not withheld.targets:
+        return None
+    try:
+        wider = scorer.extended(_states(withheld, cache, scorer.layers))
+    except ArtifactError:
+        return None
+    items = IdMap((*data.items.external, *withheld.texts))
+    rows = [items.rows(history) for history in withheld.histories]  # of some items no event is left in the data
+    histories, targets = Ragged.from_rows([row[row > 0] for row in rows]), items.rows(withheld.targets)
+    split = Split("test", np.arange(len(targets)), histories.last(data.max_history), histories, targets)
+    new = np.arange(len(data.items) + 1, len(items) + 1)
+    return ColdEvaluation(
+        targets=withheld.targets,
+        among=evaluate(wider, split, among=new).ranks["exclude_seen"],
+        everywhere=evaluate(wider, split).ranks["exclude_seen"],
+        withheld=len(new),
+        items=len(items),
+    )
+
+
+def _states(withheld: Withheld, cache: LayerCache | None, layers: int) -> torch.Tensor:
+    """``(a, n, d)`` of the withheld texts: from the cache if it holds them, else read now."""
+    texts = tuple(withheld.texts.values())
+    if cache is None or layers == 0:
+        return torch.zeros(0, len(texts), 0)
+    try:
+        return torch.from_numpy(LayerCache.open(cache.folders, ("", *texts)).top(layers)[:, 1:])
+    except CacheError:
+        return torch.from_numpy(embed(texts, cache.encoding, layers))

@@ -1,0 +1,215 @@
+"""What a run leaves behind in figures: ``record.json``, ``ranks.parquet`` and ``lists.parquet``."""
+
+import platform
+import subprocess
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from ssna.compute import distributed
+from ssna.core.errors import ArtifactError, SettingsError
+from ssna.core.files import read_json, write_json
+from ssna.data.dataset import Dataset, SplitName
+from ssna.evaluation import Evaluation
+from ssna.evaluation.ranking import POLICIES
+from ssna.training import RunSettings
+
+RECORD, RANKS, LISTS = "record.json", "ranks.parquet", "lists.parquet"
+SPLITS: tuple[SplitName, ...] = ("valid", "test")
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The figures of a run and all that decided them; JSON values only.
+
+    Attributes:
+        method: name in ``METHODS``.
+        settings: resolved, as in ``settings.toml``.
+        fingerprint: of the data set.
+        data: what it is: its folder's name (or None), counts of users, items and interactions, and how it is split.
+        cache: model, revision and pooling of the states, or None.
+        epochs: ``{"number", "loss", "seconds", "batches", "valid": {...}, "taught", "again"}`` each, those of a trial
+            among them; empty for a training-free method.
+        batches: how many a whole epoch has; an epoch of a run cut short (``training.batches``) has fewer.
+        best_epoch: the epoch whose weights were kept, or None.
+        join: shares of the model and of the scorers it is joined with, or None.
+        seconds: training, validation and fitting together.
+        peak_memory_bytes: on a GPU the device memory held at most; on a CPU the process's, above its start.
+        items, users: size of the ranking, number of users ranked on the test split.
+        valid, test: policy -> metric -> mean over users.
+        beyond: policy -> coverage, novelty and share of popular items of the first ten on the test split.
+        experiment: for a run of a grid its ``"data"``, ``"entry"`` and ``"point"`` (dotted key -> value); else None.
+        start: the run that training started from: its name, fingerprint of data, digest of weights, and how many items
+            it knew; else None.
+        cold: where items withheld from the data stand, or None: see :mod:`ssna.runs.cold_start`.
+        machine: processor, threads and device that seconds and memory belong to; ``processes`` if several shared the
+            run (memory is then that of the first)
+    """
+
+    method: str
+    settings: dict[str, Any]
+    seed: int
+    fingerprint: str
+    data: dict[str, Any]
+    cache: dict[str, Any] | None
+    epochs: list[dict[str, Any]]
+    batches: int
+    best_epoch: int | None
+    join: dict[str, float] | None
+    trainable_parameters: int
+    seconds: float
+    peak_memory_bytes: int
+    users: int
+    items: int
+    valid: dict[str, dict[str, float]]
+    test: dict[str, dict[str, float]]
+    beyond: dict[str, dict[str, float]]
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    commit: str | None
+    experiment: dict[str, Any] | None = field(default=None)
+    start: dict[str, Any] | None = field(default=None)
+    cold: dict[str, Any] | None = field(default=None)
+
+    @property
+    def rehearsal(self) -> bool:
+        """Whether the run was cut short on purpose, so that its figures are no result."""
+        return bool(self.settings.get("rehearsal"))
+
+    def write(self, folder: Path) -> None:
+        """As ``record.json``."""
+        write_json(folder / RECORD, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> "RunRecord":
+        """From a run folder, with today's defaults for settings that its version did not have.
+
+        Raises:
+            ArtifactError: it holds no record.
+        """
+        value = read_json(folder / RECORD, maker="ssna train")
+        try:
+            record = cls(**value)
+        except TypeError as cause:
+            raise ArtifactError(f"{folder / RECORD} is no record of a run ({cause}); train again") from None
+        with suppress(SettingsError):  # of a later version
+            return replace(record, settings=RunSettings.parse(record.settings).tree())
+        return record
+
+
+def write_evaluations(folder: Path, data: Dataset, evaluations: dict[SplitName, Evaluation]) -> None:
+    """Ranks and lists of both splits, a row a user and split.
+
+    ``ranks.parquet``: user and target, what is known of them from the training events (``history``: length of the
+    history ranked from, ``events``: training events of the target), and the ranks. ``lists.parquet``: the best items.
+    """
+    counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
+    ranks, lists = [], []
+    for name, evaluation in evaluations.items():
+        split = data.split(name)
+        split_column = pa.array([name] * len(evaluation.targets))
+        columns: dict[str, Any] = {
+            "split": split_column,
+            "user": pa.array(data.users.ids(split.users + 1)),
+            "target": evaluation.targets,
+            "items": np.full(len(evaluation.targets), evaluation.items),
+            "history": split.seen.lengths,
+            "events": counts[evaluation.targets],
+        }
+        ranks.append(pa.table(columns | {f"rank_{policy}": evaluation.ranks[policy] for policy in POLICIES}))
+        best = {f"top_{policy}": _fixed(evaluation.lists[policy]) for policy in POLICIES}
+        lists.append(pa.table({"split": split_column, **best}))
+    pq.write_table(pa.concat_tables(ranks), folder / RANKS, compression="zstd")
+    pq.write_table(pa.concat_tables(lists), folder / LISTS, compression="zstd")
+
+
+def read_evaluation(folder: Path, split: SplitName) -> Evaluation:
+    """One split's evaluation back. Raises :class:`ArtifactError` if the file is missing or damaged."""
+    ranks, lists = read_ranks(folder, split), _read(folder / LISTS, split)
+    try:
+        return Evaluation(
+            targets=ranks["target"].to_numpy(),
+            ranks={policy: ranks[f"rank_{policy}"].to_numpy() for policy in POLICIES},
+            lists={policy: _matrix(lists[f"top_{policy}"]) for policy in POLICIES},
+            items=int(ranks["items"][0].as_py()),
+        )
+    except (KeyError, IndexError, ValueError, pa.ArrowException) as cause:
+        raise ArtifactError(f"{folder} holds damaged ranks or lists ({cause}); train again") from None
+
+
+def read_ranks(folder: Path, split: SplitName) -> pa.Table:
+    """``ranks.parquet``, one split of it. Raises :class:`ArtifactError` if the file is missing or damaged."""
+    return _read(folder / RANKS, split)
+
+
+def _read(path: Path, split: SplitName) -> pa.Table:
+    try:
+        return pq.read_table(path, filters=[("split", "=", split)]).combine_chunks()
+    except (OSError, ValueError, pa.ArrowException) as cause:
+        raise ArtifactError(f"{path} is missing or damaged ({cause}); train again") from None
+
+
+def _fixed(lists: Any) -> Any:
+    return pa.FixedSizeListArray.from_arrays(pa.array(lists.ravel()), lists.shape[1])
+
+
+def _matrix(column: Any) -> Any:
+    lists = column.combine_chunks()
+    lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+    return lists.flatten().to_numpy().reshape(len(lists), -1)
+
+
+def about(data: Dataset) -> dict[str, Any]:
+    """What a record says of the data set besides its fingerprint."""
+    return {
+        "users": len(data.users),
+        "items": len(data.items),
+        "interactions": len(data.histories.items),
+        "split": data.protocol,
+    }
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Processor, threads and device of this run, and its processes if they are several."""
+    names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    shared = {"processes": distributed.count()} if distributed.count() > 1 else {}
+    return shared | {
+        "processor": names[0] if names else platform.processor(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.startswith("cuda") else device,
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text().splitlines()
+    except OSError:
+        return []
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that figures depend on."""
+    libraries = ("ssna", "torch", "transformers", "peft", "numpy", "scipy")
+    return {"python": platform.python_version(), **{name: version(name) for name in libraries}}
+
+
+def commit() -> str | None:
+    """The commit that the package runs from, with ``-dirty`` for uncommitted changes; None outside a checkout."""
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        tracked = subprocess.run(
+            ["git", "-C", str(here), "ls-files", "--error-unmatch", __file__], capture_output=True, check=False
+        )
+        if tracked.returncode:
+            return None
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,97 @@
+"""A trained model joined with training-free scorers, in shares chosen on validation."""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ssna.core.ragged import Ints
+from ssna.data.dataset import Split
+from ssna.evaluation.metrics import ndcg
+from ssna.evaluation.ranking import Ranking, place, without_seen
+from ssna.methods.blend import deviation
+from ssna.scoring import Blend, Part, RepeatScorer, Scorer
+from ssna.scoring.topk import Tiles, chunks, hide
+
+CUTOFFS = (10, 50)
+AMOUNTS = [0.0, *(sign * 2.0**power for power in range(-2, 7) for sign in (-1, 1))]  # deviations of its scores
+SCORES, USERS = 100_000_000, 1_000  # of all validation users so many, spread evenly, decide; and never fewer than USERS
+
+
+def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
+    """The convex combination in tenths, one at least for the model, with the highest N@10 + N@50 (seen excluded).
+
+    The two tell apart what is alike in the first ten, and shares that are best in one are near the best in the other.
+
+    Every scorer is divided by the standard deviation of its own scores first, so that shares mean the same anywhere.
+    """
+    split = _thin(split, model.rows)
+    scorers = (model, *partners)
+    scales = [deviation(scorer, split) for scorer in scorers]
+    shares = _simplex(len(scorers)) / 10
+    best = shares[_best(scorers, shares / scales, split, exclude_seen=True)]
+    parts = zip(scorers, best.tolist(), scales, strict=True)
+    return Blend([Part(*part) for part in parts if part[1] > 0])
+
+
+def with_repeats(model: Blend, split: Split, max_history: int) -> Blend:
+    """``model``, with the items of a history raised or lowered as ``split`` has it: the highest N@10 + N@50 with seen
+    items included. The smallest change does; with none, ``model`` itself. Among items not seen nothing changes.
+    """
+    split = _thin(split, model.rows)
+    repeat, scale = RepeatScorer(model.rows, max_history), deviation(model, split)
+    amounts = np.array([[1.0, amount * scale] for amount in AMOUNTS], dtype=np.float32)
+    amount = float(f"{amounts[_best((model, repeat), amounts, split, exclude_seen=False), 1]:.3g}")
+    if amount == 0:
+        return model
+    return Blend([*model.parts, Part(repeat, amount, 1.0)])
+
+
+def _best(scorers: Sequence[Scorer], weights: NDArray[np.floating], split: Split, exclude_seen: bool) -> int:
+    """The first row of ``weights (m, parts)`` whose weighted sum of scorers has the highest N@10 + N@50."""
+    gains = np.zeros(len(weights))
+    for first, histories in chunks(split.histories):
+        part = split.take(slice(first, first + len(histories)))
+        found = _ranks([Tiles.of(scorer, histories) for scorer in scorers], weights, part, exclude_seen)
+        gains += [sum(ndcg(ranks, min(k, scorers[0].rows - 1)).sum() for k in CUTOFFS) for ranks in found]
+    return int(gains.argmax())
+
+
+def _ranks(tiles: Sequence[Tiles], weights: NDArray[np.floating], split: Split, exclude_seen: bool) -> Iterator[Ints]:
+    """``(n,)`` target ranks by each weighted sum of scorers, one for each row of ``weights (m, parts)``."""
+    targets = torch.from_numpy(split.targets)
+    own = [part.at(targets) for part in tiles]
+    sums = [_weighted(own, weight) for weight in weights]
+    here = [without_seen(scores, targets, split.seen) if exclude_seen else scores for scores in sums]
+    rankings = [Ranking(scores, 0) for scores in here]
+    for parts in zip(*tiles, strict=True):
+        start, scores = parts[0][0], [tile for _, tile in parts]
+        for weight, at_target, ranking in zip(weights, sums, rankings, strict=True):
+            tile = _weighted(scores, weight)
+            place(tile, at_target, targets, start)
+            if exclude_seen:
+                hide(tile, split.seen, start)
+            ranking.add(start, tile)
+    return (ranking.ranks.numpy() for ranking in rankings)
+
+
+def _weighted(scores: Sequence[Tensor], weights: NDArray[np.floating]) -> Tensor:
+    """As a :class:`Blend` sums them. Nothing of a scorer without weight, as zero times minus infinity is no number."""
+    total = scores[0] * float(weights[0])
+    for part, weight in zip(scores[1:], weights[1:].tolist(), strict=True):
+        if weight:
+            total.add_(part, alpha=weight)
+    return total
+
+
+def _simplex(parts: int) -> Ints:
+    """``(m, parts)``: all that sum to ten, the first above zero, the largest first one first."""
+    return np.array([row for row in product(range(10, -1, -1), repeat=parts) if sum(row) == 10 and row[0] > 0])
+
+
+def _thin(split: Split, items: int) -> Split:
+    users = max(SCORES // items, USERS)
+    return split if len(split) <= users else split.take(np.linspace(0, len(split) - 1, users).astype(np.int64))
