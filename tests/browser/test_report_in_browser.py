@@ -7,7 +7,7 @@ import pytest
 from contrast import contrast, luminance
 from some_runs import SSNA, make_run
 
-from ssna.report import TABLES, benches
+from ssna.report import TABLES, result_groups
 from ssna.report.html import report
 
 HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'">"""
@@ -18,7 +18,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("report")
     about = {"data": "d", "entry": HOSTILE, "point": {}}
     settings = {"method": {"name": "ssna", **SSNA}, "training": {"epochs": 7}}
-    found = benches(
+    found = result_groups(
         [
             make_run(folder / "one", experiment=about, settings=settings),
             make_run(folder / "two", method="blend", epochs=0),

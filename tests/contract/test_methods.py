@@ -20,11 +20,11 @@ from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
 from ssna.runs import Run, resolve, train
 from ssna.runs.run import execute
-from ssna.runs.warm_start import Start
+from ssna.runs.warm_start import WarmStart
 from ssna.scoring import VectorScorer
 from ssna.text import LayerCache, encode
 from ssna.training import RunSettings, fit
-from ssna.training.batches import causal, pack
+from ssna.training.batches import autoregressive, collate
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.trainer import Model
 
@@ -181,8 +181,8 @@ def test_distinct_items_have_distinct_vectors(encoder):
 
 
 def a_batch(data: Dataset):
-    segments = causal(data.train, data.max_history)
-    return pack(data.train, segments, np.arange(30), ITEMS, 0, np.random.default_rng(0))
+    segments = autoregressive(data.train, data.max_history)
+    return collate(data.train, segments, np.arange(30), ITEMS, 0, np.random.default_rng(0))
 
 
 def test_every_parameter_that_asks_for_a_gradient_gets_a_finite_one(encoder, world):
@@ -319,7 +319,7 @@ def test_an_item_admitted_by_the_states_of_a_known_one_scores_as_that_one(reader
         pytest.skip("its scores do not come from the text alone, or it admits nothing")
     cache = worlds[pattern_of(reader)].cache
     states = torch.from_numpy(cache.top(len(cache.layers)))  # more than a scorer may read
-    scores = scorer.extended(states[:, SOME_ITEMS]).score(Ragged.from_rows([[2, 3], [9]]))
+    scores = scorer.add_items(states[:, SOME_ITEMS]).score(Ragged.from_rows([[2, 3], [9]]))
     torch.testing.assert_close(scores[:, ITEMS + 1 :], scores[:, SOME_ITEMS], rtol=1e-4, atol=1e-5)
 
 
@@ -380,7 +380,7 @@ def test_training_that_starts_from_a_run_starts_at_its_vectors_and_its_sequence_
     run = execute(world.data, world.cache, settings, tmp_path / "run", quiet=True)
     again = settings.model_copy(update={"seed": settings.seed + 1})
     encoder = METHODS[trained].build(settings.method, world.data, world.cache, DIM)
-    start = Start.of(tmp_path / "run", again, world.data, world.cache)
+    start = WarmStart.of(tmp_path / "run", again, world.data, world.cache)
     model = Model(encoder, SASRec(DIM, world.data.max_history, **settings.sequence.model_dump()))
     model.load_state_dict(start.weights_for(encoder, world.data), strict=False)
     here, there = model.scorer(ITEMS, world.data.max_history), run.recommender.scorer

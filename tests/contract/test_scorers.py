@@ -11,7 +11,7 @@ from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyMean
 from ssna.runs import train
-from ssna.scoring import RepeatScorer, Scorer, VectorScorer, restore
+from ssna.scoring import RepeatConsumptionScorer, Scorer, VectorScorer, restore
 from ssna.scoring.topk import Tiles, chunks, top
 
 ITEMS, NEW = 20, 3
@@ -40,7 +40,7 @@ HISTORIES: Sequence[Sequence[int]] = [[1], [], [3, 3, 3], [5, 2, 9, 14, 1, 1, 7,
 def scorers(random_data: Callable, make_cache: Callable, random_states: Callable) -> dict[str, Scorer]:
     data = random_data(seed=6, items=ITEMS)
     cache = make_cache(data, random_states(seed=6, items=ITEMS))
-    return {"repeat": RepeatScorer(ITEMS + 1, 10)} | {
+    return {"repeat": RepeatConsumptionScorer(ITEMS + 1, 10)} | {
         name: train(data, cache, method=name.split()[0], settings=settings, quiet=True).recommender.scorer
         for name, settings in SCORERS.items()
         if name != "repeat"
@@ -213,7 +213,7 @@ def new_states(random_states: Callable) -> torch.Tensor:
 
 @pytest.fixture
 def extended(scorer: Scorer, new_states: torch.Tensor) -> Scorer:
-    return scorer.extended(new_states)
+    return scorer.add_items(new_states)
 
 
 @pytest.mark.parametrize("name", WITH_TEXT)

@@ -6,7 +6,7 @@ from command_line import ssna
 
 from ssna.core.errors import ArtifactError
 from ssna.data import load, save
-from ssna.report import as_text, benches, examples, find, page
+from ssna.report import as_text, result_groups, examples, find, page
 from ssna.runs import train
 from ssna.runs.record import read_evaluation
 
@@ -31,7 +31,7 @@ def data(place):
 
 @pytest.fixture(scope="module")
 def found(place):
-    return benches(find([place / "runs"]))
+    return result_groups(find([place / "runs"]))
 
 
 def test_counts_are_those_of_the_ranks_and_both_sides_are_apart(place, data, found):

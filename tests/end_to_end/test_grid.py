@@ -93,7 +93,7 @@ def test_the_winner_is_the_point_with_the_best_validation(unbroken: Path) -> Non
         first = [record for record in runs if record.seed == 0]
         best = max(record.valid["exclude_seen"]["R@10"] for record in first)
         again = next(record for record in runs if record.seed == 1)
-        twin = next(record for record in first if record.experiment == again.experiment)
+        twin = next(record for record in first if record.grid == again.grid)
         assert twin.valid["exclude_seen"]["R@10"] == best
 
 

@@ -68,7 +68,7 @@ def test_withheld_items_are_placed_by_their_texts_and_shown_beside_chance(shop: 
 
 
 def test_data_without_its_withheld_items_recommends_none_of_them(shop: Path) -> None:
-    withheld = package.load_data(shop / "rest").withheld
+    withheld = package.load_data(shop / "rest").held_out
     recommender = package.Recommender.load(shop / "runs" / "cold")
     assert not set(withheld.texts) & set(recommender.items.external)
     assert set(withheld.texts) <= set(recommender.add_items(withheld.texts).items.external)

@@ -308,12 +308,12 @@ def test_online_retail_is_one_data_set(session):
 
 def test_a_session_that_runs_is_used_and_left_as_it_was(session, tmp_path):
     with open_engine("spark") as engine:
-        held = engine.hold(engine.import_arrow(pa.table({"x": [1, 2]})))
+        held = engine.materialize(engine.import_arrow(pa.table({"x": [1, 2]})))
         stored = session.sparkContext._jsc.sc().getPersistentRDDs
         before = stored().size()
-        engine.free(held)
+        engine.release(held)
         assert stored().size() == before - 1
-        engine.hold(engine.import_arrow(pa.table({"x": [1, 2]})))
+        engine.materialize(engine.import_arrow(pa.table({"x": [1, 2]})))
     assert stored().size() == before - 1
     assert not engine.folder.exists()
     assert session.catalog.listTables() == []

@@ -14,7 +14,7 @@ from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.methods.ease import EaseSettings
 from ssna.methods.frozen import FrozenEncoder
 from ssna.methods.linear_teacher import LinearTeacher
-from ssna.methods.ssna import SSNASettings, over
+from ssna.methods.ssna import SSNASettings, over_states
 from ssna.nn import catalogue
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
@@ -58,7 +58,7 @@ def encoder(seed: int = 1) -> FrozenEncoder:
     torch.manual_seed(seed)
     states = torch.randn(2, ITEMS + 1, 12)
     states[:, 0] = 0
-    plain = over(states, DIM, SSNASettings(layers=2, heads=3, integrate="gru"))
+    plain = over_states(states, DIM, SSNASettings(layers=2, num_experts=3, integrate="gru"))
     penalised = Penalised(states, plain.text, DIM)
     torch.nn.init.normal_(penalised.ids.weight, std=0.1)
     return penalised
@@ -92,7 +92,7 @@ def epochs() -> dict[str, Tensor]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     catalogue.CHUNK = 7
-    with distributed.together(torch.device("cpu")):
+    with distributed.process_group(torch.device("cpu")):
         results = {f"{name} {ahead}": step(name, ahead) for name in (*LOSSES, "taught") for ahead in (1, 3)} | {
             "epochs": epochs()
         }

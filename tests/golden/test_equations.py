@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssna.core.ragged import Ragged
-from ssna.nn.adapter import LayerAdapters, MixtureAdapter
+from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
 from ssna.nn.losses import LOSSES, Candidates, cosine_logits
 from ssna.nn.sasrec import RecencyMean, SASRec
 from ssna.scoring import VectorScorer
@@ -31,7 +31,7 @@ def shaken(module: nn.Module) -> nn.Module:
     return module.eval()
 
 
-def parts_of(adapter: MixtureAdapter) -> tuple[list, list, list]:
+def parts_of(adapter: MoEWhiteningAdapter) -> tuple[list, list, list]:
     """``b_k``, ``W_k`` and ``B`` as the equations name them."""
     projections = adapter.projection.permute(1, 0, 2).tolist()
     return adapter.shift.tolist(), projections, adapter.route_mean.tolist()
@@ -46,7 +46,7 @@ def assert_equal(actual: Tensor, expected: list) -> None:
 
 
 def test_an_adapter_in_evaluation_is_equations_1_to_3_without_noise():
-    adapter, h = shaken(MixtureAdapter(WIDTH, DIM, HEADS)), torch.randn(ITEMS, WIDTH)
+    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, HEADS)), torch.randn(ITEMS, WIDTH)
     assert_equal(adapter(h), [naive.adapter(row, *parts_of(adapter)) for row in h.tolist()])
 
 
@@ -69,7 +69,7 @@ def test_adapters_and_their_integration_are_equations_1_to_4_top_layer_first(int
 @pytest.fixture
 def draws():
     """20,000 routing logits of one item, drawn in training mode, and the logits' mean and deviation by Eq. 3."""
-    adapter, h = shaken(MixtureAdapter(WIDTH, DIM, HEADS)).train(), torch.randn(WIDTH)
+    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, HEADS)).train(), torch.randn(WIDTH)
     logits = adapter.route(h.expand(20_000, WIDTH)).detach()
     mean = naive.row_times_matrix(h.tolist(), adapter.route_mean.tolist())
     deviation = [naive.softplus(x) for x in naive.row_times_matrix(h.tolist(), adapter.route_deviation.tolist())]
@@ -101,7 +101,7 @@ def test_routing_noise_is_drawn_apart_for_every_head(draws):
 
 
 def test_there_is_no_routing_noise_in_evaluation():
-    adapter, h = shaken(MixtureAdapter(WIDTH, DIM, HEADS)), torch.randn(ITEMS, WIDTH)
+    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, HEADS)), torch.randn(ITEMS, WIDTH)
     assert_equal(adapter.route(h), [naive.row_times_matrix(row, adapter.route_mean.tolist()) for row in h.tolist()])
 
 
@@ -155,7 +155,7 @@ def test_the_sampled_loss_has_the_random_draws_as_negatives_too():
 @pytest.mark.parametrize(("blocks", "heads"), [(1, 1), (2, 2), (2, 4)])
 def test_packed_sasrec_is_each_sequence_read_alone_in_loops(lengths, blocks, heads):
     dim, longest = 8, 7
-    model = shaken(SASRec(dim, longest, blocks, heads, inner=6, dropout=0.5))
+    model = shaken(SASRec(dim, longest, blocks, heads, ffn_dim=6, dropout=0.5))
     packed = Ragged.from_rows([range(length) for length in lengths])
     x = torch.randn(sum(lengths), dim)
     actual = model(x, torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets))

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from ssna.core.ragged import Ragged
-from ssna.methods.ssna import SSNASettings, over
+from ssna.methods.ssna import SSNASettings, over_states
 from ssna.nn.losses import in_batch
 from ssna.nn.sasrec import SASRec
-from ssna.training.batches import pack, prefixes
+from ssna.training.batches import collate, prefix
 from ssna.training.trainer import Model
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
@@ -27,13 +27,15 @@ def test_the_loss_and_its_gradient_are_those_of_the_literal_reading(layers):
     histories = Ragged.from_rows([rng.integers(1, ITEMS + 1, size).tolist() for size in (2, 9, 4, 1, 7)])
     states = torch.randn(layers, ITEMS + 1, 10)
     states[:, 0] = 0
-    model = Model(over(states, 8, SSNASettings(heads=4, layers=layers)), SASRec(8, MAX_HISTORY, 2, 2, 12, 0.5)).eval()
+    model = Model(
+        over_states(states, 8, SSNASettings(num_experts=4, layers=layers)), SASRec(8, MAX_HISTORY, 2, 2, 12, 0.5)
+    ).eval()
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    segments = prefixes(histories, MAX_HISTORY)
+    segments = prefix(histories, MAX_HISTORY)
     chosen = rng.permutation(len(segments.user))
 
-    ours = in_batch(model(pack(histories, segments, chosen, ITEMS, 0, rng)), 0.07)
+    ours = in_batch(model(collate(histories, segments, chosen, ITEMS, 0, rng)), 0.07)
     gradients = torch.autograd.grad(ours, list(model.parameters()), allow_unused=True)
     theirs = Literal(states, model.encoder.text, model.sequence).loss(*padded(histories, MAX_HISTORY, chosen), 0.07)
     wanted = torch.autograd.grad(theirs, list(model.parameters()), allow_unused=True)

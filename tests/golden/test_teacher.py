@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ssna.core.ragged import Ragged
-from ssna.methods.ease import EaseSettings, fit_ease, inverse_of, occurrences, pairs, weights_of
+from ssna.methods.ease import EaseSettings, fit_ease, inverse_of, user_item_matrix, pairs, weights_of
 from ssna.methods.linear_teacher import LinearTeacher
 
 ITEMS, USERS = 12, 30
@@ -18,7 +18,7 @@ def train() -> Ragged:
 
 
 def teacher(train: Ragged, chosen: np.ndarray, settings: EaseSettings) -> LinearTeacher:
-    gram = pairs(occurrences(train, ITEMS)[:, chosen])
+    gram = pairs(user_item_matrix(train, ITEMS)[:, chosen])
     gram.diagonal().add_(settings.ridge)
     return LinearTeacher(torch.linalg.inv(gram.double()), chosen, train, ITEMS, settings)
 
@@ -27,7 +27,7 @@ def naive(train: Ragged, chosen: np.ndarray, settings: EaseSettings, event: int)
     """``(n,)`` scores after an event, by weights between ``chosen`` that were fitted to all users but its own."""
     user = int(train.row_of_value[event])
     others = [list(row) if number != user else [] for number, row in enumerate(train)]
-    gram = pairs(occurrences(Ragged.from_rows(others), ITEMS)[:, chosen])
+    gram = pairs(user_item_matrix(Ragged.from_rows(others), ITEMS)[:, chosen])
     weights = weights_of(inverse_of(gram.double(), settings.ridge)).numpy()
     history = train.values[train.offsets[user] : event + 1][::-1][: settings.window]
     column = {int(item): place for place, item in enumerate(chosen)}
@@ -41,16 +41,16 @@ def test_scores_are_those_of_weights_fitted_without_the_user(train, settings, ch
     taught = teacher(train, chosen, settings)
     events = np.arange(0, len(train.values), 3)
     expected = np.stack([naive(train, chosen, settings, int(event)) for event in events])
-    np.testing.assert_allclose(taught.about(events, chosen), taught.scale * expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(taught.logits(events, chosen), taught.scale * expected, rtol=1e-4, atol=1e-5)
     some = chosen[::-2]
     np.testing.assert_allclose(
-        taught.about(events[4:5], some), taught.scale * expected[4:5, ::-2], rtol=1e-4, atol=1e-5
+        taught.logits(events[4:5], some), taught.scale * expected[4:5, ::-2], rtol=1e-4, atol=1e-5
     )
 
 
 def test_items_without_weights_get_nothing(train):
     taught = teacher(train, np.array([2, 3, 5]), EaseSettings(ridge=3))
-    scores = taught.about(np.arange(20), np.array([1, 2, 12]))
+    scores = taught.logits(np.arange(20), np.array([1, 2, 12]))
     assert (scores[:, [0, 2]] == 0).all()
     assert (scores[:, 1] != 0).any()
 
@@ -58,13 +58,13 @@ def test_items_without_weights_get_nothing(train):
 def test_a_history_of_items_without_weights_says_nothing():
     train = Ragged.from_rows([[1, 2, 1], [3, 4], [4, 3], [3, 4, 3]])
     taught = teacher(train, np.array([3, 4]), EaseSettings(ridge=3))
-    assert (taught.about(np.array([0, 1]), np.array([3, 4])) == 0).all()
+    assert (taught.logits(np.array([0, 1]), np.array([3, 4])) == 0).all()
 
 
 def test_the_scale_makes_next_events_likeliest(train):
     taught = teacher(train, np.arange(1, ITEMS), EaseSettings(ridge=3))
     before = np.flatnonzero(train.position_of_value < train.lengths[train.row_of_value] - 1)
-    logits = torch.from_numpy(taught.about(before, np.arange(1, ITEMS + 1)).astype(np.float64)) / taught.scale
+    logits = torch.from_numpy(taught.logits(before, np.arange(1, ITEMS + 1)).astype(np.float64)) / taught.scale
     labels = torch.from_numpy(train.values[before + 1].astype(np.int64)) - 1
 
     def loss(scale: float) -> float:
@@ -78,7 +78,7 @@ def test_of_many_items_a_part_tells_the_scale(monkeypatch):
     histories = [(rng.integers(0, 30) * 10 + rng.permutation(10)[:5]) + 1 for _ in range(3000)]
     train = Ragged.from_rows([*histories, [300]])
     chosen = np.arange(1, 301)
-    gram = pairs(occurrences(train, 300)[:, chosen])
+    gram = pairs(user_item_matrix(train, 300)[:, chosen])
     inverse = torch.linalg.inv(gram.double() + 10 * torch.eye(300))
     monkeypatch.setattr("ssna.methods.linear_teacher.EVENTS", 60)
     whole = LinearTeacher(inverse, chosen, train, 300, EaseSettings(ridge=10)).scale
@@ -93,7 +93,7 @@ def test_where_nothing_ever_follows_scores_stay_as_they_are():
 
 def test_its_scorer_is_the_one_that_its_method_fits(random_data):
     data = random_data(seed=4)
-    settings = EaseSettings(ridge=5, items=15, weights=6)
+    settings = EaseSettings(ridge=5, max_items=15, top_k=6)
     scorer = LinearTeacher.fit(settings, data, None, 8).scorer
     ours, theirs = scorer.state(), fit_ease(settings, data, None, 8).state()
     assert ours[0] == theirs[0]

@@ -239,7 +239,7 @@ def test_a_user_who_has_an_item_twice_counts_once(make_data):
 
 @pytest.mark.parametrize("fold", [1, 7, 40, 10**6])
 def test_counting_pairs_in_parts_changes_nothing(data, monkeypatch, fold):
-    x = ease_module.occurrences(data.train, ITEMS)
+    x = ease_module.user_item_matrix(data.train, ITEMS)
     monkeypatch.setattr(ease_module, "FOLD", fold)
     np.testing.assert_array_equal(ease_module.pairs(x), (x.T @ x).toarray())
 

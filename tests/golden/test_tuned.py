@@ -24,7 +24,7 @@ from ssna.runs import Run, resolve, train
 from ssna.text import LayerCache, encode
 from ssna.text import encoder as text_encoder
 from ssna.training import Epoch, Fit, RunSettings, fit, trainer
-from ssna.training.batches import Batches, causal, pack
+from ssna.training.batches import Batches, autoregressive, collate
 from ssna.training.trainer import Model
 
 ITEMS, DIM, WIDTH, DEPTH = 20, 8, 16, 3
@@ -143,7 +143,7 @@ def test_untrained_vectors_are_the_frozen_top_layer_projected(method, architectu
     alone = one_at_a_time(here.model, list(here.data.texts[1:]), POSITIONS)[pooling][-1]
     for states, tolerance in ((alone, 1e-5), (here.cache.top(1)[0, 1:], 2e-3)):
         expected = encoder.project(torch.from_numpy(states))
-        torch.testing.assert_close(encoder.matrix(ITEMS)[1:], expected, rtol=1e-4, atol=tolerance)
+        torch.testing.assert_close(encoder.item_embeddings(ITEMS)[1:], expected, rtol=1e-4, atol=tolerance)
 
 
 @pytest.mark.parametrize("architecture", ["bert", "gpt2", "mistral"])
@@ -169,7 +169,7 @@ def test_the_update_is_the_scaled_product_of_its_factors(method, settings, scale
         (tmp_path / file.name).write_bytes(file.read_bytes())
     states = one_at_a_time(tmp_path, list(here.data.texts[1:]), POSITIONS)["mean"][-1]
     torch.testing.assert_close(
-        encoder.matrix(ITEMS)[1:], encoder.project(torch.from_numpy(states)), rtol=1e-4, atol=1e-4
+        encoder.item_embeddings(ITEMS)[1:], encoder.project(torch.from_numpy(states)), rtol=1e-4, atol=1e-4
     )
 
 
@@ -424,10 +424,10 @@ def naive_gradients(encoder: ItemEncoder, data: Dataset, settings: RunSettings, 
     batches = Batches(
         data.train,
         ITEMS,
-        formulation="causal",
+        objective="causal",
         max_history=data.max_history,
         batch_size=8,
-        samples=0,
+        num_negatives=0,
         rng=np.random.default_rng(settings.seed),
     )
     model.zero_grad()
@@ -504,7 +504,7 @@ def test_early_stopping_brings_the_best_weights_back(method, world, data, monkey
     final = learned(encoder)
     assert all(torch.equal(final[name], weight) for name, weight in after[1].items())
     assert not any(torch.equal(final[name], weight) for name, weight in after[4].items())
-    torch.testing.assert_close(fitted.scorer.vectors, encoder.eval().matrix(ITEMS))
+    torch.testing.assert_close(fitted.scorer.vectors, encoder.eval().item_embeddings(ITEMS))
 
 
 # the way through the network
@@ -515,7 +515,7 @@ def test_early_stopping_brings_the_best_weights_back(method, world, data, monkey
 def test_each_distinct_item_of_a_batch_goes_through_the_network_once(method, budget, world, monkeypatch):
     here = world()
     histories = here.data.train
-    batch = pack(histories, causal(histories, 8), np.arange(12), ITEMS, 3, np.random.default_rng(0))
+    batch = collate(histories, autoregressive(histories, 8), np.arange(12), ITEMS, 3, np.random.default_rng(0))
     assert len(batch.inputs) + len(batch.targets) > len(batch.unique)
     encoder, rows = build(method, here), []
     encoder.network.register_forward_pre_hook(
@@ -584,7 +584,7 @@ def test_tmlp_is_linear_layers_with_gelu_between_them_over_the_top_layer(depth, 
         for weight, bias in weights[1:]:
             x = naive.linear(weight, bias, [naive.gelu(value) for value in x])
         expected.append(x)
-    torch.testing.assert_close(encoder.matrix(ITEMS)[1:], torch.tensor(expected), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(encoder.item_embeddings(ITEMS)[1:], torch.tensor(expected), rtol=1e-4, atol=1e-5)
 
 
 def test_tmoe_is_equations_1_to_3_over_the_top_layer(world, top):
@@ -594,7 +594,7 @@ def test_tmoe_is_equations_1_to_3_over_the_top_layer(world, top):
     adapter = encoder.text.adapters[0]
     parts = adapter.shift.tolist(), adapter.projection.permute(1, 0, 2).tolist(), adapter.route_mean.tolist()
     expected = torch.tensor([naive.adapter(h, *parts) for h in top])
-    torch.testing.assert_close(encoder.matrix(ITEMS)[1:], expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(encoder.item_embeddings(ITEMS)[1:], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_tmoe_is_ssnas_adapter_of_one_layer(world):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssna.methods.ssna import SSNASettings, over
+from ssna.methods.ssna import SSNASettings, over_states
 
 ITEMS, WIDTH = 60, 16
 
@@ -34,9 +34,9 @@ def whitened(h: np.ndarray, dim: int) -> np.ndarray:
 
 def untrained(h: np.ndarray, dim: int, integrate: str) -> np.ndarray:
     states = torch.from_numpy(np.concatenate([np.zeros_like(h[:, :1]), h], axis=1))
-    settings = SSNASettings(layers=len(h), heads=4, integrate=integrate, start="whitened")
+    settings = SSNASettings(layers=len(h), num_experts=4, integrate=integrate, init="whitened")
     with torch.random.fork_rng(devices=[]):
-        encoder = over(states, dim, settings).eval()
+        encoder = over_states(states, dim, settings).eval()
     return encoder(torch.arange(1, ITEMS + 1)).detach().numpy()
 
 

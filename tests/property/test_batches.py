@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ssna.core.ragged import Ragged
 from ssna.nn.losses import Candidates, cosine_logits, in_batch_logq
-from ssna.training.batches import FORMULATIONS, Batch, Batches, Teacher, draw, occurrences, pack
+from ssna.training.batches import OBJECTIVES, Batch, Batches, Teacher, sample_negatives, inclusion_counts, collate
 
 lengths_of_users = st.lists(st.integers(0, 25), min_size=1, max_size=8)
 max_histories = st.integers(1, 10)
-formulations = st.sampled_from(sorted(FORMULATIONS))
+formulations = st.sampled_from(sorted(OBJECTIVES))
 
 
 def numbered(lengths: list[int]) -> Ragged:
@@ -33,10 +33,10 @@ def all_in_one(
     draws: int = 0,
     teacher: Teacher | None = None,
 ) -> Batch:
-    segments = FORMULATIONS[formulation](histories, max_history)
+    segments = OBJECTIVES[formulation](histories, max_history)
     items = len(histories.values)
     chosen, rng = np.arange(len(segments.user)), np.random.default_rng(0)
-    return pack(histories, segments, chosen, items, draws, rng, ahead=ahead, teacher=teacher)
+    return collate(histories, segments, chosen, items, draws, rng, future_targets=ahead, teacher=teacher)
 
 
 def samples(batch: Batch) -> list[tuple[list[int], int]]:
@@ -54,10 +54,10 @@ def some_batches(lengths: list[int], formulation: str, max_history: int, batch_s
     return Batches(
         histories,
         len(histories.values) + 5,
-        formulation=formulation,
+        objective=formulation,
         max_history=max_history,
         batch_size=batch_size,
-        samples=samples,
+        num_negatives=samples,
         rng=np.random.default_rng(seed),
     )
 
@@ -179,20 +179,20 @@ def test_every_distinct_item_of_a_step_stands_once_in_front_of_the_draws(lengths
 
 @given(st.sets(st.integers(1, 30)), st.integers(0, 40), st.integers(0, 99))
 def test_random_draws_are_distinct_items_that_do_not_stand_in_the_batch(present, count, seed):
-    drawn = draw(np.array(sorted(present), dtype=np.int64), 30, count, np.random.default_rng(seed)).tolist()
+    drawn = sample_negatives(np.array(sorted(present), dtype=np.int64), 30, count, np.random.default_rng(seed)).tolist()
     assert len(set(drawn)) == len(drawn)
     assert set(drawn) <= set(range(1, 31)) - present
 
 
 @given(st.sets(st.integers(1, 30)), st.integers(0, 40))
 def test_as_many_are_drawn_as_asked_for_until_the_catalogue_runs_out(present, count):
-    drawn = draw(np.array(sorted(present), dtype=np.int64), 30, count, np.random.default_rng(0))
+    drawn = sample_negatives(np.array(sorted(present), dtype=np.int64), 30, count, np.random.default_rng(0))
     assert len(drawn) == min(count, 30 - len(present))
 
 
 def test_every_absent_item_is_drawn_equally_often():
     rng = np.random.default_rng(0)
-    drawn = np.concatenate([draw(np.array([2, 5]), 7, 2, rng) for _ in range(3000)])
+    drawn = np.concatenate([sample_negatives(np.array([2, 5]), 7, 2, rng) for _ in range(3000)])
     np.testing.assert_allclose(np.bincount(drawn, minlength=8)[[1, 3, 4, 6, 7]] / 6000, 0.2, atol=0.02)
 
 
@@ -207,14 +207,14 @@ def test_equal_seeds_give_equal_batches_in_every_epoch(lengths, formulation, see
         assert [tensors(batch) for batch in first] == [tensors(batch) for batch in second]
 
 
-@pytest.mark.parametrize("formulation", FORMULATIONS)
+@pytest.mark.parametrize("formulation", OBJECTIVES)
 def test_every_epoch_has_another_order(formulation):
     batches = some_batches([6] * 20, formulation, 5, 8, seed=0)
     orders = [tuple(target for batch in batches for target in batch.targets.tolist()) for _ in range(3)]
     assert len(set(orders)) == 3
 
 
-@pytest.mark.parametrize("formulation", FORMULATIONS)
+@pytest.mark.parametrize("formulation", OBJECTIVES)
 def test_other_seeds_give_other_orders(formulation):
     first, second = (
         [target for batch in some_batches([6] * 20, formulation, 5, 8, seed) for target in batch.targets.tolist()]
@@ -233,32 +233,32 @@ def test_targets_stand_in_front_of_what_is_input_alone(lengths, max_history, for
 @given(lengths_of_users, max_histories, formulations, st.integers(1, 4))
 def test_an_item_occurs_in_as_many_segments_as_have_it_as_a_target(lengths, max_history, formulation, ahead):
     histories = Ragged(numbered(lengths).values % 4 + 1, numbered(lengths).offsets)
-    segments, rng = FORMULATIONS[formulation](histories, max_history), np.random.default_rng(0)
+    segments, rng = OBJECTIVES[formulation](histories, max_history), np.random.default_rng(0)
     expected = np.zeros((2, 5), dtype=np.int64)
     for segment in range(len(segments.user)):
-        alone = pack(histories, segments, np.array([segment]), 4, 0, rng, ahead=ahead)
+        alone = collate(histories, segments, np.array([segment]), 4, 0, rng, future_targets=ahead)
         expected[0, np.unique(alone.targets)] += 1
         expected[1, alone.unique] += 1
-    assert occurrences(histories, segments, 4, ahead).tolist() == expected.tolist()
+    assert inclusion_counts(histories, segments, 4, ahead).tolist() == expected.tolist()
 
 
 @given(lengths_of_users.filter(lambda lengths: max(lengths) > 1), st.integers(1, 4))
 def test_a_step_of_all_segments_has_every_target_for_certain(lengths, ahead):
     batch = all_in_one(numbered(lengths), "causal", 50, ahead)
-    assert batch.log_chance.tolist() == [0.0] * batch.in_targets
+    assert batch.log_inclusion_prob.tolist() == [0.0] * batch.in_targets
 
 
 def test_with_draws_an_item_is_a_target_or_else_may_be_drawn():
     histories = Ragged.from_rows([[1, 2, 3], [4, 2], [5, 1]])  # item 2 is a target of two of three segments
-    segments = FORMULATIONS["causal"](histories, 4)
-    batch = pack(histories, segments, np.array([0]), 9, 4, np.random.default_rng(0))
+    segments = OBJECTIVES["causal"](histories, 4)
+    batch = collate(histories, segments, np.array([0]), 9, 4, np.random.default_rng(0))
     assert batch.unique[: batch.in_targets].tolist() == [2, 3]
     targets, standing = {1: 1, 2: 2, 3: 1, 4: 0, 5: 0}, {1: 2, 2: 2, 3: 1, 4: 1, 5: 1}  # in how many segments
     expected = [
         1 - (2 / 3) ** targets.get(i, 0) + (2 / 3) ** standing.get(i, 0) * 4 / 6
         for i in [2, 3, *batch.unique[batch.in_batch :].tolist()]
     ]
-    assert batch.log_chance.exp().tolist() == pytest.approx(expected)
+    assert batch.log_inclusion_prob.exp().tolist() == pytest.approx(expected)
 
 
 def popular_steps(samples: int, formulation: str = "causal", max_history: int = 9, steps: int = 5) -> Iterator[Batch]:
@@ -268,11 +268,11 @@ def popular_steps(samples: int, formulation: str = "causal", max_history: int = 
     batches = Batches(
         histories,
         200,
-        formulation=formulation,
+        objective=formulation,
         max_history=max_history,
         batch_size=2400 // steps,
-        samples=samples,
-        ahead=3,
+        num_negatives=samples,
+        future_targets=3,
         rng=rng,
     )
     assert len(batches) == steps
@@ -295,7 +295,7 @@ def test_over_many_steps_an_item_counts_once_when_divided_by_its_chance(samples,
     counted = np.zeros(201)
     for batch in popular_steps(samples, formulation, max_history, steps):
         contrasted = np.r_[batch.unique[: batch.in_targets], batch.unique[batch.in_batch :]]
-        counted[contrasted] += np.exp(-batch.log_chance.numpy()) / 300
+        counted[contrasted] += np.exp(-batch.log_inclusion_prob.numpy()) / 300
     often = counted[counted > 0]
     assert len(often) > 180
     assert often.mean() == pytest.approx(1, abs=0.05)
@@ -318,7 +318,7 @@ def test_over_many_steps_logq_contrasts_a_target_with_the_whole_catalogue(sample
             batch.in_batch,
             batch.in_targets,
             batch.users,
-            batch.log_chance,
+            batch.log_inclusion_prob,
             own=slice(row, row + 1),
         )
         target = exponents[batch.targets[row]]
@@ -340,5 +340,5 @@ def test_a_teacher_is_asked_for_each_row_about_the_items_that_are_contrasted(
     batch = all_in_one(histories, formulation, max_history, ahead, draws, teacher)
     contrasted = torch.cat([batch.unique[: batch.in_targets], batch.unique[batch.in_batch :]])
     event = batch.inputs[batch.predict] - 1  # items are numbered as events are
-    assert torch.equal(batch.taught[batch.row].long(), 1000 * event[:, None] + contrasted)
-    assert len(batch.taught) == len(batch.predict.unique())
+    assert torch.equal(batch.teacher_logits[batch.teacher_row].long(), 1000 * event[:, None] + contrasted)
+    assert len(batch.teacher_logits) == len(batch.predict.unique())

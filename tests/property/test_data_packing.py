@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ssna.data import moments
 from ssna.data.engine import open_engine
-from ssna.data.ids import coded, read_ids
+from ssna.data.ids import encode_ids, read_ids
 from ssna.data.moments import blocks
 from ssna.data.packing import pack
 from ssna.data.sources import ITEM, USER, WHEN
@@ -36,7 +36,7 @@ def packed(engine, log, block, monkeypatch):
         return (batch.slice(at, 2) for batch in batches(engine, expression) for at in range(0, len(batch), 2))
 
     monkeypatch.setattr(engine, "batches", small)
-    return pack(engine, coded(table, users, items, None), len(log), users, items, timed=True)
+    return pack(engine, encode_ids(table, users, items, None), len(log), users, items, timed=True)
 
 
 @settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

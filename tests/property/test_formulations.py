@@ -9,10 +9,10 @@ from torch import nn
 
 from ssna.core.ragged import Ragged
 from ssna.methods.ids import Ids
-from ssna.methods.ssna import SSNASettings, over
+from ssna.methods.ssna import SSNASettings, over_states
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
-from ssna.training.batches import FORMULATIONS, pack
+from ssna.training.batches import OBJECTIVES, collate
 from ssna.training.trainer import Model
 
 ITEMS, MAX_HISTORY = 9, 6
@@ -27,8 +27,12 @@ def a_model(kind: str) -> Model:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
         states = torch.cat([torch.zeros(2, 1, 5), torch.randn(2, ITEMS, 5)], dim=1)
-        encoder = Ids(ITEMS, 8) if kind == "ids" else over(states, 8, SSNASettings(layers=2, heads=2, ids=True))
-        model = Model(encoder, SASRec(8, MAX_HISTORY, blocks=2, heads=2, inner=8, dropout=0.5))
+        encoder = (
+            Ids(ITEMS, 8)
+            if kind == "ids"
+            else over_states(states, 8, SSNASettings(layers=2, num_experts=2, id_embeddings=True))
+        )
+        model = Model(encoder, SASRec(8, MAX_HISTORY, num_layers=2, num_heads=2, ffn_dim=8, dropout=0.5))
         for parameter in model.parameters():
             nn.init.normal_(parameter, std=0.3)
     return model.eval()
@@ -39,8 +43,8 @@ MODELS = {kind: a_model(kind) for kind in ("ids", "ssna")}
 
 def loss_and_gradients(model: Model, rows: list[list[int]], formulation: str, loss: str) -> dict[str, torch.Tensor]:
     histories = Ragged.from_rows(rows)
-    segments = FORMULATIONS[formulation](histories, MAX_HISTORY)
-    batch = pack(histories, segments, np.arange(len(segments.user)), ITEMS, 3, np.random.default_rng(0))
+    segments = OBJECTIVES[formulation](histories, MAX_HISTORY)
+    batch = collate(histories, segments, np.arange(len(segments.user)), ITEMS, 3, np.random.default_rng(0))
     model.zero_grad()
     value = LOSSES[loss](model(batch), 0.5)
     value.backward()

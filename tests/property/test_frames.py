@@ -16,16 +16,18 @@ from ssna.nn.adapter import LayerAdapters
 from ssna.nn.attention import TILE
 from ssna.nn.losses import LOSSES, distillation
 from ssna.nn.sasrec import SASRec
-from ssna.training.batches import FORMULATIONS, Batch, own_part, pack
-from ssna.training.static_batch import Frame, Room, tiled
+from ssna.training.batches import OBJECTIVES, Batch, shard, collate
+from ssna.training.static_batch import StaticBatch, BatchCapacity, tiled
 from ssna.training.trainer import Model
 
 ITEMS, LONGEST, DIM = 30, 6, 8
 CPU = torch.device("cpu")
 
 histories = st.lists(st.lists(st.integers(1, ITEMS), min_size=2, max_size=12), min_size=1, max_size=8)
-formulations = st.sampled_from(sorted(FORMULATIONS))
-more = st.tuples(*[st.integers(0, 20)] * 5, st.integers(0, 2), st.integers(0, 20)).map(lambda counts: Room(*counts))
+formulations = st.sampled_from(sorted(OBJECTIVES))
+more = st.tuples(*[st.integers(0, 20)] * 5, st.integers(0, 2), st.integers(0, 20)).map(
+    lambda counts: BatchCapacity(*counts)
+)
 ALL = {**{name: loss for name, loss in LOSSES.items() if name != "full"}, "distillation": distillation}
 
 
@@ -36,21 +38,21 @@ def taught(events: np.ndarray, items: np.ndarray) -> np.ndarray:
 
 def batch_of(rows: list[list[int]], formulation: str, draws: int, ahead: int) -> Batch:
     histories = Ragged.from_rows(rows)
-    segments = FORMULATIONS[formulation](histories, LONGEST)
+    segments = OBJECTIVES[formulation](histories, LONGEST)
     chosen = np.arange(len(segments.user))
     generator = np.random.default_rng(0)
-    return own_part(pack(histories, segments, chosen, ITEMS, draws, generator, ahead=ahead, teacher=taught))
+    return shard(collate(histories, segments, chosen, ITEMS, draws, generator, future_targets=ahead, teacher=taught))
 
 
-def framed(batch: Batch, extra: Room) -> Batch:
+def framed(batch: Batch, extra: BatchCapacity) -> Batch:
     """In a frame that has place for so many more of each kind, and has held another batch."""
     tiles = tiled(batch, LONGEST)
-    room = Room(*map(sum, zip(Room.of(batch, tiles), extra, strict=True)))
-    frame = Frame(room, tiles.hidden.shape[-1], ITEMS, CPU)
+    room = BatchCapacity(*map(sum, zip(BatchCapacity.of(batch, tiles), extra, strict=True)))
+    frame = StaticBatch(room, tiles.hidden.shape[-1], ITEMS, CPU)
     for host, _ in frame.hosts:
         host.fill_(1)  # what was there does not matter
-    frame.lay(batch, tiles)
-    return frame.send()
+    frame.stage(batch, tiles)
+    return frame.copy_to_device()
 
 
 def model(ids: bool) -> Model:
@@ -88,21 +90,21 @@ def test_blanks_change_neither_the_loss_nor_a_gradient(name, rows, formulation, 
 @settings(deadline=None, max_examples=50)
 def test_a_frame_has_the_shapes_of_its_room_and_the_items_of_the_batch(rows, formulation, draws, extra):
     batch = batch_of(rows, formulation, draws, 2)
-    room = Room(*map(sum, zip(Room.of(batch, tiled(batch, LONGEST)), extra, strict=True)))
+    room = BatchCapacity(*map(sum, zip(BatchCapacity.of(batch, tiled(batch, LONGEST)), extra, strict=True)))
     full = framed(batch, extra)
     assert (
-        Room(
+        BatchCapacity(
             len(full.inputs),
             len(full.targets),
             full.in_targets,
             full.in_batch - full.in_targets,
             len(full.unique) - full.in_batch,
             len(full.tiles.hidden),
-            len(full.taught),
+            len(full.teacher_logits),
         )
         == room
     )
-    assert sorted(full.unique[~full.blank].tolist()) == sorted(batch.unique.tolist())
+    assert sorted(full.unique[~full.padding_items].tolist()) == sorted(batch.unique.tolist())
     assert torch.equal(full.unique[full.input_index][: len(batch.inputs)], batch.inputs)
     assert torch.equal(full.unique[full.target_index][: len(batch.targets)], batch.targets)
     assert int((full.weights > 0).sum()) == len(batch.targets)
@@ -114,26 +116,26 @@ def test_a_frame_has_the_shapes_of_its_room_and_the_items_of_the_batch(rows, for
 @settings(deadline=None)
 def test_a_room_that_has_grown_holds_both_and_does_not_grow_for_what_it_holds(left, right, formulation):
     batches = [batch_of(rows, formulation, 3, 1) for rows in (left, right)]
-    needed = [Room.of(batch, tiled(batch, LONGEST)) for batch in batches]
-    room = needed[0].grown(needed[1])
-    assert all(room.holds(need) and room.grown(need) == room for need in needed)
-    assert not room.holds(room._replace(samples=room.samples + 1))
+    needed = [BatchCapacity.of(batch, tiled(batch, LONGEST)) for batch in batches]
+    room = needed[0].enlarged(needed[1])
+    assert all(room.fits(need) and room.enlarged(need) == room for need in needed)
+    assert not room.fits(room._replace(samples=room.samples + 1))
 
 
 @given(st.lists(histories, min_size=2, max_size=5), formulations, st.integers(1, 2))
 @settings(deadline=None, max_examples=25)
 def test_a_frame_holds_one_batch_after_another_in_the_same_memory(all_rows, formulation, ahead):
     batches = [batch_of(rows, formulation, 3, ahead) for rows in all_rows]
-    room = Room(0, 0, 0, 0, 0, 0, 0)
+    room = BatchCapacity(0, 0, 0, 0, 0, 0, 0)
     for batch in batches:
-        room = room.grown(Room.of(batch, tiled(batch, LONGEST)))
-    frame = Frame(room, TILE, ITEMS, CPU)
+        room = room.enlarged(BatchCapacity.of(batch, tiled(batch, LONGEST)))
+    frame = StaticBatch(room, TILE, ITEMS, CPU)
     memory = addresses(frame.batch)
-    frame.lay(batches[0], tiled(batches[0], LONGEST))
+    frame.stage(batches[0], tiled(batches[0], LONGEST))
     for batch, following in zip_longest(batches, batches[1:]):
-        there = frame.send()
+        there = frame.copy_to_device()
         if following is not None:  # as training does, while the device computes
-            frame.lay(following, tiled(following, LONGEST))
+            frame.stage(following, tiled(following, LONGEST))
         assert addresses(there) == memory
         for name in ("in-batch-logq", "distillation"):
             loss, _ = loss_and_gradients(there, name)

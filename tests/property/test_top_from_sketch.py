@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ragged
-from ssna.scoring import Scorer, Sketch, topk
+from ssna.scoring import Scorer, Approximation, topk
 
 
 class Given(Scorer):
@@ -32,7 +32,7 @@ class Given(Scorer):
             exact, near = (scores[chosen(histories)][:, items] for scores in (self.scores, self.rough))
             return near, lambda owner, columns: exact[owner, columns]
 
-        return Sketch(rough, self.error)
+        return Approximation(rough, self.error)
 
 
 def chosen(histories):

@@ -7,8 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssna.core.ragged import Ragged
-from ssna.methods.ssna import SSNASettings, over
-from ssna.training.batches import causal, pack
+from ssna.methods.ssna import SSNASettings, over_states
+from ssna.training.batches import autoregressive, collate
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 import performance
@@ -21,8 +21,8 @@ SHAPE = Shape(layers=3, width=48, heads=4, dim=32, blocks=2, inner=24)
 def batch_of(users: int, length: int):
     rows = np.random.default_rng(0).permutation(users * length).reshape(users, length) + 1
     histories = Ragged.from_rows(list(rows))
-    segments = causal(histories, length)
-    return pack(histories, segments, np.arange(users), users * length, 0, np.random.default_rng(0))
+    segments = autoregressive(histories, length)
+    return collate(histories, segments, np.arange(users), users * length, 0, np.random.default_rng(0))
 
 
 def test_the_page_of_performance_is_the_one_that_the_kept_results_give():
@@ -32,7 +32,7 @@ def test_the_page_of_performance_is_the_one_that_the_kept_results_give():
 
 def test_the_formula_counts_what_torch_counts_where_nothing_is_padded():
     batch = batch_of(16, 16)  # 256 distinct items, a multiple of what rows are padded to
-    encoder = over(torch.randn(3, 257, SHAPE.width), SHAPE.dim, SSNASettings(layers=3, heads=SHAPE.heads))
+    encoder = over_states(torch.randn(3, 257, SHAPE.width), SHAPE.dim, SSNASettings(layers=3, num_experts=SHAPE.heads))
     with FlopCounterMode(display=False) as counter:
         encoder(batch.unique).sum().backward()
     parts = operations(batch, SHAPE)

@@ -8,9 +8,9 @@ import pytest
 from some_runs import make_run
 from torch.nn import functional as F
 
-from ssna.data.dataset import Withheld
-from ssna.data.holdout import withhold
-from ssna.report import benches, find, render, tables
+from ssna.data.dataset import HeldOut
+from ssna.data.holdout import holdout_items
+from ssna.report import result_groups, find, render, tables
 from ssna.runs import RunRecord, train
 from ssna.runs.cold_start import evaluate_cold
 from ssna.text import encode
@@ -26,7 +26,7 @@ def whole(random_data, distinct_texts):
 
 @pytest.fixture(scope="module")
 def rest(whole):
-    return withhold(whole, 0.2, np.random.default_rng(0))[0]
+    return holdout_items(whole, 0.2, np.random.default_rng(0))[0]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_states_that_the_cache_lacks_are_read_from_the_texts(run, rest, language
 @pytest.mark.parametrize("method", ["popularity", "item-knn"])
 def test_a_method_that_reads_no_text_puts_them_last(rest, method):
     cold = train(rest, method=method, quiet=True).cold
-    assert (cold.among == cold.withheld).all()
+    assert (cold.among == cold.held_out).all()
     assert cold.figures()["all"]["R@10"] == 0
 
 
@@ -87,7 +87,7 @@ def test_a_method_that_cannot_add_an_item_has_no_figures(rest):
 
 def test_data_without_questions_have_none(whole, rest):
     assert train(whole, method="popularity", quiet=True).record.cold is None
-    silent = replace(rest, withheld=Withheld({"new": "text"}, (), ()))
+    silent = replace(rest, withheld=HeldOut({"new": "text"}, (), ()))
     assert train(silent, method="popularity", quiet=True).record.cold is None
 
 
@@ -115,7 +115,7 @@ def table(tmp_path):
     make_run(tmp_path / "good", cold=cold(0.4, 20))
     make_run(tmp_path / "bad", cold=cold(0.3, 40))
     make_run(tmp_path / "without")
-    return tables("cold", benches(find([tmp_path])))[1]
+    return tables("cold", result_groups(find([tmp_path])))[1]
 
 
 def test_the_table_of_withheld_items_has_a_row_a_method_and_chance(table):
@@ -137,7 +137,7 @@ def test_what_is_no_better_than_chance_takes_no_place(tmp_path):
     make_run(tmp_path / "good", cold=cold(0.4, 20))
     make_run(tmp_path / "guess", cold=cold(0.005, 100) | {"all": figures(0.001, 600)})
     make_run(tmp_path / "better", cold=cold(0.5, 10))
-    table = tables("cold", benches(find([tmp_path])))[1]
+    table = tables("cold", result_groups(find([tmp_path])))[1]
     places = {row[0]: {table.place(cell) for cell in row[1:]} for row in table.rows}
     assert places == {"better": {1}, "good": {2}, "guess": {None}, "chance": {None}}
 
@@ -149,4 +149,4 @@ def test_the_table_says_what_was_asked(table):
 
 def test_without_withheld_items_there_is_no_such_table(tmp_path):
     make_run(tmp_path / "run")
-    assert len(tables("cold", benches(find([tmp_path])))) == 1
+    assert len(tables("cold", result_groups(find([tmp_path])))) == 1

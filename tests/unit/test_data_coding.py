@@ -2,7 +2,7 @@ import pyarrow as pa
 import pytest
 
 from ssna.data.engine import open_engine
-from ssna.data.ids import coded, read_ids
+from ssna.data.ids import encode_ids, read_ids
 from ssna.data.sources import ITEM, USER, WHEN, Source
 
 
@@ -49,13 +49,13 @@ def test_ids_that_differ_in_white_space_around_them_are_one(engine, source):
     events = source(["a", " a", "b", "a\t"], ["x", "x ", "y", "x"])
     users, items = (ids(engine, events, key) for key in (USER, ITEM))
     assert (names(users), names(items)) == (["a", "b"], ["x", "y"])
-    assert codes(coded(events.events, users, items, None)) == {USER: [0, 0, 1, 0], ITEM: [0, 0, 1, 0]}
+    assert codes(encode_ids(events.events, users, items, None)) == {USER: [0, 0, 1, 0], ITEM: [0, 0, 1, 0]}
 
 
 def test_what_is_missing_or_blank_has_no_code(engine, source):
     events = source([None, "  ", "a"], ["x", None, ""])
     users, items = (ids(engine, events, key) for key in (USER, ITEM))
-    assert codes(coded(events.events, users, items, None)) == {USER: [None, None, 0], ITEM: [0, None, None]}
+    assert codes(encode_ids(events.events, users, items, None)) == {USER: [None, None, 0], ITEM: [0, None, None]}
 
 
 def test_whole_numbers_lose_their_fraction_only_where_types_are_not_known(engine, source):
@@ -69,5 +69,5 @@ def test_events_know_whether_their_item_has_text(engine, source):
     events = source(["a", "a", "a"], ["y", "x", None])
     users, items = (ids(engine, events, key) for key in (USER, ITEM))
     described = items.names.filter(items.names.id == "x")
-    marked = coded(events.events, users, items, described).order_by(WHEN).to_pyarrow()["has_text"].to_pylist()
+    marked = encode_ids(events.events, users, items, described).order_by(WHEN).to_pyarrow()["has_text"].to_pylist()
     assert marked[:2] == [False, True]

@@ -5,8 +5,8 @@ import pytest
 
 from ssna.core.errors import DataError
 from ssna.data import load, save
-from ssna.data.dataset import Dataset, Histories, IdMap, Withheld
-from ssna.data.holdout import withhold
+from ssna.data.dataset import Dataset, Histories, IdMap, HeldOut
+from ssna.data.holdout import holdout_items
 
 
 def dataset(rows: list[list[int]], items: int) -> Dataset:
@@ -23,14 +23,14 @@ def data() -> Dataset:
 
 
 def test_no_event_and_no_row_of_a_withheld_item_is_left(data: Dataset) -> None:
-    rest, withheld = withhold(data, 0.2, np.random.default_rng(0))
+    rest, withheld = holdout_items(data, 0.2, np.random.default_rng(0))
     assert len(withheld.texts) == 4
     assert not set(withheld.texts) & set(rest.items.external)
     assert len(rest.histories.items) == sum(f"i{item}" not in withheld.texts for item in data.histories.items)
 
 
 def test_every_event_that_stays_keeps_its_item_and_its_place(data: Dataset) -> None:
-    rest, withheld = withhold(data, 0.2, np.random.default_rng(0))
+    rest, withheld = holdout_items(data, 0.2, np.random.default_rng(0))
     for user, items in enumerate(rest.histories.ragged):
         original = data.items.ids(data.histories.ragged[user].tolist())
         assert rest.items.ids(items.tolist()) == [item for item in original if item not in withheld.texts]
@@ -40,7 +40,7 @@ def test_every_event_that_stays_keeps_its_item_and_its_place(data: Dataset) -> N
 
 
 def test_a_question_is_what_a_user_did_before_the_last_withheld_item(data: Dataset) -> None:
-    _, withheld = withhold(data, 0.2, np.random.default_rng(0))
+    _, withheld = holdout_items(data, 0.2, np.random.default_rng(0))
     expected = {}
     for items in data.histories.ragged:
         names = data.items.ids(items.tolist())
@@ -54,7 +54,7 @@ def test_a_question_is_what_a_user_did_before_the_last_withheld_item(data: Datas
 def test_a_user_with_too_few_events_left_still_asks_but_does_not_train() -> None:
     data = dataset([[1, 2, 3, 4], *[[1, 2, 5, 6, 7, 8, 9, 10]] * 3], items=10)
     for seed in range(1000):
-        rest, withheld = withhold(data, 0.2, np.random.default_rng(seed))
+        rest, withheld = holdout_items(data, 0.2, np.random.default_rng(seed))
         if set(withheld.texts) == {"i3", "i4"}:
             break
     assert set(withheld.texts) == {"i3", "i4"}
@@ -64,11 +64,11 @@ def test_a_user_with_too_few_events_left_still_asks_but_does_not_train() -> None
 
 
 def test_questions_survive_the_disk_with_the_data(data: Dataset, tmp_path) -> None:
-    rest, withheld = withhold(data, 0.2, np.random.default_rng(0))
+    rest, withheld = holdout_items(data, 0.2, np.random.default_rng(0))
     save(rest, tmp_path / "data")
     loaded = load(tmp_path / "data")
     assert loaded.fingerprint == rest.fingerprint
-    assert (loaded.withheld.texts, loaded.withheld.histories, loaded.withheld.targets) == (
+    assert (loaded.held_out.texts, loaded.held_out.histories, loaded.held_out.targets) == (
         withheld.texts,
         withheld.histories,
         withheld.targets,
@@ -77,14 +77,14 @@ def test_questions_survive_the_disk_with_the_data(data: Dataset, tmp_path) -> No
 
 
 def test_data_that_replaces_other_data_has_no_questions_of_those(data: Dataset, tmp_path) -> None:
-    save(withhold(data, 0.2, np.random.default_rng(0))[0], tmp_path / "data")
+    save(holdout_items(data, 0.2, np.random.default_rng(0))[0], tmp_path / "data")
     save(data, tmp_path / "data")
-    assert load(tmp_path / "data").withheld is None
+    assert load(tmp_path / "data").held_out is None
 
 
 @pytest.mark.parametrize("file", ["withheld.parquet", "questions.parquet"])
 def test_damaged_questions_are_an_error_in_words(data: Dataset, tmp_path, file: str) -> None:
-    save(withhold(data, 0.2, np.random.default_rng(0))[0], tmp_path / "data")
+    save(holdout_items(data, 0.2, np.random.default_rng(0))[0], tmp_path / "data")
     (tmp_path / "data" / file).write_bytes(b"PAR1")
     with pytest.raises(DataError, match="is damaged"):
         load(tmp_path / "data")
@@ -92,10 +92,10 @@ def test_damaged_questions_are_an_error_in_words(data: Dataset, tmp_path, file: 
 
 def test_a_question_about_an_item_that_is_not_withheld_is_refused() -> None:
     with pytest.raises(DataError, match="as its target"):
-        Withheld({"a": "text"}, (("b",),), ("c",))
+        HeldOut({"a": "text"}, (("b",),), ("c",))
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, 0.01])
 def test_a_share_that_leaves_a_side_empty_is_refused(data: Dataset, share: float) -> None:
     with pytest.raises(DataError, match="share"):
-        withhold(data, share, np.random.default_rng(0))
+        holdout_items(data, share, np.random.default_rng(0))

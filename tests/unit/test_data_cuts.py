@@ -8,7 +8,7 @@ from data_files import timed
 
 from ssna.core.errors import DataError
 from ssna.data import load, save
-from ssna.data.holdout import withhold
+from ssna.data.holdout import holdout_items
 
 # u0 is asked twice, u1 in validation only, u2 (who has no training event but one) in the test only, u3 never.
 LOG = (
@@ -140,4 +140,4 @@ def test_a_manifest_with_another_split_is_refused(tmp_path, changes):
 
 def test_items_are_not_withheld_from_a_split_by_time():
     with pytest.raises(DataError, match="leave-one-out only"):
-        withhold(timed(LOG), 0.4, np.random.default_rng(0))
+        holdout_items(timed(LOG), 0.4, np.random.default_rng(0))

@@ -55,8 +55,8 @@ def test_the_engine_keeps_to_a_share_of_the_memory():
 def test_rows_that_are_freed_are_gone_wherever_they_came_from():
     with open_engine() as engine:
         imported = engine.import_arrow(pa.table({"a": [1, 2]}))
-        for table in (engine.hold(imported), imported):
-            engine.free(table)
+        for table in (engine.materialize(imported), imported):
+            engine.release(table)
             with pytest.raises(duckdb.CatalogException):
                 engine.connection.raw_sql(f'FROM "{table.op().name}"')
 

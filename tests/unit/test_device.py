@@ -32,7 +32,7 @@ def test_auto_takes_a_gpu_where_there_is_one(there, expected, monkeypatch):
 @pytest.mark.parametrize("name", ["auto", "cuda"])
 def test_of_several_processes_each_asks_for_the_gpu_of_its_place_on_the_machine(name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(device, "launch", lambda: Launch(rank=105, count=200, local=97))
+    monkeypatch.setattr(device, "launch", lambda: Launch(rank=105, world_size=200, local_rank=97))
     with pytest.raises(SettingsError, match="no device cuda:97 here; start no more processes than there are GPUs"):
         choose_device(name)
 
@@ -55,7 +55,7 @@ def test_free_memory_is_what_the_system_says_is_available():
 
 def test_several_processes_share_what_is_free(monkeypatch):
     alone = free_memory(CPU)
-    monkeypatch.setattr(device, "launch", lambda: Launch(rank=1, count=4, local=1))
+    monkeypatch.setattr(device, "launch", lambda: Launch(rank=1, world_size=4, local_rank=1))
     assert free_memory(CPU) < alone / 2
 
 

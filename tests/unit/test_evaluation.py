@@ -10,7 +10,7 @@ from ssna.data.dataset import Split
 from ssna.evaluation import Evaluation, evaluate, ranks
 from ssna.evaluation.ranking import POLICIES
 from ssna.nn.sasrec import RecencyMean
-from ssna.scoring import Reading, VectorScorer, topk
+from ssna.scoring import ScoreFn, VectorScorer, topk
 
 ITEMS = 9
 MISS = ITEMS + 1
@@ -27,7 +27,7 @@ class TableScorer:
     def of(self, history: np.ndarray) -> np.ndarray:
         return self.table[int(history.sum()) % len(self.table)]
 
-    def read(self, histories: Ragged) -> Reading:
+    def read(self, histories: Ragged) -> ScoreFn:
         scores = torch.from_numpy(np.stack([self.of(history) for history in histories]))
         return lambda items: scores[:, items].clone()
 
@@ -40,7 +40,7 @@ class FixedScorer:
     def __init__(self, scores: list[float]) -> None:
         self.scores = torch.tensor([-torch.inf, *scores])
 
-    def read(self, histories: Ragged) -> Reading:
+    def read(self, histories: Ragged) -> ScoreFn:
         return lambda items: self.scores[items].repeat(len(histories), 1)
 
 
@@ -151,8 +151,8 @@ def test_no_more_scores_are_held_at_once_than_a_tile_has(monkeypatch, rank):
     asked: list[int] = []
 
     class Watched(VectorScorer):
-        def read(self, histories: Ragged) -> Reading:
-            inner = super().read(histories)
+        def read(self, histories: Ragged) -> ScoreFn:
+            inner = super().prepare(histories)
 
             def read(items: slice | torch.Tensor) -> torch.Tensor:
                 scores = inner(items)
@@ -168,7 +168,7 @@ def test_no_more_scores_are_held_at_once_than_a_tile_has(monkeypatch, rank):
 class RoundedScorer(FixedScorer):
     """Scores single items a little higher than among others, as another kernel of a product may."""
 
-    def read(self, histories: Ragged) -> Reading:
+    def read(self, histories: Ragged) -> ScoreFn:
         read = super().read(histories)
         more = torch.tensor(9.0)
         return lambda items: read(items) if isinstance(items, slice) else torch.nextafter(read(items), more)

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender
-from ssna.recommender.explanation import explain, place
+from ssna.recommender.explanation import explain, rank_text
 from ssna.runs import train
-from ssna.scoring import Blend, Part, RepeatScorer
+from ssna.scoring import Ensemble, Member, RepeatConsumptionScorer
 from ssna.text import embed, encode
 
 ITEMS = 20
@@ -182,7 +182,7 @@ def test_an_unknown_item_and_an_unknown_history_are_errors_in_words(recommenders
 def test_a_text_stands_where_an_added_item_of_that_text_stands(recommender):
     wider = recommender.add_items({"new": "a red lamp"})
     answer = wider.recommend([HISTORY], k=ITEMS)[0]
-    found = place(recommender, HISTORY, "a red lamp")
+    found = rank_text(recommender, HISTORY, "a red lamp")
     assert found.among == ITEMS + 1 - len(HISTORY) == len(answer.items)
     assert [scored.item for scored in answer.items].index("new") + 1 == found.rank
     assert found.score == pytest.approx(next(s.score for s in answer.items if s.item == "new"), abs=1e-5)
@@ -192,24 +192,24 @@ def test_a_text_stands_where_an_added_item_of_that_text_stands(recommender):
 
 def test_placing_a_text_leaves_the_recommender_alone(recommenders):
     before = recommenders["text"].scorer.rows
-    place(recommenders["text"], HISTORY, "a red lamp")
+    rank_text(recommenders["text"], HISTORY, "a red lamp")
     assert recommenders["text"].scorer.rows == before
 
 
 @pytest.mark.parametrize("name", ["ids", "item-knn"])
 def test_a_method_that_reads_no_text_places_none(recommender):
     with pytest.raises(ArtifactError, match="cannot place a text"):
-        place(recommender, HISTORY, "a red lamp")
+        rank_text(recommender, HISTORY, "a red lamp")
 
 
 def test_an_empty_text_is_an_error_in_words(recommenders):
     with pytest.raises(SsnaError, match="empty"):
-        place(recommenders["text"], HISTORY, "  ")
+        rank_text(recommenders["text"], HISTORY, "  ")
 
 
 def test_what_was_seen_before_counts_for_items_of_the_history_alone(recommenders):
     plain = recommenders["text-knn"]
-    scorer = Blend([Part(plain.scorer, 1.0, 1.0), Part(RepeatScorer(ITEMS + 1, 50), -5.0, 1.0)])
+    scorer = Ensemble([Member(plain.scorer, 1.0, 1.0), Member(RepeatConsumptionScorer(ITEMS + 1, 50), -5.0, 1.0)])
     lowered = replace(plain, scorer=scorer)
     assert dict(explain(lowered, HISTORY, "i3").parts)["seen before"] == -5
     assert [name for name, _ in explain(lowered, HISTORY, "i9").parts] == ["text neighbours"]

@@ -110,7 +110,7 @@ def test_a_model_without_vectors_is_refused(runs, tmp_path, to):
 
 def test_a_recommender_without_vectors_has_no_intents(runs):
     with pytest.raises(ArtifactError, match="no vectors"):
-        Recommender.load(runs / "item-knn").intents([["i1"]])
+        Recommender.load(runs / "item-knn").user_embeddings([["i1"]])
 
 
 @pytest.mark.parametrize(("to", "module", "extra"), [("faiss", "faiss", "ann"), ("onnx", "onnxruntime", "onnx")])

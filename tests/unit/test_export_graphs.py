@@ -24,8 +24,8 @@ def scattered(module: nn.Module) -> nn.Module:
 
 
 SEQUENCES = {
-    "sasrec": lambda: scattered(SASRec(DIM, LONGEST, blocks=2, heads=2, inner=16, dropout=0.5)),
-    "one block": lambda: scattered(SASRec(DIM, LONGEST, blocks=1, heads=4, inner=4, dropout=0.0)),
+    "sasrec": lambda: scattered(SASRec(DIM, LONGEST, num_layers=2, num_heads=2, ffn_dim=16, dropout=0.5)),
+    "one block": lambda: scattered(SASRec(DIM, LONGEST, num_layers=1, num_heads=4, ffn_dim=4, dropout=0.0)),
     "recency": lambda: RecencyMean(window=5, decay=0.5),
     "linear": lambda: scattered(RecencyLinear(window=5, decay=0.5, dim=DIM)),
     "window of one": lambda: RecencyMean(window=1, decay=0.5),

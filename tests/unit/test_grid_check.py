@@ -9,7 +9,7 @@ import pytest
 from ssna.core.errors import SettingsError
 from ssna.data.storage import save
 from ssna.grid.runner import CLAIMS, run_grid, survey
-from ssna.grid.spec import Experiment
+from ssna.grid.spec import GridSpec
 
 GRID = """
 title = "small"
@@ -37,10 +37,10 @@ def cache(tmp_path, random_data, random_states, make_cache) -> Path:
 
 @pytest.fixture
 def read(tmp_path, cache):
-    def make(settings: str = NO_EPOCHS, method: str = "ssna", data: str = "A", line: str | None = None) -> Experiment:
+    def make(settings: str = NO_EPOCHS, method: str = "ssna", data: str = "A", line: str | None = None) -> GridSpec:
         line = f'cache = "{cache}"' if line is None else line
         (tmp_path / "e.toml").write_text(GRID.format(settings=settings, method=method, data=data, cache=line))
-        return Experiment.read(tmp_path / "e.toml")
+        return GridSpec.read(tmp_path / "e.toml")
 
     return make
 
@@ -87,7 +87,7 @@ def test_several_problems_are_counted_and_the_plan_lists_them(read, tmp_path):
     settings = '"text.pooling" = "cls", "method.layers" = 2'
     content = GRID.format(settings=settings, method="ssna", data="A", cache='cache = "nowhere"')
     (tmp_path / "two.toml").write_text(content + '[[data]]\nname = "B"\nfolder = "data/B"\n')
-    experiment = Experiment.read(tmp_path / "two.toml")
+    experiment = GridSpec.read(tmp_path / "two.toml")
     with pytest.raises(SettingsError, match=r"^data set A: .* \(1 more: ssna grid --plan\)$"):
         run_grid(experiment, tmp_path / "runs", tmp_path, quiet=True)
     assert [line.split(":")[0] for line in survey(experiment, tmp_path, tmp_path).problems] == [

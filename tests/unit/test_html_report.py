@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from some_runs import SSNA, make_run
 
-from ssna.report import TABLES, benches
+from ssna.report import TABLES, result_groups
 from ssna.report.html import inline, report
 from ssna.report.plots import curves, render
 
@@ -53,7 +53,7 @@ def found(tmp_path):
                  commit=HOSTILE, machine={"processor": HOSTILE, "threads": 1, "device": "cpu"}),
         make_run(tmp_path / "two", method="blend", epochs=0, data={"name": HOSTILE}, model=HOSTILE),
     ]  # fmt: skip
-    return benches(runs)
+    return result_groups(runs)
 
 
 @pytest.fixture

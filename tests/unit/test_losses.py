@@ -135,7 +135,7 @@ def test_logq_divides_what_others_chose_and_draws_by_their_chances():
     given = candidates(users=torch.tensor([0, 1, 1, 2]))
     columns = [0, 1, 2, 5, 6]
     plain = F.normalize(given.intents, dim=-1) @ F.normalize(given.vectors[columns], dim=-1).T / 0.1
-    logits = plain - given.log_chance
+    logits = plain - given.log_inclusion_prob
     logits[1, 2] = logits[2, 1] = -torch.inf  # the other target of the same user
     for row, target in enumerate([0, 1, 2, 1]):
         logits[row, target] = plain[row, target]
@@ -169,13 +169,13 @@ def plain_distillation(made: Candidates, temperature: float) -> Tensor:
     """Sample by sample, without anything but sums."""
     losses = []
     vectors = torch.cat([made.vectors[:3], made.vectors[5:]])
-    for intent, row, user in zip(made.intents, made.row, made.users, strict=True):
+    for intent, row, user in zip(made.intents, made.teacher_row, made.users, strict=True):
         cosines = torch.stack([F.cosine_similarity(intent, vector, dim=0) for vector in vectors])
         theirs = set(made.targets[made.users == user].tolist())
         logits = cosines / temperature - torch.stack(
-            [made.log_chance[column] * (column not in theirs) for column in range(5)]
+            [made.log_inclusion_prob[column] * (column not in theirs) for column in range(5)]
         )
-        together = (logits.detach() + made.taught[row]).exp()
+        together = (logits.detach() + made.teacher_logits[row]).exp()
         likely = logits - logits.exp().sum().log()
         losses.append(-(together / together.sum() * likely).sum())
     return (torch.stack(losses) * made.weights).sum() / made.weights.sum()

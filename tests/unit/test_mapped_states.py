@@ -23,7 +23,7 @@ def cache(data, make_cache, random_states):
 
 def place(encoder: FrozenEncoder, monkeypatch, free: float) -> FrozenEncoder:
     monkeypatch.setattr(frozen, "free_memory", lambda device: free)
-    encoder.place(torch.device("cpu"))
+    encoder.setup(torch.device("cpu"))
     return encoder
 
 
@@ -42,7 +42,7 @@ def test_states_in_memory_stay_there(monkeypatch):
     states = torch.randn(2, 5, 3)
     encoder = place(FrozenEncoder(states, torch.nn.Identity()), monkeypatch, 0)
     assert encoder.states is states
-    assert encoder.repeatable
+    assert encoder.cuda_graph_safe
 
 
 def test_the_states_of_some_items_are_those_of_all_at_their_rows(cache):
@@ -55,7 +55,7 @@ def test_the_states_of_some_items_are_those_of_all_at_their_rows(cache):
 @pytest.mark.parametrize("method", ["ssna", "tmlp", "tmoe"])
 def test_a_run_that_reads_its_states_from_files_is_the_same_run(data, cache, method, monkeypatch):
     places = []
-    placed = FrozenEncoder.place
+    placed = FrozenEncoder.setup
     monkeypatch.setattr(FrozenEncoder, "place", lambda self, device: [placed(self, device), places.append(self)])
     held = train(data, cache, method=method, settings=SMALL)
     monkeypatch.setattr(frozen, "free_memory", lambda device: 0)

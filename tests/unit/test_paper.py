@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from some_runs import make_run
 
-from ssna.report import TABLES, benches
+from ssna.report import TABLES, result_groups
 from ssna.report.paper import beside, data_set_of, load, method_of, model_of
 from ssna.report.table import Figure
 
@@ -27,7 +27,7 @@ def bench(tmp_path):
         make_run(tmp_path / name, method=method, level=0.1, settings=settings if name == "with ids" else None)
         for name, method in methods.items()
     ]
-    return benches(runs)[0]
+    return result_groups(runs)[0]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def bench(tmp_path):
 )
 def test_what_goes_beyond_the_paper_is_none_of_its_methods(tmp_path, beyond, name):
     run = make_run(tmp_path / "run", settings={"method": {"name": "ssna", "layers": 2, "integrate": "gru"}} | beyond)
-    (entry,) = benches([run])[0].entries
+    (entry,) = result_groups([run])[0].entries
     assert method_of(entry) == name
 
 
@@ -161,7 +161,7 @@ def test_their_figures_compete_with_none(bench) -> None:
         theirs = beside(name, [ours] * 1, [bench])[0]
         more = [cell for row in theirs.rows for cell in row[len(ours.head) :] if isinstance(cell, Figure)]
         assert more
-        assert all(figure.contest is None and theirs.place(figure) is None for figure in more)
+        assert all(figure.comparison_group is None and theirs.place(figure) is None for figure in more)
         assert [theirs.place(f) for row in theirs.rows for f in row[1:4] if isinstance(f, Figure)] == [
             ours.place(f) for row in ours.rows for f in row[1:4] if isinstance(f, Figure)
         ]
@@ -204,7 +204,7 @@ def test_table_8_stands_beside_the_integrations(tmp_path) -> None:
         make_run(tmp_path / how, settings={"method": {"name": "ssna", "layers": 2, "integrate": how, "ids": False}})
         for how in ("gru", "mean", "weighted")
     ]
-    found = benches(runs)
+    found = result_groups(runs)
     ours = TABLES["integration"](found)[0]
     theirs = beside("integration", [ours], found)[0]
     assert theirs.head[len(ours.head) :] == ("paper\nMEAN", "paper\nWEIGHTED", "paper\nSSNA")
@@ -217,5 +217,5 @@ def test_the_picture_of_the_paper_gives_no_figures(tmp_path) -> None:
         make_run(tmp_path / str(a), settings={"method": {"name": "ssna", "layers": a, "integrate": "gru"}})
         for a in (1, 2)
     ]
-    tables = TABLES["layers"](benches(runs))
-    assert beside("layers", tables, benches(runs)) == tables
+    tables = TABLES["layers"](result_groups(runs))
+    assert beside("layers", tables, result_groups(runs)) == tables

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ssna.core.errors import SettingsError
-from ssna.grid.spec import Experiment, tasks
+from ssna.grid.spec import GridSpec, tasks
 
 EXPERIMENTS = Path(__file__).parents[2] / "grids"
 BASE = """
@@ -33,16 +33,16 @@ method = "popularity"
 
 @pytest.fixture
 def read(tmp_path):
-    def make(content: str = BASE) -> Experiment:
+    def make(content: str = BASE) -> GridSpec:
         (tmp_path / "e.toml").write_text(content)
-        return Experiment.read(tmp_path / "e.toml")
+        return GridSpec.read(tmp_path / "e.toml")
 
     return make
 
 
 def test_every_point_runs_with_every_seed_and_every_model(read):
     ours = [task for task in tasks(read()) if task.entry.name == "ours"]
-    found = {(task.model, task.point["method.layers"], task.settings.seed) for task in ours}
+    found = {(task.model, task.configuration["method.layers"], task.settings.seed) for task in ours}
     assert found == {(model, layers, seed) for model in ("small", "large") for layers in (2, 3) for seed in (0, 1)}
     assert len(ours) == 8
 
@@ -63,15 +63,15 @@ def test_folders_are_distinct_and_tell_what_runs(read):
 
 
 def test_settings_are_the_recipes_then_the_experiments_then_the_entrys_then_the_points(read):
-    task = next(task for task in tasks(read()) if task.point.get("method.layers") == 2)
+    task = next(task for task in tasks(read()) if task.configuration.get("method.layers") == 2)
     settings = task.settings
     assert (settings.batches.formulation, settings.training.batch_size, settings.training.learning_rate) == (
         "causal",
         64,
         1e-3,
     )
-    assert (settings.method.layers, settings.method.heads, settings.training.patience) == (2, 8, 15)
-    assert not settings.rehearsal
+    assert (settings.method.layers, settings.method.heads, settings.training.early_stopping_patience) == (2, 8, 15)
+    assert not settings.dry_run
 
 
 def test_an_entry_may_have_a_recipe_of_its_own(read):
@@ -84,7 +84,7 @@ def test_an_entry_may_have_a_recipe_of_its_own(read):
 
 
 def test_a_rehearsal_is_cut_short_and_says_so(read):
-    assert {(task.settings.rehearsal, task.settings.training.epochs) for task in tasks(read(), rehearse=True)} == {
+    assert {(task.settings.dry_run, task.settings.training.epochs) for task in tasks(read(), dry_run=True)} == {
         (True, 3)
     }
 
@@ -131,7 +131,7 @@ def test_a_wrong_experiment_is_named_before_anything_runs(read, old, new, messag
 
 def test_a_folder_in_the_place_of_an_experiment_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"is a folder; name an experiment's \.toml file"):
-        Experiment.read(tmp_path)
+        GridSpec.read(tmp_path)
 
 
 def test_an_unknown_name_is_told_those_there_are(read):
@@ -145,13 +145,13 @@ GRIDS = [path for path in sorted(EXPERIMENTS.rglob("*.toml")) if path.parent.nam
 @pytest.mark.parametrize("path", GRIDS, ids=lambda path: "/".join(path.parts[-2:]))
 @pytest.mark.parametrize("rehearse", [False, True])
 def test_every_experiment_of_the_repository_can_be_planned(path, rehearse):
-    planned = tasks(Experiment.read(path), rehearse)
+    planned = tasks(GridSpec.read(path), rehearse)
     folders = {task.folder for task in planned}
     assert len(folders) == len(planned) > 0
 
 
 def test_the_papers_search_spaces_are_those_of_its_hyper_parameter_section():
-    grids = {entry.name: entry.grid for entry in Experiment.read(EXPERIMENTS / "paper" / "overall.toml").entries}
+    grids = {entry.name: entry.grid for entry in GridSpec.read(EXPERIMENTS / "paper" / "overall.toml").entries}
     assert grids["ssna"] == {"training.batch_size": [32, 64, 128, 256], "method.layers": [2, 3]}
     assert grids["tmlp"] == {"training.batch_size": [32, 64, 128, 256], "method.depth": [1, 2, 3]}
     assert grids["tmoe"] == {"training.batch_size": [32, 64, 128, 256]}

@@ -9,7 +9,7 @@ import pytest
 from some_runs import SSNA, make_run
 
 from ssna.core.errors import ArtifactError, SettingsError
-from ssna.report import benches
+from ssna.report import result_groups
 from ssna.report.bins import FEW, HISTORY, POPULARITY, Bins, binned
 from ssna.report.plots import (
     PLOTS,
@@ -39,7 +39,7 @@ def bench(tmp_path):
     known = {"events": EVENTS, "history": [2] * 10, "ranks": RANKS}
     trained = make_run(tmp_path / "trained", level=0.12, epochs=4, seconds=30.0, **known)
     free = make_run(tmp_path / "free", method="blend", level=0.13, epochs=0, seconds=0.0, **known)
-    return benches([trained, free])[0]
+    return result_groups([trained, free])[0]
 
 
 @pytest.mark.parametrize("form", ["svg", "png", "pdf"])
@@ -71,7 +71,7 @@ def test_a_target_falls_into_the_bin_of_its_training_events(bench) -> None:
 def test_bins_have_means_of_every_seed(tmp_path) -> None:
     one = {"events": [3], "history": [2], "experiment": {"data": "d", "entry": "e", "point": {}}}
     runs = [make_run(tmp_path / str(seed), seed=seed, ranks=[rank], **one) for seed, rank in enumerate((1, 11))]
-    _, means = binned(benches(runs)[0].entries[0], "exclude_seen", POPULARITY)
+    _, means = binned(result_groups(runs)[0].entries[0], "exclude_seen", POPULARITY)
     assert means["R@10"][:, 1].tolist() == [1, 0]
     assert np.isnan(means["R@10"][:, 0]).all()  # nobody there: not a score of 0
 
@@ -89,7 +89,7 @@ def test_every_bin_says_how_many_users_it_has_small_ones_too(bench) -> None:
 def test_one_n_stands_for_all_entries_so_their_users_must_be_the_same(tmp_path) -> None:
     runs = [make_run(tmp_path / str(n), events=[n], history=[2], ranks=[1]) for n in (0, 1)]
     with pytest.raises(ArtifactError, match="1 ranks other users than 0"):
-        by_popularity(benches(runs))
+        by_popularity(result_groups(runs))
 
 
 def test_ranks_without_what_a_plot_needs_are_refused(bench) -> None:
@@ -100,7 +100,7 @@ def test_ranks_without_what_a_plot_needs_are_refused(bench) -> None:
 def test_curves_break_where_training_began_again_and_mark_the_epoch_that_is_kept(tmp_path) -> None:
     run = make_run(tmp_path / "taught", epochs=4, best_epoch=3)
     epochs = [one | {"again": one["number"] == 3} for one in run.record.epochs]
-    bench = benches([replace(run, record=replace(run.record, epochs=epochs))])[0]
+    bench = result_groups([replace(run, record=replace(run.record, epochs=epochs))])[0]
     (line, *_), _ = (panel.lines for panel in curves([bench]).axes)
     assert line.get_xdata().tolist() == [1, 2, 3, 3, 4]
     assert np.isnan(line.get_ydata()).tolist() == [False, False, True, False, False]
@@ -115,7 +115,7 @@ def test_layers_draw_test_recall_of_each_a_and_leave_other_settings_out(tmp_path
         return make_run(tmp_path / name, level=level, settings={"method": {"name": "ssna"} | SSNA | method})
 
     runs = [run("a1", 0.10, layers=1), run("a3", 0.12, layers=3), run("a2", 0.11, layers=2), run("b", 0.5, ids=True)]
-    panel = layers(benches(runs)).axes[0]
+    panel = layers(result_groups(runs)).axes[0]
     assert panel.lines[0].get_xydata().tolist() == [[1, 0.10], [2, 0.11], [3, 0.12]]
     assert panel.get_ylabel() == "test R@10, seen excluded"
 
@@ -128,7 +128,7 @@ def test_every_data_set_has_a_panel_of_layers(tmp_path) -> None:
         for data in ("f00d", "beef", "cafe")
         for a in (1, 2)
     ]
-    assert [panel.get_title(loc="left").split(",")[0] for panel in layers(benches(runs)).axes] == [
+    assert [panel.get_title(loc="left").split(",")[0] for panel in layers(result_groups(runs)).axes] == [
         "f00d",
         "beef",
         "cafe",
@@ -146,7 +146,7 @@ def test_curves_draw_validation_and_loss_and_mark_the_epoch_that_was_kept(bench)
 
 def test_a_curve_of_a_joined_model_is_said_to_be_the_one_before_joining(tmp_path) -> None:
     runs = [make_run(tmp_path / "best", join={"ssna": 0.7, "item-knn": 0.3}), make_run(tmp_path / "ssna")]
-    found = benches(runs)
+    found = result_groups(runs)
     assert [text.get_text() for text in curves(found).legends[0].texts] == ["best, before joining", "ssna"]
     test, validation = accuracy_against_seconds(found).axes
     assert "before joining" in validation.get_ylabel()
@@ -155,7 +155,7 @@ def test_a_curve_of_a_joined_model_is_said_to_be_the_one_before_joining(tmp_path
 
 def test_epochs_are_whole_numbers(tmp_path) -> None:
     for epochs in (1, 2, 3, 30):
-        panels = curves(benches([make_run(tmp_path / str(epochs), epochs=epochs)])).axes
+        panels = curves(result_groups([make_run(tmp_path / str(epochs), epochs=epochs)])).axes
         assert all(float(tick).is_integer() for panel in panels for tick in panel.get_xticks())
 
 
@@ -170,7 +170,7 @@ def test_where_nothing_trains_a_note_stands_in_the_place_of_the_epochs(bench) ->
 def test_bins_with_few_users_have_open_markers_and_the_caption_says_so(tmp_path, plot) -> None:
     many, few = [7] * FEW, [30] * (FEW - 1)
     run = make_run(tmp_path / "run", events=many + few, history=many + few, ranks=[1] * (2 * FEW - 1))
-    line, hollow = plot(benches([run])).axes[0].lines
+    line, hollow = plot(result_groups([run])).axes[0].lines
     starts = [*(POPULARITY if plot is by_popularity else HISTORY).starts.values()]
     places = [np.searchsorted(starts, number, side="right") - 1 for number in (7, 30)]
     assert line.get_markevery() == [places[0]]
@@ -197,7 +197,7 @@ def test_accuracy_stands_over_the_seconds_of_a_run_and_of_its_epochs(bench) -> N
 
 def test_the_policy_decides_the_figures_and_stands_at_the_axis(tmp_path) -> None:
     run = make_run(tmp_path / "run", test={"exclude_seen": {"R@10": 0.1}, "include_seen": {"R@10": 0.2}})
-    panel = accuracy_against_seconds(benches([run]), "include_seen").axes[0]
+    panel = accuracy_against_seconds(result_groups([run]), "include_seen").axes[0]
     assert panel.lines[0].get_ydata() == [0.2]
     assert panel.get_ylabel() == "test R@10, seen included"
 
@@ -207,7 +207,7 @@ def test_an_entry_looks_the_same_on_every_data_set(tmp_path) -> None:
         return make_run(tmp_path / data / name, fingerprint=data, experiment={"data": data, "entry": name, "point": {}})
 
     runs = [run("f00d", "one"), run("f00d", "two"), run("beef", "two"), run("beef", "three")]
-    first, second = accuracy_against_seconds(benches(runs)).axes[::2]
+    first, second = accuracy_against_seconds(result_groups(runs)).axes[::2]
     one, two = first.lines
     again, three = second.lines if second.lines[0].get_color() == two.get_color() else second.lines[::-1]
     assert (again.get_color(), again.get_marker()) == (two.get_color(), two.get_marker())
@@ -216,7 +216,7 @@ def test_an_entry_looks_the_same_on_every_data_set(tmp_path) -> None:
 
 def test_many_entries_never_look_alike(tmp_path) -> None:
     runs = [make_run(tmp_path / f"run{n}", epochs=1, users=1) for n in range(30)]
-    lines = accuracy_against_seconds(benches(runs)).axes[0].lines
+    lines = accuracy_against_seconds(result_groups(runs)).axes[0].lines
     assert len({(line.get_color(), line.get_marker(), line.get_linestyle()) for line in lines}) == 30
 
 
@@ -234,7 +234,7 @@ def test_a_name_is_drawn_as_text_whatever_it_holds(bench, name) -> None:
 
 def test_a_rehearsal_is_marked_in_the_legend(tmp_path) -> None:
     run = make_run(tmp_path / "short", settings={"rehearsal": True})
-    assert curves(benches([run])).legends[0].texts[0].get_text() == "short ‡"
+    assert curves(result_groups([run])).legends[0].texts[0].get_text() == "short ‡"
 
 
 def test_every_plot_says_what_it_shows(bench) -> None:

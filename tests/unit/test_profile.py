@@ -12,7 +12,7 @@ from ssna.nn.integrate import GruIntegration
 from ssna.runs import train
 from ssna.runs.recipes import resolve
 from ssna.training import fit, profiler as profile
-from ssna.training.profiler import Profile
+from ssna.training.profiler import Profiler
 
 NAP = 0.02
 SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=60", "training.epochs=1", "method.heads=2"]
@@ -38,7 +38,7 @@ def world(random_data: Callable, make_cache: Callable, random_states: Callable) 
     return data, make_cache(data, random_states(seed=6, items=20))
 
 
-def fitted(world: tuple, watcher: Profile | None, *more: str):
+def fitted(world: tuple, watcher: Profiler | None, *more: str):
     data, cache = world
     settings = resolve(None, "ssna", None, [*SMALL, *more], 0)
     torch.manual_seed(0)
@@ -57,7 +57,7 @@ def few_steps(monkeypatch):
 def test_what_is_slow_in_the_loss_shows_there_forward_and_backward(world, monkeypatch):
     plain, said = losses.LOSSES["in-batch"], []
     monkeypatch.setitem(losses.LOSSES, "in-batch", lambda *given: Slow.apply(plain(*given)))
-    fitted(world, Profile(said.append))
+    fitted(world, Profiler(said.append))
     forward, backward = (float(cell) for cell in rows(said[0])["loss"][:2])
     assert (forward >= NAP * 1e3, backward >= 2 * NAP * 1e3) == (True, True)
 
@@ -65,7 +65,7 @@ def test_what_is_slow_in_the_loss_shows_there_forward_and_backward(world, monkey
 def test_what_is_slow_in_a_module_shows_in_its_part_forward_and_backward(world, monkeypatch):
     plain, said = GruIntegration.forward, []
     monkeypatch.setattr(GruIntegration, "forward", lambda self, z: Slow.apply(plain(self, z)))
-    fitted(world, Profile(said.append))
+    fitted(world, Profiler(said.append))
     forward, backward = (float(cell) for cell in rows(said[0])["GRU"][:2])
     assert (forward >= NAP * 1e3, backward >= 2 * NAP * 1e3) == (True, True)
 
@@ -102,7 +102,7 @@ def test_time_goes_to_the_innermost_part_and_backward_to_the_part_whose_forward_
 
 def test_every_part_of_a_step_has_a_row_and_all_rows_together_are_the_step(world):
     said: list[str] = []
-    fitted(world, Profile(said.append))
+    fitted(world, Profiler(said.append))
     table = rows(said[0])
     parts = {
         "batches",
@@ -122,14 +122,14 @@ def test_every_part_of_a_step_has_a_row_and_all_rows_together_are_the_step(world
 def test_one_table_is_given_for_the_first_epoch_and_the_weights_are_those_of_a_run_unwatched(world):
     said: list[str] = []
     two = "training.epochs=2"
-    watched, unwatched = fitted(world, Profile(said.append), two), fitted(world, None, two)
+    watched, unwatched = fitted(world, Profiler(said.append), two), fitted(world, None, two)
     assert len(said) == 1
     assert torch.equal(watched.scorer.vectors, unwatched.scorer.vectors)
     assert [e.loss for e in watched.epochs] == [e.loss for e in unwatched.epochs]
 
 
 def test_nothing_is_left_behind_when_the_profile_is_done(world):
-    fit_ = fitted(world, Profile(lambda table: None))
+    fit_ = fitted(world, Profiler(lambda table: None))
     modules = [*fit_.sequence.modules(), *fit_.scorer.admission.modules()]
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
 

@@ -8,7 +8,7 @@ from ssna.methods import METHODS
 from ssna.nn.losses import LOSSES
 from ssna.runs import RECIPES, resolve
 from ssna.training import RunSettings
-from ssna.training.batches import FORMULATIONS
+from ssna.training.batches import OBJECTIVES
 from ssna.training.settings import BatchSettings, LossSettings
 
 
@@ -47,7 +47,7 @@ def test_every_method_alone_has_valid_settings_that_come_back_from_toml(method, 
 def test_the_recipe_paper_holds_the_settings_of_the_paper():
     paper = resolve("paper")
     assert (paper.dim, paper.method.heads, paper.method.integrate, paper.method.start) == (256, 8, "gru", "random")
-    assert (paper.sequence.blocks, paper.sequence.heads, paper.loss.name, paper.loss.temperature) == (
+    assert (paper.sequence.num_layers, paper.sequence.num_heads, paper.loss.name, paper.loss.temperature) == (
         2,
         2,
         "in-batch",
@@ -55,7 +55,12 @@ def test_the_recipe_paper_holds_the_settings_of_the_paper():
     )
     assert (paper.training.learning_rate, paper.batches.formulation, paper.text.pooling) == (3e-4, "prefixes", "cls")
     assert (paper.method.layers, paper.training.batch_size, paper.training.weight_decay) == (3, 256, 0)
-    assert (paper.method.ids, paper.training.warmup, paper.training.decay, paper.join.methods) == (False, 0, False, ())
+    assert (paper.method.ids, paper.training.warmup_ratio, paper.training.lr_schedule, paper.join.methods) == (
+        False,
+        0,
+        False,
+        (),
+    )
     assert paper.batches.ahead == 1
 
 
@@ -132,7 +137,7 @@ def test_a_width_that_the_heads_cannot_share_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("settings", "field", "table"), [(LossSettings, "name", LOSSES), (BatchSettings, "formulation", FORMULATIONS)]
+    ("settings", "field", "table"), [(LossSettings, "name", LOSSES), (BatchSettings, "formulation", OBJECTIVES)]
 )
 def test_the_names_a_setting_allows_are_those_of_its_table(settings, field, table):
     assert set(settings.model_fields[field].annotation.__args__) == set(table)

@@ -576,7 +576,7 @@ def test_a_folder_that_is_no_model_is_an_artifact_error(tmp_path, make):
 
 
 def test_only_the_latest_items_of_a_history_were_seen_before():
-    scores = scoring.RepeatScorer(9, 3).score(Ragged.from_rows([[1, 2, 3, 4, 5], [7, 7], []]))
+    scores = scoring.RepeatConsumptionScorer(9, 3).score(Ragged.from_rows([[1, 2, 3, 4, 5], [7, 7], []]))
     assert [np.flatnonzero(row.numpy() > 0).tolist() for row in scores] == [[3, 4, 5], [7], []]
 
 
@@ -587,7 +587,7 @@ def test_the_names_of_the_scorers_tensors_are_stable(recommenders):
     assert set(recommenders["item-knn"].scorer.state()[1]) == {"values", "columns", "offsets"}
     assert set(recommenders["popularity"].scorer.state()[1]) == {"counts"}
     assert set(scoring.SCORERS) == {"popularity", "neighbour", "linear", "repeat", "vector", "blend"}
-    assert scoring.RepeatScorer(5, 3).state() == ({"rows": 5, "max_history": 3}, {})
+    assert scoring.RepeatConsumptionScorer(5, 3).state() == ({"rows": 5, "max_history": 3}, {})
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from ssna.cli import app
 from ssna.cli.compare import Format, Name
 from ssna.core.errors import ArtifactError
-from ssna.report import FORMATS, PLOTS, TABLES, benches, find, overall, render, tables
+from ssna.report import FORMATS, PLOTS, TABLES, result_groups, find, overall, render, tables
 from ssna.report.cells import METRICS
-from ssna.report.groups import Bench
+from ssna.report.groups import ResultGroup
 from ssna.report.table import Figure, Table
 from ssna.runs import RunRecord
 
@@ -53,7 +53,7 @@ def said(table: Table) -> str:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path) -> ResultGroup:
     """Three methods, one of them over two seeds."""
     make_run(tmp_path / "tmlp", method="tmlp", test=figures(0.1))
     make_run(tmp_path / "ssna-0", test=figures(0.3), **of_grid("ssna"))
@@ -62,12 +62,12 @@ def bench(tmp_path: Path) -> Bench:
     return only(tmp_path)
 
 
-def only(folder: Path) -> Bench:
-    (found,) = benches(find([folder]))
+def only(folder: Path) -> ResultGroup:
+    (found,) = result_groups(find([folder]))
     return found
 
 
-def test_accuracy_has_a_row_an_entry_and_all_metrics_under_both_policies(bench: Bench) -> None:
+def test_accuracy_has_a_row_an_entry_and_all_metrics_under_both_policies(bench: ResultGroup) -> None:
     table = overall(bench)
     assert table.head == (
         "method",
@@ -77,19 +77,19 @@ def test_accuracy_has_a_row_an_entry_and_all_metrics_under_both_policies(bench: 
     assert values(table, "ssna") == pytest.approx([0.35] * 8)
 
 
-def test_accuracy_over_seeds_has_the_sample_deviation(bench: Bench) -> None:
+def test_accuracy_over_seeds_has_the_sample_deviation(bench: ResultGroup) -> None:
     row = next(row for row in overall(bench).rows if row[0] == "ssna")
     assert [cell.deviation for cell in row[1:]] == pytest.approx([stdev([0.3, 0.4])] * 8)
     assert "Mean and sample deviation over seeds: popularity 1, ssna 2, tmlp 1." in said(overall(bench))
 
 
-def test_each_column_of_accuracy_is_a_contest(bench: Bench) -> None:
+def test_each_column_of_accuracy_is_a_contest(bench: ResultGroup) -> None:
     table = overall(bench)
     places = {row[0]: [table.place(cell) for cell in row[1:]] for row in table.rows}
     assert places == {"tmlp": [3] * 8, "ssna": [1] * 8, "popularity": [2] * 8}
 
 
-def test_accuracy_names_data_users_items_and_both_policies(bench: Bench) -> None:
+def test_accuracy_names_data_users_items_and_both_policies(bench: ResultGroup) -> None:
     for words in ("f00d", "40 users", "all 50 items", "last item of every user", "Seen excluded:", "seen included:"):
         assert words in said(overall(bench))
 
@@ -131,7 +131,7 @@ def test_a_rehearsed_variant_is_marked_in_its_cells(tmp_path: Path) -> None:
     assert "‡ layers = 1, layers = 2: rehearsal: cut short, not a result." in table.notes
 
 
-def test_beyond_accuracy_stands_in_a_second_table_and_competes_not(bench: Bench) -> None:
+def test_beyond_accuracy_stands_in_a_second_table_and_competes_not(bench: ResultGroup) -> None:
     first, second = TABLES["accuracy"]([bench])
     assert first == overall(bench)
     assert values(second, "tmlp") == [0.5, 9.0, 0.2] * 2
@@ -142,7 +142,7 @@ def test_every_bench_has_its_own_tables(tmp_path: Path) -> None:
     make_run(tmp_path / "a")
     make_run(tmp_path / "b", model="org/other")
     make_run(tmp_path / "c", fingerprint="beef", data={"name": "pantry"})
-    titles = [table.title for table in TABLES["accuracy"](benches(find([tmp_path])))]
+    titles = [table.title for table in TABLES["accuracy"](result_groups(find([tmp_path])))]
     assert titles == [
         f"{what} on {where}"
         for where in ("scientific, distilbert-base-uncased", "scientific, other", "pantry, distilbert-base-uncased")
@@ -190,7 +190,7 @@ def test_a_run_that_began_again_says_so_under_its_epochs(tmp_path: Path) -> None
     assert "plain: began" not in said(table)
 
 
-def test_a_training_free_method_has_a_total_time_only(bench: Bench) -> None:
+def test_a_training_free_method_has_a_total_time_only(bench: ResultGroup) -> None:
     (table,) = TABLES["runtime"]([bench])
     assert values(table, "popularity") == [None, None, None, None, 0.3]
 
@@ -216,7 +216,7 @@ def test_memory_says_which_memory_it_is(tmp_path: Path) -> None:
     assert "above what it held at the start of the run" in said(table)
 
 
-def test_memory_of_training_free_methods_is_noise_and_left_out(bench: Bench) -> None:
+def test_memory_of_training_free_methods_is_noise_and_left_out(bench: ResultGroup) -> None:
     (table,) = TABLES["memory"]([bench])
     assert values(table, "popularity") == [None, None, 1000]
     places = {row[0]: table.place(row[1]) for row in table.rows if isinstance(row[1], Figure)}
@@ -292,7 +292,7 @@ def test_runs_of_no_grid_that_differ_in_the_seed_alone_are_one_entry(
     for seed, folder in enumerate(folders):
         make_run(tmp_path / folder, seed=seed, level=0.1 + seed / 10)
     make_run(tmp_path / "other", method="tmlp")
-    (found,) = benches(find([tmp_path]))
+    (found,) = result_groups(find([tmp_path]))
     seeds = {entry.name: [run.record.seed for run in entry.runs] for entry in found.entries}
     assert seeds == {name: [0, 1, 2], "other": [0]}
 
@@ -309,14 +309,14 @@ def test_runs_of_no_grid_that_differ_in_the_seed_alone_are_one_entry(
 def test_runs_of_no_grid_that_differ_in_more_or_nothing_stand_apart(tmp_path: Path, more: dict[str, Any]) -> None:
     make_run(tmp_path / "best-0")
     make_run(tmp_path / "best-1", **more)
-    (found,) = benches(find([tmp_path]))
+    (found,) = result_groups(find([tmp_path]))
     assert [entry.name for entry in found.entries] == ["best-0", "best-1"]
 
 
 def test_two_entries_of_seeds_whose_folders_are_called_alike_are_told_apart(tmp_path: Path) -> None:
     for seed, dim in itertools.product((0, 1), (8, 16)):
         make_run(tmp_path / f"{dim}" / f"best-{seed}", seed=seed, settings={"dim": dim})
-    (found,) = benches(find([tmp_path]))
+    (found,) = result_groups(find([tmp_path]))
     assert [entry.name for entry in found.entries] == [str(tmp_path / "16" / "best-0"), str(tmp_path / "8" / "best-0")]
     assert [len(entry.runs) for entry in found.entries] == [2, 2]
 
@@ -325,7 +325,7 @@ def test_runs_of_no_grid_are_not_taken_for_those_of_a_grid_that_are_called_alike
     make_run(tmp_path / "grid", level=0.1, **of_grid("best"))
     for seed in (0, 1):
         make_run(tmp_path / f"best-{seed}", seed=seed, level=0.9, settings={"dim": 8})
-    (found,) = benches(find([tmp_path]))
+    (found,) = result_groups(find([tmp_path]))
     assert {entry.name: len(entry.runs) for entry in found.entries} == {"best": 1, str(tmp_path / "best-0"): 2}
 
 
@@ -333,7 +333,7 @@ def test_best_settings_have_a_column_an_entry_and_setting(tmp_path: Path) -> Non
     for entry, point in {"tmlp": {"method.depth": 3, "training.batch_size": 256}, "lora": {"dropout": 0.1}}.items():
         make_run(tmp_path / entry, **of_grid(entry, **point))
     make_run(tmp_path / "pantry", fingerprint="beef", data={"name": "pantry"}, **of_grid("lora", dropout=0.3))
-    (table,) = TABLES["best-settings"](benches(find([tmp_path])))
+    (table,) = TABLES["best-settings"](result_groups(find([tmp_path])))
     assert table.head == ("data", "model", "lora\ndropout", "tmlp\nmethod.depth", "tmlp\ntraining.batch_size")
     assert table.rows == (
         ("scientific", "distilbert-base-uncased", "0.1", "3", "256"),
@@ -380,7 +380,7 @@ def test_csv_says_what_every_row_stands_on(tmp_path: Path, name: str) -> None:
                     events=[1] * 40,
                     **of_grid("ssna" if how == "gru" else how, **{"method.layers": layers}),
                 )
-    read = list(csv.DictReader(io.StringIO(render(tables(name, benches(find([tmp_path]))), "csv")), strict=True))
+    read = list(csv.DictReader(io.StringIO(render(tables(name, result_groups(find([tmp_path]))), "csv")), strict=True))
     assert {(line["fingerprint"], line["split"]) for line in read} == {("f00d", "leave-one-out"), ("beef", "time")}
     assert {line["model"].split(",")[0] for line in read} == {"distilbert-base-uncased"}
 

@@ -16,8 +16,8 @@ GROUPED = ("method", "seen excluded\nR@10", "seen excluded\nN@10", "cost\nsecond
 
 
 def row(name: str, level: float, deviation: float | None = None, mark: str = "") -> tuple[str | Figure | None, ...]:
-    figures = (Figure(level, deviation=deviation, contest=metric, mark=mark) for metric in "RN")
-    return (name, *figures, Figure(10 * level, "seconds", contest="s", lower=True))
+    figures = (Figure(level, deviation=deviation, comparison_group=metric, mark=mark) for metric in "RN")
+    return (name, *figures, Figure(10 * level, "seconds", comparison_group="s", lower=True))
 
 
 @pytest.fixture
@@ -76,15 +76,15 @@ def test_text_marks_the_best_and_the_second_and_says_so(table: Table) -> None:
 
 
 def test_a_score_of_nothing_is_never_called_second() -> None:
-    rows = tuple((name, Figure(level, contest="R")) for name, level in (("a", 0.3), ("b", 0.0)))
-    none = tuple((name, Figure(0.0, contest="R")) for name in "ab")
+    rows = tuple((name, Figure(level, comparison_group="R")) for name, level in (("a", 0.3), ("b", 0.0)))
+    none = tuple((name, Figure(0.0, comparison_group="R")) for name in "ab")
     assert "<u>" not in FORMATS["md"](Table("t", ("m", "R"), rows, ()))
     assert "**.3000**" in FORMATS["md"](Table("t", ("m", "R"), rows, ()))
     assert "**" not in FORMATS["md"](Table("t", ("m", "R"), none, ()))
 
 
 def test_nothing_spent_is_the_least_there_is() -> None:
-    rows = tuple((name, Figure(cost, contest="s", lower=True)) for name, cost in (("a", 0.0), ("b", 1.0)))
+    rows = tuple((name, Figure(cost, comparison_group="s", lower=True)) for name, cost in (("a", 0.0), ("b", 1.0)))
     assert "**.0000**" in FORMATS["md"](Table("t", ("m", "s"), rows, ()))
 
 

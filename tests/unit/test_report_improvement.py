@@ -10,7 +10,7 @@ from some_runs import make_run
 
 from ssna.core.errors import ArtifactError
 from ssna.evaluation.significance import holm, paired_t
-from ssna.report import benches, find, improvement
+from ssna.report import result_groups, find, improvement
 from ssna.report.cells import METRICS
 from ssna.report.table import Figure, Table
 from ssna.runs.record import RANKS
@@ -26,7 +26,7 @@ def a_run(folder: Path, ranks: list[int] | None = None, scores: float = 0.1, **c
 
 
 def improved(folder: Path, of: str | None = None) -> list[Table]:
-    return improvement(benches(find([folder])), of)
+    return improvement(result_groups(find([folder])), of)
 
 
 def over_data(folder: Path, own: list[float], theirs: list[float]) -> Table:

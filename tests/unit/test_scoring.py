@@ -6,7 +6,7 @@ import torch
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyMean, SASRec
-from ssna.scoring import Blend, NeighbourScorer, Part, PopularityScorer, VectorScorer, restore, topk
+from ssna.scoring import Ensemble, NeighbourScorer, Member, PopularityScorer, VectorScorer, restore, topk
 from ssna.scoring.topk import top
 
 HISTORIES = Ragged.from_rows([[1, 2], [3], [4, 4, 1]])
@@ -56,7 +56,7 @@ def test_of_many_equal_items_the_lowest_rows_make_the_list(monkeypatch, tile):
 def test_barred_items_leave_every_list(monkeypatch, tile):
     monkeypatch.setattr(topk, "TILE", tile)
     barred = torch.tensor([False, True, False, True, False])
-    rows, scores = top(popularity(9, 2, 8, 4), HISTORIES, 3, barred=barred)
+    rows, scores = top(popularity(9, 2, 8, 4), HISTORIES, 3, excluded=barred)
     assert (rows.tolist(), scores.tolist()) == ([[4, 2, 0]] * 3, [[4, 2, -np.inf]] * 3)
 
 
@@ -66,21 +66,21 @@ def test_the_top_of_no_histories_is_empty():
 
 
 def test_a_blend_divides_each_scorer_by_its_scale_and_weighs_it():
-    blend = Blend([Part(popularity(1, 4), 0.25, 2.0), Part(popularity(3, 1), 0.75, 0.5)])
+    blend = Ensemble([Member(popularity(1, 4), 0.25, 2.0), Member(popularity(3, 1), 0.75, 0.5)])
     expected = [1 / 2 * 0.25 + 3 / 0.5 * 0.75, 4 / 2 * 0.25 + 1 / 0.5 * 0.75]
     assert blend.score(HISTORIES)[0, 1:].tolist() == pytest.approx(expected)
 
 
 def test_a_blend_leaves_the_scores_of_its_parts_alone():
     part = popularity(1, 4)
-    Blend([Part(part, 0.5, 2.0)]).score(HISTORIES)
+    Ensemble([Member(part, 0.5, 2.0)]).score(HISTORIES)
     assert part.score(HISTORIES)[0].tolist() == [-np.inf, 1, 4]
 
 
 def test_a_blend_reads_as_many_layers_as_the_deepest_of_its_parts():
     deep = popularity(1)
     deep.layers = 3
-    assert Blend([Part(popularity(1), 0.5, 1.0), Part(deep, 0.5, 1.0)]).layers == 3
+    assert Ensemble([Member(popularity(1), 0.5, 1.0), Member(deep, 0.5, 1.0)]).layers == 3
 
 
 def test_an_item_that_stands_twice_in_a_history_votes_twice():
@@ -126,9 +126,9 @@ def test_weights_of_another_shape_than_described_are_an_artifact_error():
 
 def test_a_scorer_without_a_text_part_says_why_and_who_has_one():
     vectors = VectorScorer(torch.zeros(3, 4), RecencyMean(window=2, decay=1.0), max_history=2)
-    with_neighbours = Blend([Part(popularity(1, 2), 0.5, 1.0), Part(vectors, 0.5, 1.0)])
+    with_neighbours = Ensemble([Member(popularity(1, 2), 0.5, 1.0), Member(vectors, 0.5, 1.0)])
     for scorer in (vectors, with_neighbours):
         with pytest.raises(
             ArtifactError, match=r"learned for each item \(ids\).*ssna, tmlp, tmoe, text-knn and text-linear can"
         ):
-            scorer.extended(torch.zeros(1, 1, 4))
+            scorer.add_items(torch.zeros(1, 1, 4))

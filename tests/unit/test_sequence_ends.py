@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssna.nn import qkv_lookup as projection
-from ssna.nn.qkv_lookup import Projection
+from ssna.nn.qkv_lookup import QKVLookup
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 
 DIM, LONGEST = 8, 12
@@ -15,7 +15,7 @@ DIM, LONGEST = 8, 12
 def models():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        sasrec = SASRec(DIM, LONGEST, blocks=2, heads=2, inner=16, dropout=0.5).eval()
+        sasrec = SASRec(DIM, LONGEST, num_layers=2, num_heads=2, ffn_dim=16, dropout=0.5).eval()
         for parameter in sasrec.parameters():  # larger than untrained ones, so that mistakes show
             torch.nn.init.normal_(parameter, std=0.5)
         linear = RecencyLinear(window=3, decay=0.5, dim=DIM)
@@ -57,11 +57,11 @@ def test_weights_of_large_scores_do_not_overflow():
 @torch.no_grad()
 def test_projections_by_lookup_are_those_of_every_event(histories, blocks, seed):
     generator = torch.Generator().manual_seed(seed)
-    sasrec = SASRec(DIM, LONGEST, blocks=blocks, heads=2, inner=16, dropout=0.0).eval()
+    sasrec = SASRec(DIM, LONGEST, num_layers=blocks, num_heads=2, ffn_dim=16, dropout=0.0).eval()
     for parameter in sasrec.parameters():
         parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
     vectors = torch.randn(150, DIM, generator=generator)
-    by_lookup = Projection(sasrec, vectors)
+    by_lookup = QKVLookup(sasrec, vectors)
     for part in (histories[:1], histories[1:], histories):  # some items are met for the first time, others are not
         items = torch.tensor([item for history in part for item in history])
         positions = torch.cat([torch.arange(len(history)) for history in part])
@@ -73,7 +73,9 @@ def test_projections_by_lookup_are_those_of_every_event(histories, blocks, seed)
 
 def test_a_table_is_kept_only_before_a_last_block_and_within_bounds(monkeypatch):
     vectors = torch.zeros(10, DIM)
-    assert Projection.pays(MODELS["sasrec"], vectors)
-    assert not Projection.pays(SASRec(DIM, LONGEST, blocks=1, heads=2, inner=16, dropout=0.0), vectors)
+    assert QKVLookup.is_worthwhile(MODELS["sasrec"], vectors)
+    assert not QKVLookup.is_worthwhile(
+        SASRec(DIM, LONGEST, num_layers=1, num_heads=2, ffn_dim=16, dropout=0.0), vectors
+    )
     monkeypatch.setattr(projection, "LARGEST", 10 * 3 * DIM * 4 - 1)
-    assert not Projection.pays(MODELS["sasrec"], vectors)
+    assert not QKVLookup.is_worthwhile(MODELS["sasrec"], vectors)

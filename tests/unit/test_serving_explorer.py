@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from ssna.core.errors import SsnaError
 from ssna.recommender import Recommender
-from ssna.recommender.explanation import explain, place
+from ssna.recommender.explanation import explain, rank_text
 from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.limits import LIMITS
@@ -124,7 +124,7 @@ def test_an_explanation_needs_an_item_and_a_history_that_are_known(client):
 
 def test_a_text_is_placed_as_the_library_places_it(client, recommender):
     found = client.post("/place", json={"history": HISTORY, "text": TEXT}).json()
-    expected = place(recommender, HISTORY, TEXT)
+    expected = rank_text(recommender, HISTORY, TEXT)
     assert (found["rank"], found["among"]) == (expected.rank, expected.among)
     assert [near["item"] for near in found["similar"]] == [near.item for near in expected.similar]
 
@@ -174,7 +174,7 @@ def test_two_runs_of_one_name_are_an_error_in_words(run_folders, tmp_path):
 
 def test_explanations_wait_one_behind_the_other_and_not_without_end(run_folders, tmp_path):
     async def ask(service: Service) -> list[object]:
-        thoughts = [service.think(lambda number=number: number) for number in range(LIMITS.explaining + 2)]
+        thoughts = [service.run_in_background(lambda number=number: number) for number in range(LIMITS.explaining + 2)]
         return await asyncio.gather(*thoughts, return_exceptions=True)
 
     with journal(tmp_path) as kept:

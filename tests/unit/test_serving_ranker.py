@@ -39,7 +39,7 @@ def with_ranker(test: Callable[[Ranker], Awaitable[None]]) -> None:
 
 async def agrees(ranker: Ranker, scorer: Scorer, exclude: Ragged = HISTORIES, barred: np.ndarray = NOBODY) -> None:
     rows, scores = await ranker.top(scorer, HISTORIES, 5, exclude, barred)
-    mask = torch.zeros(scorer.rows, dtype=torch.bool)
+    mask = torch.zeros(scorer.num_rows, dtype=torch.bool)
     mask[torch.from_numpy(barred)] = True
     expected = top(scorer, HISTORIES, 5, exclude, mask)
     np.testing.assert_array_equal(rows, expected[0])

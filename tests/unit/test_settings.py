@@ -149,8 +149,8 @@ def test_a_file_that_is_not_toml_is_named(tmp_path, content):
 
 
 def test_an_unknown_key_in_a_list_of_sections_is_told_what_was_meant():
-    from ssna.grid.spec import Experiment
+    from ssna.grid.spec import GridSpec
 
     tree = {"title": "t", "data": [{"name": "A", "folder": "a"}], "entries": [{"name": "e", "method": "m", "gird": {}}]}
     with pytest.raises(SettingsError, match=r"unknown setting entries\.0\.gird; did you mean entries\.0\.grid\?"):
-        Experiment.parse(tree)
+        GridSpec.parse(tree)

@@ -94,10 +94,10 @@ def test_items_are_told_by_their_ids_and_new_ones_begin_as_in_any_run(data, late
         assert torch.equal(warm[rows][here], kept[rows][there])
     assert torch.equal(warm[rows][OLD + 1 :], before_the_first_step[rows][OLD + 1 :])
     assert all(torch.equal(warm[name], kept[name]) for name in kept if name != rows)
-    assert run.record.start == {
+    assert run.record.init_from == {
         "run": "yesterday",
         "fingerprint": data.fingerprint,
-        "weights": run.record.start["weights"],
+        "weights": run.record.init_from["weights"],
         "items_known": OLD,
         "items_new": NEW - OLD,
     }
@@ -106,7 +106,7 @@ def test_items_are_told_by_their_ids_and_new_ones_begin_as_in_any_run(data, late
 def test_a_warm_start_begins_with_a_lower_loss_than_a_cold_one(later, earlier):
     cold, warm = (train(later, method="ids", settings=SMALL, init_from=run, quiet=True) for run in (None, earlier))
     assert warm.record.epochs[0]["loss"] < 0.8 * cold.record.epochs[0]["loss"]
-    assert cold.record.start is None
+    assert cold.record.init_from is None
 
 
 def test_what_reads_texts_starts_on_data_without_a_single_known_item(data, make_data, make_cache, tmp_path):
@@ -121,7 +121,7 @@ def test_what_reads_texts_starts_on_data_without_a_single_known_item(data, make_
         for run in (None, tmp_path / "run")
     )
     assert warm.record.epochs[0]["loss"] < cold.record.epochs[0]["loss"]
-    assert (warm.record.start["items_known"], warm.record.start["items_new"]) == (0, OLD)
+    assert (warm.record.init_from["items_known"], warm.record.init_from["items_new"]) == (0, OLD)
 
 
 def test_without_an_epoch_the_run_is_evaluated_as_it_is(data, earlier, tmp_path):
@@ -157,7 +157,7 @@ def test_a_run_of_another_model_is_refused_by_the_name_of_the_setting(
 
 def test_settings_that_weights_do_not_depend_on_may_differ(data, earlier):
     changed = [*SMALL, "sequence.dropout=0.4", "training.learning_rate=1e-3", "loss.temperature=0.1"]
-    assert train(data, method="ids", settings=changed, init_from=earlier, quiet=True).record.start is not None
+    assert train(data, method="ids", settings=changed, init_from=earlier, quiet=True).record.init_from is not None
 
 
 def test_histories_of_another_length_are_refused(data, earlier):

@@ -18,14 +18,14 @@ from ssna.methods.ids import Ids
 from ssna.methods.linear_teacher import LinearTeacher
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
-from ssna.runs import Run, epochs, resolve, train
-from ssna.scoring import Blend, Part, PopularityScorer, Scorer
+from ssna.runs import Run, epoch_log as epochs, resolve, train
+from ssna.scoring import Ensemble, Member, PopularityScorer, Scorer
 from ssna.training import Epoch, Fit, RunSettings, Step, fit, loop, trainer
 from ssna.training import ensemble as joining
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.ensemble import join, with_repeats
+from ssna.training.ensemble import fit_ensemble, with_repeat_consumption
 from ssna.training.settings import TrainingSettings
-from ssna.training.state import Road
+from ssna.training.state import TrainState
 from ssna.training.trainer import Model, _optimizer, autocast, learning_rate
 
 SMALL = ["dim=8", "sequence.inner=8", "sequence.blocks=1", "training.batch_size=32", "training.epochs=2"]
@@ -236,7 +236,7 @@ def test_the_loss_reported_is_the_mean_over_targets_not_over_steps(data, encoder
 
 @given(warmup=st.floats(0, 0.99), decay=st.booleans(), total=st.integers(1, 60))
 def test_the_learning_rate_never_exceeds_the_one_set_and_never_falls_below_zero(warmup, decay, total):
-    rates = learning_rates(TrainingSettings(warmup=warmup, decay=decay, learning_rate=1.0), total)
+    rates = learning_rates(TrainingSettings(warmup_ratio=warmup, lr_schedule=decay, learning_rate=1.0), total)
     assert all(0 <= rate <= 1 for rate in rates)
 
 
@@ -245,7 +245,7 @@ def learning_rates(settings: TrainingSettings, total: int) -> list[float]:
 
 
 def test_the_learning_rate_rises_in_a_line_and_falls_along_half_a_cosine():
-    rates = learning_rates(TrainingSettings(warmup=0.25, decay=True, learning_rate=1.0), 8)
+    rates = learning_rates(TrainingSettings(warmup_ratio=0.25, lr_schedule=True, learning_rate=1.0), 8)
     half_cosine = [0.5 * (1 + np.cos(np.pi * step / 6)) for step in range(6)]
     assert rates == pytest.approx([0.5, 1.0, *half_cosine])
 
@@ -283,7 +283,7 @@ def test_the_model_ranks_in_full_precision_after_training_in_half(data, encoder)
 @pytest.mark.parametrize("method", ["item-knn", "popularity"])
 def test_a_method_without_training_needs_no_cache_for_what_a_recipe_joins_to_trained_ones(data, method):
     run = train(data, recipe="best", method=method, quiet=True)
-    assert run.record.join is None
+    assert run.record.ensemble is None
 
 
 def test_a_cache_pooled_in_another_way_than_the_recipe_asks_for_is_refused(data, make_cache, random_states):
@@ -295,7 +295,7 @@ def test_a_teacher_is_listened_to_while_it_ranks_validation_better(data, encoder
     validated(0.5, 0.3, 0.6, 0.4, 0.5)  # the teacher's, then the model's
     settings = settings_of("loss.teacher=ease", "training.epochs=4", "training.patience=9")
     fitted = fit(encoder, data, settings, teacher=LinearTeacher.fit(EaseSettings(), data, None, 8))
-    assert [epoch.taught for epoch in fitted.epochs] == [True, True, False, True]
+    assert [epoch.distilled for epoch in fitted.epochs] == [True, True, False, True]
 
 
 def taught_after_a_trial(data, unaided: int, *assignments: str, **listeners) -> Fit:
@@ -309,15 +309,15 @@ def taught_after_a_trial(data, unaided: int, *assignments: str, **listeners) -> 
 def test_a_model_that_a_trial_shows_to_be_the_better_one_is_never_taught(data, validated):
     validated(0.5, 0.3, 0.6, 0.4, 0.4)  # the teacher's, then the model's
     fitted = taught_after_a_trial(data, 2)
-    assert [epoch.taught or epoch.again for epoch in fitted.epochs] == [False] * 4
+    assert [epoch.distilled or epoch.restarted for epoch in fitted.epochs] == [False] * 4
 
 
 def test_one_that_is_not_begins_again_and_is_taught_from_the_start(data, validated):
     validated(0.5, 0.6, 0.4, 0.1, 0.2, 0.6, 0.3)
     fitted = taught_after_a_trial(data, 2)
     assert [epoch.number for epoch in fitted.epochs] == [1, 2, 3, 4, 5, 6]
-    assert [epoch.again for epoch in fitted.epochs] == [False, False, True, False, False, False]
-    assert [epoch.taught for epoch in fitted.epochs] == [False, False, True, True, True, False]
+    assert [epoch.restarted for epoch in fitted.epochs] == [False, False, True, False, False, False]
+    assert [epoch.distilled for epoch in fitted.epochs] == [False, False, True, True, True, False]
     assert fitted.best_epoch == 5  # what was reached in the trial is left behind
 
 
@@ -349,7 +349,7 @@ def test_patience_counts_from_where_training_began_again(data, validated):
 def test_patience_ends_a_trial_and_the_teacher_is_asked_then(data, validated):
     validated(0.8, 0.7, 0.6, 0.1, 0.2, 0.3, 0.4)
     fitted = taught_after_a_trial(data, 3, "training.patience=1")
-    assert [epoch.again for epoch in fitted.epochs] == [False, False, True, False, False, False]
+    assert [epoch.restarted for epoch in fitted.epochs] == [False, False, True, False, False, False]
 
 
 def test_a_trial_that_patience_ends_and_the_model_has_won_is_all(data, validated):
@@ -361,8 +361,8 @@ def test_a_start_is_begun_from_again(data, validated):
     validated(0.5, 0.6, 0.4, 0.4, 0.4, 0.4, 0.4)  # the teacher's, the start's, then the model's
     start = {"encoder.vectors.weight": torch.randn(len(data.items) + 1, 8)}
     fitted = taught_after_a_trial(data, 1, start=start)
-    assert [epoch.taught for epoch in fitted.epochs] == [False, False, True, True, True]  # the start ranks better
-    assert fitted.epochs[1].again
+    assert [epoch.distilled for epoch in fitted.epochs] == [False, False, True, True, True]  # the start ranks better
+    assert fitted.epochs[1].restarted
     assert fitted.epochs[1].loss == fitted.epochs[0].loss
 
 
@@ -371,7 +371,7 @@ def test_the_first_weights_are_kept_no_longer_than_there_is_a_way_back(data, mon
     monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": outcome})
     roads, kept = [], []
 
-    class Watched(Road):
+    class Watched(TrainState):
         def __init__(self, *given, **named) -> None:
             super().__init__(*given, **named)
             roads.append(self)
@@ -394,7 +394,7 @@ def test_a_run_cut_off_goes_on_whether_or_not_it_had_begun_again(data, monkeypat
     monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 2.0})
     steps: list[Step] = []
     whole = taught_after_a_trial(data, 2, on_step=steps.append)
-    assert (steps[-1].epoch, steps[-1].behind) == (6, 4)
+    assert (steps[-1].epoch, steps[-1].epochs_done) == (6, 4)
     left = round(share * len(steps))
 
     def cut(step: Step) -> None:
@@ -421,11 +421,11 @@ def test_where_all_epochs_are_unaided_nobody_is_fitted_to_teach(data):
 
 def test_a_start_that_ranks_better_than_the_teacher_is_not_taught(data, encoder, validated):
     settings = settings_of("loss.teacher=ease", "training.epochs=3", "training.patience=9")
-    weights = Model(encoder, SASRec(8, data.max_history, **settings.sequence.model_dump())).learned()
+    weights = Model(encoder, SASRec(8, data.max_history, **settings.sequence.model_dump())).trainable_state_dict()
     teacher = LinearTeacher.fit(EaseSettings(), data, None, 8)
     validated(0.5, 0.6, 0.4, 0.5, 0.5)  # the teacher's, the start's, then the model's
     fitted = fit(encoder, data, settings, start=weights, teacher=teacher)
-    assert [epoch.taught for epoch in fitted.epochs] == [False, True, False]
+    assert [epoch.distilled for epoch in fitted.epochs] == [False, True, False]
 
 
 def test_where_nothing_is_learned_nobody_teaches(data, new_name):
@@ -556,30 +556,30 @@ def scale_of(scorer, data) -> float:
 
 
 def test_shares_are_tenths_that_sum_to_one(data):
-    blend = join(Random(0), [Random(1), Random(2)], data.valid)
-    weights = [part.weight for part in blend.parts]
+    blend = fit_ensemble(Random(0), [Random(1), Random(2)], data.valid)
+    weights = [part.weight for part in blend.members]
     assert sum(weights) == pytest.approx(1)
     assert weights == [round(weight, 1) for weight in weights]
 
 
 def test_the_model_keeps_a_share_even_beside_an_oracle(data):
     model = Random(0)
-    blend = join(model, [Oracle(data)], data.valid)
-    assert blend.parts[0].scorer is model
-    assert blend.parts[0].weight >= 0.1 - 1e-6
+    blend = fit_ensemble(model, [Oracle(data)], data.valid)
+    assert blend.members[0].scorer is model
+    assert blend.members[0].weight >= 0.1 - 1e-6
 
 
 def test_a_partner_that_does_not_help_is_left_out(data):
     oracle = Oracle(data)
-    assert [part.scorer for part in join(oracle, [Random(0)], data.valid).parts] == [oracle]
+    assert [part.scorer for part in fit_ensemble(oracle, [Random(0)], data.valid).members] == [oracle]
 
 
 def test_scales_are_the_standard_deviations_of_the_scores_on_validation(data):
     parts = (Random(0, 5.0), Random(1, 0.01))
-    blend = join(parts[0], [parts[1]], data.valid)
+    blend = fit_ensemble(parts[0], [parts[1]], data.valid)
     expected = {id(part): scale_of(part, data) for part in parts}
-    assert {id(part.scorer): part.scale for part in blend.parts} == pytest.approx(
-        {id(part.scorer): expected[id(part.scorer)] for part in blend.parts}, rel=1e-4
+    assert {id(part.scorer): part.scale for part in blend.members} == pytest.approx(
+        {id(part.scorer): expected[id(part.scorer)] for part in blend.members}, rel=1e-4
     )
 
 
@@ -588,16 +588,16 @@ def test_the_shares_are_the_best_of_all_tenths_on_validation(data, seed):
     scorers = (Random(seed), Random(seed + 10), PopularityScorer(torch.arange(21.0)))
     scales = [scale_of(scorer, data) for scorer in scorers]
     gains = {
-        tenths: gain(Blend([Part(s, w / 10, c) for s, w, c in zip(scorers, tenths, scales, strict=True)]), data)
+        tenths: gain(Ensemble([Member(s, w / 10, c) for s, w, c in zip(scorers, tenths, scales, strict=True)]), data)
         for tenths in product(range(11), repeat=3)
         if sum(tenths) == 10 and tenths[0] > 0
     }
-    assert gain(join(scorers[0], scorers[1:], data.valid), data) == pytest.approx(max(gains.values()), abs=1e-6)
+    assert gain(fit_ensemble(scorers[0], scorers[1:], data.valid), data) == pytest.approx(max(gains.values()), abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_joined_model_is_never_worse_on_validation_than_alone(data, seed):
-    assert gain(join(Random(seed), [Random(seed + 10)], data.valid), data) >= gain(Random(seed), data) - 1e-9
+    assert gain(fit_ensemble(Random(seed), [Random(seed + 10)], data.valid), data) >= gain(Random(seed), data) - 1e-9
 
 
 def test_the_validation_users_who_decide_are_spread_evenly_when_there_are_many(data, monkeypatch):
@@ -610,7 +610,7 @@ def test_the_validation_users_who_decide_are_spread_evenly_when_there_are_many(d
             asked.append(len(histories))
             return super().read(histories)
 
-    join(Counting(0), [], data.valid)
+    fit_ensemble(Counting(0), [], data.valid)
     assert set(asked) == {4}
 
 
@@ -622,28 +622,28 @@ def test_items_seen_before_are_raised_or_lowered_as_validation_has_it(make_data,
         rows.append([*history, other if last == "new" else history[0], other])
     data = make_data(rows, 20)
     popularity = PopularityScorer(torch.from_numpy(np.bincount(data.train.values, minlength=21)))
-    model = Blend([Part(popularity, 1.0, 2.0)])
-    found = with_repeats(model, data.valid, 50)
+    model = Ensemble([Member(popularity, 1.0, 2.0)])
+    found = with_repeat_consumption(model, data.valid, 50)
     before, after = (evaluate(scorer, data.valid) for scorer in (model, found))
     np.testing.assert_array_equal(after.ranks["exclude_seen"], before.ranks["exclude_seen"])
-    assert isinstance(found, Blend)
-    assert np.sign(found.parts[-1].weight) == sign
+    assert isinstance(found, Ensemble)
+    assert np.sign(found.members[-1].weight) == sign
     assert ndcg(after.ranks["include_seen"], 10).mean() > ndcg(before.ranks["include_seen"], 10).mean()
 
 
 def test_where_nothing_is_gained_the_model_stays_as_it_is(make_data):
     data = make_data([[1, 2, 3, 4, 5]] * 4, 6)
     popularity = PopularityScorer(torch.tensor([0.0, 1, 2, 3, 9, 5, 6]))  # the validation target is the first already
-    model = Blend([Part(popularity, 1.0, 1.0)])
-    assert with_repeats(model, data.valid, 50) is model
+    model = Ensemble([Member(popularity, 1.0, 1.0)])
+    assert with_repeat_consumption(model, data.valid, 50) is model
 
 
 def test_the_record_names_what_was_seen_before(make_data):
     rng = np.random.default_rng(4)
     data = make_data([rng.permutation(np.arange(1, 21))[:7].tolist() for _ in range(40)], 20)
     run = train(data, method="ids", settings=[*SMALL, 'join.methods=["popularity"]', "join.repeats=true"], quiet=True)
-    assert run.record.join["seen before"] < 0
-    assert isinstance(run.recommender.scorer, Blend)
+    assert run.record.ensemble["seen before"] < 0
+    assert isinstance(run.recommender.scorer, Ensemble)
 
 
 def test_a_run_with_its_test_targets_exchanged_learns_and_joins_the_same(make_data, data):
@@ -652,15 +652,15 @@ def test_a_run_with_its_test_targets_exchanged_learns_and_joins_the_same(make_da
     other = make_data(exchanged, len(data.items), data.texts[1:], data.max_history)
     settings = [*SMALL, "loss.teacher=ease", 'join.methods=["ease", "item-knn", "popularity"]']
     first, second = (train(d, method="ids", settings=settings, quiet=True) for d in (data, other))
-    assert first.record.join == second.record.join
+    assert first.record.ensemble == second.record.ensemble
     assert first.record.valid == second.record.valid
     assert first.record.test != second.record.test
 
 
 def test_the_record_names_the_shares(data):
     run = train(data, method="ids", settings=[*SMALL, 'join.methods=["item-knn", "popularity"]'], quiet=True)
-    assert set(run.record.join) <= {"ids", "item-knn", "popularity"}
-    assert sum(run.record.join.values()) == pytest.approx(1)
+    assert set(run.record.ensemble) <= {"ids", "item-knn", "popularity"}
+    assert sum(run.record.ensemble.values()) == pytest.approx(1)
 
 
 # the run

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ssna.core.errors import DataError
 from ssna.data import Dataset, Histories, IdMap, load, save, union
-from ssna.data.holdout import withhold
+from ssna.data.holdout import holdout_items
 
 
 def made(histories: list[list[int]], items: int, max_history: int = 50, times: bool = False, **fields) -> Dataset:
@@ -74,7 +74,7 @@ def test_times_are_kept_only_if_all_have_them():
         ({"a": made([[1, 2] * 20] * 9, 2, times=True, protocol="time")} | {"b": ONE}, "split is time in a"),
         ({name: made([[1, 2] * 20] * 9, 2, times=True, protocol="time") for name in "ab"}, "a is split by time"),
         (
-            {"a": ONE, "b": withhold(made([[1, 2, 3, 4, 5, 6]] * 9, 6), 0.3, np.random.default_rng(0))[0]},
+            {"a": ONE, "b": holdout_items(made([[1, 2, 3, 4, 5, 6]] * 9, 6), 0.3, np.random.default_rng(0))[0]},
             "b has items withheld",
         ),
     ],

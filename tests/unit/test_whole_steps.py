@@ -17,9 +17,9 @@ from ssna.nn.sasrec import SASRec
 from ssna.runs import resolve
 from ssna.training import RunSettings
 from ssna.training.batches import Batches
-from ssna.training.cuda_graph import WholeSteps, _Captured
+from ssna.training.cuda_graph import CUDAGraphStep, _Captured
 from ssna.training.loop import batches_of
-from ssna.training.profiler import Profile
+from ssna.training.profiler import Profiler
 from ssna.training.trainer import Model, Trainer
 
 SMALL = ["dim=8", "sequence.inner=8", "sequence.dropout=0", "training.batch_size=24", "training.precision=fp32"]
@@ -36,7 +36,7 @@ class ByHand:
         self.loss.copy_(self.step(self.batch))
 
 
-class OnCpu(WholeSteps):
+class OnCpu(CUDAGraphStep):
     def _first(self, batch, frame):
         loss = self.step(batch)
         self.captured = _Captured(frame, ByHand(self.step, batch, loss), loss)
@@ -66,9 +66,9 @@ def trainer_of(data, settings: RunSettings, device: str, whole: bool, ids: bool 
     batches = batches_of(data, settings, teacher)
     trainer = Trainer(model, settings, total_steps=3 * len(batches))
     if not whole:
-        trainer.whole = None
+        trainer.graph_step = None
     elif device == "cpu":
-        trainer.whole = OnCpu(trainer._whole_step, torch.device("cpu"), data.max_history)
+        trainer.graph_step = OnCpu(trainer._captured_step, torch.device("cpu"), data.max_history)
     return trainer, batches
 
 
@@ -92,8 +92,8 @@ def test_whole_steps_give_the_losses_and_weights_of_single_operations(data, devi
     left, right = list(taken(one, of_one)), list(taken(other, of_other))
     assert [targets for _, targets in left] == [targets for _, targets in right]
     np.testing.assert_allclose([total for total, _ in left], [total for total, _ in right], rtol=1e-4)
-    for name, weight in one.model.learned().items():
-        torch.testing.assert_close(other.model.learned()[name], weight, rtol=1e-2, atol=1e-4)
+    for name, weight in one.model.trainable_state_dict().items():
+        torch.testing.assert_close(other.model.trainable_state_dict()[name], weight, rtol=1e-2, atol=1e-4)
     assert one.step == other.step == len(left)
 
 
@@ -116,8 +116,8 @@ def test_most_batches_find_room_in_the_frame_of_the_one_before(data, device):
     trainer, batches = trainer_of(data, settings_of(), device, whole=True)
     frames = []
     for _ in taken(trainer, batches, epochs=3):
-        if not any(trainer.whole.captured.frame is frame for frame in frames):
-            frames.append(trainer.whole.captured.frame)
+        if not any(trainer.graph_step.captured.frame is frame for frame in frames):
+            frames.append(trainer.graph_step.captured.frame)
     assert 1 <= len(frames) < len(batches)
 
 
@@ -140,10 +140,10 @@ def test_whole_steps_go_on_from_what_was_kept(data, device):
     trainer, batches = trainer_of(data, settings_of("training.warmup=0.5"), device, whole=True)
     epoch = list(batches)
     list(trainer.steps(iter(epoch[:4]), lambda loss: None))
-    kept = {name: tensor.clone() for name, tensor in trainer.state().items()}
+    kept = {name: tensor.clone() for name, tensor in trainer.state_dict().items()}
     unbroken = [total for total, _ in trainer.steps(iter(epoch[4:]), lambda loss: None)]
     again, _ = trainer_of(data, settings_of("training.warmup=0.5"), device, whole=True)
-    again.go_on_from(4, kept)
+    again.load_state_dict(4, kept)
     resumed = [total for total, _ in again.steps(iter(epoch[4:]), lambda loss: None)]
     np.testing.assert_allclose(resumed, unbroken, rtol=1e-4)
 
@@ -151,11 +151,11 @@ def test_whole_steps_go_on_from_what_was_kept(data, device):
 @pytest.mark.parametrize("device", ["cpu", GPU])
 def test_whole_steps_go_back_to_where_they_began(data, device):
     trainer, batches = trainer_of(data, settings_of("training.warmup=0.5"), device, whole=True)
-    begun = {name: tensor.clone() for name, tensor in trainer.state().items()}
+    begun = {name: tensor.clone() for name, tensor in trainer.state_dict().items()}
     epoch = list(batches)
     first = [total for total, _ in trainer.steps(iter(epoch), lambda loss: None)]
-    trainer.go_on_from(0, begun)
-    assert trainer.whole.captured is None
+    trainer.load_state_dict(0, begun)
+    assert trainer.graph_step.captured is None
     assert [total for total, _ in trainer.steps(iter(epoch), lambda loss: None)] == pytest.approx(first, rel=1e-4)
 
 
@@ -172,14 +172,14 @@ def test_a_loss_that_is_not_finite_is_an_error(data, device):
 
 def test_a_profile_sees_the_parts_of_steps_and_then_leaves_them_whole(data):
     trainer, batches = trainer_of(data, settings_of(), "cpu", whole=True)
-    whole, said = trainer.whole, []
-    profile = Profile(said.append)
+    whole, said = trainer.graph_step, []
+    profile = Profiler(said.append)
     profile.watch(trainer, len(batches))
     list(trainer.steps(batches, lambda loss: None))
     with profile.evaluation():
         pass
     assert "from the next epoch on, a step is launched whole" in said[0]
-    assert trainer.whole is whole
+    assert trainer.graph_step is whole
     assert whole.captured is None
     list(trainer.steps(batches, lambda loss: None))
     assert whole.captured is not None
@@ -191,9 +191,9 @@ def test_a_profile_sees_the_parts_of_steps_and_then_leaves_them_whole(data):
 )
 def test_on_a_gpu_steps_are_whole_where_they_can_be(data, assignment, whole):
     trainer, _ = trainer_of(data, settings_of(assignment), "cuda", whole=True)
-    assert (trainer.whole is not None) == whole
+    assert (trainer.graph_step is not None) == whole
 
 
 def test_on_a_cpu_no_step_is_whole(data):
     trainer, _ = trainer_of(data, settings_of(), "cpu", whole=False)
-    assert trainer._whole_steps("in-batch") is None
+    assert trainer._make_graph_step("in-batch") is None

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from ssna.batch.answers import FORMAT, Answers, Identity
 from ssna.batch.questions import HISTORY, USER, Questions
-from ssna.compute.allocator import steady
+from ssna.compute.allocator import tune_allocator
 from ssna.core.errors import SsnaError
 from ssna.core.progress import progress
 from ssna.core.ragged import Ragged
@@ -103,7 +103,7 @@ def _answer(
     missing = [part for part in range(_parts(questions)) if not answers.has(part, _rows(questions, part))]
     todo = sum(_rows(questions, part) for part in missing)
     done, began = 0, time.perf_counter()
-    with progress("recommend", total=questions.rows, quiet=quiet) as advance, steady():
+    with progress("recommend", total=questions.rows, quiet=quiet) as advance, tune_allocator():
         advance(questions.rows - todo, "")
         pieces = _pieces(questions, missing[0] * PART) if missing else iter(())
         for number, blocks in groupby(pieces, key=lambda piece: piece[0]):

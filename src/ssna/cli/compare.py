@@ -73,7 +73,7 @@ def compare(
     """Runs side by side, data set by data set and language model by language model."""
     from ssna.core.files import write_file
     from ssna.data import load
-    from ssna.report import PLOTS, all_tables, as_text, benches, draw, examples, find, page, render, tables
+    from ssna.report import PLOTS, all_tables, as_text, result_groups, draw, examples, find, page, render, tables
 
     if of is not None and table not in (Name.improvement, Name.examples) and form is not Format.html:
         raise typer.BadParameter("it belongs to --table improvement and examples", param_hint="--of")
@@ -90,7 +90,7 @@ def compare(
     drawn = table or Name.accuracy
     if plot is not None and drawn not in PLOTS:
         raise typer.BadParameter(f"there are plots of {', '.join(PLOTS)}", param_hint="--plot")
-    found = benches(find(runs))
+    found = result_groups(find(runs))
     users = examples(found, [load(folder) for folder in data], of, against) if data else []
     if form is Format.html:
         chosen = all_tables(found, of, paper) if table is None else tables(table.value, found, of, paper)

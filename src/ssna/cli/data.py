@@ -56,7 +56,7 @@ def withhold(
     import numpy as np
 
     from ssna.data import load, save
-    from ssna.data.holdout import withhold as withhold_items
+    from ssna.data.holdout import holdout_items as withhold_items
 
     rest, withheld = withhold_items(load(folder), share, np.random.default_rng(seed))
     save(rest, out)

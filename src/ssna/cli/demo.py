@@ -23,7 +23,7 @@ def demo(
         typer.echo(f"\n$ ssna {command}    [{time.perf_counter() - start:.0f} s]", err=True)
 
     from ssna.data import prepare
-    from ssna.report import benches, find, overall, render
+    from ssna.report import result_groups, find, overall, render
     from ssna.runs import demo as road
     from ssna.runs import encode, train
 
@@ -40,7 +40,7 @@ def demo(
     runs["best"] = train(data, cache, recipe="best", settings=road.BEST_SETTINGS, out=out / "runs" / "best")
     step(f"compare {out / 'runs'}/*")
     found = find(out / "runs" / name for name in runs)
-    say(render([overall(bench) for bench in benches(found)], "text"))
+    say(render([overall(bench) for bench in result_groups(found)], "text"))
     step(f"recommend {out / 'runs' / 'best'}")
     road.example(data, runs["best"], say)
     step("train, without some films; then add them by their texts alone")

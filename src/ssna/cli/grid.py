@@ -24,9 +24,9 @@ def grid(
 ) -> None:
     """Run what is not finished; start it again after a crash, or in several processes at once."""
     from ssna.grid.runner import run_grid, survey
-    from ssna.grid.spec import Experiment
+    from ssna.grid.spec import GridSpec
 
-    wanted = Experiment.read(experiment).only(only or ())
+    wanted = GridSpec.read(experiment).only(only or ())
     if plan:
         found = survey(wanted, out, root, rehearse)
         for task, state in found.runs:

@@ -42,9 +42,9 @@ def train(
     from ssna.compute.launch import launch
     from ssna.core.errors import SettingsError
     from ssna.data import load, union
-    from ssna.report import benches, find, overall, render
+    from ssna.report import result_groups, find, overall, render
     from ssna.runs import train as train_run
-    from ssna.scoring import joined_in_words
+    from ssna.scoring import describe_weights
     from ssna.text import LayerCache
 
     quiet = quiet or launch().rank > 0
@@ -70,13 +70,13 @@ def train(
         init_from=init_from,
     )
     if not quiet:
-        typer.echo(render([overall(bench) for bench in benches(find([out]))], "text"), err=True, nl=False)
+        typer.echo(render([overall(bench) for bench in result_groups(find([out]))], "text"), err=True, nl=False)
         if run.record.best_epoch is not None:
             epochs = len(run.record.epochs)
             trial = next((epoch["number"] - 1 for epoch in run.record.epochs if epoch.get("again")), 0)
             after = f" after a trial of {trial}" if trial else ""
             best = f"epoch {run.record.best_epoch} of {epochs}, the best R@10 in validation{after}"
             typer.echo(f"kept: {best}", err=True)
-        if run.record.join:
-            typer.echo(f"joined on validation: {joined_in_words(run.record.join)}", err=True)
+        if run.record.ensemble:
+            typer.echo(f"joined on validation: {describe_weights(run.record.ensemble)}", err=True)
         typer.echo(f"run: {out}", err=True)

@@ -10,7 +10,7 @@ _LARGEST_BLOCK = 32 << 20  # bytes; glibc takes no more: larger blocks come from
 
 
 @contextmanager
-def steady() -> Iterator[None]:
+def tune_allocator() -> Iterator[None]:
     """Inside, memory that a step frees serves the next one, and the collector looks at new objects only.
 
     Left alone, glibc hands megabytes back at every step and gets them again page by page, and Python's collector goes

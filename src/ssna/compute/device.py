@@ -19,8 +19,8 @@ def choose_device(name: str) -> torch.device:
     """
     found = "cuda" if torch.cuda.is_available() else "cpu"
     place = found if name == "auto" else name
-    if place == "cuda" and launch().count > 1:
-        place = f"cuda:{launch().local}"
+    if place == "cuda" and launch().world_size > 1:
+        place = f"cuda:{launch().local_rank}"
     elif name == "auto":
         return torch.device(found)
     try:
@@ -46,7 +46,7 @@ def free_memory(device: torch.device) -> float:
     if free == float("inf") and hasattr(os, "sysconf"):
         with suppress(OSError, ValueError):  # no such name: half of what there is at all
             free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
-    free /= launch().count
+    free /= launch().world_size
     if device.type != "cuda":
         return free
     kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # of what earlier runs gave back
@@ -54,4 +54,4 @@ def free_memory(device: torch.device) -> float:
 
 
 def _remedy(name: str) -> str:
-    return "start no more processes than there are GPUs" if launch().count > 1 else "`auto` takes what there is"
+    return "start no more processes than there are GPUs" if launch().world_size > 1 else "`auto` takes what there is"

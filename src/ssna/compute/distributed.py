@@ -22,14 +22,14 @@ from torch.autograd.function import once_differentiable
 from ssna.compute.launch import launch
 from ssna.core.errors import ProcessError, SsnaError
 
-PATIENCE = timedelta(minutes=10)  # with a process that is alive and silent; of one that died, all learn at once
+TIMEOUT = timedelta(minutes=10)  # with a process that is alive and silent; of one that died, all learn at once
 TERMINATED = 128 + signal.SIGTERM
 
 T = TypeVar("T")
 
 
 @contextmanager
-def together(device: torch.device, patience: timedelta = PATIENCE) -> Iterator[None]:
+def process_group(device: torch.device, patience: timedelta = TIMEOUT) -> Iterator[None]:
     """Where the processes that torchrun started work as one; without torchrun, or within another such block, nothing.
 
     Tensors may lie on the CPU (gloo) and on ``device`` (nccl, if it is a GPU).
@@ -37,45 +37,45 @@ def together(device: torch.device, patience: timedelta = PATIENCE) -> Iterator[N
     Raises:
         ProcessError: they do not find each other.
     """
-    if launch().count == 1 or dist.is_initialized():
+    if launch().world_size == 1 or dist.is_initialized():
         yield
         return
     backend = "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
-    with _lost_ones_named():
+    with _peer_errors_named():
         dist.init_process_group(backend, timeout=patience)
     try:
-        with _terminated_in_order():
+        with _exit_on_sigterm():
             yield
     finally:
         dist.destroy_process_group()
 
 
-def count() -> int:
+def world_size() -> int:
     """How many work together here."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
     """Which of them this is, from 0."""
-    return dist.get_rank() if count() > 1 else 0
+    return dist.get_rank() if world_size() > 1 else 0
 
 
-def first() -> bool:
+def is_main() -> bool:
     """Whether this is the one that writes for all."""
     return rank() == 0
 
 
-def stretch(length: int) -> slice:
+def shard(length: int) -> slice:
     """This process's part of ``length`` rows; the parts differ by one row at most."""
-    return slice(length * rank() // count(), length * (rank() + 1) // count())
+    return slice(length * rank() // world_size(), length * (rank() + 1) // world_size())
 
 
 def gather(x: Tensor, own: slice, length: int) -> Tensor:
     """``x``, rows ``own`` of ``length`` -> the rows of all processes ``(length, ...)``, with gradients to ``x``."""
-    if count() == 1:
+    if world_size() == 1:
         return x
     rows: Tensor = _Gather.apply(x, own, length)  # type: ignore[no-untyped-call]
     return rows
@@ -97,24 +97,24 @@ class _Gather(torch.autograd.Function):
         return _sum(gradient.clone(memory_format=torch.contiguous_format))[ctx.own], None, None
 
 
-def everyones(x: Tensor) -> Tensor:
+def all_gather(x: Tensor) -> Tensor:
     """``x`` of one shape in every process -> ``(count, ...)``, by rank."""
-    return gather(x[None], slice(rank(), rank() + 1), count())
+    return gather(x[None], slice(rank(), rank() + 1), world_size())
 
 
-def total(x: Tensor) -> Tensor:
+def all_reduce(x: Tensor) -> Tensor:
     """Sum of ``x`` over the processes, without gradients."""
-    return x if count() == 1 else _sum(x.detach().clone())
+    return x if world_size() == 1 else _sum(x.detach().clone())
 
 
-def wait() -> None:
+def barrier() -> None:
     """Until all have come here."""
-    total(torch.zeros(()))
+    all_reduce(torch.zeros(()))
 
 
 def sum_gradients(parameters: Iterable[Tensor]) -> None:
     """The gradients that the processes hold become their sum, in all. The same parameters have one everywhere."""
-    if count() == 1:
+    if world_size() == 1:
         return
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     summed = _sum(torch.cat([gradient.flatten() for gradient in gradients]))
@@ -122,32 +122,32 @@ def sum_gradients(parameters: Iterable[Tensor]) -> None:
         gradient.copy_(part.view_as(gradient))
 
 
-def alike(tensors: Iterable[Tensor]) -> None:
+def broadcast_tensors(tensors: Iterable[Tensor]) -> None:
     """Every process gets the values of process 0."""
-    if count() > 1:
-        with _lost_ones_named():
+    if world_size() > 1:
+        with _peer_errors_named():
             for tensor in tensors:
                 dist.broadcast(tensor.detach(), 0)
 
 
-def agreed(flag: bool) -> bool:
+def broadcast(flag: bool) -> bool:
     """What process 0 says."""
     said = torch.tensor(flag, dtype=torch.uint8)
-    alike([said])
+    broadcast_tensors([said])
     return bool(said)
 
 
-def from_first(make: Callable[[], T]) -> T:
+def run_on_main(make: Callable[[], T]) -> T:
     """What ``make`` gives in process 0, in all; a named error there is raised in all."""
-    if count() == 1:
+    if world_size() == 1:
         return make()
     told: list[Any] = [None, None]
-    if first():
+    if is_main():
         try:
             told[0] = make()
         except SsnaError as error:
             told[1] = error
-    with _lost_ones_named():
+    with _peer_errors_named():
         dist.broadcast_object_list(told, 0)
     if told[1] is not None:
         raise told[1]
@@ -155,21 +155,21 @@ def from_first(make: Callable[[], T]) -> T:
     return value
 
 
-def part_generators(seed: int) -> None:
+def seed_per_rank(seed: int) -> None:
     """From here on torch draws other random numbers in every process; process 0 goes on with those it had."""
-    if not first():
+    if not is_main():
         state = np.random.SeedSequence((seed, rank())).generate_state(1, np.uint64)[0]
         torch.manual_seed(int(state) >> 1)
 
 
 def _sum(x: Tensor) -> Tensor:
-    with _lost_ones_named():
+    with _peer_errors_named():
         dist.all_reduce(x)
     return x
 
 
 @contextmanager
-def _lost_ones_named() -> Iterator[None]:
+def _peer_errors_named() -> Iterator[None]:
     try:
         yield
     except RuntimeError as cause:
@@ -180,7 +180,7 @@ def _lost_ones_named() -> Iterator[None]:
 
 
 @contextmanager
-def _terminated_in_order() -> Iterator[None]:
+def _exit_on_sigterm() -> Iterator[None]:
     """torchrun terminates the others when one has died: folders that are being filled aside shall vanish then."""
     if threading.current_thread() is not threading.main_thread():
         yield

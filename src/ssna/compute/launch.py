@@ -15,8 +15,8 @@ class Launch:
     """
 
     rank: int
-    count: int
-    local: int
+    world_size: int
+    local_rank: int
 
 
 def launch() -> Launch:

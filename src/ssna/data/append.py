@@ -56,11 +56,11 @@ def append(
         require_one_of("format", format, get_args(FormatName))
     require_one_of("engine", engine, get_args(EngineName))
     require_master(engine, spark_master)
-    from ssna.data.append_base import Earlier  # Ibis takes a second to load
+    from ssna.data.append_base import AppendBase  # Ibis takes a second to load
     from ssna.data.pipeline import assemble
     from ssna.data.sources import find_format
 
-    earlier = Earlier.read(Path(data))
+    earlier = AppendBase.read(Path(data))
     if rating is not None and earlier.rules.limits.min_rating is None:
         raise SettingsError(f"rating = {rating!r}: {data} was prepared without min_rating, so ratings do not count")
     format_name = find_format(Path(logs)) if format == "auto" else format or earlier.format

@@ -31,7 +31,7 @@ _BACK = (NO_TEXT, RARE)  # reasons that later logs can do away with
 
 
 @dataclass(frozen=True, eq=False)
-class Earlier:
+class AppendBase:
     """A data folder and what :mod:`ssna.data.dropped` says that it keeps.
 
     Attributes:
@@ -47,7 +47,7 @@ class Earlier:
     exact: Ints
 
     @classmethod
-    def read(cls, folder: Path) -> "Earlier":
+    def read(cls, folder: Path) -> "AppendBase":
         """Raises :class:`DataError` if it is no data folder, is damaged, or keeps nothing of what was left out."""
         data = load(folder)
         options = data.manifest.get("options")
@@ -109,7 +109,9 @@ class Earlier:
         if rating is not None:  # which all of them reach, or they would not be here
             before = before.mutate(**{RATING: ibis.literal(rating, "float64")})
         new = source.events if timed else _behind(before, source.events)
-        return replace(source, events=engine.hold(ibis.union(before, new.select(*before.columns), distinct=False)))
+        return replace(
+            source, events=engine.materialize(ibis.union(before, new.select(*before.columns), distinct=False))
+        )
 
     def settled(self, engine: Engine) -> Table:
         """User, item, when and reason of the rows that do not come back."""

@@ -27,7 +27,7 @@ DEDUP_RULES: dict[Dedup, str] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class FilteredEvents:
     """Events, and why they are not used.
 
     Attributes:
@@ -54,7 +54,7 @@ class Judged:
         return self.rows.filter(self.rows.reason == list(self.counts).index(reason))
 
 
-def judge(engine: Engine, events: Table, limits: Limits) -> Judged:
+def filter_events(engine: Engine, events: Table, limits: Limits) -> FilteredEvents:
     """Events are not used that lack something, are beyond ``limits``, or of items without text; the first holds.
 
     Args:
@@ -65,10 +65,10 @@ def judge(engine: Engine, events: Table, limits: Limits) -> Judged:
     place = {name: ibis.literal(number, "int8") for number, name in enumerate(names)}
     # Not "has none", which is null where there is no item: that has its reason by then.
     conditions = (*((holds, place[name]) for name, holds in reasons.items()), (events[HAS_TEXT], place[""]))
-    judged = engine.hold(events.select(USER, ITEM, WHEN, reason=ibis.cases(*conditions, else_=place[NO_TEXT])))
+    judged = engine.materialize(events.select(USER, ITEM, WHEN, reason=ibis.cases(*conditions, else_=place[NO_TEXT])))
     counts = judged.group_by("reason").agg(rows=judged.count()).to_pyarrow().to_pydict()
     found = dict(zip(counts["reason"], counts["rows"], strict=True))
-    return Judged(judged, {name: found.get(number, 0) for number, name in enumerate(names)})
+    return FilteredEvents(judged, {name: found.get(number, 0) for number, name in enumerate(names)})
 
 
 def _reasons(events: Table, limits: Limits) -> dict[str, Value]:
@@ -88,7 +88,7 @@ def drop_duplicates(engine: Engine, events: Table, dedup: Dedup) -> tuple[Table,
     """One event where several are alike, and how many rows that leaves out."""
     if dedup == "none":
         return events, 0
-    kept = engine.hold(_DISTINCT[dedup](events))
+    kept = engine.materialize(_DISTINCT[dedup](events))
     return kept, (events.count() - kept.count().as_scalar()).to_pyarrow().as_py()
 
 
@@ -127,7 +127,7 @@ def k_core(engine: Engine, events: Table, min_user: int, min_item: int, least: i
     """
     rounds: list[Round] = []
     users_need, items_need = {"below_min_user": min_user, "short_history": least}, {"below_min_item": min_item}
-    sizes = {key: engine.hold(events.group_by(key).agg(rows=events.count())) for key in (USER, ITEM)}
+    sizes = {key: engine.materialize(events.group_by(key).agg(rows=events.count())) for key in (USER, ITEM)}
     while True:
         rows: dict[str, int] = {}
         users = _drop_rare(engine, events, sizes, (USER, ITEM), users_need, rows)
@@ -154,7 +154,7 @@ def _drop_rare(
     key's sizes, so that a round costs little more than what it drops.
     """
     key, other = keys
-    rare = engine.hold(sizes[key].filter(sizes[key].rows < max(least.values())))
+    rare = engine.materialize(sizes[key].filter(sizes[key].rows < max(least.values())))
     counts = rare.rows.to_pyarrow().to_numpy()
     found = len(counts)
     for reason, threshold in least.items():
@@ -165,8 +165,8 @@ def _drop_rare(
         left = sizes[other].left_join(fallen, other).select(other, rows=ibis._.rows - ibis._.lost.fill_null(0))
         remaining = {key: sizes[key].anti_join(rare, key), other: left.filter(left.rows > 0)}
         for name, table in remaining.items():
-            remaining[name] = engine.hold(table)
-            engine.free(sizes[name])
+            remaining[name] = engine.materialize(table)
+            engine.release(sizes[name])
         sizes.update(remaining)
-    engine.free(rare)
+    engine.release(rare)
     return found

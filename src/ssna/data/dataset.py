@@ -123,7 +123,7 @@ class Split:
 
 
 @dataclass(frozen=True, eq=False)
-class Withheld:
+class HeldOut:
     """Items that a data set was stripped of, and users who chose one.
 
     Attributes:
@@ -158,7 +158,7 @@ class Dataset:
     max_history: int
     manifest: dict[str, Any] = field(default_factory=dict)
     protocol: SplitRule = "leave-one-out"
-    withheld: Withheld | None = None
+    held_out: HeldOut | None = None
 
     def __repr__(self) -> str:
         events = len(self.histories.items)

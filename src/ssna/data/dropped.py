@@ -23,7 +23,7 @@ from ssna.core.ragged import Ints
 from ssna.data.cleaning import Core
 from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
-from ssna.data.ids import CODE, ID, Ids, spelled
+from ssna.data.ids import CODE, ID, Ids, decode_ids
 from ssna.data.packing import Packed
 from ssna.data.sources import ITEM, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
@@ -74,7 +74,7 @@ class LeftOut:
         gone = (self.usable.anti_join(users, USER), self.usable.semi_join(users, USER).anti_join(items, ITEM))
         rare = (rows.mutate(reason=ibis.literal(RARE)) for rows in gone)
         coded = ibis.union(*(rows.select(*_ROWS.names) for rows in (self.unusable, *rare)), distinct=False)
-        rows = spelled(coded, self.users, self.items)
+        rows = decode_ids(coded, self.users, self.items)
         return rows if self.settled is None else ibis.union(rows, self.settled.select(*_ROWS.names), distinct=False)
 
     def _texts(self, engine: Engine) -> Iterator[pa.Table]:

@@ -63,11 +63,11 @@ class Engine(ABC):
         self._made = 0
 
     @abstractmethod
-    def hold(self, expression: Table) -> Table:
+    def materialize(self, expression: Table) -> Table:
         """Run ``expression`` and keep its rows."""
 
     @abstractmethod
-    def free(self, table: Table) -> None:
+    def release(self, table: Table) -> None:
         """Forget rows that :meth:`hold` or :meth:`import_arrow` kept."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ssna.core.errors import DataError
 from ssna.core.ragged import Ragged
-from ssna.data.dataset import Dataset, Withheld
+from ssna.data.dataset import Dataset, HeldOut
 from ssna.data.split_points import MIN_EVENTS
 from ssna.data.storage import describe
 from ssna.data.subset import STILL_TRUE, restrict
@@ -16,7 +16,7 @@ from ssna.data.subset import STILL_TRUE, restrict
 Mask = NDArray[np.bool_]  # (items + 1,)
 
 
-def withhold(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dataset, Withheld]:
+def holdout_items(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dataset, HeldOut]:
     """``data`` without a random ``share`` of its items; and each user's last event on one of those, which go along.
 
     Users with fewer than three events left leave the data set, but still ask if anything stands before the event.
@@ -35,7 +35,7 @@ def withhold(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dat
     rest, withheld = _without(data, gone), _questions(data, gone)
     manifest: dict[str, Any] = {key: data.manifest[key] for key in STILL_TRUE if key in data.manifest}
     of = {"fingerprint": data.fingerprint, "items": len(data.items), "withheld": count}
-    return replace(rest, withheld=withheld, manifest={**manifest, **describe(rest), "withheld_of": of}), withheld
+    return replace(rest, held_out=withheld, manifest={**manifest, **describe(rest), "withheld_of": of}), withheld
 
 
 def _without(data: Dataset, gone: Mask) -> Dataset:
@@ -47,7 +47,7 @@ def _without(data: Dataset, gone: Mask) -> Dataset:
     return restrict(data, keep & (lengths >= MIN_EVENTS)[events.row_of_value])
 
 
-def _questions(data: Dataset, gone: Mask) -> Withheld:
+def _questions(data: Dataset, gone: Mask) -> HeldOut:
     histories, targets = [], []
     for items in _until_last(data.histories.ragged, gone):
         known = items[:-1][~gone[items[:-1]]]
@@ -55,7 +55,7 @@ def _questions(data: Dataset, gone: Mask) -> Withheld:
             histories.append(tuple(data.items.ids(known.tolist())))
             targets.append(data.items.external[items[-1] - 1])
     texts = {data.items.external[row - 1]: data.texts[row] for row in np.flatnonzero(gone)}
-    return Withheld(texts, tuple(histories), tuple(targets))
+    return HeldOut(texts, tuple(histories), tuple(targets))
 
 
 def _until_last(events: Ragged, gone: Mask) -> list[NDArray[np.integer]]:

@@ -34,16 +34,16 @@ def read_ids(engine: Engine, events: Table, key: str, typed: bool) -> Ids:
         typed: as :class:`Source` has it.
     """
     distinct = events.select(**{_RAW: events[key]}).distinct()
-    tidied = engine.hold(distinct.mutate(**{ID: tidy_id(distinct[_RAW])}))
+    tidied = engine.materialize(distinct.mutate(**{ID: tidy_id(distinct[_RAW])}))
     spelt = tidied.filter(tidied[ID].notnull())
     if not typed:
         spelt = without_fractions(spelt, ID)
-    spellings = engine.hold(spelt.mutate(**{CODE: ibis.dense_rank().over(order_by=ID).cast("int32")}))
-    engine.free(tidied)
-    return Ids(engine.hold(spellings.group_by(CODE).agg(**{ID: spellings[ID].min()})), spellings)
+    spellings = engine.materialize(spelt.mutate(**{CODE: ibis.dense_rank().over(order_by=ID).cast("int32")}))
+    engine.release(tidied)
+    return Ids(engine.materialize(spellings.group_by(CODE).agg(**{ID: spellings[ID].min()})), spellings)
 
 
-def coded(events: Table, users: Ids, items: Ids, with_text: Table | None) -> Table:
+def encode_ids(events: Table, users: Ids, items: Ids, with_text: Table | None) -> Table:
     """``events`` with codes for ``user`` and ``item``, null where there is no id; and ``has_text``.
 
     Args:
@@ -57,7 +57,7 @@ def coded(events: Table, users: Ids, items: Ids, with_text: Table | None) -> Tab
     return joined.select(**{USER: user[CODE], ITEM: item[CODE], **others, HAS_TEXT: item[HAS_TEXT]})
 
 
-def spelled(events: Table, users: Ids, items: Ids) -> Table:
+def decode_ids(events: Table, users: Ids, items: Ids) -> Table:
     """``events`` with ids in the place of codes."""
     user, item = users.names, items.names
     joined = events.left_join(user, events[USER] == user[CODE]).left_join(item, events[ITEM] == item[CODE])

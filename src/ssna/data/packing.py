@@ -133,5 +133,5 @@ def _in_order(engine: Engine, rows: pa.Table) -> NDArray[np.int32]:
     table = engine.import_arrow(rows)
     tie = (table[USER] + _SEPARATOR + table[ITEM]).hexdigest("md5")
     ordered = table.mutate(tie=tie).order_by("group", "tie", "row").select("row").to_pyarrow()
-    engine.free(table)
+    engine.release(table)
     return np.asarray(ordered["row"], dtype=np.int32)

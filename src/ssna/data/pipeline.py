@@ -13,7 +13,7 @@ from ibis import Table
 
 from ssna.core.errors import DataError
 from ssna.core.progress import progress
-from ssna.data.append_base import Earlier
+from ssna.data.append_base import AppendBase
 from ssna.data.checks import period
 from ssna.data.cleaning import (
     CORE,
@@ -21,15 +21,15 @@ from ssna.data.cleaning import (
     DUPLICATE,
     NO_TEXT,
     Core,
-    Judged,
+    FilteredEvents,
     drop_duplicates,
-    judge,
+    filter_events,
     k_core,
 )
 from ssna.data.dataset import Dataset, IdMap
 from ssna.data.dropped import TEXT, LeftOut
 from ssna.data.engine import Engine, engine_errors, open_engine, reading
-from ssna.data.ids import CODE, ID, Ids, coded, read_ids
+from ssna.data.ids import CODE, ID, Ids, encode_ids, read_ids
 from ssna.data.packing import ORDER_RULE, TIES_RULE, Packed, pack
 from ssna.data.rules import EngineName, Rules
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
@@ -80,7 +80,7 @@ def assemble(
     engine_name: EngineName,
     spark_master: str | None,
     folder: Path | None = None,
-    earlier: Earlier | None = None,
+    earlier: AppendBase | None = None,
 ) -> Dataset:
     """Read, clean, pack and write. Raises :class:`DataError` as :func:`ssna.data.prepare` says.
 
@@ -121,7 +121,7 @@ def _dataset(
     request: Request,
     format_name: str,
     rules: Rules,
-    earlier: Earlier | None,
+    earlier: AppendBase | None,
     read: "_Read",
     cleaned: "_Cleaned",
     packed: Packed,
@@ -174,7 +174,7 @@ class _Read:
     texts: dict[str, str]
 
 
-def _read(engine: Engine, request: Request, format_name: str, rules: Rules, earlier: Earlier | None) -> _Read:
+def _read(engine: Engine, request: Request, format_name: str, rules: Rules, earlier: AppendBase | None) -> _Read:
     source = FORMATS[format_name].read(engine, request)
     if rules.split == "time" and not source.timed:
         raise DataError(f"{request.logs} {NO_TIMES}")
@@ -265,7 +265,7 @@ def _left_out(read: _Read, cleaned: "_Cleaned", rules: Rules) -> LeftOut:
     )
 
 
-def _options(request: Request, rules: Rules, earlier: Earlier | None) -> dict[str, Any]:
+def _options(request: Request, rules: Rules, earlier: AppendBase | None) -> dict[str, Any]:
     """What an appended log need not be told again."""
     if earlier is not None:
         return earlier.options
@@ -275,7 +275,7 @@ def _options(request: Request, rules: Rules, earlier: Earlier | None) -> dict[st
     return {"columns": columns, "own_items": request.items is not None, "rules": asdict(rules)}
 
 
-def _provenance(request: Request, source: Source, format_name: str, earlier: Earlier | None) -> dict[str, Any]:
+def _provenance(request: Request, source: Source, format_name: str, earlier: AppendBase | None) -> dict[str, Any]:
     files = [file.name for file in source.files]
     over = {"passed_over": [file.name for file in source.passed_over]} if source.passed_over else {}
     if earlier is None:
@@ -292,7 +292,7 @@ def _provenance(request: Request, source: Source, format_name: str, earlier: Ear
 class _Cleaned:
     """``usable``: what the ``core`` is taken of; ``count``: its events."""
 
-    judged: Judged
+    judged: FilteredEvents
     usable: Table
     core: Core
     count: int
@@ -304,8 +304,8 @@ def _clean(engine: Engine, read: _Read, request: Request, rules: Rules) -> _Clea
     with_text = None
     if rules.missing_text != "id":
         described = engine.import_arrow(pa.table({ID: pa.array(read.texts, pa.string())}))
-        with_text = engine.hold(names.semi_join(described, ID))
-    judged = judge(engine, coded(source.events, read.users, read.items, with_text), rules.limits)
+        with_text = engine.materialize(names.semi_join(described, ID))
+    judged = filter_events(engine, encode_ids(source.events, read.users, read.items, with_text), rules.limits)
     unusable = judged.counts
     if rules.missing_text == "fail" and unusable[NO_TEXT]:
         code = judged.because(NO_TEXT)[ITEM].min().to_pyarrow().as_py()

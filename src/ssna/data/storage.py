@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ssna.core.errors import DataError
 from ssna.core.files import new_folder, read_json, write_json
-from ssna.data.dataset import Dataset, Histories, IdMap, Withheld
+from ssna.data.dataset import Dataset, Histories, IdMap, HeldOut
 from ssna.data.split_points import iso
 
 FORMAT = 1
@@ -82,8 +82,8 @@ def write(dataset: Dataset, folder: Path) -> None:
     _write(folder / USERS, pa.table({"id": dataset.users.external}, schema=_USER_SCHEMA))
     _write(folder / ITEMS, pa.table(items, schema=_ITEM_SCHEMA))
     _write(folder / EVENTS, pa.table(events))
-    if dataset.withheld is not None:
-        _write_withheld(dataset.withheld, folder)
+    if dataset.held_out is not None:
+        _write_withheld(dataset.held_out, folder)
     write_json(folder / MANIFEST, reported)
 
 
@@ -119,7 +119,7 @@ def load(folder: str | Path) -> Dataset:
             max_history=manifest["max_history"],
             manifest=manifest,
             protocol=manifest.get("split", "leave-one-out"),
-            withheld=_withheld(folder) if (folder / WITHHELD).exists() else None,
+            held_out=_withheld(folder) if (folder / WITHHELD).exists() else None,
         )
         if "split" not in manifest:  # made when there was but one
             manifest.update(_describe_split(dataset))
@@ -130,16 +130,16 @@ def load(folder: str | Path) -> Dataset:
     return dataset
 
 
-def _write_withheld(withheld: Withheld, folder: Path) -> None:
+def _write_withheld(withheld: HeldOut, folder: Path) -> None:
     items = {"id": list(withheld.texts), "text": list(withheld.texts.values())}
     questions = {"history": withheld.histories, "target": withheld.targets}
     _write(folder / WITHHELD, pa.table(items, schema=_ITEM_SCHEMA))
     _write(folder / QUESTIONS, pa.table(questions, schema=_QUESTION_SCHEMA))
 
 
-def _withheld(folder: Path) -> Withheld:
+def _withheld(folder: Path) -> HeldOut:
     items, questions = _read(folder / WITHHELD, {"id", "text"}), _read(folder / QUESTIONS, {"history", "target"})
-    return Withheld(
+    return HeldOut(
         texts=dict(zip(items["id"].to_pylist(), items["text"].to_pylist(), strict=True)),
         histories=tuple(map(tuple, questions["history"].to_pylist())),
         targets=tuple(questions["target"].to_pylist()),

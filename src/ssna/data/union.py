@@ -36,7 +36,7 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
     sets = tuple(data.values())
     if len(sets) > 1 and first[1].protocol != "leave-one-out":
         raise DataError(f"{first[0]} is split by time, and so cannot be joined: prepare it again without --split time")
-    if len(sets) > 1 and (stripped := [name for name, each in data.items() if each.withheld]):
+    if len(sets) > 1 and (stripped := [name for name, each in data.items() if each.held_out]):
         raise DataError(f"{stripped[0]} has items withheld, and so cannot be joined: give the data it was made of")
     rows = accumulate((len(each.items) for each in sets), initial=0)
     events = accumulate((len(each.histories.items) for each in sets), initial=0)

@@ -57,12 +57,12 @@ def evaluate(scorer: Scorer, split: Split, among: Ints | None = None) -> Evaluat
 
     Users and items go by some at a time: memory does not grow with either.
     """
-    parts = list(_parts(scorer, split, among, dict.fromkeys(POLICIES, min(TOP, scorer.rows - 1))))
+    parts = list(_parts(scorer, split, among, dict.fromkeys(POLICIES, min(TOP, scorer.num_rows - 1))))
     return Evaluation(
         targets=split.targets,
         ranks={policy: torch.cat([part[policy].ranks for part in parts]).numpy() for policy in POLICIES},
         lists={policy: torch.cat([part[policy].best.rows for part in parts]).int().numpy() for policy in POLICIES},
-        items=scorer.rows - 1,
+        items=scorer.num_rows - 1,
     )
 
 
@@ -71,7 +71,7 @@ def ranks(scorer: Scorer, split: Split) -> Ints:
 
     Of several processes, each ranks for some of the users.
     """
-    own = distributed.stretch(len(split))
+    own = distributed.shard(len(split))
     parts = _parts(scorer, split.take(own), None, {"exclude_seen": 0})
     found = [torch.zeros(0, dtype=torch.int64), *(part["exclude_seen"].ranks for part in parts)]
     return distributed.gather(torch.cat(found), own, len(split)).numpy()
@@ -101,7 +101,7 @@ def _parts(
     scorer: Scorer, split: Split, among: Ints | None, lists: dict[Policy, int]
 ) -> Iterator[dict[Policy, Ranking]]:
     """Some users at a time; ``lists``: the policies asked for, and how long their lists are."""
-    barred = None if among is None else _others(among, scorer.rows)
+    barred = None if among is None else _others(among, scorer.num_rows)
     for first, histories in chunks(split.histories):
         rows = slice(first, first + len(histories))
         tiles, targets = Tiles.of(scorer, histories), torch.from_numpy(split.targets[rows])
@@ -114,7 +114,7 @@ def _parts(
         for start, tile in tiles:
             if barred is not None:
                 tile[:, barred[start : start + tile.shape[1]]] = -torch.inf
-            place(tile, own, targets, start)
+            set_target_scores(tile, own, targets, start)
             if "include_seen" in rankings:
                 rankings["include_seen"].add(start, tile)
             hide(tile, seen, start)
@@ -134,7 +134,7 @@ def without_seen(own: Tensor, targets: Tensor, seen: Ragged) -> Tensor:
     return own.index_fill(0, torch.from_numpy(seen.row_of_value[found]), -torch.inf)
 
 
-def place(tile: Tensor, own: Tensor, targets: Tensor, start: int) -> None:
+def set_target_scores(tile: Tensor, own: Tensor, targets: Tensor, start: int) -> None:
     """Put the targets' scores into a tile, in place: rounding of another product must not part a target from itself."""
     columns = targets - start
     here = ((columns >= 0) & (columns < tile.shape[1])).nonzero()[:, 0]

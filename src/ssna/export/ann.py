@@ -101,5 +101,5 @@ def _queries(source: Source) -> tuple[NDArray[np.float32], str]:
         histories, of = Ragged.from_rows([row for row in known if len(row)]), "test histories"
         if not len(histories):
             raise DataError(f"{source.data} names no item of {source.run}; give the data that it was trained on")
-    intents = F.normalize(source.model.intents(histories), dim=-1)
+    intents = F.normalize(source.model.user_embeddings(histories), dim=-1)
     return np.ascontiguousarray(intents.numpy()), of

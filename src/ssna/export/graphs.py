@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ssna.core.errors import ArtifactError
-from ssna.nn.adapter import LayerAdapters, MixtureAdapter
+from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
 from ssna.nn.integrate import GruIntegration
 from ssna.nn.sasrec import Block, RecencyLinear, RecencyMean, SASRec
 
@@ -47,7 +47,7 @@ class PaddedSASRec(nn.Module):
 
 def _through(block: Block, x: Tensor, later: Tensor) -> Tensor:
     """As :meth:`Block.forward`, of ``x (B, L, D)`` and ``later (L, L)``."""
-    q, k, v = block.qkv(x).unflatten(2, (3, block.heads, -1)).permute(2, 0, 3, 1, 4)  # each (B, H, L, D/H)
+    q, k, v = block.qkv(x).unflatten(2, (3, block.num_heads, -1)).permute(2, 0, 3, 1, 4)  # each (B, H, L, D/H)
     scores = (q * q.shape[-1] ** -0.5) @ k.mT
     mixed = F.softmax(scores.masked_fill(later, -torch.inf), dim=-1) @ v
     x = block.attention_norm(x + block.out(mixed.transpose(1, 2).flatten(2)))
@@ -89,7 +89,7 @@ class PlainAdapters(nn.Module):
         return v
 
 
-def _mixed(adapter: MixtureAdapter, h: Tensor) -> Tensor:
+def _mixed(adapter: MoEWhiteningAdapter, h: Tensor) -> Tensor:
     """``h (n, d)`` -> ``z (n, D)``: ``sum_k softmax(hB)_k (h W_k - b_k W_k)``."""
     weights = F.softmax(h @ adapter.route_mean, dim=-1)  # (n, K)
     shifts = torch.einsum("kd,dkD->kD", adapter.shift, adapter.projection)

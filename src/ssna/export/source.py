@@ -11,7 +11,7 @@ from typing import Any
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.files import new_folder, read_json, write_json
 from ssna.recommender import Recommender, artifact
-from ssna.scoring import Blend, RepeatScorer, Scorer, VectorScorer, name_of, vector_part
+from ssna.scoring import Ensemble, RepeatConsumptionScorer, Scorer, VectorScorer, name_of, vector_member
 
 FORMAT = 1
 MANIFEST = "export.json"
@@ -47,7 +47,7 @@ class Source:
     @cached_property
     def model(self) -> VectorScorer:
         """The part that has vectors. Raises :class:`ArtifactError` if there is none."""
-        part = vector_part(self.recommender.scorer)
+        part = vector_member(self.recommender.scorer)
         if part is None:
             raise ArtifactError(
                 f"{self.run} is a {self.recommender.scorer.kind} model without vectors; export one of ssna, tmlp, "
@@ -60,7 +60,11 @@ class Source:
         """The parts of a blend that are not exported, with their shares; callers leave out what was seen."""
         parts = _parts(self.recommender.scorer, 1.0)
         others = [(share, scorer) for share, scorer in parts if scorer is not self.model]
-        return [f"{_words(part)} (share {share:.2f})" for share, part in others if not isinstance(part, RepeatScorer)]
+        return [
+            f"{_words(part)} (share {share:.2f})"
+            for share, part in others
+            if not isinstance(part, RepeatConsumptionScorer)
+        ]
 
     @property
     def warnings(self) -> list[str]:
@@ -98,10 +102,10 @@ def needs(module: str, extra: str) -> Any:
 
 
 def _parts(scorer: Scorer, share: float) -> Iterator[tuple[float, Scorer]]:
-    if not isinstance(scorer, Blend):
+    if not isinstance(scorer, Ensemble):
         yield share, scorer
         return
-    for part in scorer.parts:
+    for part in scorer.members:
         yield from _parts(part.scorer, share * part.weight)
 
 

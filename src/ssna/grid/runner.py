@@ -19,7 +19,7 @@ import numpy as np
 
 from ssna.core.errors import SettingsError, SsnaError, TrainingError
 from ssna.data import Dataset, load
-from ssna.grid.spec import EntryPlan, Experiment, Task, tasks
+from ssna.grid.spec import EntryPlan, GridSpec, Task, tasks
 from ssna.methods.text_linear import TextLinearSettings
 from ssna.methods.tuned import FullSettings
 from ssna.runs.fitting import reads_text
@@ -49,24 +49,24 @@ class Survey:
     problems: tuple[str, ...]
 
 
-def survey(experiment: Experiment, out: Path, root: Path, rehearse: bool = False) -> Survey:
+def survey(experiment: GridSpec, out: Path, root: Path, dry_run: bool = False) -> Survey:
     """A look at a grid that changes nothing; arguments as :func:`run_grid`.
 
     Raises:
         SettingsError: a setting is wrong.
     """
-    workshop = _Workshop(out, root, quiet=True)
-    first = tasks(experiment, rehearse)
+    workshop = GridRunner(out, root, quiet=True)
+    first = tasks(experiment, dry_run)
     problems = workshop.problems(first)
     runs = [(task, workshop.state(task)) for task in first]
     rows = [list(row) for _, row in groupby(runs, key=lambda run: _row(run[0]))]
     whole = [task for row in rows if all(state == "done" for _, state in row) for task, _ in row]
-    last = _winners_again(experiment, whole, out)
+    last = _best_with_more_seeds(experiment, whole, out)
     later = sum(len(_more_seeds(experiment, row[0][0].entry)) for row in rows) - len(last)
     return Survey((*runs, *((task, workshop.state(task)) for task in last)), later, tuple(problems))
 
 
-def run_grid(experiment: Experiment, out: Path, root: Path, rehearse: bool = False, quiet: bool = False) -> list[Path]:
+def run_grid(experiment: GridSpec, out: Path, root: Path, dry_run: bool = False, quiet: bool = False) -> list[Path]:
     """Run what is not finished, winners last; the folders of all runs, those of other processes too.
 
     Args:
@@ -80,13 +80,13 @@ def run_grid(experiment: Experiment, out: Path, root: Path, rehearse: bool = Fal
             of the same name with other settings; nothing has run then.
         TrainingError: some runs failed; all others are finished.
     """
-    first = tasks(experiment, rehearse)
-    workshop = _Workshop(out, root, quiet)
+    first = tasks(experiment, dry_run)
+    workshop = GridRunner(out, root, quiet)
     if problems := workshop.problems(first):
         others = f" ({len(problems) - 1} more: ssna grid --plan)" if len(problems) > 1 else ""
         raise SettingsError(problems[0] + others)
     failed = workshop.work(first)
-    last = _winners_again(experiment, [task for task in first if task not in failed], out)
+    last = _best_with_more_seeds(experiment, [task for task in first if task not in failed], out)
     failed += workshop.work(last)
     if failed:
         names = ", ".join(str(task.folder) for task in failed[:3])
@@ -94,7 +94,7 @@ def run_grid(experiment: Experiment, out: Path, root: Path, rehearse: bool = Fal
     return [out / task.folder for task in (*first, *last)]
 
 
-class _Workshop:
+class GridRunner:
     """One process's part in a grid."""
 
     def __init__(self, out: Path, root: Path, quiet: bool) -> None:
@@ -159,7 +159,7 @@ class _Workshop:
         for left in folder.parent.glob(f".{folder.name}.*"):  # by a kill: the claim is ours, so nobody writes there
             shutil.rmtree(left, ignore_errors=True)
         self.say(f"{task.folder}")
-        about = {"data": task.place.name, "entry": task.entry.name, "point": task.point}
+        about = {"data": task.place.name, "entry": task.entry.name, "point": task.configuration}
         try:
             run = execute(
                 data,
@@ -199,7 +199,7 @@ class _Workshop:
             return False
         record = RunRecord.read(folder)
         if record.settings != task.settings.tree():
-            how = "was rehearsed, or run with other settings" if record.rehearsal else "was run with other settings"
+            how = "was rehearsed, or run with other settings" if record.dry_run else "was run with other settings"
             raise SettingsError(f"{folder} {how}; give another -o, or delete that run")
         if record.fingerprint != self._fingerprints.get(task.place.name, record.fingerprint):
             raise SettingsError(f"{folder} stands on other data ({record.fingerprint}); give another -o, or delete it")
@@ -260,17 +260,17 @@ def _check_cache(task: Task, cache: LayerCache | None, data: Path) -> None:
         )
 
 
-def _winners_again(experiment: Experiment, finished: Sequence[Task], out: Path) -> list[Task]:
+def _best_with_more_seeds(experiment: GridSpec, finished: Sequence[Task], out: Path) -> list[Task]:
     """The winner of every row, with its further seeds."""
     return [
         replace(best, settings=best.settings.model_copy(update={"seed": seed}))
-        for best in _winners(finished, out)
+        for best in _best_configurations(finished, out)
         for seed in _more_seeds(experiment, best.entry)
     ]
 
 
-def _more_seeds(experiment: Experiment, entry: EntryPlan) -> list[int]:
-    winners = experiment.winners if entry.winners is None else entry.winners
+def _more_seeds(experiment: GridSpec, entry: EntryPlan) -> list[int]:
+    winners = experiment.more_seeds if entry.more_seeds is None else entry.more_seeds
     return [seed for seed in winners if seed not in experiment.seeds]
 
 
@@ -279,10 +279,10 @@ def _row(task: Task) -> tuple[Hashable, ...]:
     return task.place.name, task.model, task.entry.name
 
 
-def _winners(finished: Sequence[Task], out: Path) -> Iterator[Task]:
+def _best_configurations(finished: Sequence[Task], out: Path) -> Iterator[Task]:
     """The first task of the best point of every entry on every data set."""
     for _, group in groupby(finished, key=_row):
-        points = [list(same) for _, same in groupby(group, key=lambda task: task.point)]
+        points = [list(same) for _, same in groupby(group, key=lambda task: task.configuration)]
         yield max(points, key=lambda same: _validation(same, out))[0]
 
 

@@ -16,7 +16,7 @@ from ssna.runs.recipes import read_recipe, with_method
 from ssna.training import RunSettings
 
 NAME = re.compile(r"\w[\w. -]*")
-REHEARSAL: Tree = {"training": {"epochs": 2, "batches": 20}}
+DRY_RUN: Tree = {"training": {"epochs": 2, "batches": 20}}
 
 
 class DataPlace(Settings):
@@ -43,13 +43,13 @@ class EntryPlan(Settings):
     """On top of the experiment's, for every point; sections, or dotted keys."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
     """Dotted key -> values; every combination is a point."""
-    winners: list[int] | None = None
+    more_seeds: list[int] | None = None
     """In place of the experiment's."""
 
     _named = field_validator("name")(lambda name: _checked(name))
 
 
-class Experiment(Settings):
+class GridSpec(Settings):
     """A grid: entries over data sets."""
 
     title: str
@@ -58,9 +58,9 @@ class Experiment(Settings):
     """On top of the recipe, for every entry; sections, or dotted keys; not ``method``, which belongs to entries."""
     seeds: list[int] = Field([0], min_length=1)
     """Every point runs once with each."""
-    winners: list[int] = Field(default_factory=list)
+    more_seeds: list[int] = Field(default_factory=list)
     """The point with the best mean validation R@10 (seen excluded) of each entry runs with these seeds as well."""
-    rehearsal: dict[str, Any] = Field(default_factory=lambda: REHEARSAL)
+    dry_run: dict[str, Any] = Field(default_factory=lambda: DRY_RUN)
     """On top of all when the grid is rehearsed."""
     models: list[str] = Field(default_factory=list)
     """Names of language models; an entry that reads text runs with each, from the cache of that name."""
@@ -68,7 +68,7 @@ class Experiment(Settings):
     entries: list[EntryPlan] = Field(min_length=1)
 
     @classmethod
-    def read(cls, path: Path) -> "Experiment":
+    def read(cls, path: Path) -> "GridSpec":
         """From a TOML file. Raises :class:`SettingsError` with the culprit."""
         if path.is_dir():
             raise SettingsError(f"{path} is a folder; name an experiment's .toml file")
@@ -90,7 +90,7 @@ class Experiment(Settings):
                 raise SettingsError(f"{path}: two {what} are called {min(twice)}; give each its own name")
         return experiment
 
-    def only(self, names: Sequence[str]) -> "Experiment":
+    def only(self, names: Sequence[str]) -> "GridSpec":
         """Restricted to the data sets, entries and models named; all of a kind of which none is named."""
         known = {place.name for place in self.data} | {entry.name for entry in self.entries} | set(self.models)
         if unknown := [name for name in names if name not in known]:
@@ -108,16 +108,16 @@ class Task:
     place: DataPlace
     model: str | None
     entry: EntryPlan
-    point: dict[str, Any]
+    configuration: dict[str, Any]
     settings: RunSettings
 
     @property
     def label(self) -> str:
         """``layers=2,batch_size=256`` (seed 0), readable and safe as a folder's name."""
-        keys = list(self.point)
+        keys = list(self.configuration)
         tails = [key.rsplit(".", 1)[-1] for key in keys]
         shown = tails if len(set(tails)) == len(tails) else keys
-        parts = [f"{key}={_plain(value)}" for key, value in zip(shown, self.point.values(), strict=True)]
+        parts = [f"{key}={_plain(value)}" for key, value in zip(shown, self.configuration.values(), strict=True)]
         return ",".join([*parts, f"seed={self.settings.seed}"])
 
     @property
@@ -133,7 +133,7 @@ class Task:
         return self.place.cache.replace("{model}", self.model or "")
 
 
-def tasks(experiment: Experiment, rehearse: bool = False) -> list[Task]:
+def tasks(experiment: GridSpec, dry_run: bool = False) -> list[Task]:
     """All points of all entries on all data sets, with ``seeds``.
 
     Raises:
@@ -141,25 +141,25 @@ def tasks(experiment: Experiment, rehearse: bool = False) -> list[Task]:
     """
     result = []
     for place, entry in product(experiment.data, experiment.entries):
-        for point in _points(entry):
+        for point in _configurations(entry):
             for seed in experiment.seeds:
-                settings = _settings(experiment, entry, point, seed, rehearse)
+                settings = _settings(experiment, entry, point, seed, dry_run)
                 models = experiment.models if reads_text(settings) and experiment.models else [None]
                 result += [Task(place, model, entry, point, settings) for model in models]
     return sorted(result, key=lambda task: (experiment.data.index(task.place), task.model or ""))
 
 
-def _settings(experiment: Experiment, entry: EntryPlan, point: Tree, seed: int, rehearse: bool) -> RunSettings:
+def _settings(experiment: GridSpec, entry: EntryPlan, point: Tree, seed: int, dry_run: bool) -> RunSettings:
     recipe = entry.recipe or experiment.recipe
     tree = read_recipe(recipe) if recipe else {}
     tree = with_method(merge(tree, _sections(experiment.settings)), entry.method)
     tree = merge(merge(tree, _sections(entry.settings)), _sections(point))
-    if rehearse:
-        tree = merge(tree, _sections(experiment.rehearsal) | {"rehearsal": True})
+    if dry_run:
+        tree = merge(tree, _sections(experiment.dry_run) | {"rehearsal": True})
     return RunSettings.parse(tree | {"seed": seed}, f"entry {entry.name}")
 
 
-def _points(entry: EntryPlan) -> list[Tree]:
+def _configurations(entry: EntryPlan) -> list[Tree]:
     return [dict(zip(entry.grid, values, strict=True)) for values in product(*entry.grid.values())]
 
 
@@ -177,7 +177,7 @@ def _sections(tree: Tree) -> Tree:
 def _incomplete(tree: Tree) -> str:
     """Which keys an experiment needs and ``tree`` lacks, and which it has in vain; empty if it lacks none."""
     try:
-        Experiment.model_validate(tree)
+        GridSpec.model_validate(tree)
     except ValidationError as invalid:
         wrong = [(error["type"], ".".join(map(str, error["loc"]))) for error in invalid.errors()]
         missing = [f"{key} is missing" for kind, key in wrong if kind == "missing"]

@@ -22,7 +22,7 @@ class MethodSettings(Settings):
 class ItemEncoder(nn.Module):
     """Item rows to vectors. All that a trained method is; the trainer knows nothing else of it."""
 
-    repeatable = False
+    cuda_graph_safe = False
     """Whether a CUDA graph can hold a step of training: every :meth:`forward` of as many items asks the same of the
     device and nothing of the host, and :meth:`penalty` and :meth:`after_step`, which are not called then, do nothing.
     Row 0, for no item, may stand among the items, repeatedly."""
@@ -31,10 +31,10 @@ class ItemEncoder(nn.Module):
         """``items (n,)`` distinct rows from 1 -> ``(n, dim)``."""
         raise NotImplementedError
 
-    def place(self, device: torch.device) -> None:
+    def setup(self, device: torch.device) -> None:
         """Told once where it will compute, before it is moved there."""
 
-    def plan(self, total_steps: int) -> None:
+    def on_train_begin(self, total_steps: int) -> None:
         """Told once, before the first step, how many there are at most."""
 
     def penalty(self) -> Tensor | float:
@@ -44,23 +44,23 @@ class ItemEncoder(nn.Module):
     def after_step(self, step: int) -> None:
         """Called after every optimizer step, from 0, while the gradients are still there."""
 
-    def memory(self) -> dict[str, Tensor]:
+    def get_extra_state(self) -> dict[str, Tensor]:
         """What a run that is cut off must know to go on, beside parameters and buffers."""
         return {}
 
-    def remember(self, memory: dict[str, Tensor]) -> None:
+    def set_extra_state(self, memory: dict[str, Tensor]) -> None:
         """The inverse of :meth:`memory`."""
 
     def item_rows(self) -> tuple[str, ...]:
         """The parameters that have one row an item, row 0 for padding, by name."""
         return ()
 
-    def admission(self) -> nn.Module | None:
+    def text_projection(self) -> nn.Module | None:
         """The part, one of ``ADAPTERS``, that turns states of new texts ``(a, n, d)`` into vectors, if there is one."""
         return None
 
     @torch.no_grad()
-    def matrix(self, items: int, chunk: int = 4096) -> Tensor:
+    def item_embeddings(self, items: int, chunk: int = 4096) -> Tensor:
         """Vectors of the whole catalogue, ``(items + 1, dim)`` fp32; row 0 is zero. Call it in evaluation mode."""
         rows = torch.arange(1, items + 1, device=next(self.parameters()).device)
         vectors = torch.cat([self(rows[start : start + chunk]).float() for start in range(0, items, chunk)])

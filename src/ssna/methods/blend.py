@@ -10,7 +10,7 @@ from ssna.methods.base import MethodSettings
 from ssna.methods.ease import CeaseSettings, EaseSettings, fit_cease, fit_ease
 from ssna.methods.text_linear import TextLinearSettings, fit_text_linear
 from ssna.methods.training_free import ItemKnnSettings, TextKnnSettings, fit_item_knn, fit_text_knn
-from ssna.scoring import Blend, Part, Scorer
+from ssna.scoring import Ensemble, Member, Scorer
 from ssna.scoring.topk import Tiles, chunks
 from ssna.text import LayerCache
 
@@ -42,7 +42,7 @@ def fit_blend(settings: BlendSettings, data: Dataset, cache: LayerCache | None, 
     """Equal parts; the deviations are those of the scores on the validation histories."""
     of = {part.name: part for part in (settings.item, settings.ease, settings.cease, settings.text, settings.linear)}
     scorers = [FITS[name](of[name], data, cache, dim) for name in settings.parts]
-    return Blend([Part(scorer, 1 / len(scorers), deviation(scorer, data.valid)) for scorer in scorers])
+    return Ensemble([Member(scorer, 1 / len(scorers), deviation(scorer, data.valid)) for scorer in scorers])
 
 
 def deviation(scorer: Scorer, split: Split) -> float:

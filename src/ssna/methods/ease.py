@@ -34,9 +34,9 @@ class LinearSettings(MethodSettings):
     """Latest items of a history that count."""
     decay: float = Field(0.8, gt=0, le=1)
     """Weight of an item, once for each step back in time."""
-    items: int = Field(20_000, ge=2)
+    max_items: int = Field(20_000, ge=2)
     """The most frequent items alone have weights: time grows with the cube of their number, memory with the square."""
-    weights: int = Field(200, ge=1)
+    top_k: int = Field(200, ge=1)
     """Kept of each item, the largest in size."""
 
 
@@ -67,8 +67,8 @@ def fit_cease(settings: CeaseSettings, data: Dataset, cache: LayerCache | None, 
 
 def gram_of(settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> tuple[Ints, Tensor]:
     """The items that have weights, ``(n,)`` ascending, and what the regression is fitted to, ``(n, n)``."""
-    chosen = most_frequent(data.train, len(data.items), settings.items)
-    gram = pairs(occurrences(data.train, len(data.items))[:, chosen])
+    chosen = most_frequent(data.train, len(data.items), settings.max_items)
+    gram = pairs(user_item_matrix(data.train, len(data.items))[:, chosen])
     if isinstance(settings, CeaseSettings):
         assert cache is not None, "the run checks that a method that needs text gets a cache"
         h = torch.from_numpy(cache.top(1))
@@ -85,7 +85,7 @@ def _fit(settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim:
 def scorer_of(inverse: Tensor, chosen: Ints, items: int, settings: LinearSettings) -> Scorer:
     """From ``P (n, n)`` of the items ``chosen (n,)``; gone afterwards."""
     weights = weights_of(inverse)
-    kept = largest(weights, settings.weights).tocoo()
+    kept = largest(weights, settings.top_k).tocoo()
     places = (chosen[kept.coords[0]], chosen[kept.coords[1]])
     similarity = sparse.csr_array(sparse.coo_array((kept.data, places), shape=(items + 1, items + 1)))
     return LinearScorer(similarity, settings.window, settings.decay)
@@ -99,7 +99,7 @@ def most_frequent(train: Ragged, items: int, most: int) -> Ints:
     return chosen
 
 
-def occurrences(train: Ragged, items: int) -> sparse.csr_array:
+def user_item_matrix(train: Ragged, items: int) -> sparse.csr_array:
     """``(users, items + 1)``, 1 where a user has an item."""
     places = (train.row_of_value, train.values)
     counts = sparse.csr_array((np.ones(len(train.values), np.float32), places), shape=(len(train), items + 1))

@@ -53,7 +53,7 @@ class FrozenEncoder(ItemEncoder):
         if self.ids is not None:
             nn.init.zeros_(self.ids.weight)
 
-    def place(self, device: torch.device) -> None:
+    def setup(self, device: torch.device) -> None:
         """See :class:`ItemEncoder`. States that fit are loaded; others stay in files, and each step reads its own."""
         if self.mapped is None:
             return
@@ -62,7 +62,7 @@ class FrozenEncoder(ItemEncoder):
             self.states, self.mapped = self.mapped.loaded(), None
 
     @property
-    def repeatable(self) -> bool:  # type: ignore[override]  # known once states are placed
+    def cuda_graph_safe(self) -> bool:  # type: ignore[override]  # known once states are placed
         """See :class:`ItemEncoder`."""
         return self.mapped is None
 
@@ -77,7 +77,7 @@ class FrozenEncoder(ItemEncoder):
         """See :class:`ItemEncoder`."""
         return () if self.ids is None else ("ids.weight",)
 
-    def admission(self) -> nn.Module:
+    def text_projection(self) -> nn.Module:
         """See :class:`ItemEncoder`."""
         return self.text
 

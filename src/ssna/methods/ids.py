@@ -19,7 +19,7 @@ class IdsSettings(MethodSettings):
 class Ids(ItemEncoder):
     """One free vector an item."""
 
-    repeatable = True
+    cuda_graph_safe = True
 
     def __init__(self, items: int, dim: int) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
-from ssna.methods.ease import LinearSettings, gram_of, inverse_of, occurrences, scorer_of
+from ssna.methods.ease import LinearSettings, gram_of, inverse_of, user_item_matrix, scorer_of
 from ssna.scoring import Scorer
 from ssna.text import LayerCache
 
@@ -37,7 +37,7 @@ class LinearTeacher:
         self.inverse, self.chosen, self.train, self.settings = inverse.numpy(), chosen, train, settings
         self.place = np.full(items + 1, -1)
         self.place[chosen] = np.arange(len(chosen))
-        self.owned = occurrences(train, items)[:, chosen]  # (users, n)
+        self.owned = user_item_matrix(train, items)[:, chosen]  # (users, n)
         self.scale = 1.0
         self.scale = self._scale()
 
@@ -47,7 +47,7 @@ class LinearTeacher:
         chosen, gram = gram_of(settings, data, cache, dim)
         return cls(inverse_of(gram, settings.ridge), chosen, data.train, len(data.items), settings)
 
-    def about(self, events: Ints, items: Ints) -> Scores:
+    def logits(self, events: Ints, items: Ints) -> Scores:
         """What follows on some events, as logits.
 
         Args:
@@ -96,7 +96,7 @@ class LinearTeacher:
         following = np.unique(self.train.values[events + 1])
         others = np.setdiff1d(np.arange(1, len(self.place)), following)
         drawn = others[np.linspace(0, len(others) - 1, min(ITEMS, len(others))).astype(np.int64)]
-        scores = torch.from_numpy(self.about(events, np.concatenate([following, drawn]))).double()
+        scores = torch.from_numpy(self.logits(events, np.concatenate([following, drawn]))).double()
         labels = torch.from_numpy(np.searchsorted(following, self.train.values[events + 1]))[:, None]
         counts = scores.new_ones(scores.shape[1])  # items that each of them stands for
         counts[len(following) :] = len(others) / max(len(drawn), 1)

@@ -9,7 +9,7 @@ from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
 from ssna.methods.frozen import FrozenEncoder, MappedStates, known_states, top_states
 from ssna.nn.adapter import LayerAdapters
-from ssna.nn.whitened_init import whiten
+from ssna.nn.whitened_init import init_whitened
 from ssna.text import LayerCache
 
 
@@ -19,25 +19,25 @@ class SSNASettings(MethodSettings):
     name: Literal["ssna"] = "ssna"
     layers: int = Field(3, ge=1)
     """``a``: top layers of the language model that are adapted."""
-    heads: int = Field(8, ge=1)
+    num_experts: int = Field(8, ge=1)
     """``n_p``: projection heads of each adapter."""
     integrate: Literal["gru", "mean", "weighted"] = "gru"
     """How the adapters' outputs are joined: Eq. 4, or a variant of Table 8."""
-    start: Literal["random", "whitened"] = "random"
+    init: Literal["random", "whitened"] = "random"
     """``whitened``: the untrained method gives the joint PCA whitening of the layers, so it begins as text-kNN."""
-    ids: bool = False
+    id_embeddings: bool = False
     """Add a free vector for every item, zero at the start (an item admitted later has none)."""
 
 
 def build_ssna(settings: SSNASettings, data: Dataset, cache: LayerCache | None, dim: int) -> FrozenEncoder:
     """For ``METHODS``."""
-    return over(top_states(cache, settings.layers), dim, settings)
+    return over_states(top_states(cache, settings.layers), dim, settings)
 
 
-def over(states: Tensor | MappedStates, dim: int, settings: SSNASettings) -> FrozenEncoder:
+def over_states(states: Tensor | MappedStates, dim: int, settings: SSNASettings) -> FrozenEncoder:
     """SSNA over ``states (a, I + 1, d)``, top layer first, row 0 zero."""
     layers, _, width = states.shape
-    adapters = LayerAdapters(layers, width, dim, settings.heads, settings.integrate)
-    if settings.start == "whitened":
-        whiten(adapters, known_states(states))
-    return FrozenEncoder(states, adapters, dim if settings.ids else None)
+    adapters = LayerAdapters(layers, width, dim, settings.num_experts, settings.integrate)
+    if settings.init == "whitened":
+        init_whitened(adapters, known_states(states))
+    return FrozenEncoder(states, adapters, dim if settings.id_embeddings else None)

@@ -37,10 +37,10 @@ class TextLinearSettings(MethodSettings):
     """Weight of an item, once for each step away."""
     layers: int = Field(6, ge=1)
     """Top layers of the language model whose states stand side by side; of fewer in the cache, all."""
-    directions: int = Field(2048, ge=1)
+    n_components: int = Field(2048, ge=1)
     """Whitened directions of these that are kept, 4 bytes an item each; half as many as there are items at the most:
     with as many as items, every text would be as far from every other."""
-    events: int = Field(1_000_000, ge=1)
+    max_events: int = Field(1_000_000, ge=1)
     """Training events that are learned from, spread evenly over the users, if there are more."""
 
 
@@ -51,7 +51,7 @@ def fit_text_linear(settings: TextLinearSettings, data: Dataset, cache: LayerCac
     h = torch.from_numpy(cache.top(min(settings.layers, len(cache.layers))))
     a, rows, width = h.shape
     texts = np.arange(1, rows) if rows <= ENOUGH else np.linspace(1, rows - 1, ENOUGH).astype(np.int64)
-    white = WhiteningMap.fit(h[:, texts], min(settings.directions, a * width, max(len(texts) // 2, 1)))
+    white = WhiteningMap.fit(h[:, texts], min(settings.n_components, a * width, max(len(texts) // 2, 1)))
     vectors = white(h)
     vectors[0] = 0
     intent = RecencyLinear(settings.window, settings.decay, vectors.shape[1])
@@ -74,8 +74,8 @@ def _surroundings(train: Ragged, rows: int, settings: TextLinearSettings) -> Ite
     """Some events at a time: ``(n, rows)`` the weighted items around each, and ``(n,)`` the items that they are of."""
     place, length = train.position_of_value, train.lengths[train.row_of_value]
     chosen = np.flatnonzero(length > 1)
-    if len(chosen) > settings.events:
-        chosen = chosen[np.linspace(0, len(chosen) - 1, settings.events).astype(np.int64)]
+    if len(chosen) > settings.max_events:
+        chosen = chosen[np.linspace(0, len(chosen) - 1, settings.max_events).astype(np.int64)]
     steps = [sign * distance for distance in range(1, settings.window + 1) for sign in (-1, 1)]
     for start in range(0, len(chosen), AT_ONCE):
         events = chosen[start : start + AT_ONCE]

@@ -23,7 +23,7 @@ class TMoESettings(MethodSettings):
     """TMoE: UniSRec's mixture of parametric-whitening experts (Hou et al., 2022), which is Eq. 1 to 3."""
 
     name: Literal["tmoe"] = "tmoe"
-    heads: int = Field(8, ge=1)
+    num_experts: int = Field(8, ge=1)
     """Experts."""
 
 
@@ -36,4 +36,4 @@ def build_tmlp(settings: TMLPSettings, data: Dataset, cache: LayerCache | None, 
 def build_tmoe(settings: TMoESettings, data: Dataset, cache: LayerCache | None, dim: int) -> FrozenEncoder:
     """For ``METHODS``. The mean over one layer is that layer's adapter."""
     states = top_states(cache, 1)
-    return FrozenEncoder(states, LayerAdapters(1, states.shape[-1], dim, settings.heads, "mean"))
+    return FrozenEncoder(states, LayerAdapters(1, states.shape[-1], dim, settings.num_experts, "mean"))

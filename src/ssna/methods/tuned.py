@@ -142,7 +142,7 @@ class AdaLoraEncoder(TunedEncoder):
 
     settings: AdaLoraSettings
 
-    def plan(self, total_steps: int) -> None:
+    def on_train_begin(self, total_steps: int) -> None:
         """Ranks fall from step ``begin`` to ``end`` along a cubic (Zhang et al., 2023, Eq. 12)."""
         if total_steps < 2:
             return
@@ -165,14 +165,14 @@ class AdaLoraEncoder(TunedEncoder):
         """Importance from the gradients of the step, then the ranks of the step's budget."""
         self._tuner.update_and_allocate(step)
 
-    def memory(self) -> dict[str, Tensor]:
+    def get_extra_state(self) -> dict[str, Tensor]:
         """See :class:`ItemEncoder`: running importances, and the ranks that stay once they do."""
         allocator, pattern = self._tuner.rankallocator, self._tuner.peft_config["default"].rank_pattern or {}
         ranks = {f"rank.{name}": torch.tensor(kept, dtype=torch.bool) for name, kept in pattern.items()}
         kinds = {f"{kind}.{name}": value for kind in IMPORTANCES for name, value in getattr(allocator, kind).items()}
         return {**ranks, **kinds}
 
-    def remember(self, memory: dict[str, Tensor]) -> None:
+    def set_extra_state(self, memory: dict[str, Tensor]) -> None:
         """See :class:`ItemEncoder`."""
         device = next(self.parameters()).device
         for kind in IMPORTANCES:

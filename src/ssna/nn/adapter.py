@@ -12,7 +12,7 @@ from ssna.nn.mixture import Mixture, product_dtype
 from ssna.nn.whitening import Whitening
 
 
-class MixtureAdapter(nn.Module):
+class MoEWhiteningAdapter(nn.Module):
     """One layer's adapter: ``K`` parametric-whitening heads, mixed by Gaussian routing.
 
     Args:
@@ -21,12 +21,12 @@ class MixtureAdapter(nn.Module):
         heads: ``K``, the paper's ``n_p``.
     """
 
-    def __init__(self, width: int, dim: int, heads: int) -> None:
+    def __init__(self, width: int, dim: int, num_experts: int) -> None:
         super().__init__()
-        self.shift = nn.Parameter(torch.zeros(heads, width))  # b_k
-        self.projection = nn.Parameter(torch.empty(width, heads, dim))  # W_k is [:, k]
-        self.route_mean = nn.Parameter(torch.empty(width, heads))  # B
-        self.route_deviation = nn.Parameter(torch.empty(width, heads))  # U
+        self.shift = nn.Parameter(torch.zeros(num_experts, width))  # b_k
+        self.projection = nn.Parameter(torch.empty(width, num_experts, dim))  # W_k is [:, k]
+        self.route_mean = nn.Parameter(torch.empty(width, num_experts))  # B
+        self.route_deviation = nn.Parameter(torch.empty(width, num_experts))  # U
         for weight in (self.projection, self.route_mean, self.route_deviation):
             nn.init.normal_(weight, std=0.02)
 
@@ -53,16 +53,16 @@ class LayerAdapters(nn.Module):
         integrate: a name in ``INTEGRATIONS``.
     """
 
-    def __init__(self, layers: int, width: int, dim: int, heads: int, integrate: str) -> None:
+    def __init__(self, layers: int, width: int, dim: int, num_experts: int, integrate: str) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
             "layers": layers,
             "width": width,
             "dim": dim,
-            "heads": heads,
+            "heads": num_experts,
             "integrate": integrate,
         }
-        self.adapters = nn.ModuleList(MixtureAdapter(width, dim, heads) for _ in range(layers))
+        self.adapters = nn.ModuleList(MoEWhiteningAdapter(width, dim, num_experts) for _ in range(layers))
         self.integrate = INTEGRATIONS[integrate](layers, dim)
 
     def forward(self, h: Tensor) -> Tensor:

@@ -42,7 +42,7 @@ def log_normalizers(intents: Tensor, catalogue: Catalogue, temperature: float) -
     intents = distributed.gather(intents, catalogue.own, len(catalogue.targets))  # (P, D)
     lifted = torch.ones((), requires_grad=torch.is_grad_enabled())  # gradients flow to the encoder's own parameters
     parts: Tensor = _LogNormalizers.apply(intents, lifted, catalogue, temperature)  # type: ignore[no-untyped-call]
-    return distributed.everyones(parts).logsumexp(dim=0)[catalogue.own]
+    return distributed.all_gather(parts).logsumexp(dim=0)[catalogue.own]
 
 
 class _LogNormalizers(torch.autograd.Function):
@@ -85,7 +85,7 @@ def _logits(intents: Tensor, catalogue: Catalogue, rows: Tensor, temperature: fl
 
 
 def _chunks(catalogue: Catalogue, device: torch.device) -> Iterator[Tensor]:
-    own = distributed.stretch(catalogue.items)
+    own = distributed.shard(catalogue.items)
     for start in range(own.start + 1, own.stop + 1, CHUNK):
         yield torch.arange(start, min(start + CHUNK, own.stop + 1), device=device)
 

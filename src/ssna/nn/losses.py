@@ -40,22 +40,22 @@ class Candidates:
     in_batch: int
     in_targets: int
     users: Tensor | None = None
-    log_chance: Tensor | None = None
+    log_inclusion_prob: Tensor | None = None
     weights: Tensor | None = None
-    taught: Tensor | None = None
-    row: Tensor | None = None
+    teacher_logits: Tensor | None = None
+    teacher_row: Tensor | None = None
     catalogue: Catalogue | None = None
-    blank: Tensor | None = None
-    nobody: Tensor | None = None
+    padding_items: Tensor | None = None
+    padding_samples: Tensor | None = None
     own: slice = field(default_factory=lambda: slice(None))
 
     @property
-    def contrasted(self) -> Tensor:
+    def candidate_embeddings(self) -> Tensor:
         """``(in_targets + S, D)`` vectors of the items that ``log_chance`` and ``taught`` speak of."""
         return torch.cat([self.vectors[: self.in_targets], self.vectors[self.in_batch :]])
 
     @property
-    def chosen(self) -> Tensor:
+    def same_user_positives(self) -> Tensor:
         """``(p, in_targets + S)`` True where an item of ``contrasted`` is a target of a sample's user."""
         targets, columns = self.targets, len(self.vectors) - self.in_batch + self.in_targets
         users = torch.arange(len(targets), device=targets.device) if self.users is None else self.users
@@ -99,8 +99,8 @@ def in_batch(candidates: Candidates, temperature: float) -> Tensor:
     barred = targets[own, None] == targets[None, :]
     if users is not None:
         barred |= users[own, None] == users[None, :]
-    if candidates.nobody is not None:
-        barred |= candidates.nobody
+    if candidates.padding_samples is not None:
+        barred |= candidates.padding_samples
     labels = torch.arange(len(targets), device=logits.device)[own]
     barred.scatter_(1, labels[:, None], False)
     return candidates.cross_entropy(logits.masked_fill(barred, -torch.inf), labels)
@@ -115,12 +115,12 @@ def in_batch_logq(candidates: Candidates, temperature: float) -> Tensor:
     (Horvitz and Thompson, 1952; the logQ correction of Yi et al., 2019, for items that a step has or has not). Draws
     bring items that are seldom a target (Yang et al., 2020).
     """
-    chance = candidates.log_chance
+    chance = candidates.log_inclusion_prob
     assert chance is not None, "batches of training carry the chances"
-    logits = cosine_logits(candidates.intents, candidates.contrasted, temperature)  # (p, in_targets + S)
+    logits = cosine_logits(candidates.intents, candidates.candidate_embeddings, temperature)  # (p, in_targets + S)
     labels = candidates.own_targets
     positives = logits.gather(1, labels[:, None])
-    logits = (logits - chance).masked_fill_(candidates.chosen, -torch.inf)
+    logits = (logits - chance).masked_fill_(candidates.same_user_positives, -torch.inf)
     return candidates.cross_entropy(logits.scatter_(1, labels[:, None], positives), labels)
 
 
@@ -136,8 +136,8 @@ def sampled(candidates: Candidates, temperature: float) -> Tensor:
 
 def _among(candidates: Candidates, first: int, temperature: float) -> Tensor:
     logits = cosine_logits(candidates.intents, candidates.vectors[:first], temperature)
-    if candidates.blank is not None:
-        logits = logits.masked_fill(candidates.blank[:first], -torch.inf)
+    if candidates.padding_items is not None:
+        logits = logits.masked_fill(candidates.padding_items[:first], -torch.inf)
     return candidates.cross_entropy(logits, candidates.own_targets)
 
 
@@ -151,15 +151,15 @@ def full(candidates: Candidates, temperature: float) -> Tensor:
     return candidates.mean(torch.logaddexp(logits, others) - logits)
 
 
-def standing_for_all(candidates: Candidates, temperature: float) -> Tensor:
+def importance_weighted_logits(candidates: Candidates, temperature: float) -> Tensor:
     """``(p, in_targets + S)`` logits of a step's items, each for as many as its chance to be there says.
 
     Sums of their exponents are on average those over all that is ever a target, and with draws over the catalogue. A
     step that has a user has this user's targets for certain.
     """
-    assert candidates.log_chance is not None, "batches of training carry the chances"
-    logits = cosine_logits(candidates.intents, candidates.contrasted, temperature)
-    return torch.where(candidates.chosen, logits, logits - candidates.log_chance)
+    assert candidates.log_inclusion_prob is not None, "batches of training carry the chances"
+    logits = cosine_logits(candidates.intents, candidates.candidate_embeddings, temperature)
+    return torch.where(candidates.same_user_positives, logits, logits - candidates.log_inclusion_prob)
 
 
 def distillation(candidates: Candidates, temperature: float) -> Tensor:
@@ -170,10 +170,10 @@ def distillation(candidates: Candidates, temperature: float) -> Tensor:
     The sum of the two is what a blend of them ranks by, so that the model learns to give alone what it gives with
     the teacher beside it.
     """
-    taught, row = candidates.taught, candidates.row
+    taught, row = candidates.teacher_logits, candidates.teacher_row
     assert taught is not None, "batches of training carry the teacher's word"
     assert row is not None, "and whose it is"
-    logits = standing_for_all(candidates, temperature)
+    logits = importance_weighted_logits(candidates, temperature)
     together = (logits.detach() + taught.index_select(0, row)).softmax(dim=1)
     likely = logits.log_softmax(dim=1).masked_fill(logits == -torch.inf, 0.0)  # blanks
     return candidates.mean(-(together * likely).sum(dim=1))

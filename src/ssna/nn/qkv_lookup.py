@@ -6,11 +6,13 @@ from torch.nn import functional as F
 
 from ssna.nn.sasrec import Block, SASRec
 
-LARGEST = 2**28  # bytes of a table
-TOGETHER = 64  # item rows: always the same ones, in a product of the same shape, so that no result depends on the order
+MAX_BYTES = 2**28  # bytes of a table
+BLOCK_ROWS = (
+    64  # item rows: always the same ones, in a product of the same shape, so that no result depends on the order
+)
 
 
-class Projection:
+class QKVLookup:
     """Queries, keys and values of the first block by lookup.
 
     With ``W, b`` the block's weights, ``γ, β`` gain and bias and ``σ`` the deviation of the LayerNorm before it,
@@ -27,21 +29,21 @@ class Projection:
         self._constant = F.linear(sasrec.norm.bias.detach(), qkv.weight.detach(), qkv.bias.detach())
         self._places = self._projected(sasrec.position.weight.detach())
         self._items = vectors.new_empty(len(vectors), len(self._weight))
-        self._known = torch.zeros(-(-len(vectors) // TOGETHER), dtype=torch.bool)
+        self._known = torch.zeros(-(-len(vectors) // BLOCK_ROWS), dtype=torch.bool)
 
     @staticmethod
-    def pays(sasrec: SASRec, vectors: Tensor) -> bool:
+    def is_worthwhile(sasrec: SASRec, vectors: Tensor) -> bool:
         """Whether a first block stands before the last, and the table is in memory and not too large."""
         size = len(vectors) * len(_first(sasrec).qkv.weight) * vectors.element_size()
-        return len(sasrec.blocks) > 1 and vectors.device.type == "cpu" and size <= LARGEST
+        return len(sasrec.blocks) > 1 and vectors.device.type == "cpu" and size <= MAX_BYTES
 
     def __call__(self, items: Tensor, positions: Tensor, scale: Tensor) -> Tensor:
         """Item rows and positions ``(N,)`` and ``1 / σ`` ``(N, 1)`` -> ``(N, 3D)``."""
-        parts = items // TOGETHER
+        parts = items // BLOCK_ROWS
         for part in parts[~self._known[parts]].unique().tolist():
-            rows = self._vectors[part * TOGETHER : (part + 1) * TOGETHER]
-            projected = self._projected(F.pad(rows, (0, 0, 0, TOGETHER - len(rows))))
-            self._items[part * TOGETHER : (part + 1) * TOGETHER] = projected[: len(rows)]
+            rows = self._vectors[part * BLOCK_ROWS : (part + 1) * BLOCK_ROWS]
+            projected = self._projected(F.pad(rows, (0, 0, 0, BLOCK_ROWS - len(rows))))
+            self._items[part * BLOCK_ROWS : (part + 1) * BLOCK_ROWS] = projected[: len(rows)]
             self._known[part] = True
         asked = F.embedding(items, self._items).add_(F.embedding(positions, self._places))
         return torch.addcmul(self._constant, asked, scale)

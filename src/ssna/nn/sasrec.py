@@ -22,15 +22,17 @@ class SASRec(nn.Module):
         dropout: on the input, on attention weights and on each sub-layer's output.
     """
 
-    def __init__(self, dim: int, max_length: int, blocks: int, heads: int, inner: int, dropout: float) -> None:
+    def __init__(
+        self, dim: int, max_length: int, num_layers: int, num_heads: int, ffn_dim: int, dropout: float
+    ) -> None:
         super().__init__()
         self.config = {
-            "dim": dim, "max_length": max_length, "blocks": blocks, "heads": heads, "inner": inner, "dropout": dropout
+            "dim": dim, "max_length": max_length, "blocks": num_layers, "heads": num_heads, "inner": ffn_dim, "dropout": dropout
         }  # fmt: skip
         self.position = nn.Embedding(max_length, dim)
         self.norm = nn.LayerNorm(dim, eps=1e-12)
         self.dropout = ByteDropout(dropout)
-        self.blocks = nn.ModuleList(Block(dim, heads, inner, dropout) for _ in range(blocks))
+        self.blocks = nn.ModuleList(Block(dim, num_heads, ffn_dim, dropout) for _ in range(num_layers))
         self.apply(_initialise)
 
     def forward(self, x: Tensor, positions: Tensor, offsets: Tensor, tiles: Tiles | None = None) -> Tensor:
@@ -64,14 +66,14 @@ class SASRec(nn.Module):
 class Block(nn.Module):
     """Self-attention, then two linear layers; each with dropout, a residual and a LayerNorm after it."""
 
-    def __init__(self, dim: int, heads: int, inner: int, dropout: float) -> None:
+    def __init__(self, dim: int, num_heads: int, ffn_dim: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
+        self.num_heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim)
         self.out = nn.Linear(dim, dim)
         self.attention_norm = nn.LayerNorm(dim, eps=1e-12)
-        self.widen = nn.Linear(dim, inner)
-        self.narrow = nn.Linear(inner, dim)
+        self.widen = nn.Linear(dim, ffn_dim)
+        self.narrow = nn.Linear(ffn_dim, dim)
         self.feed_norm = nn.LayerNorm(dim, eps=1e-12)
         self.dropout = ByteDropout(dropout)
 
@@ -81,7 +83,7 @@ class Block(nn.Module):
 
     def attend(self, x: Tensor, qkv: Tensor, tiles: Tiles) -> Tensor:
         """``x (N, D)`` with its queries, keys and values, ``(N, 3D)``; both perhaps with further rows -> ``(N, D)``."""
-        qkv = qkv[: len(tiles.place)].view(len(tiles.place), 3, self.heads, -1)
+        qkv = qkv[: len(tiles.place)].view(len(tiles.place), 3, self.num_heads, -1)
         mixed = packed_causal_attention(qkv, tiles, self.dropout.p if self.training else 0.0)
         return self._mixed_in(x, pad_rows(mixed.flatten(1)))
 
@@ -92,8 +94,11 @@ class Block(nn.Module):
         a value: the mean of ``W x + b`` is ``W`` times the mean of ``x``, and ``b``.
         """
         width, ends = x.shape[1], x[offsets[1:] - 1]
-        bias, (query, key, value) = self.qkv.bias, self.qkv.weight.view(3, self.heads, -1, width).unbind(0)
-        q = F.linear(ends, query.flatten(0, 1), bias[:width]).view(len(ends), self.heads, -1) * query.shape[1] ** -0.5
+        bias, (query, key, value) = self.qkv.bias, self.qkv.weight.view(3, self.num_heads, -1, width).unbind(0)
+        q = (
+            F.linear(ends, query.flatten(0, 1), bias[:width]).view(len(ends), self.num_heads, -1)
+            * query.shape[1] ** -0.5
+        )
         asked = (q.transpose(0, 1) @ key).transpose(0, 1)  # (B, H, D)
         seen = attention_of_ends(asked, x[: int(offsets[-1])], offsets)
         mixed = (seen.transpose(0, 1) @ value.mT).transpose(0, 1).flatten(1)

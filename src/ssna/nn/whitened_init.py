@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ssna.nn.adapter import LayerAdapters, MixtureAdapter
+from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
 from ssna.nn.integrate import GruIntegration
 from ssna.nn.whitening import Whitening
 
@@ -11,7 +11,7 @@ SMALL = 0.05  # keeps the GRU's tanh in its linear range, where it passes geomet
 
 
 @torch.no_grad()
-def whiten(module: LayerAdapters, h: Tensor) -> None:
+def init_whitened(module: LayerAdapters, h: Tensor) -> None:
     """Set adapters and integration so that, untrained, ``v*`` is the joint PCA whitening of all layers, in small.
 
     Every head of layer ``m`` gets that layer's block of the joint projection, so the routing cannot disturb it; the
@@ -30,7 +30,7 @@ def whiten(module: LayerAdapters, h: Tensor) -> None:
         shares = [1 / layers] * layers
     blocks, means = white.projection.split(width), white.mean.split(width)
     for adapter, block, mean, share in zip(module.adapters, blocks, means, shares, strict=True):
-        assert isinstance(adapter, MixtureAdapter)
+        assert isinstance(adapter, MoEWhiteningAdapter)
         adapter.projection.copy_((SMALL / share * block)[:, None, :].expand_as(adapter.projection))
         adapter.shift.copy_(mean.expand_as(adapter.shift))
 

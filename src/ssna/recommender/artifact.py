@@ -68,7 +68,7 @@ def read(folder: Path) -> Contents:
         _check(folder, manifest, manifest.pop("sha256"))
         scorer = restore(manifest["scorer"]["kind"], manifest["scorer"]["config"], load_file(folder / TENSORS))
         table = pq.read_table(folder / ITEMS).select(_SCHEMA.names).cast(_SCHEMA)
-        if scorer.rows != len(table) + 1 or any(column.null_count for column in table.columns):
+        if scorer.num_rows != len(table) + 1 or any(column.null_count for column in table.columns):
             raise ValueError(f"{ITEMS} does not list the items that are scored")
         return Contents(
             scorer,

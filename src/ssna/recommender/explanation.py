@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.ragged import Ragged
-from ssna.nn.adapter import LayerAdapters, MixtureAdapter
+from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
 from ssna.recommender.recommender import Recommender, ScoredItem
-from ssna.scoring import Blend, Scorer, VectorScorer, name_of, vector_part
-from ssna.scoring.naming import REPEATS
+from ssna.scoring import Ensemble, Scorer, VectorScorer, name_of, vector_member
+from ssna.scoring.naming import REPEAT_CONSUMPTION
 from ssna.text import embed
 
 
@@ -35,7 +35,7 @@ class Influence:
 
 
 @dataclass(frozen=True)
-class Reading:
+class AdapterOutput:
     """What the adapters made of the item's text; contributions are to the cosine of item and intent (Eq. 7).
 
     Attributes:
@@ -68,7 +68,7 @@ class Explanation:
     rank: int
     parts: tuple[tuple[str, float], ...]
     history: tuple[Influence, ...]
-    reading: Reading | None
+    reading: AdapterOutput | None
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def explain(recommender: Recommender, history: Sequence[str], item: str, deny: C
     own = float(scores[row])
     gone = np.concatenate([rows, recommender.items.rows(deny)])
     scores[gone[gone != row]] = -torch.inf
-    without = recommender.scorer.read(shorter)(torch.tensor([row]))[:, 0].tolist()
-    vectors = vector_part(recommender.scorer)
+    without = recommender.scorer.prepare(shorter)(torch.tensor([row]))[:, 0].tolist()
+    vectors = vector_member(recommender.scorer)
     similarity = None if vectors is None else (vectors.directions[rows] @ vectors.directions[row]).tolist()
     return Explanation(
         item=ScoredItem(item, own, recommender.texts[row]),
@@ -129,7 +129,7 @@ def explain(recommender: Recommender, history: Sequence[str], item: str, deny: C
     )
 
 
-def place(
+def rank_text(
     recommender: Recommender, history: Sequence[str], text: str, k: int = 10, deny: Collection[str] = ()
 ) -> Placement:
     """Where an item of this ``text`` would stand after ``history``, as :meth:`Recommender.add_items` would have it.
@@ -149,12 +149,12 @@ def place(
     scorer = recommender.scorer
     if recommender.encoding is None or not scorer.layers:
         raise ArtifactError("this model cannot place a text; ssna, tmlp, tmoe, text-knn and text-linear can")
-    wider = scorer.extended(_states(recommender, text, scorer.layers))
+    wider = scorer.add_items(_states(recommender, text, scorer.layers))
     scores = wider.score(Ragged.from_rows([rows]))[0]
     denied = recommender.items.rows(deny)
     scores[rows] = scores[denied] = -torch.inf
     own = float(scores[-1])
-    vectors = cast(VectorScorer, vector_part(wider))
+    vectors = cast(VectorScorer, vector_member(wider))
     cosines = vectors.directions[:-1] @ vectors.directions[-1]
     cosines[0] = cosines[denied] = -torch.inf
     best = cosines.topk(min(k, int((cosines > -torch.inf).sum())))
@@ -178,26 +178,28 @@ def _known(recommender: Recommender, history: Sequence[str]) -> np.ndarray[tuple
 
 
 def _parts(scorer: Scorer, history: Ragged, row: int, share: float = 1.0) -> list[tuple[str, float]]:
-    if isinstance(scorer, Blend):
+    if isinstance(scorer, Ensemble):
         found = [
-            one for part in scorer.parts for one in _parts(part.scorer, history, row, share * part.weight / part.scale)
+            one
+            for part in scorer.members
+            for one in _parts(part.scorer, history, row, share * part.weight / part.scale)
         ]
-        return [(name, value) for name, value in found if value or name != REPEATS]
-    return [(name_of(scorer), share * float(scorer.read(history)(torch.tensor([row]))))]
+        return [(name, value) for name, value in found if value or name != REPEAT_CONSUMPTION]
+    return [(name_of(scorer), share * float(scorer.prepare(history)(torch.tensor([row]))))]
 
 
 @torch.no_grad()
 def _reading(
     recommender: Recommender, scorer: VectorScorer, history: np.ndarray[tuple[int], np.dtype[np.int64]], row: int
-) -> Reading | None:
+) -> AdapterOutput | None:
     if recommender.encoding is None or scorer.admission is None or not recommender.texts[row]:
         return None
     h = _states(recommender, recommender.texts[row], scorer.layers)
-    intent = F.normalize(scorer.intents(Ragged.from_rows([history]))[0], dim=0)
+    intent = F.normalize(scorer.user_embeddings(Ragged.from_rows([history]))[0], dim=0)
     text, whole = scorer.admission(h)[0].float(), scorer.vectors[row]
     without, heads = _inside(scorer.admission, h)
     cosines = F.normalize(without + whole - text, dim=-1) @ intent
-    return Reading(
+    return AdapterOutput(
         text=float(intent @ text / whole.norm()),
         ids=float(intent @ (whole - text) / whole.norm()),
         layers=tuple((intent @ F.normalize(whole, dim=0) - cosines).tolist()),
@@ -209,7 +211,7 @@ def _inside(adapter: torch.nn.Module, h: Tensor) -> tuple[Tensor, Tensor]:
     """The vector when a layer's adapter gives zero, ``(a, D)``; and the weights of its heads, ``(a, K)``."""
     if not isinstance(adapter, LayerAdapters):
         return torch.empty(0, 1), torch.empty(0, 1)
-    layers = list(zip(cast("Iterable[MixtureAdapter]", adapter.adapters), h, strict=True))
+    layers = list(zip(cast("Iterable[MoEWhiteningAdapter]", adapter.adapters), h, strict=True))
     z = [each(h_m) for each, h_m in layers]
     silenced = ([torch.zeros_like(z_m) if m == gone else z_m for m, z_m in enumerate(z)] for gone in range(len(z)))
     without = torch.cat([adapter.integrate(outputs).float() for outputs in silenced])

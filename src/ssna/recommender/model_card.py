@@ -5,7 +5,7 @@ from typing import Any
 
 from ssna.evaluation.ranking import POLICIES
 from ssna.recommender.artifact import Contents
-from ssna.scoring import joined_in_words
+from ssna.scoring import describe_weights
 
 CARD = "README.md"
 HEAD = """---
@@ -81,7 +81,7 @@ def _joined(record: Mapping[str, Any]) -> str:
     shares = record.get("join") or {}
     if len(shares) < 2:
         return ""
-    return " joined with others in the shares " + joined_in_words(shares)
+    return " joined with others in the shares " + describe_weights(shares)
 
 
 def _named(data: str | None) -> str:

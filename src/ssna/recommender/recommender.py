@@ -19,7 +19,7 @@ from ssna.data.dataset import IdMap
 from ssna.recommender import artifact
 from ssna.recommender.artifact import Contents
 from ssna.recommender.model_card import CARD, model_card
-from ssna.scoring import PopularityScorer, Scorer, vector_part
+from ssna.scoring import PopularityScorer, Scorer, vector_member
 from ssna.scoring.topk import CHUNK, top
 from ssna.text import Encoding, embed
 
@@ -95,13 +95,13 @@ class Recommender:
         for ids in (*histories, () if allow is None else allow, deny):
             _require_text(ids)
         answers: list[Recommendation] = []
-        barred = self._barred(allow, deny)
+        barred = self._excluded(allow, deny)
         for start in range(0, len(histories), CHUNK):
             answers += self._answer(histories[start : start + CHUNK], k, exclude_seen, barred)
         return answers
 
     def rank(
-        self, histories: Ragged, k: int, exclude_seen: bool = True, barred: torch.Tensor | None = None
+        self, histories: Ragged, k: int, exclude_seen: bool = True, excluded: torch.Tensor | None = None
     ) -> tuple[Ints, NDArray[np.float32]]:
         """As :meth:`recommend`, in rows of the scorer, for programs that ask for many at a time.
 
@@ -112,10 +112,10 @@ class Recommender:
         Returns:
             ``(n, k)`` rows and ``(n, k)`` scores, best first; row 0 and minus infinity where fewer are left.
         """
-        best, scores = top(self.scorer, histories, k, histories if exclude_seen else None, barred)
+        best, scores = top(self.scorer, histories, k, histories if exclude_seen else None, excluded)
         if (empty := np.flatnonzero(histories.lengths == 0)).size:
             popularity = PopularityScorer(torch.from_numpy(self.counts))
-            best[empty], scores[empty] = top(popularity, histories.take(empty), k, barred=barred)
+            best[empty], scores[empty] = top(popularity, histories.take(empty), k, excluded=excluded)
         return best, scores
 
     def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
@@ -124,7 +124,7 @@ class Recommender:
         row = int(self.items.rows([item])[0])
         if row == 0:
             raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
-        part = vector_part(self.scorer)
+        part = vector_member(self.scorer)
         if part is None:
             scores = self.scorer.score(Ragged.from_rows([[row]]))[0]
         else:
@@ -133,7 +133,7 @@ class Recommender:
         best = scores.topk(min(k, len(scores)))
         return self._scored(best.values.tolist(), best.indices.tolist())
 
-    def intents(self, histories: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+    def user_embeddings(self, histories: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         """``(n, D)`` what each history asks for, at unit length, for an index or a database of item vectors.
 
         Unknown ids are skipped; a history without a known one is zero. Of a blend this is the model's part.
@@ -141,13 +141,13 @@ class Recommender:
         Raises:
             ArtifactError: the method has no vectors.
         """
-        part = vector_part(self.scorer)
+        part = vector_member(self.scorer)
         if part is None:
             raise ArtifactError(
                 "this model has neighbours or counts, no vectors; ssna, ids, text-knn and text-linear have some"
             )
         rows = [self.items.rows(history) for history in histories]
-        intents = part.intents(Ragged.from_rows([row[row > 0] for row in rows]))
+        intents = part.user_embeddings(Ragged.from_rows([row[row > 0] for row in rows]))
         unit: NDArray[np.float32] = F.normalize(intents, dim=-1).numpy()
         return unit
 
@@ -175,7 +175,7 @@ class Recommender:
         states = torch.from_numpy(np.ascontiguousarray(embed(tuple(texts.values()), self.encoding, self.scorer.layers)))
         return replace(
             self,
-            scorer=self.scorer.extended(states),
+            scorer=self.scorer.add_items(states),
             items=IdMap((*self.items.external, *texts)),
             texts=(*self.texts, *texts.values()),
             counts=np.pad(self.counts, (0, len(texts))),
@@ -199,7 +199,7 @@ class Recommender:
             raise SsnaError("no item would be left; keep at least one")
         return replace(
             self,
-            scorer=self.scorer.kept(torch.from_numpy(rows)),
+            scorer=self.scorer.select_items(torch.from_numpy(rows)),
             items=IdMap(tuple(self.items.ids(rows[1:].tolist()))),
             texts=tuple(self.texts[row] for row in rows.tolist()),
             counts=self.counts[rows],
@@ -264,7 +264,7 @@ class Recommender:
             return cls.load(name)
         return cls.load(hub.download(str(name), artifact.FILES, token=token, revision=revision))
 
-    def _barred(self, allow: Sequence[str] | None, deny: Sequence[str]) -> torch.Tensor:
+    def _excluded(self, allow: Sequence[str] | None, deny: Sequence[str]) -> torch.Tensor:
         """``(I + 1,)`` bool."""
         barred = np.zeros(len(self.items) + 1, dtype=bool)
         if allow is not None:
@@ -274,10 +274,10 @@ class Recommender:
         return torch.from_numpy(barred)
 
     def _answer(
-        self, histories: Sequence[Sequence[str]], k: int, exclude_seen: bool, barred: torch.Tensor
+        self, histories: Sequence[Sequence[str]], k: int, exclude_seen: bool, excluded: torch.Tensor
     ) -> list[Recommendation]:
         rows = [self.items.rows(history) for history in histories]
-        best, scores = self.rank(Ragged.from_rows([row[row > 0] for row in rows]), k, exclude_seen, barred)
+        best, scores = self.rank(Ragged.from_rows([row[row > 0] for row in rows]), k, exclude_seen, excluded)
         return [
             Recommendation(
                 items=self._scored(values, indices),

@@ -11,7 +11,7 @@ from ssna.report.bins import history
 from ssna.report.cost import memory, runtime
 from ssna.report.examples import Examples, as_text, examples
 from ssna.report.formats import FORMATS, render
-from ssna.report.groups import Bench, benches, find
+from ssna.report.groups import ResultGroup, result_groups, find
 from ssna.report.holdout import cold
 from ssna.report.html import report as page
 from ssna.report.improvement import improvement
@@ -24,12 +24,12 @@ __all__ = [
     "FORMATS",
     "PLOTS",
     "TABLES",
-    "Bench",
+    "ResultGroup",
     "Examples",
     "Table",
     "all_tables",
     "as_text",
-    "benches",
+    "result_groups",
     "draw",
     "examples",
     "find",
@@ -40,7 +40,7 @@ __all__ = [
     "tables",
 ]
 
-TABLES: dict[str, Callable[[Sequence[Bench]], list[Table]]] = {
+TABLES: dict[str, Callable[[Sequence[ResultGroup]], list[Table]]] = {
     "accuracy": accuracy,
     "improvement": improvement,
     "runtime": runtime,
@@ -61,7 +61,7 @@ NEEDS = {
 }
 
 
-def tables(name: str, found: Sequence[Bench], of: str | None = None, paper: bool = False) -> list[Table]:
+def tables(name: str, found: Sequence[ResultGroup], of: str | None = None, paper: bool = False) -> list[Table]:
     """One of ``TABLES``; ``of`` is the method whose improvement is shown; ``paper`` puts the paper's figures beside.
 
     Raises:
@@ -73,7 +73,7 @@ def tables(name: str, found: Sequence[Bench], of: str | None = None, paper: bool
     return beside(name, result, found) if paper else result
 
 
-def all_tables(found: Sequence[Bench], of: str | None = None, paper: bool = False) -> list[Table]:
+def all_tables(found: Sequence[ResultGroup], of: str | None = None, paper: bool = False) -> list[Table]:
     """Every table that the runs hold something for."""
     result: list[Table] = []
     for name in TABLES:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ssna.report.cells import MEASURES, SEEN, place_of, score
-from ssna.report.groups import Bench, Entry, RunFolder, choose
-from ssna.report.notes import POLICIES_NOTE, rehearsals, seeds, selection
+from ssna.report.groups import ResultGroup, Entry, RunFolder, choose
+from ssna.report.notes import POLICIES_NOTE, dry_runs, seeds, selection
 from ssna.report.table import Cell, Table
 
 INTEGRATIONS = {"mean": "MEAN", "weighted": "WEIGHTED", "gru": "SSNA"}
@@ -16,13 +16,13 @@ ROW = ("data", "model", "seen", "metric")
 Variants = dict[Any, Entry]
 
 
-def integration(benches: Sequence[Bench]) -> list[Table]:
+def integration(benches: Sequence[ResultGroup]) -> list[Table]:
     """MEAN, WEIGHTED and SSNA, each at its best settings; no table where a bench has but one of them."""
     found = [(bench, integrations(bench)) for bench in benches]
     return _table("Integration of the adapters", [pair for pair in found if len(pair[1]) > 1], INTEGRATIONS)
 
 
-def layers(benches: Sequence[Bench]) -> list[Table]:
+def layers(benches: Sequence[ResultGroup]) -> list[Table]:
     """The top a = 1 ... n layers adapted, all else equal; no table where a bench has but one a."""
     found = [(bench, depths(bench)) for bench in benches]
     found = [pair for pair in found if len(pair[1]) > 1]
@@ -30,14 +30,14 @@ def layers(benches: Sequence[Bench]) -> list[Table]:
     return _table("Layers adapted", found, {value: f"a = {value}" for value in values})
 
 
-def integrations(bench: Bench) -> Variants:
+def integrations(bench: ResultGroup) -> Variants:
     """How -> the best of its settings, among runs that differ in nothing but ``integrate`` and what grids tuned."""
     runs = _ssna(bench)
-    tuned = {key for run in runs if run.record.experiment for key in run.record.experiment["point"]}
+    tuned = {key for run in runs if run.record.grid for key in run.record.grid["point"]}
     return variants(runs, "method.integrate", tuned)
 
 
-def depths(bench: Bench) -> Variants:
+def depths(bench: ResultGroup) -> Variants:
     """``a`` -> its runs, among GRU runs that differ in nothing but ``layers`` and seed."""
     gru = [run for run in _ssna(bench) if run.record.settings["method"]["integrate"] == "gru"]
     return variants(gru, "method.layers")
@@ -70,7 +70,7 @@ def without(settings: Mapping[str, Any], dotted: Iterable[str]) -> dict[str, Any
     return rest
 
 
-def _table(title: str, found: Sequence[tuple[Bench, Variants]], columns: Mapping[Any, str]) -> list[Table]:
+def _table(title: str, found: Sequence[tuple[ResultGroup, Variants]], columns: Mapping[Any, str]) -> list[Table]:
     """Rows are metrics on benches, columns the values of a setting; each row is a contest."""
     if not found:
         return []
@@ -91,14 +91,14 @@ def _table(title: str, found: Sequence[tuple[Bench, Variants]], columns: Mapping
             title=title,
             head=(*ROW, *columns.values()),
             rows=tuple(rows),
-            notes=(*notes, seeds(entries), *rehearsals(entries)),
+            notes=(*notes, seeds(entries), *dry_runs(entries)),
             labels=len(ROW),
             about=tuple(about),
         )
     ]
 
 
-def _ssna(bench: Bench) -> list[RunFolder]:
+def _ssna(bench: ResultGroup) -> list[RunFolder]:
     return [run for entry in bench.entries for run in entry.candidates if run.record.method == "ssna"]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from ssna.evaluation.ranking import POLICIES, Policy
 from ssna.report.cells import MEASURES, SEEN, label, over_seeds, score, where
-from ssna.report.groups import Bench
+from ssna.report.groups import ResultGroup
 from ssna.report.notes import POLICIES_NOTE, under
 from ssna.report.table import Style, Table
 from ssna.runs import RunRecord
@@ -16,12 +16,12 @@ BEYOND_NOTE = (
 )
 
 
-def accuracy(benches: Sequence[Bench]) -> list[Table]:
+def accuracy(benches: Sequence[ResultGroup]) -> list[Table]:
     """Both tables of every bench."""
     return [table for bench in benches for table in (overall(bench), beyond(bench))]
 
 
-def overall(bench: Bench) -> Table:
+def overall(bench: ResultGroup) -> Table:
     """Test recall and NDCG, one row an entry, each column a contest."""
     return Table(
         title=f"Accuracy on {where(bench)}",
@@ -35,7 +35,7 @@ def overall(bench: Bench) -> Table:
     )
 
 
-def beyond(bench: Bench) -> Table:
+def beyond(bench: ResultGroup) -> Table:
     """Coverage, novelty and share of popular items; none is better high or low."""
     measures = [(policy, name) for policy in POLICIES for name in BEYOND]
     return Table(

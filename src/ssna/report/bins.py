@@ -11,8 +11,8 @@ import numpy as np
 from ssna.core.errors import ArtifactError
 from ssna.evaluation.metrics import ndcg, recall
 from ssna.evaluation.ranking import POLICIES, Policy
-from ssna.report.cells import SEEN, labels, over, rehearsed, where
-from ssna.report.groups import Bench, Entry
+from ssna.report.cells import SEEN, labels, over, is_dry_run, where
+from ssna.report.groups import ResultGroup, Entry
 from ssna.report.notes import POLICIES_NOTE, under
 from ssna.report.table import Cell, Figure, Table
 from ssna.runs.record import read_ranks
@@ -69,7 +69,7 @@ def binned(entry: Entry, policy: Policy, bins: Bins) -> tuple[np.ndarray[Any, An
     return users, {metric: np.array(seeds) / counts for metric, seeds in sums.items()}
 
 
-def by_entry(bench: Bench, policy: Policy, bins: Bins) -> tuple[np.ndarray[Any, Any], dict[str, Means]]:
+def by_entry(bench: ResultGroup, policy: Policy, bins: Bins) -> tuple[np.ndarray[Any, Any], dict[str, Means]]:
     """``(bins,)`` test users, and the means of every entry by its name.
 
     Raises:
@@ -83,11 +83,11 @@ def by_entry(bench: Bench, policy: Policy, bins: Bins) -> tuple[np.ndarray[Any, 
     return users, {name: means for name, (_, means) in found.items()}
 
 
-def _tables(benches: Sequence[Bench], title: str, bins: Bins) -> list[Table]:
+def _tables(benches: Sequence[ResultGroup], title: str, bins: Bins) -> list[Table]:
     return [_table(bench, f"{title} on {where(bench)}", bins) for bench in benches]
 
 
-def _table(bench: Bench, title: str, bins: Bins) -> Table:
+def _table(bench: ResultGroup, title: str, bins: Bins) -> Table:
     """A row a bin, a column an entry; each row is a contest, unless few users are in it."""
     rows: list[tuple[Cell, ...]] = []
     for policy in POLICIES:
@@ -95,7 +95,7 @@ def _table(bench: Bench, title: str, bins: Bins) -> Table:
         for metric, (place, name) in product(GAINS, enumerate(bins.starts)):
             contest = (policy, metric, name) if users[place] >= FEW else None
             cells = (
-                over(found[entry.name][metric][:, place], contest=None if rehearsed(entry) else contest)
+                over(found[entry.name][metric][:, place], contest=None if is_dry_run(entry) else contest)
                 if users[place]
                 else None
                 for entry in bench.entries

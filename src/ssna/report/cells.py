@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ssna.evaluation.ranking import POLICIES, Policy
-from ssna.report.groups import Bench, Entry
-from ssna.report.table import REHEARSAL, Figure, Style
+from ssna.report.groups import ResultGroup, Entry
+from ssna.report.table import DRY_RUN, Figure, Style
 from ssna.runs import RunRecord
 
 METRICS = ("R@10", "N@10", "R@50", "N@50")
@@ -21,33 +21,33 @@ def label(entry: Entry) -> str:
     return labels([entry])[entry.name]
 
 
-def rehearsed(entry: Entry) -> bool:
+def is_dry_run(entry: Entry) -> bool:
     """Whether any run of the entry was cut short."""
-    return any(run.record.rehearsal for run in entry.runs)
+    return any(run.record.dry_run for run in entry.runs)
 
 
 def labels(entries: Iterable[Entry]) -> dict[str, str]:
     """Name -> label, for columns that several benches share: marked if the figures of any are no result."""
     entries = list(entries)
-    marked = {entry.name for entry in entries if rehearsed(entry)}
-    return {entry.name: entry.name + f" {REHEARSAL}" * (entry.name in marked) for entry in entries}
+    marked = {entry.name for entry in entries if is_dry_run(entry)}
+    return {entry.name: entry.name + f" {DRY_RUN}" * (entry.name in marked) for entry in entries}
 
 
-def place_of(bench: Bench) -> tuple[str, str]:
+def place_of(bench: ResultGroup) -> tuple[str, str]:
     """Data set and language model, as the leading cells of a row."""
     data = bench.title if bench.data["split"] == "leave-one-out" else f"{bench.title}, {bench.split}"
     return data, bench.model or "no text"
 
 
-def where(bench: Bench) -> str:
+def where(bench: ResultGroup) -> str:
     """The same in a title."""
     return ", ".join(place_of(bench))
 
 
 def score(entry: Entry, policy: Policy, metric: str, contest: Hashable, *, marked: bool = False) -> Figure:
     """A test metric of an entry; it competes unless it is no result, ``marked`` where no label says so."""
-    short = rehearsed(entry)
-    mark = REHEARSAL if marked and short else ""
+    short = is_dry_run(entry)
+    mark = DRY_RUN if marked and short else ""
     return over(entry.figures(policy, metric), contest=None if short else contest, mark=mark)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from ssna.report.cells import label, over_seeds, where
-from ssna.report.groups import Bench, Entry
+from ssna.report.groups import ResultGroup, Entry
 from ssna.report.notes import machines, under
 from ssna.report.table import EXTRAPOLATED, Cell, Table
 from ssna.runs import RunRecord
@@ -12,7 +12,7 @@ from ssna.runs import RunRecord
 RUNTIME_HEAD = ("method", "batches an epoch", "seconds an epoch", "epochs to best", "epochs", "total seconds")
 
 
-def runtime(benches: Sequence[Bench]) -> list[Table]:
+def runtime(benches: Sequence[ResultGroup]) -> list[Table]:
     """Seconds an epoch, epochs to the best one, total time; the least seconds an epoch win."""
     return [
         Table(
@@ -32,7 +32,7 @@ def runtime(benches: Sequence[Bench]) -> list[Table]:
     ]
 
 
-def memory(benches: Sequence[Bench]) -> list[Table]:
+def memory(benches: Sequence[ResultGroup]) -> list[Table]:
     """Peak memory of methods that train, the least of its kind wins; and trainable parameters."""
     return [
         Table(
@@ -106,7 +106,7 @@ def _kind(entry: Entry) -> str:
     return "process" if entry.record.machine["device"] in ("cpu", "mps") else "device"
 
 
-def _under(bench: Bench) -> list[str]:
+def _under(bench: ResultGroup) -> list[str]:
     """Training-free methods run on the processor wherever the others train; their machine goes without saying."""
     trained = [entry for entry in bench.entries if entry.record.epochs] or bench.entries
     note, *others = under(bench, bench.entries)

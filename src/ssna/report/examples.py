@@ -12,7 +12,7 @@ from ssna.data import Dataset
 from ssna.evaluation import Evaluation
 from ssna.evaluation.ranking import Policy
 from ssna.report.cells import SEEN, label, where
-from ssna.report.groups import Bench, Entry
+from ssna.report.groups import ResultGroup, Entry
 from ssna.report.improvement import reference
 from ssna.runs.record import read_evaluation
 
@@ -79,7 +79,7 @@ class Examples:
 
 
 def examples(
-    benches: Sequence[Bench],
+    benches: Sequence[ResultGroup],
     sets: Sequence[Dataset],
     of: str | None = None,
     against: str | None = None,
@@ -139,7 +139,7 @@ def as_html(found: Sequence[Examples]) -> Iterator[str]:
     yield "</section>"
 
 
-def _compare(bench: Bench, data: Dataset, one: Entry, other: Entry, policy: Policy) -> Examples:
+def _compare(bench: ResultGroup, data: Dataset, one: Entry, other: Entry, policy: Policy) -> Examples:
     entries = (one, other)
     found = [read_evaluation(entry.runs[0].path, "test") for entry in entries]
     if not np.array_equal(found[0].targets, data.test.targets) or not np.array_equal(

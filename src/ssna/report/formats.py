@@ -8,7 +8,7 @@ from html import escape
 from io import StringIO
 from itertools import groupby
 
-from ssna.report.table import MARKS, REHEARSAL, Cell, Figure, Style, Table
+from ssna.report.table import MARKS, DRY_RUN, Cell, Figure, Style, Table
 
 DASH, GAP, WIDTH = "–", "  ", 100
 LEGEND = "Bold: best; underlined: second."
@@ -148,7 +148,7 @@ def _columns(table: Table) -> dict[str, list[object]]:
     for key in table.about[0] if table.about else ():
         columns[key] = [about[key] for about in table.about]
     for head, cells in zip(map(_flat, table.head), zip(*table.rows, strict=True), strict=True):
-        name = head.replace(REHEARSAL, f"({MARKS[REHEARSAL]})")
+        name = head.replace(DRY_RUN, f"({MARKS[DRY_RUN]})")
         deviations = [cell.deviation if isinstance(cell, Figure) else None for cell in cells]
         columns[name], marks = map(list, zip(*map(_unmarked, cells), strict=True))
         if any(deviation is not None for deviation in deviations):
@@ -162,8 +162,8 @@ def _unmarked(cell: Cell) -> tuple[object, str]:
     """A number or a name, and what its mark says."""
     if isinstance(cell, Figure):
         return cell.value, MARKS.get(cell.mark, cell.mark)
-    name, mark, _ = (cell or "").partition(f" {REHEARSAL}")
-    return name, MARKS[REHEARSAL] if mark else ""
+    name, mark, _ = (cell or "").partition(f" {DRY_RUN}")
+    return name, MARKS[DRY_RUN] if mark else ""
 
 
 def _bare(number: str) -> str:

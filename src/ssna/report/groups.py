@@ -36,7 +36,7 @@ class Entry:
 
     name: str
     runs: tuple[RunFolder, ...]
-    point: dict[str, Any]
+    configuration: dict[str, Any]
     tried: int
     candidates: tuple[RunFolder, ...]
 
@@ -51,7 +51,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Bench:
+class ResultGroup:
     """Entries that may be compared: one data set, one language model (and entries that read none)."""
 
     fingerprint: str
@@ -105,7 +105,7 @@ def find(paths: Iterable[Path]) -> list[RunFolder]:
     return [RunFolder(folder, RunRecord.read(folder)) for folder in folders]
 
 
-def benches(runs: Sequence[RunFolder]) -> list[Bench]:
+def result_groups(runs: Sequence[RunFolder]) -> list[ResultGroup]:
     """Runs by data set and language model; a run that reads no text stands beside every model of its data set."""
     result = []
     fingerprints = dict.fromkeys(run.record.fingerprint for run in runs)
@@ -116,7 +116,7 @@ def benches(runs: Sequence[RunFolder]) -> list[Bench]:
         ]
         for model in models or [None]:
             among = [run for run in same if model_of(run.record) in (model, None)]
-            result.append(Bench(fingerprint, among[0].record.data, model, tuple(_entries(among))))
+            result.append(ResultGroup(fingerprint, among[0].record.data, model, tuple(_entries(among))))
     return result
 
 
@@ -126,11 +126,11 @@ def model_of(record: RunRecord) -> str | None:
 
 
 def _entries(runs: Sequence[RunFolder]) -> Iterable[Entry]:
-    of_grids = {run.record.experiment["entry"] for run in runs if run.record.experiment}
-    plain = _plain_names([run for run in runs if run.record.experiment is None], of_grids)
+    of_grids = {run.record.grid["entry"] for run in runs if run.record.grid}
+    plain = _plain_names([run for run in runs if run.record.grid is None], of_grids)
     named: dict[str, list[RunFolder]] = defaultdict(list)
     for run in runs:
-        named[run.record.experiment["entry"] if run.record.experiment else plain[run.path]].append(run)
+        named[run.record.grid["entry"] if run.record.grid else plain[run.path]].append(run)
     for name, candidates in named.items():
         yield choose(name, candidates)
 
@@ -143,7 +143,7 @@ def _plain_names(runs: Sequence[RunFolder], taken: Set[str]) -> dict[Path, str]:
     """
     alike: dict[str, list[RunFolder]] = defaultdict(list)
     for run in runs:
-        start = run.record.start and run.record.start["fingerprint"]
+        start = run.record.init_from and run.record.init_from["fingerprint"]
         alike[repr((_but_for_the_seed(run.record), run.record.cache, start))].append(run)
     entries: list[list[RunFolder]] = []
     for same in alike.values():
@@ -185,7 +185,7 @@ def choose(name: str, candidates: Sequence[RunFolder]) -> Entry:
 
     best = max(points.values(), key=validation)
     best = sorted(best, key=lambda run: run.record.seed)
-    experiment = best[0].record.experiment
+    experiment = best[0].record.grid
     return Entry(name, tuple(best), experiment["point"] if experiment else {}, len(points), tuple(candidates))
 
 

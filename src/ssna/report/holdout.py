@@ -7,8 +7,8 @@ import numpy as np
 
 from ssna.evaluation.metrics import summary
 from ssna.report.bins import by_popularity
-from ssna.report.cells import label, over, rehearsed, where
-from ssna.report.groups import Bench, Entry
+from ssna.report.cells import label, over, is_dry_run, where
+from ssna.report.groups import ResultGroup, Entry
 from ssna.report.notes import under
 from ssna.report.table import Cell, Figure, Table
 
@@ -19,16 +19,16 @@ HEAD = tuple(
 )
 
 
-def cold(benches: Sequence[Bench]) -> list[Table]:
+def cold(benches: Sequence[ResultGroup]) -> list[Table]:
     """Accuracy by popularity of the target; and, of data that items were withheld from, how these are placed."""
     return [*by_popularity(benches), *(_table(bench) for bench in benches if _evaluated(bench))]
 
 
-def _evaluated(bench: Bench) -> list[Entry]:
+def _evaluated(bench: ResultGroup) -> list[Entry]:
     return [entry for entry in bench.entries if all(run.record.cold is not None for run in entry.runs)]
 
 
-def _table(bench: Bench) -> Table:
+def _table(bench: ResultGroup) -> Table:
     sizes = _evaluated(bench)[0].record.cold
     assert sizes is not None
     rows = [(label(entry), *_cells(entry)) for entry in bench.entries]
@@ -58,7 +58,7 @@ def _cells(entry: Entry) -> list[Cell]:
     cells: list[Cell] = []
     for name, measure in _MEASURED:
         values = np.array([record[name][measure] for record in records])
-        cells.append(_cell(values, name, measure, None if rehearsed(entry) else _chance(records[0], name, measure)))
+        cells.append(_cell(values, name, measure, None if is_dry_run(entry) else _chance(records[0], name, measure)))
     return cells
 
 

@@ -10,8 +10,8 @@ from ssna.evaluation.ranking import Policy
 from ssna.report import formats
 from ssna.report.cells import SEEN, label, where
 from ssna.report.examples import Examples, as_html
-from ssna.report.groups import Bench, Entry, RunFolder
-from ssna.report.notes import POLICIES_NOTE, machines, rehearsals
+from ssna.report.groups import ResultGroup, Entry, RunFolder
+from ssna.report.notes import POLICIES_NOTE, machines, dry_runs
 from ssna.report.plots import (
     NEUTRAL,
     Plot,
@@ -76,7 +76,7 @@ pre { margin: .5rem 0; padding: .75rem; overflow-x: auto; background: var(--shad
 
 
 def report(
-    benches: Sequence[Bench],
+    benches: Sequence[ResultGroup],
     tables: Sequence[Table],
     policy: Policy = "exclude_seen",
     shown: Sequence[Examples] = (),
@@ -122,7 +122,7 @@ def inline(svg: bytes, prefix: str) -> str:
     return element.replace(NEUTRAL, "currentColor")
 
 
-def _summary(benches: Sequence[Bench], runs: Sequence[RunFolder]) -> Iterator[str]:
+def _summary(benches: Sequence[ResultGroup], runs: Sequence[RunFolder]) -> Iterator[str]:
     commits = dict.fromkeys(run.record.commit or "no commit" for run in runs)
     for bench in benches:
         yield f"<p>{escape(bench.note)}, {escape(bench.model or 'no text')}, {len(bench.entries)} methods.</p>"
@@ -131,7 +131,7 @@ def _summary(benches: Sequence[Bench], runs: Sequence[RunFolder]) -> Iterator[st
     yield f'<p class="soft">{escape(" ".join(machines(entries)))}</p>'
 
 
-def _contents(benches: Sequence[Bench], tables: Sequence[Table], shown: Sequence[Examples]) -> Iterator[str]:
+def _contents(benches: Sequence[ResultGroup], tables: Sequence[Table], shown: Sequence[Examples]) -> Iterator[str]:
     groups = {
         "tables": ("Tables", [table.title for table in tables]),
         "plots": ("Plots", [where(bench) for bench in benches]),
@@ -155,11 +155,11 @@ def _tables(tables: Sequence[Table]) -> Iterator[str]:
     yield "</section>"
 
 
-def _plots(benches: Sequence[Bench], policy: Policy) -> Iterator[str]:
+def _plots(benches: Sequence[ResultGroup], policy: Policy) -> Iterator[str]:
     yield '<section id="plots">\n<h2>Plots</h2>'
     for number, bench in enumerate(benches):
         yield f'<h3 id="plots-{number}">{escape(where(bench))}</h3>\n<div class="plots">'
-        under = [f"{bench.note}.", *rehearsals(bench.entries)]
+        under = [f"{bench.note}.", *dry_runs(bench.entries)]
         for place, (title, plot) in enumerate(SHOWN.items()):
             if plot.suits(bench):
                 svg = inline(render(plot([bench], policy, columns=1), "svg"), f"plot-{number}-{place}-")
@@ -170,7 +170,7 @@ def _plots(benches: Sequence[Bench], policy: Policy) -> Iterator[str]:
     yield "</section>"
 
 
-def _entries(benches: Sequence[Bench]) -> Iterator[str]:
+def _entries(benches: Sequence[ResultGroup]) -> Iterator[str]:
     yield '<section id="runs">\n<h2>What was run</h2>'
     for number, bench in enumerate(benches):
         yield f'<h3 id="runs-{number}">{escape(where(bench))}</h3>\n<p class="soft">{escape(bench.note)}.</p>'
@@ -194,7 +194,7 @@ def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     record = entry.record
     yield "settings tried", f"{entry.tried} (runs: {len(entry.candidates)})"
     yield "runs", ", ".join(run.path.name for run in entry.runs)
-    for name, values in (("states", record.cache), ("join", record.join), ("versions", record.versions)):
+    for name, values in (("states", record.cache), ("join", record.ensemble), ("versions", record.versions)):
         if values:
             yield name, ", ".join(f"{key} {value}" for key, value in _dotted(values))
     yield "epochs", ", ".join(f"{len(run.record.epochs)} (best {run.record.best_epoch or '–'})" for run in entry.runs)

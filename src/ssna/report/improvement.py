@@ -10,18 +10,18 @@ from ssna.evaluation.metrics import per_user
 from ssna.evaluation.ranking import POLICIES
 from ssna.evaluation.significance import bootstrap, holm, paired_t
 from ssna.report.cells import MEASURES, SEEN, label, labels, where
-from ssna.report.groups import Bench, Entry, RunFolder
-from ssna.report.notes import POLICIES_NOTE, rehearsals, under
+from ssna.report.groups import ResultGroup, Entry, RunFolder
+from ssna.report.notes import POLICIES_NOTE, dry_runs, under
 from ssna.report.table import SIGNIFICANT, Cell, Figure, Table
 from ssna.runs.record import read_ranks
 
 DATA_LEVEL, USER_LEVEL = 0.15, 0.05
 KNOWN = ["history", "events"]  # of each user and target: equal, row by row, where two runs rank the same users
-Side = tuple[Bench, Entry]
+Side = tuple[ResultGroup, Entry]
 """A bench, and its entry that the others are held against."""
 
 
-def improvement(benches: Sequence[Bench], of: str | None = None) -> list[Table]:
+def improvement(benches: Sequence[ResultGroup], of: str | None = None) -> list[Table]:
     """Of one entry over each other: on average over data sets, then over the users of each.
 
     Args:
@@ -41,14 +41,14 @@ def improvement(benches: Sequence[Bench], of: str | None = None) -> list[Table]:
     return [*_over_data(sides, without), *(_over_users(bench, entry) for bench, entry in sides)]
 
 
-def reference(bench: Bench, of: str | None) -> Entry | None:
+def reference(bench: ResultGroup, of: str | None) -> Entry | None:
     """The entry that others are held against: the one named ``of``, or see :func:`improvement`."""
     named = [entry for entry in bench.entries if entry.name == (of or "ssna")]
     method = [entry for entry in bench.entries if of is None and entry.record.method == "ssna"]
     return next(iter(named + method), None)
 
 
-def _rivals(bench: Bench, reference: Entry) -> list[Entry]:
+def _rivals(bench: ResultGroup, reference: Entry) -> list[Entry]:
     return [entry for entry in bench.entries if entry is not reference]
 
 
@@ -79,7 +79,7 @@ def _over_data(sides: Sequence[Side], without: Sequence[str]) -> list[Table]:
                 *without,
                 POLICIES_NOTE,
                 *(f"{bench.note}, {bench.model or 'no text'}." for bench, _ in sides),
-                *rehearsals([*rivals, *(reference for _, reference in sides)]),
+                *dry_runs([*rivals, *(reference for _, reference in sides)]),
             ),
             labels=3,
             about=tuple(about),
@@ -126,7 +126,7 @@ def _about(group: Sequence[Side]) -> dict[str, str]:
     return {key: " ".join(dict.fromkeys(about[key] for about in every)) for key in every[0]}
 
 
-def _over_users(bench: Bench, reference: Entry) -> Table:
+def _over_users(bench: ResultGroup, reference: Entry) -> Table:
     """Rows are metrics against each other method; Holm's family is the table."""
     rivals, rng = _rivals(bench, reference), np.random.default_rng(0)
     own = _metrics(reference, reference.runs[0])

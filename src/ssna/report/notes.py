@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from ssna.report.cells import label, rehearsed
-from ssna.report.groups import Bench, Entry
-from ssna.report.table import REHEARSAL
+from ssna.report.cells import label, is_dry_run
+from ssna.report.groups import ResultGroup, Entry
+from ssna.report.table import DRY_RUN
 
 POLICIES_NOTE = (
     "Test split. Seen excluded: the items of a user's history leave the ranking and a target among them is a miss; "
@@ -12,9 +12,9 @@ POLICIES_NOTE = (
 )
 
 
-def under(bench: Bench, entries: Sequence[Entry]) -> list[str]:
+def under(bench: ResultGroup, entries: Sequence[Entry]) -> list[str]:
     """Data, how settings were chosen, seeds, and whether a run is no result: under figures of one bench."""
-    return [f"{bench.note}.", *selection(entries), seeds(entries), *rehearsals(entries)]
+    return [f"{bench.note}.", *selection(entries), seeds(entries), *dry_runs(entries)]
 
 
 def selection(entries: Iterable[Entry]) -> list[str]:
@@ -37,10 +37,10 @@ def seeds(entries: Iterable[Entry]) -> str:
     return f"Mean and sample deviation over seeds: {', '.join(named)}."
 
 
-def rehearsals(entries: Iterable[Entry]) -> list[str]:
+def dry_runs(entries: Iterable[Entry]) -> list[str]:
     """A plain warning where a run was cut short."""
-    names = dict.fromkeys(entry.name for entry in entries if rehearsed(entry))
-    return [f"{REHEARSAL} {', '.join(names)}: rehearsal: cut short, not a result."] if names else []
+    names = dict.fromkeys(entry.name for entry in entries if is_dry_run(entry))
+    return [f"{DRY_RUN} {', '.join(names)}: rehearsal: cut short, not a result."] if names else []
 
 
 def machines(entries: Iterable[Entry]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from ssna.report.ablation import INTEGRATIONS
 from ssna.report.cells import METRICS, place_of, where
-from ssna.report.groups import Bench, Entry
+from ssna.report.groups import ResultGroup, Entry
 from ssna.report.table import Cell, Figure, Table
 
 MODELS = {"distilbert": "DistilBERT", "distilroberta": "DistilRoBERTa", "bert-medium": "BERTMedium"}
@@ -75,7 +75,7 @@ def load() -> Paper:
     return Paper(**json.loads(files("ssna.report").joinpath("paper.json").read_text(encoding="utf-8")))
 
 
-def data_set_of(bench: Bench) -> DataMatch | None:
+def data_set_of(bench: ResultGroup) -> DataMatch | None:
     """By users, items and interactions, else by a name in which a word starts as one of the paper's; else None."""
     data = load().data
     for name, counts in data.items():
@@ -88,7 +88,7 @@ def data_set_of(bench: Bench) -> DataMatch | None:
     return None
 
 
-def model_of(bench: Bench) -> ModelMatch:
+def model_of(bench: ResultGroup) -> ModelMatch:
     """By name; DistilBERT stands beside any other model."""
     model = (bench.model or "").lower()
     for part, name in (("distilroberta", "distilroberta"), ("distilbert", "distilbert"), ("l-8_h-512", "bert-medium")):
@@ -106,7 +106,7 @@ def method_of(entry: Entry) -> str:
     return "" if beyond else entry.record.method
 
 
-def beside(name: str, tables: Sequence[Table], benches: Sequence[Bench]) -> list[Table]:
+def beside(name: str, tables: Sequence[Table], benches: Sequence[ResultGroup]) -> list[Table]:
     """The tables of ``name`` with the paper's figures in further columns, where it gives such figures in numbers.
 
     Args:
@@ -121,7 +121,7 @@ def beside(name: str, tables: Sequence[Table], benches: Sequence[Bench]) -> list
     return [_beside_methods(name, table, bench) for table, bench in zip(tables, owners, strict=True)]
 
 
-def _beside_methods(name: str, table: Table, bench: Bench) -> Table:
+def _beside_methods(name: str, table: Table, bench: ResultGroup) -> Table:
     """Rows are the entries of ``bench``; those that are no method of the paper stay empty."""
     if name == "accuracy" and not any(heading.endswith(METRICS) for heading in table.head):
         return table  # coverage and novelty, which the paper does not have
@@ -143,7 +143,7 @@ def _columns(name: str, model: str, data: str) -> dict[str, dict[str, Figure]]:
     return {"peak GPU memory": {method: Figure(gigabytes * GB, "bytes") for method, gigabytes in costs.items()}}
 
 
-def _beside_integration(table: Table, benches: Sequence[Bench]) -> Table:
+def _beside_integration(table: Table, benches: Sequence[ResultGroup]) -> Table:
     """Rows are metrics on benches; Table 8 has DistilBERT only."""
     places = {place_of(bench): bench for bench in benches}
     owners = [places[str(row[0]), str(row[1])] for row in table.rows]
@@ -164,14 +164,14 @@ def _wider(table: Table, columns: Iterable[str], cells: Sequence[tuple[Cell, ...
     return replace(table, head=head, rows=tuple(wider), notes=(*table.notes, *notes))
 
 
-def _notes(benches: Sequence[Bench], model: str) -> list[str]:
+def _notes(benches: Sequence[ResultGroup], model: str) -> list[str]:
     """Whose figures these are, and where their data, split or model are not ours."""
     whose = f"paper: Peng et al., {model}, their machines; whether seen items are ranked is not stated."
     known = any(data_set_of(bench) for bench in benches)
     return [*([whose] if known else []), *filter(None, (_difference(bench, model) for bench in benches))]
 
 
-def _difference(bench: Bench, model: str) -> str:
+def _difference(bench: ResultGroup, model: str) -> str:
     match = data_set_of(bench)
     if match is None:
         return f"paper: no figures for {where(bench)}."

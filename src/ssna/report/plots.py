@@ -22,7 +22,7 @@ from ssna.evaluation.ranking import Policy
 from ssna.report.ablation import depths
 from ssna.report.bins import FEW, GAINS, HISTORY, POPULARITY, Bins, by_entry
 from ssna.report.cells import SEEN, labels, where
-from ssna.report.groups import Bench, Entry
+from ssna.report.groups import ResultGroup, Entry
 
 NEUTRAL = "#767676"
 """Text and axes: readable on white and on black."""
@@ -62,7 +62,7 @@ SHORTEST = 1e-3
 """Seconds: less is drawn as this, since the axis is logarithmic."""
 
 Looks = dict[str, dict[str, Any]]
-Draw = Callable[[Sequence[Axes], Bench, Policy, Looks], None]
+Draw = Callable[[Sequence[Axes], ResultGroup, Policy, Looks], None]
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,11 @@ class Plot:
     draw: Draw
     caption: str
     panels: int
-    suits: Callable[[Bench], bool]
+    suits: Callable[[ResultGroup], bool]
     shows: Callable[[Entry], bool] = lambda entry: True
     aside: Callable[[Entry], str] = lambda entry: ""
 
-    def __call__(self, benches: Sequence[Bench], policy: Policy = "exclude_seen", columns: int = 2) -> Figure:
+    def __call__(self, benches: Sequence[ResultGroup], policy: Policy = "exclude_seen", columns: int = 2) -> Figure:
         """All benches that suit, ``columns`` panels a row.
 
         Raises:
@@ -136,7 +136,7 @@ def render(figure: Figure, form: str) -> bytes:
     return content.getvalue()
 
 
-def _layers(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) -> None:
+def _layers(axes: Sequence[Axes], bench: ResultGroup, policy: Policy, looks: Looks) -> None:
     """Figure 3."""
     figures = {a: entry.figures(policy, "R@10") for a, entry in sorted(depths(bench).items())}
     means = [seeds.mean() for seeds in figures.values()]
@@ -146,7 +146,7 @@ def _layers(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) ->
     axes[0].set(xlabel="a, top layers adapted", ylabel=f"test R@10, {SEEN[policy]}")
 
 
-def _curves(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) -> None:
+def _curves(axes: Sequence[Axes], bench: ResultGroup, policy: Policy, looks: Looks) -> None:
     """Validation R@10 (seen excluded, as selection has it) and loss by epoch, of the first seed."""
     for entry in filter(_trained, bench.entries):
         epochs, best = _apart(entry.record.epochs), entry.record.best_epoch
@@ -173,7 +173,7 @@ def _apart(epochs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return found
 
 
-def _against_seconds(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks) -> None:
+def _against_seconds(axes: Sequence[Axes], bench: ResultGroup, policy: Policy, looks: Looks) -> None:
     for entry in bench.entries:
         seconds = max(fmean(run.record.seconds for run in entry.runs), SHORTEST)
         axes[0].plot([seconds], [entry.figures(policy, "R@10").mean()], **looks[entry.name])
@@ -195,7 +195,7 @@ def _against_seconds(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: 
         panel.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _by_bins(axes: Sequence[Axes], bench: Bench, policy: Policy, looks: Looks, *, bins: Bins) -> None:
+def _by_bins(axes: Sequence[Axes], bench: ResultGroup, policy: Policy, looks: Looks, *, bins: Bins) -> None:
     users, found = by_entry(bench, policy, bins)
     places, few = np.arange(len(users)), users < FEW
     for name, seeds in found.items():
@@ -232,7 +232,7 @@ def _trained(entry: Entry) -> bool:
 
 def _before_joining(entry: Entry) -> str:
     """Epochs are those of the model alone, where the run joins it with other scorers in the end."""
-    return ", before joining" if entry.record.join else ""
+    return ", before joining" if entry.record.ensemble else ""
 
 
 layers = Plot(

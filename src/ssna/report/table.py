@@ -6,8 +6,8 @@ from typing import Literal
 
 Style = Literal["score", "percent", "signed", "difference", "p", "number", "seconds", "bytes", "count"]
 
-REHEARSAL, EXTRAPOLATED, SIGNIFICANT = "‡", "≈", "*"
-MARKS = {REHEARSAL: "rehearsal", EXTRAPOLATED: "extrapolated", SIGNIFICANT: "significant"}
+DRY_RUN, EXTRAPOLATED, SIGNIFICANT = "‡", "≈", "*"
+MARKS = {DRY_RUN: "rehearsal", EXTRAPOLATED: "extrapolated", SIGNIFICANT: "significant"}
 """Every mark, and what it says."""
 
 
@@ -29,7 +29,7 @@ class Figure:
     value: float
     style: Style = "score"
     deviation: float | None = None
-    contest: Hashable = None
+    comparison_group: Hashable = None
     lower: bool = False
     mark: str = ""
 
@@ -61,8 +61,8 @@ class Table:
             raise ValueError(f"every row of {self.title!r} has {len(self.head)} cells")
         contests: dict[Hashable, list[Figure]] = {}
         for figure in self.figures():
-            if figure.contest is not None:
-                contests.setdefault(figure.contest, []).append(figure)
+            if figure.comparison_group is not None:
+                contests.setdefault(figure.comparison_group, []).append(figure)
         for rivals in contests.values():
             if len(rivals) > 1:
                 order = sorted({rival.value for rival in rivals}, reverse=not rivals[0].lower)

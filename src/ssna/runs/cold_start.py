@@ -11,7 +11,7 @@ import torch
 
 from ssna.core.errors import ArtifactError, CacheError
 from ssna.core.ragged import Ints, Ragged
-from ssna.data.dataset import Dataset, IdMap, Split, Withheld
+from ssna.data.dataset import Dataset, IdMap, Split, HeldOut
 from ssna.evaluation import evaluate
 from ssna.evaluation.metrics import summary
 from ssna.scoring import Scorer
@@ -34,15 +34,15 @@ class ColdEvaluation:
     targets: tuple[str, ...]
     among: Ints
     everywhere: Ints
-    withheld: int
+    held_out: int
     items: int
 
     def figures(self) -> dict[str, Any]:
         """What the record keeps: sizes, and for each ranking recall, NDCG and the median rank."""
-        rankings = {"among": (self.among, self.withheld), "all": (self.everywhere, self.items)}
+        rankings = {"among": (self.among, self.held_out), "all": (self.everywhere, self.items)}
         return {
             "questions": len(self.targets),
-            "withheld": self.withheld,
+            "withheld": self.held_out,
             "items": self.items,
             **{
                 name: summary(ranks, items) | {"median": float(np.median(ranks))}
@@ -62,11 +62,11 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
     None where there are no questions, or the method cannot admit an item. One that reads no text admits it as an
     item without neighbours or events.
     """
-    withheld = data.withheld
+    withheld = data.held_out
     if withheld is None or not withheld.targets:
         return None
     try:
-        wider = scorer.extended(_states(withheld, cache, scorer.layers))
+        wider = scorer.add_items(_states(withheld, cache, scorer.layers))
     except ArtifactError:
         return None
     items = IdMap((*data.items.external, *withheld.texts))
@@ -78,12 +78,12 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
         targets=withheld.targets,
         among=evaluate(wider, split, among=new).ranks["exclude_seen"],
         everywhere=evaluate(wider, split).ranks["exclude_seen"],
-        withheld=len(new),
+        held_out=len(new),
         items=len(items),
     )
 
 
-def _states(withheld: Withheld, cache: LayerCache | None, layers: int) -> torch.Tensor:
+def _states(withheld: HeldOut, cache: LayerCache | None, layers: int) -> torch.Tensor:
     """``(a, n, d)`` of the withheld texts: from the cache if it holds them, else read now."""
     texts = tuple(withheld.texts.values())
     if cache is None or layers == 0:

@@ -10,7 +10,7 @@ import numpy as np
 from ssna.core.errors import DataError
 from ssna.core.files import write_file
 from ssna.data import Dataset
-from ssna.data.holdout import withhold
+from ssna.data.holdout import holdout_items
 from ssna.evaluation.metrics import recall
 from ssna.runs.cold_start import ColdEvaluation
 from ssna.runs.run import Run, train
@@ -73,7 +73,7 @@ def example(data: Dataset, run: Run, say: Say) -> None:
 
 def cold(data: Dataset, cache: LayerCache, seed: int = 0) -> dict[str, ColdEvaluation]:
     """Train without some films, add them by their texts alone, and rank each among the withheld ones."""
-    rest, _ = withhold(data, COLD_SHARE, np.random.default_rng(seed))
+    rest, _ = holdout_items(data, COLD_SHARE, np.random.default_rng(seed))
     runs = {
         "ssna (text only)": train(rest, cache, seed=seed, settings=COLD_SETTINGS),
         "text-knn": train(rest, cache, method="text-knn"),
@@ -87,10 +87,10 @@ def show_cold(data: Dataset, cache: LayerCache, say: Say) -> None:
     found = cold(data, cache)
     one = next(iter(found.values()))
     say(
-        f"{one.withheld} films ({COLD_SHARE:.0%}) were withheld from training and added by their texts alone. "
+        f"{one.held_out} films ({COLD_SHARE:.0%}) were withheld from training and added by their texts alone. "
         f"{len(one.targets)} users chose one; its rank among the withheld films:"
     )
     for name, evaluation in found.items():
         ranks = evaluation.among
         say(f"    {name:18} first ten {recall(ranks, 10).mean():.3f}   median rank {np.median(ranks):.0f}")
-    say(f"    {'chance':18} first ten {10 / one.withheld:.3f}   median rank {(one.withheld + 1) / 2:.0f}")
+    say(f"    {'chance':18} first ten {10 / one.held_out:.3f}   median rank {(one.held_out + 1) / 2:.0f}")

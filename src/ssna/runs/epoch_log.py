@@ -46,8 +46,8 @@ class _Epochs:
             if time.perf_counter() - self.said >= MINUTE:
                 self._say(f"epoch {step.epoch:3d}  {step.done / step.batches:.0%}")
         else:
-            self.advance(step.behind - self.behind, f"epoch {step.epoch}")
-            self.behind = step.behind
+            self.advance(step.epochs_done - self.behind, f"epoch {step.epoch}")
+            self.behind = step.epochs_done
 
     def epoch(self, epoch: Epoch, better: bool) -> None:
         if (now := time.perf_counter()) - self.said_epoch >= self.pause:
@@ -67,7 +67,7 @@ class _Epochs:
 def _line(epoch: Epoch, better: bool) -> str:
     figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
     line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
-    notes = {"begun again": epoch.again, "taught": epoch.taught, "best so far": better}
+    notes = {"begun again": epoch.restarted, "taught": epoch.distilled, "best so far": better}
     return "  ".join([line, *(note for note, holds in notes.items() if holds)])
 
 

@@ -12,13 +12,13 @@ from ssna.methods import METHODS, FittedMethod, TrainedMethod
 from ssna.methods.blend import BlendSettings
 from ssna.methods.ease import LinearSettings
 from ssna.methods.linear_teacher import LinearTeacher
-from ssna.runs.warm_start import Start
+from ssna.runs.warm_start import WarmStart
 from ssna.scoring import Scorer, name_of
 from ssna.text import LayerCache
 from ssna.training import Epoch, RunSettings, Step, fit
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.ensemble import join, with_repeats
-from ssna.training.profiler import Profile
+from ssna.training.ensemble import fit_ensemble, with_repeat_consumption
+from ssna.training.profiler import Profiler
 from ssna.training.trainer import Weights
 
 
@@ -41,7 +41,7 @@ class Outcome:
     best_epoch: int | None = None
     parameters: int = 0
     batches: int = 0
-    shares: dict[str, float] | None = None
+    weights_of_members: dict[str, float] | None = None
     weights: Weights | None = None
 
 
@@ -79,15 +79,15 @@ def fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None
     return LayerCache.open(cache.folders, data.texts)
 
 
-def produce(
+def fit_method(
     data: Dataset,
     cache: LayerCache | None,
     settings: RunSettings,
     device: torch.device,
     report: Report,
     checkpoint: Checkpoint | None,
-    profile: Profile | None,
-    start: Start | None,
+    profile: Profiler | None,
+    start: WarmStart | None,
 ) -> Outcome:
     """Fit, or train from the seed on; the caller's generators stay as they are."""
     method = METHODS[settings.method.name]
@@ -95,21 +95,21 @@ def produce(
         return Outcome(method.fit(settings.method, data, cache, settings.dim))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        return _learn(method, data, cache, settings, report, checkpoint, profile, start)
+        return _train(method, data, cache, settings, report, checkpoint, profile, start)
 
 
-def _learn(
+def _train(
     method: TrainedMethod,
     data: Dataset,
     cache: LayerCache | None,
     settings: RunSettings,
     report: Report,
     checkpoint: Checkpoint | None,
-    profile: Profile | None,
-    start: Start | None,
+    profile: Profiler | None,
+    start: WarmStart | None,
 ) -> Outcome:
     encoder = method.build(settings.method, data, cache, settings.dim)
-    teacher = teacher_for(data, cache, settings)
+    teacher = fit_teacher(data, cache, settings)
     fitted = fit(
         encoder,
         data,
@@ -121,12 +121,12 @@ def _learn(
         start=None if start is None else start.weights_for(encoder, data),
         teacher=teacher,
     )
-    scorer, shares = _joined(fitted.scorer, data, cache, settings, teacher)
+    scorer, shares = _ensemble(fitted.scorer, data, cache, settings, teacher)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
     return Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares, fitted.weights)
 
 
-def teacher_for(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
+def fit_teacher(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
     """What ``settings.loss.teacher`` asks for; nobody where no epoch asks."""
     if not settings.taught:
         return None
@@ -135,7 +135,7 @@ def teacher_for(data: Dataset, cache: LayerCache | None, settings: RunSettings) 
     return LinearTeacher.fit(linear, data, cache, settings.dim)
 
 
-def _joined(
+def _ensemble(
     model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings, teacher: LinearTeacher | None
 ) -> tuple[Scorer, dict[str, float] | None]:
     if not settings.join.methods:
@@ -148,8 +148,8 @@ def _joined(
             partners[name] = teacher.scorer
         else:
             partners[name] = method.fit(settings.join.of(name), data, cache, settings.dim)
-    joined = join(model, tuple(partners.values()), data.valid)
+    joined = fit_ensemble(model, tuple(partners.values()), data.valid)
     if settings.join.repeats:
-        joined = with_repeats(joined, data.valid, data.max_history)
+        joined = with_repeat_consumption(joined, data.valid, data.max_history)
     names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in partners.items()}
-    return joined, {names.get(id(part.scorer), name_of(part.scorer)): part.weight for part in joined.parts}
+    return joined, {names.get(id(part.scorer), name_of(part.scorer)): part.weight for part in joined.members}

@@ -62,7 +62,7 @@ class RunRecord:
     epochs: list[dict[str, Any]]
     batches: int
     best_epoch: int | None
-    join: dict[str, float] | None
+    ensemble: dict[str, float] | None
     trainable_parameters: int
     seconds: float
     peak_memory_bytes: int
@@ -74,12 +74,12 @@ class RunRecord:
     machine: dict[str, Any]
     versions: dict[str, str]
     commit: str | None
-    experiment: dict[str, Any] | None = field(default=None)
-    start: dict[str, Any] | None = field(default=None)
+    grid: dict[str, Any] | None = field(default=None)
+    init_from: dict[str, Any] | None = field(default=None)
     cold: dict[str, Any] | None = field(default=None)
 
     @property
-    def rehearsal(self) -> bool:
+    def dry_run(self) -> bool:
         """Whether the run was cut short on purpose, so that its figures are no result."""
         return bool(self.settings.get("rehearsal"))
 
@@ -179,7 +179,7 @@ def about(data: Dataset) -> dict[str, Any]:
 def machine(device: str) -> dict[str, Any]:
     """Processor, threads and device of this run, and its processes if they are several."""
     names = [line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
-    shared = {"processes": distributed.count()} if distributed.count() > 1 else {}
+    shared = {"processes": distributed.world_size()} if distributed.world_size() > 1 else {}
     return shared | {
         "processor": names[0] if names else platform.processor(),
         "threads": torch.get_num_threads(),

@@ -22,7 +22,7 @@ from ssna.recommender import Recommender
 from ssna.recommender.artifact import IN_RUN
 from ssna.runs.cold_start import ColdEvaluation, evaluate_cold
 from ssna.runs.epoch_log import epoch_reports
-from ssna.runs.fitting import fitting_cache, produce, run_device
+from ssna.runs.fitting import fitting_cache, fit_method, run_device
 from ssna.runs.recipes import resolve
 from ssna.runs.record import (
     RECORD,
@@ -35,12 +35,12 @@ from ssna.runs.record import (
     versions,
     write_evaluations,
 )
-from ssna.runs.warm_start import Start, keep_weights
+from ssna.runs.warm_start import WarmStart, keep_weights
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
 from ssna.training import RunSettings
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.profiler import Profile
+from ssna.training.profiler import Profiler
 from ssna.training.trainer import Weights
 
 SETTINGS = "settings.toml"
@@ -116,7 +116,7 @@ def train(
     if any(isinstance(given, str | Path) for given in (data, cache)):
         raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
     resolved = resolve(recipe, method, config, settings, seed)
-    with distributed.together(run_device(resolved)):
+    with distributed.process_group(run_device(resolved)):
         return execute(
             data,
             cache,
@@ -154,11 +154,11 @@ def execute(
     if profile and isinstance(METHODS[settings.method.name], FittedMethod):
         raise SettingsError(f"{settings.method.name} is fitted at once and has no epochs; leave --profile out")
     cache = fitting_cache(settings, data, cache)
-    start = None if init_from is None else Start.of(init_from, settings, data, cache)
+    start = None if init_from is None else WarmStart.of(init_from, settings, data, cache)
     device = run_device(settings)
-    talk = distributed.first() and not quiet
+    talk = distributed.is_main() and not quiet
     if out is not None:
-        earlier, same = distributed.from_first(lambda: _earlier(Path(out), settings, data, cache, start))
+        earlier, same = distributed.run_on_main(lambda: _earlier(Path(out), settings, data, cache, start))
         if same and resume:
             run = Run.load(out)
             if talk:
@@ -167,7 +167,7 @@ def execute(
         if earlier is not None and talk:
             then = "it will be replaced when this one is finished"
             print(f"{out} holds a run of {earlier}; {then}", file=sys.stderr, flush=True)
-    kept = None if out is None or not distributed.first() else Path(out)
+    kept = None if out is None or not distributed.is_main() else Path(out)
     with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
         begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         trained = isinstance(METHODS[settings.method.name], TrainedMethod)
@@ -175,11 +175,11 @@ def execute(
         with epoch_reports(folder if trained else None, epochs, not talk, pause) as report:
             checkpoint = None if out is None else _checkpoint(out, data, cache, settings, start, resume)
             watcher = (
-                Profile(lambda table: print(table, file=sys.stderr, flush=True))
-                if profile and distributed.first()
+                Profiler(lambda table: print(table, file=sys.stderr, flush=True))
+                if profile and distributed.is_main()
                 else None
             )
-            outcome = produce(data, cache, settings, device, report, checkpoint, watcher, start)
+            outcome = fit_method(data, cache, settings, device, report, checkpoint, watcher, start)
         seconds, peak = time.perf_counter() - begun, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding
@@ -195,7 +195,7 @@ def execute(
             epochs=[asdict(epoch) for epoch in outcome.epochs],
             batches=outcome.batches,
             best_epoch=outcome.best_epoch,
-            join=outcome.shares,
+            ensemble=outcome.weights_of_members,
             trainable_parameters=outcome.parameters,
             seconds=seconds,
             peak_memory_bytes=peak,
@@ -207,8 +207,8 @@ def execute(
             machine=machine(str(device)),
             versions=versions(),
             commit=code,
-            experiment=experiment,
-            start=None if start is None else start.about(data),
+            grid=experiment,
+            init_from=None if start is None else start.about(data),
             cold=None if cold is None else cold.figures(),
         )
         run = Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding), cold)
@@ -220,7 +220,7 @@ def execute(
 
 
 def _earlier(
-    out: Path, settings: RunSettings, data: Dataset, cache: LayerCache | None, start: Start | None
+    out: Path, settings: RunSettings, data: Dataset, cache: LayerCache | None, start: WarmStart | None
 ) -> tuple[str | None, bool]:
     """The method of the run that stands in ``out``, if one does, and whether it is this very run and nothing of another
     try waits to be gone on from."""
@@ -229,7 +229,7 @@ def _earlier(
     except ArtifactError:
         return None, False
     states = None if cache is None else cache.encoding.tree()
-    begun = None if record.start is None else record.start["weights"]
+    begun = None if record.init_from is None else record.init_from["weights"]
     there = (record.settings, record.fingerprint, record.cache, begun)
     same = there == (settings.tree(), data.fingerprint, states, None if start is None else start.digest)
     return record.method, same and not _checkpoint_of(out).exists()
@@ -246,7 +246,7 @@ def _checkpoint(
     data: Dataset,
     cache: LayerCache | None,
     settings: RunSettings,
-    start: Start | None,
+    start: WarmStart | None,
     resume: bool,
 ) -> Checkpoint:
     states = None if cache is None else cache.encoding.tree()

@@ -41,7 +41,7 @@ def keep_weights(weights: Mapping[str, Tensor], folder: Path) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Start:
+class WarmStart:
     """A finished run to start from.
 
     Attributes:
@@ -56,7 +56,7 @@ class Start:
     digest: str
 
     @classmethod
-    def of(cls, folder: Path | str, settings: RunSettings, data: Dataset, cache: LayerCache | None) -> "Start":
+    def of(cls, folder: Path | str, settings: RunSettings, data: Dataset, cache: LayerCache | None) -> "WarmStart":
         """For a run of ``settings``.
 
         Raises:
@@ -72,7 +72,7 @@ class Start:
         return start
 
     @classmethod
-    def _read(cls, folder: Path) -> "Start":
+    def _read(cls, folder: Path) -> "WarmStart":
         record = RunRecord.read(folder)
         if not isinstance(METHODS.get(record.method), TrainedMethod):
             raise ArtifactError(f"{folder} is a run of {record.method}, which learns no weights to start from")

@@ -3,31 +3,31 @@
 Item rows start at 1; row 0 is padding. :mod:`ssna.scoring.topk` ranks with any scorer in bounded memory.
 """
 
-from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatScorer
-from ssna.scoring.ensemble import SCORERS, Blend, Part, blended, name_of, restore, vector_part
-from ssna.scoring.naming import below, joined_in_words, under
-from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
+from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
+from ssna.scoring.ensemble import SCORERS, Ensemble, Member, weighted_sum, name_of, restore, vector_member
+from ssna.scoring.naming import below, describe_weights, under
+from ssna.scoring.scorer import Config, ScoreFn, Scorer, Approximation
 from ssna.scoring.vectors import SEQUENCES, VectorScorer
 
 __all__ = [
     "SCORERS",
     "SEQUENCES",
-    "Blend",
+    "Ensemble",
     "Config",
     "LinearScorer",
     "NeighbourScorer",
-    "Part",
+    "Member",
     "PopularityScorer",
-    "Reading",
-    "RepeatScorer",
+    "ScoreFn",
+    "RepeatConsumptionScorer",
     "Scorer",
-    "Sketch",
+    "Approximation",
     "VectorScorer",
     "below",
-    "blended",
-    "joined_in_words",
+    "weighted_sum",
+    "describe_weights",
     "name_of",
     "restore",
     "under",
-    "vector_part",
+    "vector_member",
 ]

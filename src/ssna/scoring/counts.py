@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssna.core.ragged import Ragged
-from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
+from ssna.scoring.scorer import Config, ScoreFn, Scorer, Approximation
 
 
 class PopularityScorer(Scorer):
@@ -23,19 +23,19 @@ class PopularityScorer(Scorer):
         self.counts = counts.float()  # (I + 1,)
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
         """See :class:`Scorer`."""
         return len(self.counts)
 
-    def read(self, histories: Ragged) -> Reading:
+    def prepare(self, histories: Ragged) -> ScoreFn:
         """See :class:`Scorer`."""
         return lambda items: self.counts[items].repeat(len(histories), 1)
 
-    def extended(self, h: Tensor) -> "PopularityScorer":
+    def add_items(self, h: Tensor) -> "PopularityScorer":
         """See :class:`Scorer`; a new item has no events."""
         return PopularityScorer(F.pad(self.counts, (0, h.shape[1])))
 
-    def kept(self, rows: Tensor) -> "PopularityScorer":
+    def select_items(self, rows: Tensor) -> "PopularityScorer":
         """See :class:`Scorer`."""
         return PopularityScorer(self.counts[rows])
 
@@ -59,32 +59,32 @@ class NeighbourScorer(Scorer):
         self.similarity, self.window, self.decay = similarity, window, decay  # (I + 1, I + 1)
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
         """See :class:`Scorer`."""
         return int(self.similarity.shape[0])
 
-    def read(self, histories: Ragged) -> Reading:
+    def prepare(self, histories: Ragged) -> ScoreFn:
         """See :class:`Scorer`."""
         recent = histories.last(self.window)
         back = recent.lengths[recent.row_of_value] - 1 - recent.position_of_value
         weights = sparse.csr_array(
             (self.decay ** back.astype(np.float32), (recent.row_of_value, recent.values)),
-            shape=(len(recent), self.rows),
+            shape=(len(recent), self.num_rows),
         )
         return _columns(weights @ self.similarity)
 
-    def sketch(self, histories: Ragged) -> Sketch | None:
+    def approximate(self, histories: Ragged) -> Approximation | None:
         """See :class:`Scorer`; right already."""
-        return _right(self.read(histories))
+        return _right(self.prepare(histories))
 
-    def extended(self, h: Tensor) -> "NeighbourScorer":
+    def add_items(self, h: Tensor) -> "NeighbourScorer":
         """See :class:`Scorer`; a new item has no neighbours."""
         size = self.similarity.shape[0] + h.shape[1]
         offsets = np.pad(self.similarity.indptr, (0, h.shape[1]), mode="edge")
         wider = sparse.csr_array((self.similarity.data, self.similarity.indices, offsets), shape=(size, size))
         return type(self)(wider, self.window, self.decay)
 
-    def kept(self, rows: Tensor) -> "NeighbourScorer":
+    def select_items(self, rows: Tensor) -> "NeighbourScorer":
         """See :class:`Scorer`."""
         chosen = rows.numpy()
         return type(self)(sparse.csr_array(self.similarity[chosen][:, chosen]), self.window, self.decay)
@@ -113,7 +113,7 @@ class LinearScorer(NeighbourScorer):
     kind: ClassVar[str] = "linear"
 
 
-class RepeatScorer(Scorer):
+class RepeatConsumptionScorer(Scorer):
     """Repeat consumption: 1 for the latest ``max_history`` items of a history, 0 for all others.
 
     In a :class:`Blend` its weight says whether people take things again.
@@ -126,11 +126,11 @@ class RepeatScorer(Scorer):
         self._rows, self.max_history = rows, max_history
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
         """See :class:`Scorer`."""
         return self._rows
 
-    def read(self, histories: Ragged) -> Reading:
+    def prepare(self, histories: Ragged) -> ScoreFn:
         """See :class:`Scorer`."""
         recent = histories.last(self.max_history)
         ones = np.ones(len(recent.values), dtype=np.float32)
@@ -139,29 +139,29 @@ class RepeatScorer(Scorer):
         counts.data[:] = 1
         return _columns(counts)
 
-    def sketch(self, histories: Ragged) -> Sketch | None:
+    def approximate(self, histories: Ragged) -> Approximation | None:
         """See :class:`Scorer`; right already."""
-        return _right(self.read(histories))
+        return _right(self.prepare(histories))
 
-    def extended(self, h: Tensor) -> "RepeatScorer":
+    def add_items(self, h: Tensor) -> "RepeatConsumptionScorer":
         """See :class:`Scorer`."""
-        return RepeatScorer(self._rows + h.shape[1], self.max_history)
+        return RepeatConsumptionScorer(self._rows + h.shape[1], self.max_history)
 
-    def kept(self, rows: Tensor) -> "RepeatScorer":
+    def select_items(self, rows: Tensor) -> "RepeatConsumptionScorer":
         """See :class:`Scorer`."""
-        return RepeatScorer(len(rows), self.max_history)
+        return RepeatConsumptionScorer(len(rows), self.max_history)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""
         return {"rows": self._rows, "max_history": self.max_history}, {}
 
     @classmethod
-    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "RepeatScorer":
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "RepeatConsumptionScorer":
         """The inverse of :meth:`state`."""
         return cls(int(config["rows"]), int(config["max_history"]))
 
 
-def _columns(scores: sparse.csr_array) -> Reading:
+def _columns(scores: sparse.csr_array) -> ScoreFn:
     """Of sparse ``scores (n, I + 1)``."""
     by_column: list[Any] = []  # made once somebody asks for less than all: a tile is then one stretch of it
 
@@ -177,11 +177,11 @@ def _columns(scores: sparse.csr_array) -> Reading:
     return read
 
 
-def _right(read: Reading) -> Sketch:
+def _right(read: ScoreFn) -> Approximation:
     """Of scores that cost little as they are."""
 
     def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
         scores = read(items)
         return scores, lambda owner, columns: scores[owner, columns]
 
-    return Sketch(rough, 0.0)
+    return Approximation(rough, 0.0)

@@ -9,13 +9,13 @@ from torch import Tensor
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyLinear, RecencyMean
-from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatScorer
-from ssna.scoring.naming import REPEATS, below
-from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
+from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
+from ssna.scoring.naming import REPEAT_CONSUMPTION, below
+from ssna.scoring.scorer import Config, ScoreFn, Scorer, Approximation
 from ssna.scoring.vectors import VectorScorer
 
 
-class Part(NamedTuple):
+class Member(NamedTuple):
     """One scorer of a :class:`Blend`: its scores are divided by ``scale``, then weighted by ``weight``."""
 
     scorer: Scorer
@@ -23,80 +23,82 @@ class Part(NamedTuple):
     scale: float
 
 
-class Blend(Scorer):
+class Ensemble(Scorer):
     """A weighted sum of scorers, each divided by its scale: as a rule the deviation of its scores."""
 
     kind: ClassVar[str] = "blend"
 
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self.parts = tuple(parts)
+    def __init__(self, parts: Sequence[Member]) -> None:
+        self.members = tuple(parts)
         self.layers = max(part.scorer.layers for part in parts)
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
         """See :class:`Scorer`."""
-        return self.parts[0].scorer.rows
+        return self.members[0].scorer.num_rows
 
-    def read(self, histories: Ragged) -> Reading:
+    def prepare(self, histories: Ragged) -> ScoreFn:
         """See :class:`Scorer`."""
-        return blended([part.scorer.read(histories) for part in self.parts], self._shares)
+        return weighted_sum([part.scorer.prepare(histories) for part in self.members], self._weights)
 
-    def sketch(self, histories: Ragged) -> Sketch | None:
+    def approximate(self, histories: Ragged) -> Approximation | None:
         """See :class:`Scorer`; None if a part has none."""
         sketches = []
-        for part in self.parts:
-            if (sketch := part.scorer.sketch(histories)) is None:
+        for part in self.members:
+            if (sketch := part.scorer.approximate(histories)) is None:
                 return None
             sketches.append(sketch)
-        error = sum(abs(share) * sketch.error for share, sketch in zip(self._shares, sketches, strict=True))
+        error = sum(abs(share) * sketch.error for share, sketch in zip(self._weights, sketches, strict=True))
 
         def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
             read = [sketch.read(items) for sketch in sketches]
-            total = read[0][0].float() * self._shares[0]
-            for (scores, _), share in zip(read[1:], self._shares[1:], strict=True):
+            total = read[0][0].float() * self._weights[0]
+            for (scores, _), share in zip(read[1:], self._weights[1:], strict=True):
                 total.add_(scores, alpha=share)
 
             def right(owner: Tensor, columns: Tensor) -> Tensor:
-                parts = [share * exact(owner, columns) for (_, exact), share in zip(read, self._shares, strict=True)]
+                parts = [share * exact(owner, columns) for (_, exact), share in zip(read, self._weights, strict=True)]
                 return torch.stack(parts).sum(0)
 
             return total, right
 
-        return Sketch(rough, error)
+        return Approximation(rough, error)
 
     @property
-    def _shares(self) -> list[float]:
-        return [part.weight / part.scale for part in self.parts]
+    def _weights(self) -> list[float]:
+        return [part.weight / part.scale for part in self.members]
 
-    def extended(self, h: Tensor) -> "Blend":
+    def add_items(self, h: Tensor) -> "Ensemble":
         """See :class:`Scorer`."""
-        return Blend([part._replace(scorer=part.scorer.extended(h)) for part in self.parts])
+        return Ensemble([part._replace(scorer=part.scorer.add_items(h)) for part in self.members])
 
-    def kept(self, rows: Tensor) -> "Blend":
+    def select_items(self, rows: Tensor) -> "Ensemble":
         """See :class:`Scorer`."""
-        return Blend([part._replace(scorer=part.scorer.kept(rows)) for part in self.parts])
+        return Ensemble([part._replace(scorer=part.scorer.select_items(rows)) for part in self.members])
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         """See :class:`Scorer`."""
         parts, tensors = [], {}
-        for number, part in enumerate(self.parts):
+        for number, part in enumerate(self.members):
             config, below_it = part.scorer.state()
             parts.append({"kind": part.scorer.kind, "weight": part.weight, "scale": part.scale, "config": config})
             tensors.update({f"{number}.{name}": tensor for name, tensor in below_it.items()})
         return {"parts": parts}, tensors
 
     @classmethod
-    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "Blend":
+    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "Ensemble":
         """The inverse of :meth:`state`."""
         return cls(
             [
-                Part(restore(part["kind"], part["config"], below(f"{number}.", tensors)), part["weight"], part["scale"])
+                Member(
+                    restore(part["kind"], part["config"], below(f"{number}.", tensors)), part["weight"], part["scale"]
+                )
                 for number, part in enumerate(config["parts"])
             ]
         )
 
 
-def blended(readings: Sequence[Reading], shares: Sequence[float]) -> Reading:
+def weighted_sum(readings: Sequence[ScoreFn], shares: Sequence[float]) -> ScoreFn:
     """The sum of ``readings``, each times its share."""
 
     def read(items: slice | Tensor) -> Tensor:
@@ -108,8 +110,8 @@ def blended(readings: Sequence[Reading], shares: Sequence[float]) -> Reading:
     return read
 
 
-KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, RepeatScorer, VectorScorer, Blend)
-NAMES = {"neighbour": "item neighbours", "linear": "item weights", "repeat": REPEATS}
+KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, RepeatConsumptionScorer, VectorScorer, Ensemble)
+NAMES = {"neighbour": "item neighbours", "linear": "item weights", "repeat": REPEAT_CONSUMPTION}
 SCORERS: dict[str, Any] = {cls.kind: cls for cls in KINDS}
 
 
@@ -125,10 +127,10 @@ def restore(kind: str, config: Config, tensors: Mapping[str, Tensor]) -> Scorer:
     return scorer
 
 
-def vector_part(scorer: Scorer) -> VectorScorer | None:
+def vector_member(scorer: Scorer) -> VectorScorer | None:
     """The scorer itself, or a blend's first part that has vectors: the model, where neighbours are joined to one."""
-    if isinstance(scorer, Blend):
-        return next((found for part in scorer.parts if (found := vector_part(part.scorer)) is not None), None)
+    if isinstance(scorer, Ensemble):
+        return next((found for part in scorer.members if (found := vector_member(part.scorer)) is not None), None)
     return scorer if isinstance(scorer, VectorScorer) else None
 
 

@@ -15,10 +15,12 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-REPEATS = "seen before"
+REPEAT_CONSUMPTION = "seen before"
 
 
-def joined_in_words(join: Mapping[str, float]) -> str:
+def describe_weights(join: Mapping[str, float]) -> str:
     """The shares of a run's record, and what its history's items get beside them."""
-    shares = ", ".join(f"{name} {share:.1f}" for name, share in join.items() if name != REPEATS)
-    return shares if REPEATS not in join else f"{shares}; items seen before get {join[REPEATS]:+.3g}"
+    shares = ", ".join(f"{name} {share:.1f}" for name, share in join.items() if name != REPEAT_CONSUMPTION)
+    return (
+        shares if REPEAT_CONSUMPTION not in join else f"{shares}; items seen before get {join[REPEAT_CONSUMPTION]:+.3g}"
+    )

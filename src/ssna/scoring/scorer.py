@@ -9,12 +9,12 @@ from torch import Tensor
 from ssna.core.ragged import Ragged
 
 Config = dict[str, Any]
-Reading = Callable[[slice | Tensor], Tensor]
+ScoreFn = Callable[[slice | Tensor], Tensor]
 """Item rows ``(c,)``, or a slice of them -> their scores ``(n, c)`` fp32, the caller's to write into. Those of row 0
 mean nothing."""
 
 
-class Sketch(NamedTuple):
+class Approximation(NamedTuple):
     """Scores at a fraction of the cost, nearly right.
 
     Attributes:
@@ -36,28 +36,28 @@ class Scorer(Protocol):
     """The top layers that :meth:`extended` reads: at most ``a``."""
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
         """``I + 1``: item rows that have a score, padding among them."""
         ...
 
-    def read(self, histories: Ragged) -> Reading:
+    def prepare(self, histories: Ragged) -> ScoreFn:
         """Read ``n`` histories, once; what comes back gives scores of as many items at a time as are asked for.
 
         An empty history says nothing: every item scores 0, or its popularity where that is all that counts.
         """
         ...
 
-    def sketch(self, histories: Ragged) -> Sketch | None:
+    def approximate(self, histories: Ragged) -> Approximation | None:
         """As :meth:`read`, to find the few best with; None where nothing is cheaper than the scores themselves."""
         return None
 
     def score(self, histories: Ragged) -> Tensor:
         """``n`` histories -> ``(n, I + 1)`` fp32, minus infinity in column 0: for catalogues that are not large."""
-        scores = self.read(histories)(slice(0, self.rows))
+        scores = self.prepare(histories)(slice(0, self.num_rows))
         scores[:, 0] = -torch.inf
         return scores
 
-    def extended(self, h: Tensor) -> "Scorer":
+    def add_items(self, h: Tensor) -> "Scorer":
         """A scorer of ``n`` more items, put last, from their states ``h (a, n, d)``, top layer first.
 
         Raises:
@@ -65,7 +65,7 @@ class Scorer(Protocol):
         """
         ...
 
-    def kept(self, rows: Tensor) -> "Scorer":
+    def select_items(self, rows: Tensor) -> "Scorer":
         """A scorer of the item rows ``(n,)`` alone, in this order; row 0, padding, comes first. Scores stay."""
         ...
 

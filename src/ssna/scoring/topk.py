@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ints, Ragged
-from ssna.scoring import Reading, Scorer
+from ssna.scoring import ScoreFn, Scorer
 
 CHUNK = 512  # histories scored at once,
 TILE = 8192  # against so many items: at most CHUNK x TILE scores are held
@@ -30,14 +30,14 @@ class Tiles:
     then score equally wherever they stand, which ties and ranks depend on.
     """
 
-    def __init__(self, read: Reading, rows: int) -> None:
+    def __init__(self, read: ScoreFn, rows: int) -> None:
         self.read, self.rows, self.width = read, rows, min(TILE, rows)
         self.only = read(slice(0, rows)) if rows <= TILE else None
 
     @classmethod
     def of(cls, scorer: Scorer, histories: Ragged) -> "Tiles":
         """The scores of ``n`` histories."""
-        return cls(scorer.read(histories), scorer.rows)
+        return cls(scorer.prepare(histories), scorer.num_rows)
 
     def at(self, items: Tensor) -> Tensor:
         """``(n,)`` item rows, one a history -> ``(n,)`` scores. To be called before tiles are written into."""
@@ -102,7 +102,7 @@ class Best:
 
 
 def top(
-    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged | None = None, barred: Tensor | None = None
+    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged | None = None, excluded: Tensor | None = None
 ) -> tuple[Ints, np.ndarray[Any, Any]]:
     """The ``k`` best rows of each history, best first; of equal scores the lower row.
 
@@ -113,36 +113,38 @@ def top(
     Returns:
         ``(n, k)`` item rows and ``(n, k)`` fp32 scores; row 0 and minus infinity where fewer than ``k`` are left.
     """
-    k = min(k, scorer.rows)
+    k = min(k, scorer.num_rows)
     found = []
     for first, chunk in chunks(histories):
         gone = None if exclude is None else exclude.take(slice(first, first + len(chunk)))
-        found.append(_sketched(scorer, chunk, k, gone, barred) or _exact(scorer, chunk, k, gone, barred))
+        found.append(_from_approximation(scorer, chunk, k, gone, excluded) or _exact(scorer, chunk, k, gone, excluded))
     if not found:
         return np.zeros((0, k), dtype=np.int64), np.zeros((0, k), dtype=np.float32)
     return torch.cat([best.rows for best in found]).numpy(), torch.cat([best.scores for best in found]).numpy()
 
 
-def _exact(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, barred: Tensor | None) -> Best:
+def _exact(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, excluded: Tensor | None) -> Best:
     best = Best(len(histories), k)
     for start, tile in Tiles.of(scorer, histories):
-        _leave_out(tile, start, gone, barred)
+        _leave_out(tile, start, gone, excluded)
         best.add(start, tile)
     return best
 
 
-def _sketched(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, barred: Tensor | None) -> Best | None:
+def _from_approximation(
+    scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, excluded: Tensor | None
+) -> Best | None:
     """From nearly right scores, all items that may be among the best scored rightly; where these are too many, from all
     scores. None where that would not pay."""
-    if SHARE * k > min(TILE, scorer.rows) or (sketch := scorer.sketch(histories)) is None:
+    if SHARE * k > min(TILE, scorer.num_rows) or (sketch := scorer.approximate(histories)) is None:
         return None
     best, crowded = Best(len(histories), k), torch.zeros(len(histories), dtype=torch.bool)
-    room = min(TILE, scorer.rows) // MANY
-    for start in range(0, scorer.rows, TILE):
-        tile, right = sketch.read(slice(start, min(start + TILE, scorer.rows)))
+    room = min(TILE, scorer.num_rows) // MANY
+    for start in range(0, scorer.num_rows, TILE):
+        tile, right = sketch.read(slice(start, min(start + TILE, scorer.num_rows)))
         if start == 0:
             tile[:, 0] = -torch.inf
-        _leave_out(tile, start, gone, barred)
+        _leave_out(tile, start, gone, excluded)
         highest = _highest(tile)
         _check(highest)
         least = best.scores[:, -1]  # what an item has to score
@@ -161,7 +163,7 @@ def _sketched(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, ba
         best.insert(owner, columns + start, right(owner, columns))
     others = crowded.numpy().nonzero()[0]
     if len(others):
-        exact = _exact(scorer, histories.take(others), k, None if gone is None else gone.take(others), barred)
+        exact = _exact(scorer, histories.take(others), k, None if gone is None else gone.take(others), excluded)
         best.scores[crowded], best.rows[crowded] = exact.scores, exact.rows
     return best
 
@@ -177,11 +179,11 @@ def _highest(tile: Tensor) -> Tensor:
     return highest.float()
 
 
-def _leave_out(tile: Tensor, start: int, gone: Ragged | None, barred: Tensor | None) -> None:
+def _leave_out(tile: Tensor, start: int, gone: Ragged | None, excluded: Tensor | None) -> None:
     if gone is not None:
         hide(tile, gone, start)
-    if barred is not None:
-        tile[:, barred[start : start + tile.shape[1]]] = -torch.inf
+    if excluded is not None:
+        tile[:, excluded[start : start + tile.shape[1]]] = -torch.inf
 
 
 def _check(tile: Tensor) -> None:

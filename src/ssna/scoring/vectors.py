@@ -13,10 +13,10 @@ from ssna.compute.device import multiplies_bf16
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.adapter import ADAPTERS
-from ssna.nn.qkv_lookup import Projection
+from ssna.nn.qkv_lookup import QKVLookup
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 from ssna.scoring.naming import below, under
-from ssna.scoring.scorer import Config, Reading, Scorer, Sketch
+from ssna.scoring.scorer import Config, ScoreFn, Scorer, Approximation
 
 SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean, "linear": RecencyLinear}
 
@@ -53,22 +53,22 @@ class VectorScorer(Scorer):
         self._last = cast(Callable[..., Tensor], self.sequence.last)
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
         """See :class:`Scorer`."""
         return len(self.vectors)
 
-    def read(self, histories: Ragged) -> Reading:
+    def prepare(self, histories: Ragged) -> ScoreFn:
         """See :class:`Scorer`."""
-        intents = F.normalize(self.intents(histories), dim=-1)
+        intents = F.normalize(self.user_embeddings(histories), dim=-1)
         return lambda items: (intents @ self.directions[items].T).cpu()
 
-    def sketch(self, histories: Ragged) -> Sketch:
+    def approximate(self, histories: Ragged) -> Approximation:
         """See :class:`Scorer`: products of bf16, where the processor multiplies these several times faster.
 
         ``q v - q' v' = (q - q') v + q' (v - v')``: rounding both vectors costs at most the lengths of what they lose,
         and rounding the product its share of at most 1.
         """
-        intents = F.normalize(self.intents(histories), dim=-1)
+        intents = F.normalize(self.user_embeddings(histories), dim=-1)
         rounded, (directions, lost), error = intents, (self.directions, 0.0), SUMS
         if multiplies_bf16():
             rounded, (directions, lost) = intents.bfloat16(), self._rounded
@@ -83,7 +83,7 @@ class VectorScorer(Scorer):
 
             return rounded @ directions[items].T, right
 
-        return Sketch(rough, error)
+        return Approximation(rough, error)
 
     @cached_property
     def _rounded(self) -> tuple[Tensor, float]:
@@ -91,7 +91,7 @@ class VectorScorer(Scorer):
         return rounded, _lost(self.directions, rounded)
 
     @torch.no_grad()
-    def intents(self, histories: Ragged) -> Tensor:
+    def user_embeddings(self, histories: Ragged) -> Tensor:
         """``n`` histories -> ``(n, D)``; zero for an empty one."""
         recent = histories.last(self.max_history)
         intents = self.vectors.new_zeros(len(recent), self.vectors.shape[1])
@@ -105,13 +105,13 @@ class VectorScorer(Scorer):
         return intents
 
     @cached_property
-    def _projection(self) -> Projection | None:
+    def _projection(self) -> QKVLookup | None:
         sasrec = self.sequence
-        pays = isinstance(sasrec, SASRec) and Projection.pays(sasrec, self.vectors)
-        return Projection(cast(SASRec, sasrec), self.vectors) if pays else None
+        pays = isinstance(sasrec, SASRec) and QKVLookup.is_worthwhile(sasrec, self.vectors)
+        return QKVLookup(cast(SASRec, sasrec), self.vectors) if pays else None
 
     @torch.no_grad()
-    def extended(self, h: Tensor) -> "VectorScorer":
+    def add_items(self, h: Tensor) -> "VectorScorer":
         """See :class:`Scorer`."""
         if self.admission is None:
             raise ArtifactError(
@@ -122,7 +122,7 @@ class VectorScorer(Scorer):
         vectors = torch.cat([self.vectors, self.admission(h[: self.layers]).float()])
         return VectorScorer(vectors, self.sequence, self.max_history, self.admission)
 
-    def kept(self, rows: Tensor) -> "VectorScorer":
+    def select_items(self, rows: Tensor) -> "VectorScorer":
         """See :class:`Scorer`."""
         return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.admission)
 

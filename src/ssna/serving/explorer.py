@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from ssna.recommender.explanation import explain, place
+from ssna.recommender.explanation import explain, rank_text
 from ssna.serving import schemas
 from ssna.serving.http import as_json, body_of
 from ssna.serving.service import Service
@@ -47,7 +47,9 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         """Why an item has its score after a history."""
         asked = await body_of(request, schemas.Why)
         now = service.find(asked.item, asked.run)
-        found = await service.think(partial(explain, now.recommender, asked.history, asked.item, now.hidden))
+        found = await service.run_in_background(
+            partial(explain, now.recommender, asked.history, asked.item, now.hidden)
+        )
         parts = [schemas.Part(scorer=kind, score=share) for kind, share in found.parts]
         return as_json(schemas.Explained.model_validate(asdict(found) | {"parts": parts}).model_dump_json())
 
@@ -56,7 +58,9 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         """Where an item of some text would rank, were it added."""
         asked = await body_of(request, schemas.WhatIf)
         now = service.named(asked.run)
-        found = await service.think(partial(place, now.recommender, asked.history, asked.text, deny=now.hidden))
+        found = await service.run_in_background(
+            partial(rank_text, now.recommender, asked.history, asked.text, deny=now.hidden)
+        )
         return as_json(schemas.Placed.model_validate(asdict(found)).model_dump_json())
 
 

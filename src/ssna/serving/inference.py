@@ -29,7 +29,7 @@ class Job:
     snapshot: Snapshot | None = None
 
 
-class Answering:
+class Inference:
     """Its methods belong to the event loop.
 
     Args:
@@ -57,17 +57,17 @@ class Answering:
         ranker = Ranker()
         await ranker.start()
         for snapshot in (self.snapshot, *others):
-            await ranker.hold(snapshot.recommender.scorer)
+            await ranker.load(snapshot.recommender.scorer)
         self._ranker = ranker
 
     async def serve(self, snapshot: Snapshot) -> None:
         """From the return on, answers come from ``snapshot``."""
         new, old = snapshot.recommender.scorer, self.snapshot.recommender.scorer
         if self._ranker is not None and new is not old:
-            await self._ranker.hold(new)
+            await self._ranker.load(new)
         self.snapshot = snapshot
         if self._ranker is not None and new is not old:
-            self._ranker.drop(old)
+            self._ranker.unload(old)
 
     async def ask(
         self, questions: Sequence[Question], snapshot: Snapshot | None, disconnected: Disconnected | None
@@ -97,7 +97,7 @@ class Answering:
     async def _written(self, snapshot: Snapshot, questions: Sequence[Question]) -> list[str]:
         ranker, scorer = self._ranker, snapshot.recommender.scorer
         size = sum(len(question.history) + question.k for question in questions)
-        if ranker is not None and ranker.holds(scorer):
+        if ranker is not None and ranker.is_loaded(scorer):
             asked = await self._beside(size, snapshot.read, questions)
             if asked.plain:
                 gone = snapshot.gone(questions, asked.known)

@@ -24,10 +24,10 @@ class Metrics:
             "ssna_batch_size", "Questions answered together, a request.", buckets=SIZES, registry=self.registry
         )
         gauges = {
-            "ssna_queue_depth": ("Questions that wait.", lambda: service.answering.waiting),
+            "ssna_queue_depth": ("Questions that wait.", lambda: service.inference.waiting),
             "ssna_catalogue_items": ("Items that can be recommended.", lambda: len(service.snapshot)),
             "ssna_added_items": ("Items known by their texts alone.", lambda: service.snapshot.added),
-            "ssna_ranking_process": ("1, or 0 while the server ranks by itself.", lambda: service.answering.beside),
+            "ssna_ranking_process": ("1, or 0 while the server ranks by itself.", lambda: service.inference.beside),
             "ssna_run_version": ("One more with each reload.", lambda: service.snapshot.version),
         }
         for name, (meaning, read) in gauges.items():

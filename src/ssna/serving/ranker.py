@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from safetensors import torch as safetensors
 from torch import Tensor
 
-from ssna.compute.allocator import steady
+from ssna.compute.allocator import tune_allocator
 from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import Scorer, below, restore, under
 from ssna.scoring.topk import top
 from ssna.serving.logs import described, log
 
-HOLD, DROP, TOP = range(3)
+LOAD, UNLOAD, TOP = range(3)
 LENGTH = struct.Struct("<Q")
 PAUSE = 1.0  # seconds before a process that ended is started again
 PATIENCE = 60.0  # seconds for an answer; a process that takes longer is stuck, and ended
@@ -71,11 +71,11 @@ class Ranker:
         """Whether there is a process."""
         return self._process is not None
 
-    def holds(self, scorer: Scorer) -> bool:
+    def is_loaded(self, scorer: Scorer) -> bool:
         """Whether the process can rank with ``scorer`` now."""
         return self._wanted.get(scorer) in self._held
 
-    async def hold(self, scorer: Scorer) -> None:
+    async def load(self, scorer: Scorer) -> None:
         """Give the process a scorer to rank with; without a process, the next one gets it."""
         if scorer not in self._wanted:
             self._begun += 1
@@ -83,10 +83,10 @@ class Ranker:
             with suppress(RankerError):
                 await self._give(scorer)
 
-    def drop(self, scorer: Scorer) -> None:
+    def unload(self, scorer: Scorer) -> None:
         """Let the process forget a scorer; what was asked before is answered."""
         if (number := self._wanted.pop(scorer, None)) in self._held:
-            self._forget(number)
+            self._send_unload(number)
 
     async def top(
         self, scorer: Scorer, histories: Ragged, k: int, exclude: Ragged, barred: Ints
@@ -113,12 +113,12 @@ class Ranker:
         await self._ask(content)
         self._held.add(number)
         if self._wanted.get(scorer) != number:  # dropped meanwhile
-            self._forget(number)
+            self._send_unload(number)
 
-    def _forget(self, number: int | None) -> None:
+    def _send_unload(self, number: int | None) -> None:
         self._held.discard(number)
         with suppress(RankerError):
-            self._ask({"ask": torch.tensor([DROP, number])})
+            self._ask({"ask": torch.tensor([UNLOAD, number])})
 
     def _ask(self, message: "Mapping[str, Tensor] | bytes") -> "asyncio.Future[dict[str, Tensor]]":
         if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():
@@ -217,7 +217,7 @@ def _unpacked(name: str, message: Mapping[str, Tensor]) -> Ragged:
 def _described(scorer: Scorer, number: int) -> bytes:
     config, tensors = scorer.state()
     words = json.dumps({"kind": scorer.kind, "config": config}).encode()
-    message = {"ask": torch.tensor([HOLD, number]), "words": torch.frombuffer(bytearray(words), dtype=torch.uint8)}
+    message = {"ask": torch.tensor([LOAD, number]), "words": torch.frombuffer(bytearray(words), dtype=torch.uint8)}
     return safetensors.save({**message, **under("state.", {name: x.contiguous() for name, x in tensors.items()})})
 
 
@@ -240,16 +240,16 @@ def work(asked: BinaryIO, answers: BinaryIO) -> None:
 
 def _answer(held: dict[int, Scorer], message: Mapping[str, Tensor]) -> dict[str, Tensor]:
     kind, number, *rest = message["ask"].tolist()
-    if kind == HOLD:
+    if kind == LOAD:
         words: dict[str, Any] = json.loads(message["words"].numpy().tobytes())
         held[number] = restore(words["kind"], words["config"], below("state.", message))
-    elif kind == DROP:
+    elif kind == UNLOAD:
         held.pop(number, None)
     else:
         scorer = held[number]
         barred = None
         if len(message["barred"]):
-            barred = torch.zeros(scorer.rows, dtype=torch.bool).index_fill_(0, message["barred"], True)
+            barred = torch.zeros(scorer.num_rows, dtype=torch.bool).index_fill_(0, message["barred"], True)
         histories = _unpacked("histories", message)
         exclude = _unpacked("exclude", message) if "exclude.values" in message else histories
         rows, scores = top(scorer, histories, rest[0], exclude, barred)
@@ -264,7 +264,7 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get(THREADS, "1")))
     answering = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no answer
-    with steady(), suppress(BrokenPipeError), os.fdopen(answering, "wb") as answers:
+    with tune_allocator(), suppress(BrokenPipeError), os.fdopen(answering, "wb") as answers:
         work(sys.stdin.buffer, answers)
 
 

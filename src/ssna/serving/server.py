@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import uvicorn
 
-from ssna.compute.allocator import steady
+from ssna.compute.allocator import tune_allocator
 from ssna.core.errors import SsnaError
 from ssna.serving.additions import journal
 from ssna.serving.app import create_app
@@ -63,7 +63,7 @@ def serve(
             app, http=Connection, ws="none", log_config=None, access_log=False, lifespan="on",
             timeout_graceful_shutdown=SECONDS_TO_STOP, timeout_keep_alive=IDLE, server_header=False,
         )  # fmt: skip
-        with steady(), _ending_well():
+        with tune_allocator(), _ending_well():
             _Server(config).run([listening])
     log("stopped")
 

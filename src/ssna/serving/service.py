@@ -13,7 +13,7 @@ from ssna.recommender import Recommender
 from ssna.serving.additions import Additions, Change, Journal
 from ssna.serving.batching import Batcher, Disconnected
 from ssna.serving.comparison import HISTORIES, compare
-from ssna.serving.inference import Answering
+from ssna.serving.inference import Inference
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
@@ -38,9 +38,9 @@ class Service:
         self, snapshot: Snapshot, journal: Journal, runs: Sequence[Path], beside: Mapping[str, Snapshot] | None = None
     ) -> None:
         self.journal, self.runs, self.beside = journal, tuple(runs), dict(beside or {})
-        self.answering = Answering(snapshot)
-        self._thinking = ThreadPoolExecutor(1, "thoughts")
-        self._thoughts: Batcher[Callable[[], Any], Any] = Batcher(self._think, LIMITS.explaining, together=1)
+        self.inference = Inference(snapshot)
+        self._background = ThreadPoolExecutor(1, "thoughts")
+        self._background_jobs: Batcher[Callable[[], Any], Any] = Batcher(self._think, LIMITS.explaining, together=1)
         self.ready = False
         self._recent: deque[Sequence[str]] = deque(maxlen=HISTORIES)
         self._changing = asyncio.Lock()
@@ -72,7 +72,7 @@ class Service:
             EncoderError: the language model is gone; everything but new texts is served all the same.
         """
         try:
-            await self.answering.start(tuple(self.beside.values()))
+            await self.inference.start(tuple(self.beside.values()))
             await self._slowly(_warm, self.snapshot.recommender)
         finally:
             gc.collect()
@@ -81,16 +81,16 @@ class Service:
 
     async def stop(self) -> None:
         """Answer what waits, finish the change that runs."""
-        await self._thoughts.close()
-        self._thinking.shutdown()
+        await self._background_jobs.close()
+        self._background.shutdown()
         async with self._changing:
             self._slow.shutdown()
-        await self.answering.close()
+        await self.inference.close()
 
     @property
     def snapshot(self) -> Snapshot:
         """What serves now."""
-        return self.answering.snapshot
+        return self.inference.snapshot
 
     def named(self, run: str | None = None) -> Snapshot:
         """What serves now, or a run beside it. Raises :class:`RequestError` for a name that none has."""
@@ -123,15 +123,15 @@ class Service:
         snapshot = None if run is None else self.named(run)
         snapshot = await self._widened(snapshot or self.snapshot, questions, texts) if texts else snapshot
         self._recent.extend(question.history for question in questions)
-        return await self.answering.ask(questions, snapshot, disconnected)
+        return await self.inference.ask(questions, snapshot, disconnected)
 
-    async def think(self, thought: Callable[[], T]) -> T:
+    async def run_in_background(self, thought: Callable[[], T]) -> T:
         """What takes longer than a ranking, one after the other; recommending goes on meanwhile.
 
         Raises:
             RequestError: too many wait.
         """
-        found: T = (await self._thoughts.ask(thought))[0]
+        found: T = (await self._background_jobs.ask(thought))[0]
         return found
 
     async def put(self, items: Sequence[NewItem]) -> Changed:
@@ -208,7 +208,7 @@ class Service:
                     f"{new.run} shares {comparison.overlap:.3f} of the first ten with {old.run}, "
                     f"asked for: {minimum_overlap:g}; {old.run} goes on serving",
                 )
-            await self.answering.serve(new)
+            await self.inference.serve(new)
         log("reload", version=new.version, **comparison.model_dump())
         return comparison
 
@@ -221,7 +221,7 @@ class Service:
             additions = self.journal.record(change) if change != Change() else self.journal.additions
             return now.changed(changed, additions.hidden)
 
-        await self.answering.serve(await self._slowly(durable))
+        await self.inference.serve(await self._slowly(durable))
 
     async def _widened(self, now: Snapshot, questions: Sequence[Question], texts: Mapping[str, str]) -> Snapshot:
         asked = {item for question in questions for item in question.history}
@@ -242,7 +242,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._slow, action, *arguments)
 
     async def _think(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-        return [await asyncio.get_running_loop().run_in_executor(self._thinking, job) for job in jobs]
+        return [await asyncio.get_running_loop().run_in_executor(self._background, job) for job in jobs]
 
     def _is_own(self, snapshot: Snapshot, item: str) -> bool:
         return 0 < int(snapshot.recommender.items.rows([item])[0]) <= snapshot.own

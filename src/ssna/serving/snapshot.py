@@ -224,7 +224,7 @@ class Snapshot:
         if not len(rows):
             return [], []
         history = Ragged.from_rows([list(seen)])
-        scores, order = scorer.read(history)(rows)[0].sort(descending=True, stable=True)
+        scores, order = scorer.prepare(history)(rows)[0].sort(descending=True, stable=True)
         return rows[order][: question.k].tolist(), scores[: question.k].tolist()
 
 

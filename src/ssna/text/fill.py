@@ -98,15 +98,15 @@ def encode(
     encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
     folder = default_folder(encoder, layers) if out is None else Path(out)
     encoding = _encoding(encoder, layers, folder, existing or _existing(folder))
-    with distributed.together(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
+    with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
         missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
-        distributed.wait()  # until all have seen the same texts missing
+        distributed.barrier()  # until all have seen the same texts missing
         size = writer.reserve(len(missing))
-        quiet = quiet or not distributed.first()
+        quiet = quiet or not distributed.is_main()
         if not quiet and missing:
             _announce(encoding, len(missing), size, folder)
-        own = dict(islice(missing.items(), distributed.rank(), None, distributed.count()))
-        speed = distributed.total(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
+        own = dict(islice(missing.items(), distributed.rank(), None, distributed.world_size()))
+        speed = distributed.all_reduce(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
     asked = sum(text != "" for text in texts)
     report = EncodeReport(len(missing), asked - len(missing), round(speed, 1), len(encoding.layers), encoding.width)
     return LayerCache.open(folder, texts), report

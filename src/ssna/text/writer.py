@@ -42,7 +42,7 @@ def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
     """
     with _disk_errors_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / LOCK, fcntl.LOCK_SH if launch().count > 1 else fcntl.LOCK_EX):
+        with _locked(folder / LOCK, fcntl.LOCK_SH if launch().world_size > 1 else fcntl.LOCK_EX):
             yield CacheWriter(folder, encoding)
 
 

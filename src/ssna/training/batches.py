@@ -37,7 +37,7 @@ class Segments:
     fresh: Ints
 
 
-def causal(histories: Ragged, max_history: int) -> Segments:
+def autoregressive(histories: Ragged, max_history: int) -> Segments:
     """One segment a user; a history of more than ``max_history`` inputs gets several, each half as long apart.
 
     Each event but the first of a history is a target once, with at least half of ``max_history`` inputs before it
@@ -54,7 +54,7 @@ def causal(histories: Ragged, max_history: int) -> Segments:
     return Segments(user, start, stop, np.where(earliest, stop - start, stride))
 
 
-def prefixes(histories: Ragged, max_history: int) -> Segments:
+def prefix(histories: Ragged, max_history: int) -> Segments:
     """One segment a target, holding the at most ``max_history`` events before it (the paper's sub-sequences)."""
     targets = np.flatnonzero(histories.position_of_value > 0)
     stop = histories.position_of_value[targets]
@@ -62,7 +62,7 @@ def prefixes(histories: Ragged, max_history: int) -> Segments:
     return Segments(histories.row_of_value[targets], start, stop, np.ones_like(stop))
 
 
-FORMULATIONS: dict[str, Callable[[Ragged, int], Segments]] = {"prefixes": prefixes, "causal": causal}
+OBJECTIVES: dict[str, Callable[[Ragged, int], Segments]] = {"prefixes": prefix, "causal": autoregressive}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,14 +98,14 @@ class Batch:
     unique: Tensor
     in_targets: int
     in_batch: int
-    log_chance: Tensor
+    log_inclusion_prob: Tensor
     items: int
     input_index: Tensor
     target_index: Tensor
     own: slice
-    taught: Tensor | None = None
-    row: Tensor | None = None
-    blank: Tensor | None = None
+    teacher_logits: Tensor | None = None
+    teacher_row: Tensor | None = None
+    padding_items: Tensor | None = None
     tiles: Tiles | None = None
 
     @property
@@ -121,10 +121,10 @@ class Batch:
         return Batch(**values)
 
 
-def occurrences(histories: Ragged, segments: Segments, items: int, ahead: int = 1) -> Ints:
+def inclusion_counts(histories: Ragged, segments: Segments, items: int, future_targets: int = 1) -> Ints:
     """``(2, items + 1)`` in how many of ``segments`` each item is a target, and in how many it stands at all."""
     first, events = histories.offsets[segments.user], len(histories.values) + 1
-    end = first + np.minimum(segments.stop + ahead, histories.lengths[segments.user])
+    end = first + np.minimum(segments.stop + future_targets, histories.lengths[segments.user])
     ended = np.cumsum(np.bincount(end, minlength=events))[:-1]  # segments that end at an event or before it
     item_of_user = histories.row_of_value.astype(np.int64) * (items + 1) + histories.values
     order = np.argsort(item_of_user, kind="stable")
@@ -139,7 +139,7 @@ def occurrences(histories: Ragged, segments: Segments, items: int, ahead: int = 
     return np.stack(found).astype(np.int64)
 
 
-def log_chances(occurring: Ints, share: float, drawn: float) -> NDArray[np.float32]:
+def log_inclusion_probs(counts: Ints, segment_share: float, drawn: float) -> NDArray[np.float32]:
     """``(n,)`` logarithms of the chances that items are targets in a step, or do not stand in it and are drawn.
 
     Args:
@@ -147,21 +147,21 @@ def log_chances(occurring: Ints, share: float, drawn: float) -> NDArray[np.float
         share: of all segments, how many stand in the step.
         drawn: of the items that do not stand in the step, how many are drawn.
     """
-    no_target, absent = (1.0 - share) ** occurring
+    no_target, absent = (1.0 - segment_share) ** counts
     chances: NDArray[np.float32] = np.log(1 - no_target + absent * drawn).astype(np.float32)
     return chances
 
 
-def pack(
+def collate(
     histories: Ragged,
     segments: Segments,
     chosen: Ints,
     items: int,
-    samples: int,
+    num_negatives: int,
     rng: np.random.Generator,
-    occurring: Ints | None = None,
-    ahead: int = 1,
-    share: float | None = None,
+    counts: Ints | None = None,
+    future_targets: int = 1,
+    segment_share: float | None = None,
     teacher: Teacher | None = None,
 ) -> Batch:
     """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out).
@@ -182,16 +182,16 @@ def pack(
     )  # in `histories`
     inputs = histories.values[place].astype(np.int64)
     rows = np.flatnonzero(from_end <= np.repeat(segments.fresh[chosen], lengths))
-    events = place[rows, None] + 1 + np.arange(ahead)  # (rows, ahead): what each row predicts
+    events = place[rows, None] + 1 + np.arange(future_targets)  # (rows, ahead): what each row predicts
     there = events < np.repeat(histories.offsets[user + 1], lengths)[rows, None]
     row, distance = np.nonzero(there)
     predict = rows[row]
     targets = histories.values[events[there]].astype(np.int64)
     distinct, index, in_targets = _distinct(inputs, targets)
-    drawn = draw(distinct, items, samples, rng)
-    occurring = occurrences(histories, segments, items, ahead) if occurring is None else occurring
+    drawn = sample_negatives(distinct, items, num_negatives, rng)
+    counts = inclusion_counts(histories, segments, items, future_targets) if counts is None else counts
     contrasted = np.concatenate([distinct[:in_targets], drawn])
-    share = len(chosen) / max(len(segments.user), 1) if share is None else share
+    segment_share = len(chosen) / max(len(segments.user), 1) if segment_share is None else segment_share
     drawn_of = len(drawn) / max(items - len(distinct), 1)
     return Batch(
         inputs=torch.from_numpy(inputs),
@@ -200,17 +200,17 @@ def pack(
         predict=torch.from_numpy(predict),
         targets=torch.from_numpy(targets),
         users=torch.from_numpy(np.unique(np.repeat(user, lengths)[predict], return_inverse=True)[1]),
-        weights=None if ahead == 1 else torch.from_numpy(DISCOUNT ** distance.astype(np.float32)),
+        weights=None if future_targets == 1 else torch.from_numpy(DISCOUNT ** distance.astype(np.float32)),
         unique=torch.from_numpy(np.concatenate([distinct, drawn])),
         in_targets=in_targets,
         in_batch=len(distinct),
-        log_chance=torch.from_numpy(log_chances(occurring[:, contrasted], share, drawn_of)),
+        log_inclusion_prob=torch.from_numpy(log_inclusion_probs(counts[:, contrasted], segment_share, drawn_of)),
         items=items,
         input_index=torch.from_numpy(index[: len(inputs)]),
         target_index=torch.from_numpy(index[len(inputs) :]),
         own=slice(None),
-        taught=None if teacher is None else torch.from_numpy(teacher(place[rows], contrasted)),
-        row=None if teacher is None else torch.from_numpy(row),
+        teacher_logits=None if teacher is None else torch.from_numpy(teacher(place[rows], contrasted)),
+        teacher_row=None if teacher is None else torch.from_numpy(row),
     )
 
 
@@ -223,34 +223,38 @@ def _distinct(inputs: Ints, targets: Ints) -> tuple[Ints, Ints, int]:
     return distinct[order], np.argsort(order)[index], int(is_target.sum())
 
 
-def draw(present: Ints, items: int, samples: int, rng: np.random.Generator) -> Ints:
+def sample_negatives(present: Ints, items: int, num_negatives: int, rng: np.random.Generator) -> Ints:
     """At most ``samples`` distinct item rows, uniformly from those not ``present``."""
-    if samples == 0:
+    if num_negatives == 0:
         return np.zeros(0, dtype=np.int64)
     absent = np.ones(items + 1, dtype=bool)
     absent[0] = False
     absent[present] = False
     rows = np.flatnonzero(absent)
-    return rng.choice(rows, size=samples, replace=False, shuffle=False) if samples < len(rows) else rows
+    return rng.choice(rows, size=num_negatives, replace=False, shuffle=False) if num_negatives < len(rows) else rows
 
 
-def own_part(batch: Batch) -> Batch:
+def shard(batch: Batch) -> Batch:
     """The segments of a step that this process reads: neighbours, with about as many inputs as any other's.
 
     Raises:
         TrainingError: there are fewer distinct items to encode than processes.
     """
-    if len(batch.unique) < distributed.count():
-        raise TrainingError(f"a step of {len(batch.unique)} items is too small for {distributed.count()} processes")
+    if len(batch.unique) < distributed.world_size():
+        raise TrainingError(
+            f"a step of {len(batch.unique)} items is too small for {distributed.world_size()} processes"
+        )
     lengths = batch.offsets.diff().numpy()
-    bounds = [*starts(lengths, distributed.count(), 1), len(lengths)]
+    bounds = [*balanced_starts(lengths, distributed.world_size(), 1), len(lengths)]
     segments = slice(bounds[distributed.rank()], bounds[distributed.rank() + 1] + 1)
     offsets = batch.offsets[segments]
     rows = slice(int(offsets[0]), int(offsets[-1]))
     own = slice(*torch.searchsorted(batch.predict, offsets[[0, -1]]).tolist())
-    if batch.taught is not None and batch.row is not None:
-        row = batch.row[own]
-        batch = replace(batch, taught=batch.taught[int(row[0]) : int(row[-1]) + 1], row=row - row[0])
+    if batch.teacher_logits is not None and batch.teacher_row is not None:
+        row = batch.teacher_row[own]
+        batch = replace(
+            batch, teacher_logits=batch.teacher_logits[int(row[0]) : int(row[-1]) + 1], teacher_row=row - row[0]
+        )
     return replace(
         batch,
         inputs=batch.inputs[rows],
@@ -262,7 +266,7 @@ def own_part(batch: Batch) -> Batch:
     )
 
 
-def starts(sizes: Ints, parts: int, least: int) -> Ints:
+def balanced_starts(sizes: Ints, parts: int, least: int) -> Ints:
     """``(parts,)`` where stretches of about equal sums of ``sizes`` begin, each of ``least`` members at least."""
     part = np.arange(parts)
     first = np.searchsorted((np.cumsum(sizes) - sizes) * parts, part * sizes.sum())
@@ -289,30 +293,42 @@ class Batches:
         histories: Ragged,
         items: int,
         *,
-        formulation: str,
+        objective: str,
         max_history: int,
         batch_size: int,
-        samples: int,
-        ahead: int = 1,
+        num_negatives: int,
+        future_targets: int = 1,
         teacher: Teacher | None = None,
         rng: np.random.Generator,
     ) -> None:
-        self.histories, self.items, self.samples, self.ahead, self.rng = histories, items, samples, ahead, rng
+        self.histories, self.items, self.num_negatives, self.future_targets, self.rng = (
+            histories,
+            items,
+            num_negatives,
+            future_targets,
+            rng,
+        )
         self.teacher = teacher
-        self.segments = FORMULATIONS[formulation](histories, max_history)
-        self.occurring = occurrences(histories, self.segments, items, ahead)
-        if 0 < (found := len(self.segments.user)) < distributed.count():
-            raise TrainingError(f"{found} sequences cannot be shared by {distributed.count()} processes; start fewer")
+        self.segments = OBJECTIVES[objective](histories, max_history)
+        self.counts = inclusion_counts(histories, self.segments, items, future_targets)
+        if 0 < (found := len(self.segments.user)) < distributed.world_size():
+            raise TrainingError(
+                f"{found} sequences cannot be shared by {distributed.world_size()} processes; start fewer"
+            )
         self.targets = int(self.segments.fresh.sum())
-        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user) // distributed.count())
+        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user) // distributed.world_size())
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[Batch]:
         order = self.rng.permutation(len(self.segments.user))
-        first = starts(self.segments.fresh[order], self.steps, distributed.count())
+        first = balanced_starts(self.segments.fresh[order], self.steps, distributed.world_size())
         for chosen in np.split(order, first[1:]):
-            known = (self.occurring, self.ahead, 1 / self.steps)  # long segments fill a step sooner than short ones
-            part = (self.histories, self.segments, chosen, self.items, self.samples, self.rng)
-            yield own_part(pack(*part, *known, self.teacher))
+            known = (
+                self.counts,
+                self.future_targets,
+                1 / self.steps,
+            )  # long segments fill a step sooner than short ones
+            part = (self.histories, self.segments, chosen, self.items, self.num_negatives, self.rng)
+            yield shard(collate(*part, *known, self.teacher))

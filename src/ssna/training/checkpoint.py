@@ -33,13 +33,13 @@ class Position:
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
     best: int = 0
-    order: dict[str, Any] = field(default_factory=dict)
+    sampler_rng_state: dict[str, Any] = field(default_factory=dict)
     done: int = 0
     total: float = 0.0
     targets: int = 0
     seconds: float = 0.0
     step: int = 0
-    left_behind: int = 0
+    discarded_epochs: int = 0
 
 
 class Checkpoint:
@@ -52,7 +52,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path, identity: Mapping[str, Any], every: float = 60.0) -> None:
-        self.path, self.identity, self.every = path, {**identity, "processes": distributed.count()}, every
+        self.path, self.identity, self.every = path, {**identity, "processes": distributed.world_size()}, every
         self._written = time.monotonic()
 
     @property
@@ -63,7 +63,7 @@ class Checkpoint:
     def write(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
         """Keep ``position`` and all state that is not derived from it."""
         about = {"format": FORMAT, "identity": json.dumps(self.identity), "position": json.dumps(vars(position))}
-        if distributed.first():
+        if distributed.is_main():
             write_file(self.path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, about))
         self._written = time.monotonic()
 
@@ -74,7 +74,7 @@ class Checkpoint:
             SettingsError: it belongs to a run of other settings or data, or of more or fewer processes.
             ArtifactError: it is damaged or foreign.
         """
-        return distributed.from_first(self._read)
+        return distributed.run_on_main(self._read)
 
     def _read(self) -> tuple[Position, dict[str, Tensor]] | None:
         if not self.path.exists():
@@ -96,5 +96,5 @@ class Checkpoint:
 
     def remove(self) -> None:
         """The run is finished, or begins anew."""
-        if distributed.first():
+        if distributed.is_main():
             self.path.unlink(missing_ok=True)

@@ -11,9 +11,9 @@ from torch import Tensor
 from ssna.core.ragged import Ints
 from ssna.data.dataset import Split
 from ssna.evaluation.metrics import ndcg
-from ssna.evaluation.ranking import Ranking, place, without_seen
+from ssna.evaluation.ranking import Ranking, set_target_scores, without_seen
 from ssna.methods.blend import deviation
-from ssna.scoring import Blend, Part, RepeatScorer, Scorer
+from ssna.scoring import Ensemble, Member, RepeatConsumptionScorer, Scorer
 from ssna.scoring.topk import Tiles, chunks, hide
 
 CUTOFFS = (10, 50)
@@ -21,33 +21,33 @@ AMOUNTS = [0.0, *(sign * 2.0**power for power in range(-2, 7) for sign in (-1, 1
 SCORES, USERS = 100_000_000, 1_000  # of all validation users so many, spread evenly, decide; and never fewer than USERS
 
 
-def join(model: Scorer, partners: Sequence[Scorer], split: Split) -> Blend:
+def fit_ensemble(model: Scorer, partners: Sequence[Scorer], split: Split) -> Ensemble:
     """The convex combination in tenths, one at least for the model, with the highest N@10 + N@50 (seen excluded).
 
     The two tell apart what is alike in the first ten, and shares that are best in one are near the best in the other.
 
     Every scorer is divided by the standard deviation of its own scores first, so that shares mean the same anywhere.
     """
-    split = _thin(split, model.rows)
+    split = _thin(split, model.num_rows)
     scorers = (model, *partners)
     scales = [deviation(scorer, split) for scorer in scorers]
     shares = _simplex(len(scorers)) / 10
     best = shares[_best(scorers, shares / scales, split, exclude_seen=True)]
     parts = zip(scorers, best.tolist(), scales, strict=True)
-    return Blend([Part(*part) for part in parts if part[1] > 0])
+    return Ensemble([Member(*part) for part in parts if part[1] > 0])
 
 
-def with_repeats(model: Blend, split: Split, max_history: int) -> Blend:
+def with_repeat_consumption(model: Ensemble, split: Split, max_history: int) -> Ensemble:
     """``model``, with the items of a history raised or lowered as ``split`` has it: the highest N@10 + N@50 with seen
     items included. The smallest change does; with none, ``model`` itself. Among items not seen nothing changes.
     """
-    split = _thin(split, model.rows)
-    repeat, scale = RepeatScorer(model.rows, max_history), deviation(model, split)
+    split = _thin(split, model.num_rows)
+    repeat, scale = RepeatConsumptionScorer(model.num_rows, max_history), deviation(model, split)
     amounts = np.array([[1.0, amount * scale] for amount in AMOUNTS], dtype=np.float32)
     amount = float(f"{amounts[_best((model, repeat), amounts, split, exclude_seen=False), 1]:.3g}")
     if amount == 0:
         return model
-    return Blend([*model.parts, Part(repeat, amount, 1.0)])
+    return Ensemble([*model.members, Member(repeat, amount, 1.0)])
 
 
 def _best(scorers: Sequence[Scorer], weights: NDArray[np.floating], split: Split, exclude_seen: bool) -> int:
@@ -56,7 +56,7 @@ def _best(scorers: Sequence[Scorer], weights: NDArray[np.floating], split: Split
     for first, histories in chunks(split.histories):
         part = split.take(slice(first, first + len(histories)))
         found = _ranks([Tiles.of(scorer, histories) for scorer in scorers], weights, part, exclude_seen)
-        gains += [sum(ndcg(ranks, min(k, scorers[0].rows - 1)).sum() for k in CUTOFFS) for ranks in found]
+        gains += [sum(ndcg(ranks, min(k, scorers[0].num_rows - 1)).sum() for k in CUTOFFS) for ranks in found]
     return int(gains.argmax())
 
 
@@ -71,7 +71,7 @@ def _ranks(tiles: Sequence[Tiles], weights: NDArray[np.floating], split: Split, 
         start, scores = parts[0][0], [tile for _, tile in parts]
         for weight, at_target, ranking in zip(weights, sums, rankings, strict=True):
             tile = _weighted(scores, weight)
-            place(tile, at_target, targets, start)
+            set_target_scores(tile, at_target, targets, start)
             if exclude_seen:
                 hide(tile, split.seen, start)
             ranking.add(start, tile)

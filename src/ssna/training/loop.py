@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssna.compute import distributed
-from ssna.compute.allocator import steady
+from ssna.compute.allocator import tune_allocator
 from ssna.compute.device import choose_device
 from ssna.core.errors import TrainingError
 from ssna.data.dataset import Dataset
@@ -17,10 +17,10 @@ from ssna.nn.sasrec import SASRec
 from ssna.scoring import VectorScorer
 from ssna.training.batches import Batches
 from ssna.training.checkpoint import Checkpoint
-from ssna.training.profiler import Profile
+from ssna.training.profiler import Profiler
 from ssna.training.settings import RunSettings, TrainingSettings
-from ssna.training.state import Epoch, Road, Step
-from ssna.training.trainer import Model, Trainer, Weights, validated
+from ssna.training.state import Epoch, TrainState, Step
+from ssna.training.trainer import Model, Trainer, Weights, validation_metrics
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def fit(
     on_epoch: Callable[[Epoch, Weights], None] = lambda epoch, weights: None,
     on_step: Callable[[Step], None] = lambda step: None,
     checkpoint: Checkpoint | None = None,
-    profile: Profile | None = None,
+    profile: Profiler | None = None,
     start: Weights | None = None,
     teacher: LinearTeacher | None = None,
 ) -> Fit:
@@ -73,41 +73,41 @@ def fit(
     if start is not None:
         model.load_state_dict(start, strict=False)
     device = choose_device(settings.training.device)
-    encoder.place(device)
+    encoder.setup(device)
     model.to(device)
-    distributed.alike(model.parameters())
+    distributed.broadcast_tensors(model.parameters())
     lessons = None
     if teacher is not None:
-        ranked = validated(teacher.scorer, data)["N@10"]
-        at_start = model.validated(data)["N@10"] if start is not None else -1.0
+        ranked = validation_metrics(teacher.scorer, data)["N@10"]
+        at_start = model.validation_metrics(data)["N@10"] if start is not None else -1.0
         lessons = _Lessons(settings.loss.unaided, ranked, at_start)
-    distributed.part_generators(settings.seed)
-    each_epoch = min(len(batches), settings.training.batches or len(batches))
-    steps = -(-each_epoch // settings.training.accumulate)
+    distributed.seed_per_rank(settings.seed)
+    each_epoch = min(len(batches), settings.training.limit_train_batches or len(batches))
+    steps = -(-each_epoch // settings.training.gradient_accumulation_steps)
     trainer = Trainer(model, settings, total_steps=steps * settings.training.epochs)
     if profile is not None:
         profile.watch(trainer, steps)
-    road = Road(trainer, batches, checkpoint, trial=settings.loss.unaided if teacher is not None else 0)
+    road = TrainState(trainer, batches, checkpoint, trial=settings.loss.unaided if teacher is not None else 0)
     for epoch in road.epochs:
         on_epoch(epoch, {})
     try:
-        with steady():
+        with tune_allocator():
             while True:
                 if lessons is not None and lessons.trial_lost(road, settings.training):
-                    road.begin_again()
-                if road.ended(settings.training):
+                    road.restart()
+                if road.should_stop(settings.training):
                     break
                 taught = lessons is not None and lessons.wanted(road)
-                batches.teacher = teacher.about if teacher is not None and taught else None
-                again = 0 < road.left_behind == len(road.epochs)
+                batches.teacher = teacher.logits if teacher is not None and taught else None
+                again = 0 < road.discarded_epochs == len(road.epochs)
                 loss, seconds = road.epoch(each_epoch, on_step)
                 with nullcontext() if profile is None else profile.evaluation():
-                    valid = model.validated(data)
-                better = road.arrive(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid, taught, again))
+                    valid = model.validation_metrics(data)
+                better = road.end_epoch(Epoch(len(road.epochs) + 1, loss, seconds, each_epoch, valid, taught, again))
                 on_epoch(road.epochs[-1], road.best_weights if better else {})
     finally:
         trainer.close()
-    weights = road.best_weights or model.learned()
+    weights = road.best_weights or model.trainable_state_dict()
     model.load_state_dict(weights, strict=False)
     scorer = model.scorer(len(data.items), data.max_history)
     return Fit(scorer, model.sequence, tuple(road.epochs), road.best or None, len(batches), weights)
@@ -128,18 +128,18 @@ class _Lessons:
     at_start: float
     """The model's, before its first step; -1 for one that starts from nothing."""
 
-    def trial_lost(self, road: Road, settings: TrainingSettings) -> bool:
+    def trial_lost(self, road: TrainState, settings: TrainingSettings) -> bool:
         """Whether a trial is just over, early if patience was, and the teacher ranks better."""
-        under_way = road.left_behind == 0 < len(road.epochs) <= self.unaided
-        return under_way and (len(road.epochs) == self.unaided or road.ended(settings)) and self._better(road)
+        under_way = road.discarded_epochs == 0 < len(road.epochs) <= self.unaided
+        return under_way and (len(road.epochs) == self.unaided or road.should_stop(settings)) and self._better(road)
 
-    def wanted(self, road: Road) -> bool:
+    def wanted(self, road: TrainState) -> bool:
         """Whether the teacher is listened to in the epoch that is next on ``road``."""
-        return (self.unaided == 0 or road.left_behind > 0) and self._better(road)
+        return (self.unaided == 0 or road.discarded_epochs > 0) and self._better(road)
 
-    def _better(self, road: Road) -> bool:
-        reached = road.epochs[-1].valid["N@10"] if len(road.epochs) > road.left_behind else self.at_start
-        return distributed.agreed(self.ranked > reached)
+    def _better(self, road: TrainState) -> bool:
+        reached = road.epochs[-1].valid["N@10"] if len(road.epochs) > road.discarded_epochs else self.at_start
+        return distributed.broadcast(self.ranked > reached)
 
 
 def batches_of(data: Dataset, settings: RunSettings, teacher: LinearTeacher | None = None) -> Batches:
@@ -147,11 +147,11 @@ def batches_of(data: Dataset, settings: RunSettings, teacher: LinearTeacher | No
     return Batches(
         data.train,
         len(data.items),
-        formulation=settings.batches.formulation,
+        objective=settings.batches.formulation,
         max_history=data.max_history,
         batch_size=settings.training.batch_size,
-        samples=settings.loss.samples,
-        ahead=settings.batches.ahead,
-        teacher=None if teacher is None else teacher.about,
+        num_negatives=settings.loss.num_negatives,
+        future_targets=settings.batches.ahead,
+        teacher=None if teacher is None else teacher.logits,
         rng=np.random.default_rng(settings.seed),
     )

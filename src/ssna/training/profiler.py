@@ -12,7 +12,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from ssna.methods import ItemEncoder
-from ssna.nn.adapter import MixtureAdapter, MLPAdapter
+from ssna.nn.adapter import MoEWhiteningAdapter, MLPAdapter
 from ssna.nn.integrate import INTEGRATIONS, GruIntegration
 from ssna.nn.sasrec import SASRec
 from ssna.training.trainer import Trainer
@@ -21,7 +21,7 @@ WARM, STEPS = 3, 20  # steps left alone, so that what is set up once does not co
 MARK, BACKWARD = "ssna: ", "autograd::engine::evaluate_function"
 STEP, REST = "step", "the rest"
 PARTS: dict[type[nn.Module] | tuple[type[nn.Module], ...], str] = {
-    (MixtureAdapter, MLPAdapter): "adapters",
+    (MoEWhiteningAdapter, MLPAdapter): "adapters",
     GruIntegration: "GRU",
     tuple(INTEGRATIONS.values()): "integration",
     SASRec: "sequence model",
@@ -30,7 +30,7 @@ PARTS: dict[type[nn.Module] | tuple[type[nn.Module], ...], str] = {
 ORDER = ("batches", "items, without the above", "adapters", "GRU", "integration", "sequence model", "loss", "optimizer")
 
 
-class Profile:
+class Profiler:
     """Watches the first epoch of one training, and then says where its time went.
 
     Args:
@@ -52,7 +52,7 @@ class Profile:
                 self._mark(module.register_forward_pre_hook, module.register_forward_hook, label)
         optimizer = trainer.optimizer
         self._mark(optimizer.register_step_pre_hook, optimizer.register_step_post_hook, "optimizer")
-        plain_loss, plain_steps, whole = trainer.objective, trainer.steps, trainer.whole
+        plain_loss, plain_steps, whole = trainer.objective, trainer.steps, trainer.graph_step
 
         def marked_loss(*arguments: Any) -> Any:
             with record_function(MARK + "loss"):
@@ -62,7 +62,7 @@ class Profile:
             return self._watched(plain_steps(_fetched(batches), on_step))
 
         vars(trainer).update(objective=marked_loss, steps=watched_steps)
-        trainer.whole, self.apart = None, whole is not None  # a step that is launched whole has no parts
+        trainer.graph_step, self.apart = None, whole is not None  # a step that is launched whole has no parts
         self._undo.append(lambda: vars(trainer).update(objective=plain_loss, steps=plain_steps, whole=whole))
 
     @contextmanager

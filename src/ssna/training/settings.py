@@ -22,9 +22,9 @@ class TextSettings(Settings):
 class SequenceSettings(Settings):
     """SASRec, as in UniSRec."""
 
-    blocks: int = Field(2, ge=1)
-    heads: int = Field(2, ge=1)
-    inner: int = Field(256, ge=1)
+    num_layers: int = Field(2, ge=1)
+    num_heads: int = Field(2, ge=1)
+    ffn_dim: int = Field(256, ge=1)
     """Width between the two linear layers of a block."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """On the input, on attention weights and on each sub-layer's output."""
@@ -39,7 +39,7 @@ class LossSettings(Settings):
     ``sampled``: those and random ones. ``full``: all of the catalogue, in chunks."""
     temperature: float = Field(0.07, gt=0)
     """``tau`` of Eq. 8."""
-    samples: int = Field(0, ge=0)
+    num_negatives: int = Field(0, ge=0)
     """Random items that ``sampled`` and ``in-batch-logq`` add to every step, none of which stands in it."""
     teacher: Literal["none", "ease", "cease"] = "none"
     """A linear model, with the settings ``join.ease`` or ``join.cease``: the trained one learns to say alone what both
@@ -68,18 +68,18 @@ class TrainingSettings(Settings):
     weights to start from are evaluated as they are."""
     batch_size: int = Field(256, ge=1)
     """Next events to predict a batch, in both formulations; over all processes, where several share it."""
-    accumulate: int = Field(1, ge=1)
+    gradient_accumulation_steps: int = Field(1, ge=1)
     """Batches whose gradients are averaged for one optimizer step; a target competes within its own batch."""
-    batches: int | None = Field(None, ge=1)
+    limit_train_batches: int | None = Field(None, ge=1)
     """At most so many batches an epoch: to time a method, or to rehearse (set ``rehearsal`` too)."""
     learning_rate: float = Field(3e-4, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     """Decoupled (AdamW), on matrices only."""
-    warmup: float = Field(0.0, ge=0, lt=1)
+    warmup_ratio: float = Field(0.0, ge=0, lt=1)
     """Share of all steps in which the learning rate rises from zero."""
-    decay: bool = False
+    lr_schedule: bool = False
     """Let the learning rate fall to zero along a half cosine over ``epochs``."""
-    patience: int = Field(15, ge=1)
+    early_stopping_patience: int = Field(15, ge=1)
     """Epochs without a better validation R@10 (seen excluded) after which training stops."""
     precision: Literal["auto", "bf16", "fp32"] = "auto"
     """``auto``: bf16 matrix products where the device has them."""
@@ -121,7 +121,7 @@ class RunSettings(Settings):
     dim: int = Field(256, ge=1)
     """Width of item vectors and of the sequence model."""
     seed: int = Field(0, ge=0, lt=2**63)
-    rehearsal: bool = False
+    dry_run: bool = False
     """The run is cut short on purpose; every table says that its figures are no result."""
     text: TextSettings = TextSettings()
     sequence: SequenceSettings = SequenceSettings()
@@ -147,6 +147,6 @@ class RunSettings(Settings):
 
     @model_validator(mode="after")
     def _heads_share_the_width(self) -> Self:
-        if self.dim % self.sequence.heads:
-            raise SettingsError(f"dim = {self.dim} is no multiple of sequence.heads = {self.sequence.heads}")
+        if self.dim % self.sequence.num_heads:
+            raise SettingsError(f"dim = {self.dim} is no multiple of sequence.heads = {self.sequence.num_heads}")
         return self

@@ -19,7 +19,7 @@ HEADROOM = 8  # a room that grows has an eighth more than the batch that needs i
 _ALIGNED = 16  # bytes
 
 
-class Room(NamedTuple):
+class BatchCapacity(NamedTuple):
     """How many of each kind a batch has, or a frame has place for."""
 
     inputs: int
@@ -34,24 +34,26 @@ class Room(NamedTuple):
     """That a teacher speaks of."""
 
     @staticmethod
-    def of(batch: Batch, tiles: Tiles) -> "Room":
+    def of(batch: Batch, tiles: Tiles) -> "BatchCapacity":
         """What ``batch`` has; an input more, so that in a frame one is always a blank."""
         others, draws = batch.in_batch - batch.in_targets, len(batch.unique) - batch.in_batch
         count, _, size, _ = tiles.hidden.shape
         full = count * size == int(tiles.place.max()) + 1
-        rows = 0 if batch.taught is None else len(batch.taught)
-        return Room(len(batch.inputs) + 1, len(batch.targets), batch.in_targets, others, draws, count + full, rows)
+        rows = 0 if batch.teacher_logits is None else len(batch.teacher_logits)
+        return BatchCapacity(
+            len(batch.inputs) + 1, len(batch.targets), batch.in_targets, others, draws, count + full, rows
+        )
 
-    def holds(self, other: "Room") -> bool:
+    def fits(self, other: "BatchCapacity") -> bool:
         """Whether ``other`` finds place."""
         return all(here >= there for here, there in zip(self, other, strict=True))
 
-    def grown(self, other: "Room") -> "Room":
+    def enlarged(self, other: "BatchCapacity") -> "BatchCapacity":
         """Place for both, and for what is likely to follow."""
-        most = Room(*map(max, self, other))
+        most = BatchCapacity(*map(max, self, other))
         if most == self:
             return self
-        roomy = Room(*(-(-(count + count // HEADROOM) // MULTIPLE) * MULTIPLE for count in most))
+        roomy = BatchCapacity(*(-(-(count + count // HEADROOM) // MULTIPLE) * MULTIPLE for count in most))
         return roomy._replace(tiles=most.tiles + -(-most.tiles // HEADROOM))
 
 
@@ -60,7 +62,7 @@ def tiled(batch: Batch, longest: int) -> Tiles:
     return tile_by(batch.offsets, max(TILE, longest))
 
 
-class Frame:
+class StaticBatch:
     """A batch on a device whose memory stays where it is: one copy replaces what it holds.
 
     Args:
@@ -69,8 +71,8 @@ class Frame:
         items: how many the catalogue has.
     """
 
-    def __init__(self, room: Room, size: int, items: int, device: torch.device) -> None:
-        self.room = room
+    def __init__(self, room: BatchCapacity, size: int, items: int, device: torch.device) -> None:
+        self.capacity = room
         parts = _parts(room, size)
         ends = np.cumsum(
             [-(-np.dtype(kind).itemsize * np.prod(shape) // _ALIGNED) * _ALIGNED for kind, shape in parts.values()]
@@ -84,10 +86,10 @@ class Frame:
             (host, {name: _view(host, starts[name], *part).numpy() for name, part in parts.items()}) for host in hosts
         ]
 
-    def lay(self, batch: Batch, tiles: Tiles) -> None:
+    def stage(self, batch: Batch, tiles: Tiles) -> None:
         """Have ``batch`` ready to be sent. The copy before the last one must have ended; the last may be under way."""
         self.hosts.reverse()
-        room, (_, at) = self.room, self.hosts[0]
+        room, (_, at) = self.capacity, self.hosts[0]
         targets, shift = batch.in_targets, room.targets - batch.in_targets  # what is input alone stands further behind
         _put(at["inputs"], batch.inputs)
         _put(at["positions"], batch.positions)
@@ -105,25 +107,25 @@ class Frame:
         ):
             _put(place, items)
         np.equal(at["unique"], 0, out=at["blank"])
-        chances = batch.log_chance.numpy()
+        chances = batch.log_inclusion_prob.numpy()
         _put(at["log_chance"][: room.targets], chances[:targets], np.inf)
         _put(at["log_chance"][room.targets :], chances[targets:], np.inf)
-        if batch.taught is not None and batch.row is not None:
+        if batch.teacher_logits is not None and batch.teacher_row is not None:
             at["taught"].fill(0)
-            there, taught = at["taught"][: len(batch.taught)], batch.taught.numpy()
+            there, taught = at["taught"][: len(batch.teacher_logits)], batch.teacher_logits.numpy()
             there[:, :targets] = taught[:, :targets]
             there[:, room.targets : room.targets + taught.shape[1] - targets] = taught[:, targets:]
-            _put(at["row"], batch.row)
+            _put(at["row"], batch.teacher_row)
         size = tiles.hidden.shape[-1]
         _put(at["hidden"], tiles.hidden, np.triu(np.ones((size, size), dtype=bool), 1))
 
-    def send(self) -> Batch:
+    def copy_to_device(self) -> Batch:
         """What was laid, on the device; the copy may still be under way."""
         self.block.copy_(self.hosts[0][0], non_blocking=True)
         return self.batch
 
 
-def _parts(room: Room, size: int) -> dict[str, tuple[type, tuple[int, ...]]]:
+def _parts(room: BatchCapacity, size: int) -> dict[str, tuple[type, tuple[int, ...]]]:
     """Types and shapes of what a step reads."""
     of_input = dict.fromkeys(("inputs", "positions", "input_index", "place"), (np.int64, (room.inputs,)))
     of_sample = dict.fromkeys(("predict", "targets", "target_index", "users"), (np.int64, (room.samples,)))
@@ -151,7 +153,7 @@ def _put(place: NDArray[Any], values: Any, blank: Any = 0) -> None:
     place[len(values) :] = blank
 
 
-def _batch(at: dict[str, Tensor], room: Room, items: int) -> Batch:
+def _batch(at: dict[str, Tensor], room: BatchCapacity, items: int) -> Batch:
     return Batch(
         inputs=at["inputs"],
         positions=at["positions"],
@@ -163,13 +165,13 @@ def _batch(at: dict[str, Tensor], room: Room, items: int) -> Batch:
         unique=at["unique"],
         in_targets=room.targets,
         in_batch=room.targets + room.others,
-        log_chance=at["log_chance"],
+        log_inclusion_prob=at["log_chance"],
         items=items,
         input_index=at["input_index"],
         target_index=at["target_index"],
         own=slice(None),
-        taught=at["taught"] if room.rows else None,
-        row=at["row"] if room.rows else None,
-        blank=at["blank"],
+        teacher_logits=at["taught"] if room.rows else None,
+        teacher_row=at["row"] if room.rows else None,
+        padding_items=at["blank"],
         tiles=Tiles(at["place"], at["hidden"]),
     )

@@ -23,7 +23,7 @@ from ssna.nn.losses import LOSSES, Candidates, distillation
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import Scorer, VectorScorer, below, under
 from ssna.training.batches import Batch
-from ssna.training.cuda_graph import WholeSteps
+from ssna.training.cuda_graph import CUDAGraphStep
 from ssna.training.settings import RunSettings, TrainingSettings
 
 Weights = dict[str, Tensor]
@@ -38,7 +38,7 @@ class Model(nn.Module):
 
     def forward(self, batch: Batch) -> Candidates:
         """Encode each distinct item of the step once, by one of the processes, then read one's own sequences."""
-        mine = distributed.stretch(len(batch.unique))
+        mine = distributed.shard(len(batch.unique))
         vectors = distributed.gather(self.encoder(batch.unique[mine]), mine, len(batch.unique))  # (U, D)
         read = vectors.index_select(0, batch.input_index)
         intents = self.sequence(read, batch.positions, batch.offsets, batch.tiles)  # (N, D)
@@ -49,13 +49,13 @@ class Model(nn.Module):
             batch.in_batch,
             batch.in_targets,
             batch.users,
-            batch.log_chance,
+            batch.log_inclusion_prob,
             batch.weights,
-            batch.taught,
-            batch.row,
+            batch.teacher_logits,
+            batch.teacher_row,
             Catalogue(self.encoder, batch.items, batch.targets, batch.own),
-            batch.blank,
-            None if batch.blank is None else batch.targets == 0,
+            batch.padding_items,
+            None if batch.padding_items is None else batch.targets == 0,
             batch.own,
         )
 
@@ -63,21 +63,26 @@ class Model(nn.Module):
         """The model as it stands, ready to rank on the CPU: in evaluation mode until the next epoch."""
         self.eval()
         return VectorScorer(
-            self.encoder.matrix(items).cpu(), on_cpu(self.sequence), max_history, on_cpu(self.encoder.admission())
+            self.encoder.item_embeddings(items).cpu(),
+            on_cpu(self.sequence),
+            max_history,
+            on_cpu(self.encoder.text_projection()),
         )
 
-    def validated(self, data: Dataset) -> dict[str, float]:
+    def validation_metrics(self, data: Dataset) -> dict[str, float]:
         """Validation metrics of the model as it stands, where it stands; in evaluation mode until the next epoch."""
         self.eval()
-        return validated(VectorScorer(self.encoder.matrix(len(data.items)), self.sequence, data.max_history), data)
+        return validation_metrics(
+            VectorScorer(self.encoder.item_embeddings(len(data.items)), self.sequence, data.max_history), data
+        )
 
-    def learned(self) -> Weights:
+    def trainable_state_dict(self) -> Weights:
         """Copies of all that training changes; frozen language models stay where they are."""
         frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
         return {name: weight.clone() for name, weight in self.state_dict().items() if name not in frozen}
 
 
-def validated(scorer: Scorer, data: Dataset) -> dict[str, float]:
+def validation_metrics(scorer: Scorer, data: Dataset) -> dict[str, float]:
     """Validation metrics of any scorer, seen excluded."""
     return summary(ranks(scorer, data.valid), len(data.items))
 
@@ -100,34 +105,34 @@ class Trainer:
         self.temperature = settings.loss.temperature
         self.loss, self.teaching = LOSSES[settings.loss.name], settings.loss.teaching
         self.rate, self.rate_there = partial(learning_rate, self.settings, total_steps), float("nan")
-        self.whole = self._whole_steps(settings.loss.name)
-        model.encoder.plan(total_steps)
-        self.optimizer = _optimizer(model, self.settings, self.device if self.whole else None)
+        self.graph_step = self._make_graph_step(settings.loss.name)
+        model.encoder.on_train_begin(total_steps)
+        self.optimizer = _optimizer(model, self.settings, self.device if self.graph_step else None)
 
-    def _whole_steps(self, loss: str) -> WholeSteps | None:
+    def _make_graph_step(self, loss: str) -> CUDAGraphStep | None:
         """On a GPU a step is launched whole where it can be: its parts are short beside the time to launch each."""
-        alone = distributed.count() == 1 and self.settings.accumulate == 1
-        fixed = self.model.encoder.repeatable and loss != "full"
+        alone = distributed.world_size() == 1 and self.settings.gradient_accumulation_steps == 1
+        fixed = self.model.encoder.cuda_graph_safe and loss != "full"
         if not (self.device.type == "cuda" and alone and fixed):
             return None
-        return WholeSteps(self._whole_step, self.device, self.model.sequence.position.num_embeddings)
+        return CUDAGraphStep(self._captured_step, self.device, self.model.sequence.position.num_embeddings)
 
     def steps(
         self, batches: Iterable[Batch], on_step: Callable[[float], None]
     ) -> Iterator[tuple[float, tuple[int, ...]]]:
         """One optimizer step after the other: the sum of losses over targets, and how many each of its batches has."""
         self.model.train()
-        taken = self._singly(batches) if self.whole is None else self._by_graph(batches, self.whole)
+        taken = self._eager_steps(batches) if self.graph_step is None else self._graph_steps(batches, self.graph_step)
         for losses, targets in taken:
             self.step += 1
             for loss in losses:
                 on_step(loss)
             yield sum(map(operator.mul, losses, targets)), targets
 
-    def _singly(self, batches: Iterable[Batch]) -> Iterator[tuple[list[float], tuple[int, ...]]]:
+    def _eager_steps(self, batches: Iterable[Batch]) -> Iterator[tuple[list[float], tuple[int, ...]]]:
         """Steps, each operation launched on its own."""
         remaining = iter(batches)
-        while group := tuple(islice(remaining, self.settings.accumulate)):
+        while group := tuple(islice(remaining, self.settings.gradient_accumulation_steps)):
             self._set_rate(self.rate(self.step))
             self.optimizer.zero_grad(set_to_none=True)
             losses = [self.accumulate(batch.to(self.device), 1 / len(group)) for batch in group]
@@ -136,13 +141,15 @@ class Trainer:
             self.model.encoder.after_step(self.step)
             yield losses, tuple(len(batch.targets) for batch in group)
 
-    def _by_graph(self, batches: Iterable[Batch], whole: WholeSteps) -> Iterator[tuple[list[float], tuple[int, ...]]]:
+    def _graph_steps(
+        self, batches: Iterable[Batch], whole: CUDAGraphStep
+    ) -> Iterator[tuple[list[float], tuple[int, ...]]]:
         """Steps of one batch, each launched at once; while the device computes, the next batch is made ready."""
-        remaining = map(whole.ready, batches)
+        remaining = map(whole.stage, batches)
         ready = next(remaining, None)
         while ready is not None:
             self._set_rate(self.rate(self.step))
-            loss, targets = whole.start(ready), ready.targets
+            loss, targets = whole.run(ready), ready.targets
             ready = next(remaining, None)
             yield [self._finite(loss)], (targets,)
 
@@ -154,7 +161,7 @@ class Trainer:
                 group["lr"].fill_(rate)
         self.rate_there = rate
 
-    def _whole_step(self, batch: Batch) -> Tensor:
+    def _captured_step(self, batch: Batch) -> Tensor:
         """A step of one batch that asks nothing of the host; the loss stays on the device."""
         self.optimizer.zero_grad(set_to_none=True)
         with autocast(self.settings.precision, self.device.type):
@@ -166,7 +173,7 @@ class Trainer:
     def objective(self, candidates: Candidates) -> Tensor:
         """The loss; where there is a teacher, with its word beside."""
         loss = self.loss(candidates, self.temperature)
-        if candidates.taught is None:
+        if candidates.teacher_logits is None:
             return loss
         return loss + self.teaching * distillation(candidates, self.temperature)
 
@@ -178,33 +185,33 @@ class Trainer:
     def close(self) -> None:
         """Let go of gradients and of what a CUDA graph holds: memory of the device that the next run needs."""
         self.optimizer.zero_grad(set_to_none=True)
-        self.whole = None
+        self.graph_step = None
 
-    def state(self) -> Weights:
+    def state_dict(self) -> Weights:
         """All that :meth:`go_on_from` needs: weights, the optimizer's moments, generators, what the method keeps."""
         moments = self.optimizer.state_dict()["state"]
         generators = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
             generators["cuda"] = torch.cuda.get_rng_state(self.device)
         return {
-            **under("weights.", self.model.learned()),
+            **under("weights.", self.model.trainable_state_dict()),
             **{f"moments.{number}.{name}": t for number, state in moments.items() for name, t in state.items()},
-            **{f"generator.{name}": distributed.everyones(state) for name, state in generators.items()},
-            **under("method.", self.model.encoder.memory()),
+            **{f"generator.{name}": distributed.all_gather(state) for name, state in generators.items()},
+            **under("method.", self.model.encoder.get_extra_state()),
         }
 
-    def go_on_from(self, step: int, tensors: Weights) -> None:
+    def load_state_dict(self, step: int, tensors: Weights) -> None:
         """The inverse of :meth:`state`, after ``step`` optimizer steps."""
         self.step = step
-        if self.whole is not None:
-            self.whole.forget()
+        if self.graph_step is not None:
+            self.graph_step.reset()
         self.model.load_state_dict(below("weights.", tensors), strict=False)
         moments: dict[int, Weights] = {}
         for name, tensor in below("moments.", tensors).items():
             number, _, moment = name.partition(".")
             moments.setdefault(int(number), {})[moment] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        self.model.encoder.remember(below("method.", tensors))
+        self.model.encoder.set_extra_state(below("method.", tensors))
         states = below("generator.", tensors).items()
         generators = {name: rows[distributed.rank()].clone() for name, rows in states}  # torch reads a storage's start
         torch.set_rng_state(generators["cpu"])
@@ -216,8 +223,8 @@ class Trainer:
         process; the loss itself, over all of them."""
         with autocast(self.settings.precision, self.device.type):
             loss = self.objective(self.model(batch)) * batch.share
-        value = self._finite(distributed.total(loss))
-        ((loss + self.model.encoder.penalty() / distributed.count()) * share).backward()
+        value = self._finite(distributed.all_reduce(loss))
+        ((loss + self.model.encoder.penalty() / distributed.world_size()) * share).backward()
         return value
 
 
@@ -248,8 +255,8 @@ def _optimizer(model: Model, settings: TrainingSettings, captured: torch.device 
 
 def learning_rate(settings: TrainingSettings, total_steps: int, step: int) -> float:
     """That of step ``step``, from 0: a linear rise, and half a cosine down where ``settings`` let it fall."""
-    warmup = settings.warmup * total_steps
+    warmup = settings.warmup_ratio * total_steps
     if step < warmup:
         return settings.learning_rate * min((step + 1) / warmup, 1.0)
     progress = (step - warmup) / max(total_steps - warmup, 1)
-    return settings.learning_rate * (0.5 * (1 + math.cos(math.pi * progress)) if settings.decay else 1.0)
+    return settings.learning_rate * (0.5 * (1 + math.cos(math.pi * progress)) if settings.lr_schedule else 1.0)

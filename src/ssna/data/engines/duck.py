@@ -34,10 +34,10 @@ class DuckEngine(Engine):
         super().__init__(connection, folder)
         self._imported: set[str] = set()
 
-    def hold(self, expression: Table) -> Table:
+    def materialize(self, expression: Table) -> Table:
         return self.connection.create_table(self.new_name(), expression, temp=True)
 
-    def free(self, table: Table) -> None:
+    def release(self, table: Table) -> None:
         name = table.op().name
         if name in self._imported:
             self.connection.con.unregister(name)

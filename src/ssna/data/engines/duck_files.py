@@ -48,7 +48,7 @@ def select_cells(
     )
     chosen = {new: convert(rows[f"c{place}"]) for new, (place, convert) in wanted.items()}
     try:
-        table = engine.hold(rows.select(**chosen))
+        table = engine.materialize(rows.select(**chosen))
     except duckdb.InvalidInputException:
         _require_one_line_end(path)
         raise
@@ -76,7 +76,7 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
 
     def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
         chosen = {new: as_text(line[f'"{name}"']) for new, name in wanted.items()}
-        table = engine.hold(rows.filter(is_object).select(**chosen))
+        table = engine.materialize(rows.filter(is_object).select(**chosen))
         unreadable = rows.filter(~is_object).count().to_pyarrow().as_py()
         if unreadable:
             _require_utf8(path)

@@ -43,13 +43,13 @@ class SparkEngine(Engine):
         self._duck: Engine | None = None
         self._held: dict[str, Any] = {}
 
-    def hold(self, expression: Table) -> Table:
+    def materialize(self, expression: Table) -> Table:
         frame = self.session.sql(self.connection.compile(expression)).localCheckpoint()
         table = self.view(frame)
         self._held[table.op().name] = frame._jdf.queryExecution().logical().rdd()
         return table
 
-    def free(self, table: Table) -> None:
+    def release(self, table: Table) -> None:
         self._forget(table.op().name)
 
     def free_all(self) -> None:
@@ -74,7 +74,7 @@ class SparkEngine(Engine):
     def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
         cells, unreadable = self._cells(path, layout, {place for place, _ in wanted.values()})
         chosen = {new: convert(cells[f"c{place}"]) for new, (place, convert) in wanted.items()}
-        return self.hold(cells.select(**chosen)), unreadable
+        return self.materialize(cells.select(**chosen)), unreadable
 
     def _cells(self, path: Path, layout: Layout, places: set[int]) -> tuple[Table, int]:
         frame = spark_files.cells(self.session, path, layout)
@@ -92,7 +92,7 @@ class SparkEngine(Engine):
             frame = spark_files.texts(lines, wanted)
             if frame is None:
                 return self._staged_json(self._duckdb().read_json(path)).texts(wanted)
-            return self.hold(self.view(frame)), 0
+            return self.materialize(self.view(frame)), 0
 
         return JsonLines(spark_files.keys(lines), texts)
 
@@ -110,7 +110,7 @@ class SparkEngine(Engine):
     def _staged_json(self, lines: JsonLines) -> JsonLines:
         def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
             staged, unreadable = self._staged(*lines.texts(wanted))
-            return self.hold(staged), unreadable
+            return self.materialize(staged), unreadable
 
         return JsonLines(lines.names, texts)
 
@@ -118,7 +118,7 @@ class SparkEngine(Engine):
         """Rows that DuckDB holds, as Parquet. Spark's machines must see the temporary folder (``TMPDIR``)."""
         path = self.folder / f"{self.new_name()}.parquet"
         self._duckdb().connection.to_parquet(table, path)
-        self._duckdb().free(table)
+        self._duckdb().release(table)
         return self.read_parquet(path), unreadable
 
 

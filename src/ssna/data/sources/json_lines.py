@@ -25,8 +25,8 @@ def open_json_lines(engine: Engine, path: Path) -> TableFile:
     def read(wanted: Wanted) -> Rows:
         # Text first, in a step of its own: the engine would take the JSON apart again for every use of a column.
         texts, unreadable = lines.texts({new: name for new, (name, _) in wanted.items()})
-        table = engine.hold(texts.select(**{new: convert(texts[new]) for new, (_, convert) in wanted.items()}))
-        engine.free(texts)
+        table = engine.materialize(texts.select(**{new: convert(texts[new]) for new, (_, convert) in wanted.items()}))
+        engine.release(texts)
         return Rows(table, unreadable)
 
     return TableFile(path, tuple(name for name in lines.names if '"' not in name), read, files=(path,))

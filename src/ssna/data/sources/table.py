@@ -47,7 +47,9 @@ def read(engine: Engine, request: Request) -> Source:
     if request.items is None:
         rows = log.select(events | texts)
         with reading(log.path):
-            described = engine.hold(rows.table.select(ITEM, *texts).distinct())  # many rows say the same of an item
+            described = engine.materialize(
+                rows.table.select(ITEM, *texts).distinct()
+            )  # many rows say the same of an item
         described = described.mutate(**{ITEM: tidy_id(described[ITEM])})
     else:
         rows = log.select(events)
