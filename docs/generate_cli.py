@@ -30,7 +30,7 @@ def _command(command: Any, path: str, level: int) -> Iterator[str]:
     yield _line(command.help or "") + "\n"
     yield f"```text\n{path} {' '.join(command.collect_usage_pieces(context))}\n```\n"
     records = [record for parameter in command.get_params(context) if (record := parameter.get_help_record(context))]
-    rows = [f"| `{_cell(name)}` | {_cell(text).replace('<', '&lt;')} |" for name, text in records if name != "--help"]
+    rows = [f"| `{_cell(name)}` | {_escaped(_cell(text))} |" for name, text in records if name != "--help"]
     if rows:
         yield "\n".join(["| | |", "|---|---|", *rows, ""])
     if hasattr(command, "list_commands"):
@@ -45,6 +45,10 @@ def _line(text: str) -> str:
 
 def _cell(text: str) -> str:
     return _line(text).replace("|", "\\|")
+
+
+def _escaped(text: str) -> str:
+    return text.replace("<", "&lt;").replace("[", "\\[")
 
 
 if __name__ == "__main__":
