@@ -1,6 +1,6 @@
 """Words and mean sentence length of README, CONTRIBUTING and every page: ``python docs/prose.py [FILE...]``.
 
-Code blocks, tables, headings, HTML comments and the targets of links are left out.
+Code blocks, tables, headings, HTML comments and the targets of links do not count.
 """
 
 import re
