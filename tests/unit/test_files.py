@@ -5,7 +5,7 @@ import pytest
 
 from ssna.core import files
 from ssna.core.errors import ArtifactError, DataError, SsnaError
-from ssna.core.files import new_folder, read_json, write_file, write_json
+from ssna.core.files import new_folder, read_json, write_aside, write_file, write_json
 
 MARKER = "record.json"
 
@@ -212,3 +212,27 @@ def test_json_is_readable_by_people(tmp_path):
     assert (tmp_path / "v.json").read_text(encoding="utf-8") == json.dumps(
         {"a": "ü"}, indent=2, ensure_ascii=False
     ) + "\n"
+
+
+def test_a_file_written_aside_takes_its_place_once_the_block_ends(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with write_aside(path) as aside, aside.open("w") as file:
+        file.write("new")
+        assert path.read_text() == "old"
+    assert content(tmp_path) == {"file": "new"}
+
+
+def write_half(path: Path, failure: type[BaseException]) -> None:
+    with write_aside(path) as aside:
+        aside.write_text("ne")
+        raise failure
+
+
+@pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt])
+def test_a_failure_while_a_file_is_written_aside_leaves_the_old_one_alone(tmp_path, failure):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(failure):
+        write_half(path, failure)
+    assert content(tmp_path) == {"file": "old"}

@@ -1,12 +1,12 @@
 """What a grid finds out before anything runs: whether data and caches fit, and where its runs stand."""
 
-import fcntl
 import json
 from pathlib import Path
 
 import pytest
 
 from ssna.core.errors import SettingsError
+from ssna.core.locks import try_lock
 from ssna.data.storage import save
 from ssna.grid.runner import CLAIMS, run_grid, survey
 from ssna.grid.spec import GridSpec
@@ -117,8 +117,7 @@ def test_runs_are_done_running_or_to_do_and_winners_follow(read, tmp_path):
     assert states() == ([(0, "to do")], 1)
     first = survey(experiment, out, tmp_path).runs[0][0]
     (out / CLAIMS).mkdir(parents=True)
-    with (out / CLAIMS / str(first.folder).replace("/", "--")).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with try_lock(out / CLAIMS / str(first.folder).replace("/", "--")):
         assert states() == ([(0, "running")], 1)
     assert states() == ([(0, "to do")], 1)  # its process has ended
     run_grid(experiment.model_copy(update={"winners": []}), out, tmp_path, quiet=True)

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna.core.ragged import Ragged
+from ssna.core.ragged import Ragged, evenly_spaced
 
 ROWS = [[5, 6, 7], [], [8], [9, 10]]
 row_lists = st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=6)
@@ -73,3 +73,19 @@ def test_take_understands_slices(rows, start, stop):
 def test_offsets_that_do_not_fit_the_values_are_refused(values, offsets):
     with pytest.raises(ValueError, match="offsets"):
         Ragged(np.array(values), np.array(offsets, dtype=np.int64))
+
+
+@given(st.integers(1, 60).flatmap(lambda n: st.tuples(st.just(n), st.integers(1, n))))
+def test_evenly_spaced_rows_rise_within_all_rows_at_like_distances(sizes):
+    n, k = sizes
+    rows = evenly_spaced(n, k)
+    assert len(rows) == k
+    assert rows[0] == 0
+    assert k == 1 or rows[-1] == n - 1
+    distances = np.diff(rows)
+    assert (distances >= 1).all()
+    assert k < 3 or distances.max() - distances.min() <= 1
+
+
+def test_evenly_spaced_rows_are_all_rows_where_as_many_are_asked_for():
+    assert evenly_spaced(7, 7).tolist() == list(range(7))

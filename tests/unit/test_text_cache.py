@@ -3,11 +3,13 @@ import json
 import os
 import shutil
 import signal
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from ssna.compute.launch import Launch
+from ssna.core import files
 from ssna.core.errors import CacheError
 from ssna.text import writer as writer_module
 from ssna.text.cache import LayerCache, key_of
@@ -267,7 +269,7 @@ def test_a_disk_that_fills_up_while_a_layer_is_widened_leaves_the_cache_as_it_wa
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(writer_module, "fsync", full)
+        patch.setattr(files, "fsync", full)
         with pytest.raises(CacheError, match="No space left on device"):
             fill(folder, [*TEXTS, "large"], vectors={"large": vectors_of(["large"]) * 10_000})
     assert content(folder) == before
@@ -290,8 +292,8 @@ def killed_at(step, folder, vectors, texts=TEXTS[:5]):
 
         append = writer_module._append
         writer_module._append = deadly(append, before=lambda path, data: append(path, data[: len(data) // 2]))
-        for name in ("fsync", "write_json"):
-            setattr(writer_module, name, deadly(getattr(writer_module, name)))
+        for module, name in ((writer_module, "fsync"), (writer_module, "write_json"), (files, "fsync")):
+            setattr(module, name, deadly(getattr(module, name)))
         for name in ("replace", "unlink", "mkdir", "touch"):
             setattr(type(folder), name, deadly(getattr(type(folder), name)))
         fill(folder, texts, vectors)
@@ -320,14 +322,24 @@ def test_killed_at_any_moment_the_next_run_ends_with_the_same_cache(tmp_path):
 
 
 @pytest.fixture
-def several(monkeypatch):
-    """As if torchrun had started this process and another."""
-    monkeypatch.setattr(writer_module, "launch", lambda: Launch(0, 2, 0))
+def as_rank(monkeypatch):
+    """Makes this process go on as if torchrun had started it, with this rank, and another."""
+    return lambda rank: monkeypatch.setattr(writer_module, "launch", lambda: Launch(rank, 2, rank))
 
 
-def test_processes_of_one_run_write_side_by_side_and_no_text_twice(folder, several):
+@contextmanager
+def both(as_rank, folder):
+    """The writers of two processes of one run."""
+    as_rank(0)
+    with writing(folder, ENCODING) as one:
+        as_rank(1)
+        with writing(folder, ENCODING) as other:
+            yield one, other
+
+
+def test_processes_of_one_run_write_side_by_side_and_no_text_twice(folder, as_rank):
     texts, large = [*TEXTS, *(f"more {n}" for n in range(6))], vectors_of(["large"]) * 10_000
-    with writing(folder, ENCODING) as one, writing(folder, ENCODING) as other:
+    with both(as_rank, folder) as (one, other):
         for row, text in enumerate(texts[1:]):
             for writer in (one, other) if text == "more 3" else (one,) if row % 2 else (other,):
                 writer.append([key_of(text)], vectors_of([text]))
@@ -341,22 +353,25 @@ def test_processes_of_one_run_write_side_by_side_and_no_text_twice(folder, sever
     assert (folder / "keys.bin").stat().st_size == 16 * (len(texts) - 1 + 2)
 
 
-def test_another_run_is_refused_while_processes_share_a_cache(folder, several, monkeypatch):
-    with writing(folder, ENCODING):
-        monkeypatch.setattr(writer_module, "launch", lambda: Launch(0, 1, 0))
+@pytest.mark.parametrize("world_size", [1, 2])
+def test_another_run_is_refused_while_processes_share_a_cache(folder, as_rank, monkeypatch, world_size):
+    with both(as_rank, folder):
+        monkeypatch.setattr(writer_module, "launch", lambda: Launch(0, world_size, 0))
         with pytest.raises(CacheError, match="another process is writing"), writing(folder, ENCODING):
             pass
 
 
-def test_a_process_killed_at_any_moment_leaves_the_others_a_whole_cache(tmp_path, several):
+def test_a_process_killed_at_any_moment_leaves_the_others_a_whole_cache(tmp_path, as_rank):
     vectors = {text: vectors_of([text]) for text in TEXTS[1:]}
     vectors[TEXTS[3]][1] *= 10_000  # widens a layer that has rows
     mine, texts, step, killed = TEXTS[5:], TEXTS[:5], 1, True
     while killed:
         folder = tmp_path / f"killed-{step}"
+        as_rank(0)
         with writing(folder, ENCODING) as writer:
             writer.reserve(len(TEXTS) - 1)
             writer.append([key_of(mine[0])], vectors[mine[0]])
+            as_rank(1)
             killed = killed_at(step, folder, vectors, texts)
             for text in mine[1:]:
                 writer.append([key_of(text)], vectors[text])

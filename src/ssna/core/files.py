@@ -21,22 +21,36 @@ def fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_file(path: Path, content: bytes | str) -> None:
-    """Write ``path`` atomically: a reader, or a kill at any moment, sees the old file or the new one."""
+@contextmanager
+def write_aside(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write a file to. The file takes the place of ``path`` once the block ends well.
+
+    A reader, or a kill at any moment, sees the old file or the new one. What a kill leaves behind is called
+    ``.NAME.PID.aside``.
+
+    Raises:
+        OSError: the disk refuses; it names ``path`` or its folder, not the file beside, which nobody knows.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.aside")
     try:
-        aside.write_bytes(content.encode() if isinstance(content, str) else content)
+        yield aside
         fsync(aside)
         aside.replace(path)
     except OSError as cause:
-        if cause.filename is None:
+        if cause.filename != str(aside):
             raise
         culprit = path if path.parent.exists() else path.parent
-        raise OSError(cause.errno, cause.strerror, str(culprit)) from None  # not the file beside, which nobody knows
+        raise OSError(cause.errno, cause.strerror, str(culprit)) from None
     finally:
         with suppress(OSError):
             aside.unlink()
     fsync(path.parent)
+
+
+def write_file(path: Path, content: bytes | str) -> None:
+    """Write ``path`` by :func:`write_aside`."""
+    with write_aside(path) as aside:
+        aside.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
 def write_json(path: Path, value: Any) -> None:

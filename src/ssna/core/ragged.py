@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 
+def evenly_spaced(n: int, k: int) -> Ints:
+    """``(k,)`` rows of ``n``, from the first to the last at even distances, rounded down; rising where ``k <= n``."""
+    return np.linspace(0, n - 1, k).astype(np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class Ragged:
     """``n`` rows of integers: row ``i`` is ``values[offsets[i]:offsets[i + 1]]``.

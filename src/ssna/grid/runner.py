@@ -4,7 +4,6 @@ A run is claimed by a lock that the system releases when its process ends, howev
 folder stands, and folders appear whole. So a grid may be killed and started again, or started twice.
 """
 
-import fcntl
 import shutil
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from ssna.core.errors import SettingsError, SsnaError, TrainingError
+from ssna.core.locks import is_locked, try_lock
 from ssna.data import Dataset, load
 from ssna.grid.spec import EntryPlan, GridSpec, Task, tasks
 from ssna.methods.text_linear import TextLinearSettings
@@ -210,24 +210,12 @@ class GridRunner:
         """Whether this process alone may run the task, until the block ends or the process dies."""
         path = self.claim(task)
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+        with try_lock(path) as mine:
+            yield mine
 
     def running(self, task: Task) -> bool:
         """Whether a process has claimed the task; looking leaves no file behind."""
-        try:
-            with self.claim(task).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except FileNotFoundError:
-            return False
-        except BlockingIOError:
-            return True
-        return False
+        return is_locked(self.claim(task))
 
     def claim(self, task: Task) -> Path:
         """The file that is locked while the task runs."""

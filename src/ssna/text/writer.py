@@ -1,6 +1,5 @@
 """Growing a layer cache: one run at a time, whose processes take turns, and nothing to lose when they are killed."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 
 from ssna.compute.launch import launch
 from ssna.core.errors import CacheError
-from ssna.core.files import fsync, write_json
+from ssna.core.files import fsync, write_aside, write_json
+from ssna.core.locks import try_lock, wait_for_lock
 from ssna.text.cache import (
     KEY_BYTES,
     KEYS,
@@ -34,7 +34,8 @@ COPY_BYTES = 2**26
 def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
     """The only writer of ``folder``, which is made or repaired: rows that a killed run left torn are cut off.
 
-    Processes that torchrun started write side by side, in turns of one :meth:`CacheWriter.append` each.
+    Processes that torchrun started write side by side, in turns of one :meth:`CacheWriter.append` each. They wait for
+    each other between opening the cache and writing to it, so that none writes where the first one was refused.
 
     Raises:
         CacheError: another run writes there, the folder is something else or holds another encoding,
@@ -42,8 +43,22 @@ def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
     """
     with _disk_errors_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with _locked(folder / LOCK, fcntl.LOCK_SH if launch().world_size > 1 else fcntl.LOCK_EX):
+        with _only_run(folder):
             yield CacheWriter(folder, encoding)
+
+
+@contextmanager
+def _only_run(folder: Path) -> Iterator[None]:
+    """The first of the processes of a run holds the lock for all of them."""
+    if launch().rank > 0:
+        yield
+        return
+    with try_lock(folder / LOCK) as alone:
+        if not alone:
+            raise CacheError(
+                f"another process is writing to {folder}; wait until it ends, or name another output folder"
+            )
+        yield
 
 
 class CacheWriter:
@@ -58,7 +73,7 @@ class CacheWriter:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """No other process writes, and what others wrote, or left torn when they were killed, has been seen to."""
-        with _taken(self.folder / TURN):
+        with wait_for_lock(self.folder / TURN):
             self.manifest = _agreed_manifest(self.folder, self.encoding)
             self._repair()
             rows = self._whole_rows()
@@ -92,7 +107,7 @@ class CacheWriter:
     def append(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
         """Add rows: ``keys`` ``(n,)`` and ``vectors`` ``(layers, n, d)``, finite, lowest layer first.
 
-        Keys that are there by now, since another run of several processes went over the same texts, are left out.
+        Keys that are there by now are left out: a process that outlived its run may have written them.
 
         Raises:
             OSError: the disk refused; the cache is as it was before the call.
@@ -143,16 +158,9 @@ class CacheWriter:
         """Store a layer in 32 bits from now on: a whole new file first, then the manifest that names it."""
         layer = self.manifest.layers[place]
         narrow, wide = (self.folder / layer_file(layer, stored) for stored in ("f16", "f32"))
-        aside = wide.with_name(f".{wide.name}.aside")
-        try:
-            with narrow.open("rb") as source, aside.open("wb") as target:
-                while chunk := source.read(COPY_BYTES):
-                    target.write(np.frombuffer(chunk, STORED_DTYPES["f16"]).astype(STORED_DTYPES["f32"]).tobytes())
-            fsync(aside)
-            aside.replace(wide)
-            fsync(self.folder)
-        finally:
-            aside.unlink(missing_ok=True)
+        with write_aside(wide) as aside, narrow.open("rb") as source, aside.open("wb") as target:
+            while chunk := source.read(COPY_BYTES):
+                target.write(np.frombuffer(chunk, STORED_DTYPES["f16"]).astype(STORED_DTYPES["f32"]).tobytes())
         stored = tuple("f32" if n == place else old for n, old in enumerate(self.manifest.stored))
         manifest = self.manifest.model_copy(update={"stored": stored})
         write_json(self.folder / MANIFEST, manifest.tree())
@@ -185,27 +193,6 @@ def _append(path: Path, content: bytes) -> None:
         while rest:
             rest = rest[file.write(rest) :]
         os.fsync(file.fileno())
-
-
-@contextmanager
-def _locked(path: Path, mode: int) -> Iterator[None]:
-    """The lock goes with the process that holds it, however that ends."""
-    with path.open("ab") as file:
-        try:
-            fcntl.flock(file, mode | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CacheError(
-                f"another process is writing to {path.parent}; wait until it ends, or name another output folder"
-            ) from None
-        yield
-
-
-@contextmanager
-def _taken(path: Path) -> Iterator[None]:
-    """The same, waiting for it: whoever holds it is soon done."""
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 @contextmanager
