@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 from ssna.batch.answers import FORMAT, Answers, Identity
 from ssna.batch.questions import HISTORY, USER, Questions
 from ssna.compute.allocator import tune_allocator
-from ssna.core.errors import SsnaError
 from ssna.core.progress import progress
 from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender, artifact
+from ssna.recommender.ranking import RankRequest, check_k, rank
 
 PART = 2**16  # histories a file: at most so much work is lost when the process is killed,
 BLOCK = 2**13  # and so many are in memory at a time
@@ -59,8 +59,7 @@ def recommend_all(
     Raises:
         SsnaError: ``users`` cannot be read, or ``out`` was begun with others, or with another model or ``k``.
     """
-    if k < 1:
-        raise SsnaError(f"k is {k}; ask for at least one item")
+    check_k(k)
     questions = Questions.open(users)
     answers = Answers(out, _identity(run, questions, k, exclude_seen))
     with answers.writing():
@@ -75,7 +74,8 @@ def answer(recommender: Recommender, block: pa.Table, k: int, exclude_seen: bool
     """``user`` and ``history`` -> what :func:`recommend_all` writes of them."""
     histories = block[HISTORY].combine_chunks()
     known = _known(recommender, histories.chunk(0) if isinstance(histories, pa.ChunkedArray) else histories)
-    rows, scores = recommender.rank(known, k, exclude_seen)
+    request = RankRequest.uniform(known, k, exclude_seen)
+    rows, scores = rank(recommender.scorer, recommender.counts, request)
     found = scores > -np.inf
     offsets = pa.array(np.concatenate([[0], np.cumsum(found.sum(axis=1))]).astype(np.int32))
     items = recommender.items.column.take(pa.array(rows[found] - 1))

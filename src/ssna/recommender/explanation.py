@@ -1,4 +1,4 @@
-"""Why an item stands where it stands, and where an item would stand that there is only a text of."""
+"""Why an item has its rank after a history, and the rank that a text would have as a new item."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,12 +6,14 @@ from typing import cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from ssna.core.errors import ArtifactError, SsnaError
-from ssna.core.ragged import Ragged
+from ssna.core.ragged import Ints, Ragged
 from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
+from ssna.recommender.ranking import RankRequest, best_rows, rank
 from ssna.recommender.recommender import Recommender, ScoredItem
 from ssna.scoring import Ensemble, Scorer, VectorScorer, name_of, vector_member
 from ssna.scoring.naming import REPEAT_CONSUMPTION
@@ -24,7 +26,7 @@ class Influence:
 
     Attributes:
         item, text: which one.
-        effect: the score less what it is when this event is left out of the history.
+        effect: the score less what it is without this event in the history.
         similarity: the cosine of its vector with the explained item's; None where the scorer has no vectors.
     """
 
@@ -36,20 +38,20 @@ class Influence:
 
 @dataclass(frozen=True)
 class AdapterOutput:
-    """What the adapters made of the item's text; contributions are to the cosine of item and intent (Eq. 7).
+    """What the adapters made of the item's text; contributions are to the cosine of item and user embedding (Eq. 7).
 
     Attributes:
         text: what the adapted text contributes.
-        ids: what the item's own learned vector contributes, about zero without ids; ``text + ids`` is the cosine.
+        id_embedding: what the item's id embedding contributes, about zero without one; both add up to the cosine.
         layers: ``(a,)`` what the cosine loses when a layer's adapter gives zero, top layer first.
-        heads: ``(a, K)`` the weights of Eq. 2 (the softmax of Eq. 3), top layer first. Both are empty for an adapter
-            that has no such parts.
+        expert_weights: ``(a, K)`` the weights of Eq. 2 (the softmax of Eq. 3), top layer first. Both are empty for an
+            adapter without layers and experts.
     """
 
     text: float
-    ids: float
+    id_embedding: float
     layers: tuple[float, ...]
-    heads: tuple[tuple[float, ...], ...]
+    expert_weights: tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -58,26 +60,26 @@ class Explanation:
 
     Attributes:
         item: the item, its score and its text.
-        rank: its place among the items that are not of the history; other items of equal score stand before it.
-        parts: name and contribution to the score of each scorer that is joined; they add up to the score.
+        rank: 1 for the best, among the items that are not of the history.
+        members: name and contribution to the score of each member of the ensemble; they add up to the score.
         history: the known items of the history, oldest first.
-        reading: None where the method keeps no adapters, or no item text.
+        adapters: None where the method keeps no adapters, or no item text.
     """
 
     item: ScoredItem
     rank: int
-    parts: tuple[tuple[str, float], ...]
+    members: tuple[tuple[str, float], ...]
     history: tuple[Influence, ...]
-    reading: AdapterOutput | None
+    adapters: AdapterOutput | None
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Where a text would stand as a new item.
+class TextRank:
+    """The rank of a text, were it a new item.
 
     Attributes:
         score: of the same kind as those of :meth:`Recommender.recommend`.
-        rank: its place among all other items that are not of the history, 1 for the best; equal scores stand before it.
+        rank: 1 for the best, among all other items that are not of the history.
         among: how many items that ranking holds, the new one included.
         similar: the nearest items of the catalogue, by cosine.
     """
@@ -94,7 +96,7 @@ def explain(recommender: Recommender, history: Sequence[str], item: str, deny: C
     The language model reads the item's text once more, if the method kept its adapters.
 
     Args:
-        deny: items that leave the ranking.
+        deny: items that are excluded from the ranking.
 
     Raises:
         SsnaError: the item is unknown, or nothing of the history is known.
@@ -103,40 +105,35 @@ def explain(recommender: Recommender, history: Sequence[str], item: str, deny: C
     row = int(recommender.items.rows([item])[0])
     if row == 0:
         raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
-    rows = _known(recommender, history)
-    scores = recommender.scorer.score(Ragged.from_rows([rows]))[0]
-    shorter = Ragged.from_rows([np.delete(rows, place) for place in range(len(rows))])
-    own = float(scores[row])
-    gone = np.concatenate([rows, recommender.items.rows(deny)])
-    scores[gone[gone != row]] = -torch.inf
+    known = _known(recommender, history)
+    found = _ranking(recommender.scorer, recommender.counts, known, recommender.items.rows(deny), row)
+    score = float(found.scores[found.position])
+    shorter = Ragged.from_rows([np.delete(known, event) for event in range(len(known))])
     without = recommender.scorer.prepare(shorter)(torch.tensor([row]))[:, 0].tolist()
     vectors = vector_member(recommender.scorer)
-    similarity = None if vectors is None else (vectors.directions[rows] @ vectors.directions[row]).tolist()
+    similarity = (
+        [None] * len(known) if vectors is None else (vectors.directions[known] @ vectors.directions[row]).tolist()
+    )
     return Explanation(
-        item=ScoredItem(item, own, recommender.texts[row]),
-        rank=int((scores >= own).sum()),
-        parts=tuple(_parts(recommender.scorer, Ragged.from_rows([rows]), row)),
+        item=ScoredItem(item, score, recommender.texts[row]),
+        rank=found.position + 1,
+        members=tuple(_contributions(recommender.scorer, Ragged.from_rows([known]), row)),
         history=tuple(
-            Influence(
-                item=recommender.items.external[seen - 1],
-                text=recommender.texts[seen],
-                effect=own - without[place],
-                similarity=None if similarity is None else similarity[place],
-            )
-            for place, seen in enumerate(rows.tolist())
+            Influence(recommender.items.external[seen - 1], recommender.texts[seen], score - score_without, cosine)
+            for seen, score_without, cosine in zip(known.tolist(), without, similarity, strict=True)
         ),
-        reading=None if vectors is None else _reading(recommender, vectors, rows, row),
+        adapters=None if vectors is None else _adapter_output(recommender, vectors, known, row),
     )
 
 
 def rank_text(
     recommender: Recommender, history: Sequence[str], text: str, k: int = 10, deny: Collection[str] = ()
-) -> Placement:
-    """Where an item of this ``text`` would stand after ``history``, as :meth:`Recommender.add_items` would have it.
+) -> TextRank:
+    """The rank of an item of this ``text`` after ``history``, as :meth:`Recommender.add_items` would have it.
 
     Args:
         k: similar items.
-        deny: items that leave the ranking, and are not similar.
+        deny: items that are excluded from the ranking, and from similar items.
 
     Raises:
         SsnaError: the text is empty, or nothing of the history is known.
@@ -144,77 +141,85 @@ def rank_text(
         EncoderError: the language model is gone.
     """
     if not text.strip():
-        raise SsnaError("the text is empty, so there is nothing to place it by")
-    rows = _known(recommender, history)
+        raise SsnaError("the text is empty, so there is nothing to rank it by")
+    known = _known(recommender, history)
     scorer = recommender.scorer
     if recommender.encoding is None or not scorer.layers:
-        raise ArtifactError("this model cannot place a text; ssna, tmlp, tmoe, text-knn and text-linear can")
-    wider = scorer.add_items(_states(recommender, text, scorer.layers))
-    scores = wider.score(Ragged.from_rows([rows]))[0]
+        raise ArtifactError("this model cannot rank a text; ssna, tmlp, tmoe, text-knn and text-linear can")
+    wider, new = scorer.add_items(_states(recommender, text, scorer.layers)), scorer.num_rows
     denied = recommender.items.rows(deny)
-    scores[rows] = scores[denied] = -torch.inf
-    own = float(scores[-1])
+    found = _ranking(wider, np.append(recommender.counts, 0), known, denied, new)
     vectors = cast(VectorScorer, vector_member(wider))
     cosines = vectors.directions[:-1] @ vectors.directions[-1]
     cosines[0] = cosines[denied] = -torch.inf
-    best = cosines.topk(min(k, int((cosines > -torch.inf).sum())))
-    return Placement(
-        score=own,
-        rank=int((scores >= own).sum()),
-        among=int((scores > -torch.inf).sum()),
-        similar=tuple(
-            ScoredItem(recommender.items.external[near - 1], cosine, recommender.texts[near])
-            for cosine, near in zip(best.values.tolist(), best.indices.tolist(), strict=True)
-        ),
+    return TextRank(
+        score=float(found.scores[found.position]),
+        rank=found.position + 1,
+        among=len(found.scores),
+        similar=recommender.scored(*best_rows(cosines, k)),
     )
 
 
-def _known(recommender: Recommender, history: Sequence[str]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    rows = recommender.items.rows(history)
-    rows = rows[rows > 0].astype(np.int64)
-    if not len(rows):
+@dataclass(frozen=True, eq=False)
+class _Ranking:
+    """All that is not excluded, best first, and the position of one row in it, from 0."""
+
+    scores: NDArray[np.float32]
+    position: int
+
+
+def _ranking(scorer: Scorer, counts: NDArray[np.int64], history: Ints, deny: Ints, row: int) -> _Ranking:
+    """``row`` itself is never excluded."""
+    excluded = np.concatenate([history, deny])
+    histories = Ragged.from_rows([history])
+    request = RankRequest.uniform(histories, k=scorer.num_rows, exclude_seen=False)
+    rows, scores = rank(scorer, counts, request, excluded[excluded != row])
+    return _Ranking(scores[0][rows[0] > 0], int(np.flatnonzero(rows[0] == row)[0]))
+
+
+def _known(recommender: Recommender, history: Sequence[str]) -> Ints:
+    known, _ = recommender.look_up([history])
+    if not len(known.values):
         raise SsnaError("no item of the history is in the catalogue, so there is nothing to explain a ranking by")
-    return cast("np.ndarray[tuple[int], np.dtype[np.int64]]", rows)
+    return known.values.astype(np.int64)
 
 
-def _parts(scorer: Scorer, history: Ragged, row: int, share: float = 1.0) -> list[tuple[str, float]]:
+def _contributions(scorer: Scorer, history: Ragged, row: int, weight: float = 1.0) -> list[tuple[str, float]]:
     if isinstance(scorer, Ensemble):
         found = [
-            one
-            for part in scorer.members
-            for one in _parts(part.scorer, history, row, share * part.weight / part.scale)
+            contribution
+            for member in scorer.members
+            for contribution in _contributions(member.scorer, history, row, weight * member.weight / member.scale)
         ]
         return [(name, value) for name, value in found if value or name != REPEAT_CONSUMPTION]
-    return [(name_of(scorer), share * float(scorer.prepare(history)(torch.tensor([row]))))]
+    return [(name_of(scorer), weight * float(scorer.prepare(history)(torch.tensor([row]))))]
 
 
 @torch.no_grad()
-def _reading(
-    recommender: Recommender, scorer: VectorScorer, history: np.ndarray[tuple[int], np.dtype[np.int64]], row: int
-) -> AdapterOutput | None:
+def _adapter_output(recommender: Recommender, scorer: VectorScorer, history: Ints, row: int) -> AdapterOutput | None:
     if recommender.encoding is None or scorer.admission is None or not recommender.texts[row]:
         return None
     h = _states(recommender, recommender.texts[row], scorer.layers)
-    intent = F.normalize(scorer.user_embeddings(Ragged.from_rows([history]))[0], dim=0)
+    user = F.normalize(scorer.user_embeddings(Ragged.from_rows([history]))[0], dim=0)
     text, whole = scorer.admission(h)[0].float(), scorer.vectors[row]
-    without, heads = _inside(scorer.admission, h)
-    cosines = F.normalize(without + whole - text, dim=-1) @ intent
+    without, expert_weights = _ablated(scorer.admission, h)
+    cosines = F.normalize(without + whole - text, dim=-1) @ user
     return AdapterOutput(
-        text=float(intent @ text / whole.norm()),
-        ids=float(intent @ (whole - text) / whole.norm()),
-        layers=tuple((intent @ F.normalize(whole, dim=0) - cosines).tolist()),
-        heads=tuple(map(tuple, heads.tolist())),
+        text=float(user @ text / whole.norm()),
+        id_embedding=float(user @ (whole - text) / whole.norm()),
+        layers=tuple((user @ F.normalize(whole, dim=0) - cosines).tolist()),
+        expert_weights=tuple(map(tuple, expert_weights.tolist())),
     )
 
 
-def _inside(adapter: torch.nn.Module, h: Tensor) -> tuple[Tensor, Tensor]:
-    """The vector when a layer's adapter gives zero, ``(a, D)``; and the weights of its heads, ``(a, K)``."""
+def _ablated(adapter: torch.nn.Module, h: Tensor) -> tuple[Tensor, Tensor]:
+    """The vector when a layer's adapter gives zero, ``(a, D)``; and the weights of its experts, ``(a, K)``."""
     if not isinstance(adapter, LayerAdapters):
         return torch.empty(0, 1), torch.empty(0, 1)
     layers = list(zip(cast("Iterable[MoEWhiteningAdapter]", adapter.adapters), h, strict=True))
     z = [each(h_m) for each, h_m in layers]
-    silenced = ([torch.zeros_like(z_m) if m == gone else z_m for m, z_m in enumerate(z)] for gone in range(len(z)))
-    without = torch.cat([adapter.integrate(outputs).float() for outputs in silenced])
+    ablations = ([torch.zeros_like(z_m) if m == zero else z_m for m, z_m in enumerate(z)] for zero in range(len(z)))
+    without = torch.cat([adapter.integrate(outputs).float() for outputs in ablations])
     return without, torch.cat([F.softmax(each.route(h_m).float(), dim=-1) for each, h_m in layers])
 
 

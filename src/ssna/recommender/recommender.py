@@ -1,7 +1,8 @@
-"""The artefact: a scorer and the ids it speaks of; histories of ids in, ranked items with their texts out."""
+"""The recommender: a scorer with the ids and texts of its items; histories of ids in, ranked items out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -14,13 +15,14 @@ from torch.nn import functional as F
 from ssna.core import hub
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.files import new_folder, write_file
-from ssna.core.ragged import Ints, Ragged
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import IdMap
 from ssna.recommender import artifact
 from ssna.recommender.artifact import Contents
 from ssna.recommender.model_card import CARD, model_card
-from ssna.scoring import PopularityScorer, Scorer, vector_member
-from ssna.scoring.topk import CHUNK, top
+from ssna.recommender.ranking import RankRequest, best_rows, check_k, rank
+from ssna.scoring import Scorer, vector_member
+from ssna.scoring.topk import CHUNK
 from ssna.text import Encoding, embed
 
 
@@ -35,7 +37,7 @@ class ScoredItem:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """The answer to one history.
+    """What is recommended for one history.
 
     Attributes:
         items: best first.
@@ -87,68 +89,68 @@ class Recommender:
         Raises:
             SsnaError: ``k`` is below 1, a history is a string where a list of ids belongs, or an id is no text.
         """
-        _check(k)
+        check_k(k)
         if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
             raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
         if isinstance(allow, str) or isinstance(deny, str):
             raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
         for ids in (*histories, () if allow is None else allow, deny):
             _require_text(ids)
-        answers: list[Recommendation] = []
-        barred = self._excluded(allow, deny)
+        allowed, denied = None if allow is None else self.items.rows(allow), self.items.rows(deny)
+        recommendations: list[Recommendation] = []
         for start in range(0, len(histories), CHUNK):
-            answers += self._answer(histories[start : start + CHUNK], k, exclude_seen, barred)
-        return answers
+            known, unknown = self.look_up(histories[start : start + CHUNK])
+            request = RankRequest.uniform(known, k, exclude_seen, allowed)
+            rows, scores = rank(self.scorer, self.counts, request, excluded=denied)
+            recommendations += [
+                Recommendation(self.scored(*best), tuple(skipped), "popularity" if fallback else None)
+                for *best, skipped, fallback in zip(
+                    rows.tolist(), scores.tolist(), unknown, request.fallback.tolist(), strict=True
+                )
+            ]
+        return recommendations
 
-    def rank(
-        self, histories: Ragged, k: int, exclude_seen: bool = True, excluded: torch.Tensor | None = None
-    ) -> tuple[Ints, NDArray[np.float32]]:
-        """As :meth:`recommend`, in rows of the scorer, for programs that ask for many at a time.
-
-        Args:
-            histories: ``n`` rows of known items; an empty one gets popularity.
-            barred: ``(I + 1,)`` bool, items that leave every ranking.
-
-        Returns:
-            ``(n, k)`` rows and ``(n, k)`` scores, best first; row 0 and minus infinity where fewer are left.
-        """
-        best, scores = top(self.scorer, histories, k, histories if exclude_seen else None, excluded)
-        if (empty := np.flatnonzero(histories.lengths == 0)).size:
-            popularity = PopularityScorer(torch.from_numpy(self.counts))
-            best[empty], scores[empty] = top(popularity, histories.take(empty), k, excluded=excluded)
-        return best, scores
+    def look_up(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
+        """Histories of ids as ``n`` histories of item rows, and the ids of each that the catalogue does not have."""
+        flat = list(chain.from_iterable(histories))
+        rows = self.items.rows(flat)
+        known, lengths = rows > 0, np.array([len(history) for history in histories], dtype=np.int64)
+        history_of = np.repeat(np.arange(len(histories)), lengths)
+        unknown: list[list[str]] = [[] for _ in histories]
+        for number in np.flatnonzero(~known).tolist():
+            unknown[history_of[number]].append(flat[number])
+        counts = np.bincount(history_of[known], minlength=len(histories))
+        return Ragged(rows[known], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)), unknown
 
     def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
         """The items nearest to ``item``: by the cosine of vectors, or by the scorer itself where it has none."""
-        _check(k)
+        check_k(k)
         row = int(self.items.rows([item])[0])
         if row == 0:
             raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
-        part = vector_member(self.scorer)
-        if part is None:
+        member = vector_member(self.scorer)
+        if member is None:
             scores = self.scorer.score(Ragged.from_rows([[row]]))[0]
         else:
-            scores = part.directions @ part.directions[row]
+            scores = member.directions @ member.directions[row]
         scores[[0, row]] = -torch.inf
-        best = scores.topk(min(k, len(scores)))
-        return self._scored(best.values.tolist(), best.indices.tolist())
+        return self.scored(*best_rows(scores, k))
 
     def user_embeddings(self, histories: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        """``(n, D)`` what each history asks for, at unit length, for an index or a database of item vectors.
+        """``(n, D)`` user embeddings at unit length, to query an index or a database of item vectors with.
 
-        Unknown ids are skipped; a history without a known one is zero. Of a blend this is the model's part.
+        Unknown ids are skipped; a history without a known one is zero. Of an ensemble they are its model's.
 
         Raises:
             ArtifactError: the method has no vectors.
         """
-        part = vector_member(self.scorer)
-        if part is None:
+        member = vector_member(self.scorer)
+        if member is None:
             raise ArtifactError(
                 "this model has neighbours or counts, no vectors; ssna, ids, text-knn and text-linear have some"
             )
-        rows = [self.items.rows(history) for history in histories]
-        intents = part.user_embeddings(Ragged.from_rows([row[row > 0] for row in rows]))
-        unit: NDArray[np.float32] = F.normalize(intents, dim=-1).numpy()
+        embeddings = member.user_embeddings(self.look_up(histories)[0])
+        unit: NDArray[np.float32] = F.normalize(embeddings, dim=-1).numpy()
         return unit
 
     def add_items(self, texts: Mapping[str, str]) -> "Recommender":
@@ -164,7 +166,7 @@ class Recommender:
         if known := [item for item in texts if item in self.items]:
             raise SsnaError(f"item {known[0]!r} is in the catalogue already; give new items new ids")
         if empty := [item for item, text in texts.items() if not text.strip()]:
-            raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to place it by")
+            raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to rank it by")
         if self.encoding is None or not self.scorer.layers:
             raise ArtifactError(
                 "this model cannot admit items by their texts: it reads none, has no vectors, or tuned a language "
@@ -264,42 +266,12 @@ class Recommender:
             return cls.load(name)
         return cls.load(hub.download(str(name), artifact.FILES, token=token, revision=revision))
 
-    def _excluded(self, allow: Sequence[str] | None, deny: Sequence[str]) -> torch.Tensor:
-        """``(I + 1,)`` bool."""
-        barred = np.zeros(len(self.items) + 1, dtype=bool)
-        if allow is not None:
-            barred[:] = True
-            barred[self.items.rows(allow)] = False
-        barred[self.items.rows(deny)] = True
-        return torch.from_numpy(barred)
-
-    def _answer(
-        self, histories: Sequence[Sequence[str]], k: int, exclude_seen: bool, excluded: torch.Tensor
-    ) -> list[Recommendation]:
-        rows = [self.items.rows(history) for history in histories]
-        best, scores = self.rank(Ragged.from_rows([row[row > 0] for row in rows]), k, exclude_seen, excluded)
-        return [
-            Recommendation(
-                items=self._scored(values, indices),
-                unknown=tuple(item for item, row_ in zip(history, row, strict=True) if row_ == 0),
-                fallback=None if (row > 0).any() else "popularity",
-            )
-            for history, row, values, indices in zip(histories, rows, scores.tolist(), best.tolist(), strict=True)
-        ]
-
-    def _scored(self, values: Sequence[float], rows: Sequence[int]) -> tuple[ScoredItem, ...]:
-        return tuple(
-            ScoredItem(self.items.external[row - 1], value, self.texts[row])
-            for value, row in zip(values, rows, strict=True)
-            if value != -np.inf
-        )
+    def scored(self, rows: Iterable[int], scores: Iterable[float]) -> tuple[ScoredItem, ...]:
+        """Ids, scores and texts of item rows; a row 0 is skipped."""
+        pairs = zip(rows, scores, strict=True)
+        return tuple(ScoredItem(self.items.external[row - 1], score, self.texts[row]) for row, score in pairs if row)
 
 
 def _require_text(values: Iterable[object], what: str = "ids") -> None:
     if odd := [value for value in values if not isinstance(value, str)]:
         raise SsnaError(f"{what} are text: {str(odd[0])!r} instead of {odd[0]!r}")
-
-
-def _check(k: int) -> None:
-    if k < 1:
-        raise SsnaError(f"k is {k}; ask for at least one item")

@@ -1,0 +1,145 @@
+"""What a ranking is asked for, and the one function that ranks: for the recommender, the service, and files."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ssna.core.errors import SsnaError
+from ssna.core.ragged import Ints, Ragged
+from ssna.scoring import PopularityScorer, ScoreFn, Scorer
+from ssna.scoring.topk import Best, Tiles, chunks, hide, top
+
+
+@dataclass(frozen=True, eq=False)
+class RankRequest:
+    """``n`` histories and what is wanted for each. Items are rows of the catalogue; a row 0 is nobody's and ignored.
+
+    Attributes:
+        histories: ``n`` histories of known items, oldest first; an empty one is ranked by popularity.
+        k: ``(n,)`` how many items are wanted.
+        exclude_seen: ``(n,)`` bool, whether the items of the history are excluded.
+        allow: ``n`` times the only items that are ranked, or None for all of them.
+        deny: ``n`` rows of items that are excluded.
+    """
+
+    histories: Ragged
+    k: Ints
+    exclude_seen: NDArray[np.bool_]
+    allow: tuple[Ints | None, ...]
+    deny: Ragged
+
+    @classmethod
+    def uniform(cls, histories: Ragged, k: int, exclude_seen: bool = True, allow: Ints | None = None) -> "RankRequest":
+        """The same for every history."""
+        n = len(histories)
+        nothing = Ragged(np.zeros(0, dtype=np.int64), np.zeros(n + 1, dtype=np.int64))
+        return cls(histories, np.full(n, k), np.full(n, exclude_seen), (allow,) * n, nothing)
+
+    @property
+    def fallback(self) -> NDArray[np.bool_]:
+        """``(n,)`` where popularity ranks, since nothing of the history is known."""
+        empty: NDArray[np.bool_] = self.histories.lengths == 0
+        return empty
+
+    @cached_property
+    def exclude(self) -> Ragged:
+        """``n`` rows of items that are excluded: those of the history, where it asks for that, and the denied ones."""
+        if self.exclude_seen.all() and not len(self.deny.values):
+            return self.histories
+        rows = zip(self.histories, self.exclude_seen.tolist(), self.deny, strict=True)
+        return Ragged.from_rows(
+            [np.concatenate([seen, denied]) if seen_too else denied for seen, seen_too, denied in rows]
+        )
+
+
+def rank(
+    scorer: Scorer, counts: NDArray[np.int64], request: RankRequest, excluded: Ints | None = None
+) -> tuple[Ints, NDArray[np.float32]]:
+    """The best items of each history, best first; of equal scores the lower row.
+
+    Args:
+        counts: ``(I + 1,)`` training events of each item, for histories that say nothing.
+        excluded: rows of items that are excluded from every ranking.
+
+    Returns:
+        ``(n, k)`` item rows and ``(n, k)`` fp32 scores for the largest ``k``; row 0 and minus infinity where a history
+        asks for fewer, or fewer are left.
+    """
+    shape = len(request.histories), min(int(request.k.max(initial=0)), scorer.num_rows)
+    rows, scores = np.zeros(shape, dtype=np.int64), np.full(shape, -np.inf, dtype=np.float32)
+    mask = None if excluded is None or not len(excluded) else _mask(excluded, scorer.num_rows)
+    for members, allow, by_popularity in _groups(request):
+        chosen = PopularityScorer(torch.from_numpy(counts)) if by_popularity else scorer
+        histories, exclude = request.histories.take(members), request.exclude.take(members)
+        k = min(int(request.k[members].max()), shape[1])
+        if allow is None:
+            best = top(chosen, histories, k, exclude, mask)
+        else:
+            best = _top_allowed(chosen, histories, k, exclude, _allowed(allow, mask))
+        rows[members, :k], scores[members, :k] = best
+    unwanted = np.arange(shape[1]) >= request.k[:, None]
+    rows[unwanted], scores[unwanted] = 0, -np.inf
+    return rows, scores
+
+
+def best_rows(scores: torch.Tensor, k: int) -> tuple[list[int], list[float]]:
+    """The best of ``scores (I + 1,)`` and their rows, best first; of equal scores the lower row, of minus infinity
+    none."""
+    best = Best(1, min(k, len(scores)))
+    best.add(0, scores[None])
+    left = int((best.scores[0] > -torch.inf).sum())
+    return best.rows[0, :left].tolist(), best.scores[0, :left].tolist()
+
+
+def check_k(k: int) -> None:
+    """Raises :class:`SsnaError` unless ``k`` is at least 1."""
+    if k < 1:
+        raise SsnaError(f"k is {k}; ask for at least one item")
+
+
+def _groups(request: RankRequest) -> Iterator[tuple[Ints, Ints | None, bool]]:
+    """Histories that are scored together, what they allow, and whether popularity ranks them."""
+    limits: dict[bytes, int] = {}
+    limit = [0 if allow is None else limits.setdefault(allow.tobytes(), len(limits) + 1) for allow in request.allow]
+    group = 2 * np.array(limit, dtype=np.int64) + request.fallback
+    for number in np.unique(group).tolist():
+        members = np.flatnonzero(group == number)
+        yield members, request.allow[members[0]], bool(number % 2)
+
+
+def _mask(rows: Ints, size: int) -> torch.Tensor:
+    """``(size,)`` bool."""
+    return torch.zeros(size, dtype=torch.bool).index_fill_(0, torch.from_numpy(rows), True)
+
+
+def _allowed(allow: Ints, mask: torch.Tensor | None) -> Ints:
+    """Distinct rows in ascending order, without padding and what every ranking excludes."""
+    rows = np.unique(allow[allow > 0])
+    return rows if mask is None else rows[~mask.numpy()[rows]]
+
+
+def _top_allowed(
+    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged, allowed: Ints
+) -> tuple[Ints, NDArray[np.float32]]:
+    """As :func:`ssna.scoring.topk.top`, among the rows ``allowed (m,)``: only they are scored."""
+    items = np.concatenate([[0], allowed])
+    column = np.searchsorted(items, exclude.values).clip(max=len(items) - 1)
+    column[items[column] != exclude.values] = -1  # not allowed anyway
+    exclude, rows = Ragged(column, exclude.offsets), torch.from_numpy(items)
+    found = []
+    for first, chunk in chunks(histories):
+        best, score = Best(len(chunk), k), scorer.prepare(chunk)
+        for start, tile in Tiles(_columns(score, rows), len(items)):
+            hide(tile, exclude.take(slice(first, first + len(chunk))), start)
+            best.add(start, tile)
+        found.append(best)
+    return items[torch.cat([best.rows for best in found]).numpy()], torch.cat([best.scores for best in found]).numpy()
+
+
+def _columns(score: ScoreFn, rows: torch.Tensor) -> ScoreFn:
+    """Scores of ``rows (m,)``, by their numbers in it."""
+    return lambda columns: score(rows[columns])
