@@ -8,13 +8,13 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv env
-PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet duckdb==2.0.1
-
 cat >expected <<'OUTPUT'
 as it is: [(9, 2)]
 hive_partitioning = false: [(1, 2)]
 OUTPUT
+
+python3 -m venv env
+PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet duckdb==2.0.1
 env/bin/python - >seen <<'PYTHON'
 from pathlib import Path
 

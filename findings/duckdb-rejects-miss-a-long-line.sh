@@ -8,13 +8,13 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv env
-PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet duckdb==2.0.1
-
 cat >expected <<'OUTPUT'
 by default: 799999 of 800000 rows, 0 rejected
 parallel = false: 799999 of 800000 rows, 1 rejected
 OUTPUT
+
+python3 -m venv env
+PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet duckdb==2.0.1
 env/bin/python - >seen <<'PYTHON'
 import duckdb
 

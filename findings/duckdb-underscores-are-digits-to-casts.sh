@@ -8,14 +8,14 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv env
-PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet duckdb==2.0.1
-
 cat >expected <<'OUTPUT'
 detected: VARCHAR, 2 different values
 TRY_CAST: 1 different value: 1000.0
 types = DOUBLE: 1 different value: 1000.0
 OUTPUT
+
+python3 -m venv env
+PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet duckdb==2.0.1
 env/bin/python - >seen <<'PYTHON'
 from pathlib import Path
 

@@ -8,15 +8,15 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv env
-PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet faiss-cpu==1.15.1 numpy==2.4.6
-
 cat >expected <<'OUTPUT'
 IndexFlatL2, k = 4: [0, 1, 2, 3]
 IndexFlatL2, k = 8: [0, 1, 2, 3, 4, 5, 6, 7]
 IndexFlatIP, k = 4: [3, 2, 1, 0]
 IndexFlatIP, k = 8: [7, 6, 5, 4, 3, 2, 1, 0]
 OUTPUT
+
+python3 -m venv env
+PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet faiss-cpu==1.15.1 numpy==2.4.6
 env/bin/python - >seen <<'PYTHON'
 import faiss
 import numpy as np

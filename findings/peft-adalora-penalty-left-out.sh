@@ -8,13 +8,13 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv env
-PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet torch==2.13.0 transformers==5.24.0 peft==0.21.2
-
 cat >expected <<'OUTPUT'
 task_type = SEQ_CLS, PeftModelForSequenceClassification: the loss has 1.00 of the penalty
 no task_type, PeftModel: the loss has 0.00 of the penalty
 OUTPUT
+
+python3 -m venv env
+PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet torch==2.13.0 transformers==5.24.0 peft==0.21.2
 env/bin/python - >seen <<'PYTHON'
 import torch
 from peft import AdaLoraConfig, get_peft_model

@@ -7,14 +7,14 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv env
-PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet safetensors==0.8.0 numpy==2.4.6
-
 cat >expected <<'OUTPUT'
 open: 644
 numpy.save: 644
 safetensors.numpy.save_file: 600
 OUTPUT
+
+python3 -m venv env
+PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet safetensors==0.8.0 numpy==2.4.6
 env/bin/python - >seen <<'PYTHON'
 import os
 from pathlib import Path

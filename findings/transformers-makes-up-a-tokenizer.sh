@@ -8,15 +8,15 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv env
-PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet torch==2.13.0 transformers==5.24.0
-
 cat >expected <<'OUTPUT'
 files: ['config.json', 'model.safetensors']
 BertTokenizer, vocabulary: ['[CLS]', '[MASK]', '[PAD]', '[SEP]', '[UNK]']
 red shoes: ['[CLS]', '[UNK]', '[UNK]', '[SEP]']
 garden hose: ['[CLS]', '[UNK]', '[UNK]', '[SEP]']
 OUTPUT
+
+python3 -m venv env
+PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet torch==2.13.0 transformers==5.24.0
 env/bin/python - >seen <<'PYTHON'
 from pathlib import Path
 

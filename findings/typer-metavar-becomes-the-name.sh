@@ -7,14 +7,14 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-python3 -m venv env
-PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet typer==0.27.3
-
 cat >expected <<'OUTPUT'
 exit code 2, no such option: True
 --items: items.csv
 names in the help: --CACHE, --items
 OUTPUT
+
+python3 -m venv env
+PIP_DISABLE_PIP_VERSION_CHECK=1 env/bin/pip install --quiet typer==0.27.3
 env/bin/python - >seen <<'PYTHON'
 import re
 from typing import Annotated, Optional
