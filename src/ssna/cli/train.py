@@ -9,7 +9,7 @@ import typer
 def train(
     data: Annotated[
         list[Path],
-        typer.Argument(metavar="DATA...", help="A folder that `ssna prepare` made; several are learned from together."),
+        typer.Argument(metavar="DATA...", help="A folder that `ssna prepare` made; several train one model."),
     ],
     out: Annotated[Path, typer.Option("-o", "--out", help="Where the run goes.")],
     cache: Annotated[
@@ -27,7 +27,7 @@ def train(
     assignments: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, on top of all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from where a run of these settings into -o was cut off.")
+        bool, typer.Option("--resume", help="Continue a run of these settings into -o that was cut off.")
     ] = False,
     profile: Annotated[
         bool, typer.Option("--profile", help="Print where the time of the first epoch goes, part by part.")
@@ -42,7 +42,7 @@ def train(
     from ssna.compute.launch import launch
     from ssna.core.errors import SettingsError
     from ssna.data import load, union
-    from ssna.report import result_groups, find, overall, render
+    from ssna.report import find, overall, render, result_groups
     from ssna.runs import train as train_run
     from ssna.scoring import describe_weights
     from ssna.text import LayerCache
@@ -70,13 +70,14 @@ def train(
         init_from=init_from,
     )
     if not quiet:
-        typer.echo(render([overall(bench) for bench in result_groups(find([out]))], "text"), err=True, nl=False)
+        typer.echo(render([overall(group) for group in result_groups(find([out]))], "text"), err=True, nl=False)
         if run.record.best_epoch is not None:
             epochs = len(run.record.epochs)
-            trial = next((epoch["number"] - 1 for epoch in run.record.epochs if epoch.get("again")), 0)
+            trial = next((epoch["number"] - 1 for epoch in run.record.epochs if epoch["restarted"]), 0)
             after = f" after a trial of {trial}" if trial else ""
-            best = f"epoch {run.record.best_epoch} of {epochs}, the best R@10 in validation{after}"
+            monitor = run.record.settings["training"]["monitor"]
+            best = f"epoch {run.record.best_epoch} of {epochs}, the best {monitor} in validation{after}"
             typer.echo(f"kept: {best}", err=True)
         if run.record.ensemble:
-            typer.echo(f"joined on validation: {describe_weights(run.record.ensemble)}", err=True)
+            typer.echo(f"ensemble, weights from validation: {describe_weights(run.record.ensemble)}", err=True)
         typer.echo(f"run: {out}", err=True)

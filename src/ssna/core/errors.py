@@ -12,9 +12,35 @@
 The command line prints the message and exits with 1; a traceback is always a defect of ssna.
 """
 
+import re
+import shlex
+from collections.abc import Sequence
+
+_OPTION = re.compile("\0([^\0]*)\0([^\0]*)\0")
+
+
+def option(name: str, value: object = None) -> str:
+    """How an option stands in the message of an :class:`SsnaError`, with its value where there is one.
+
+    Whoever prints the message chooses the spelling: ``min_user = 3`` in Python, ``--min-user 3`` on the command line.
+    """
+    python, shell = name, f"--{name.replace('_', '-')}"
+    if value is not None:
+        words = ",".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
+        python, shell = f"{python} = {value!r}", f"{shell} {shlex.quote(words)}"
+    return f"\0{python}\0{shell}\0"
+
 
 class SsnaError(Exception):
-    """The base of the tree above. ``str(error)`` is meant for people."""
+    """The base of the tree above. ``str(error)`` is meant for people, and names options as Python does."""
+
+    def __str__(self) -> str:
+        return _OPTION.sub(r"\1", super().__str__())
+
+    @property
+    def for_command_line(self) -> str:
+        """The message, with options as the command line has them."""
+        return _OPTION.sub(r"\2", super().__str__())
 
 
 class SettingsError(SsnaError):

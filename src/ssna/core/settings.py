@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from ssna.core.errors import SettingsError
 
@@ -34,7 +35,7 @@ class Settings(BaseModel):
 
     def tree(self) -> Tree:
         """Plain JSON values, unset options left out (TOML has no null)."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
 
     def to_toml(self) -> str:
         """The same settings as TOML text."""
@@ -110,7 +111,7 @@ def _explain(root: type[BaseModel], error: Any) -> str:
 
 def _homes(root: type[BaseModel], key: str) -> list[str]:
     """The sections that know ``key``, as dotted paths."""
-    return [f"{section}.{key}" for section in root.model_fields if key in _keys_at(root, [section])]
+    return [f"{section}.{key}" for section in _fields(root) if key in _keys_at(root, [section])]
 
 
 def _keys_at(root: type[BaseModel], path: list[str]) -> list[str]:
@@ -119,9 +120,14 @@ def _keys_at(root: type[BaseModel], path: list[str]) -> list[str]:
         if part.isdigit():  # a place in a list
             model = next(iter(get_args(model)), None)
         else:
-            found = model.model_fields.get(part) if _is_section(model) else None
+            found = _fields(model).get(part) if _is_section(model) else None
             model = found.annotation if found else None
-    return sorted(model.model_fields) if _is_section(model) else []
+    return sorted(_fields(model)) if _is_section(model) else []
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """By the names that files and ``--set`` have for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _is_section(model: Any) -> bool:

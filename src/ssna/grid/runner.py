@@ -19,6 +19,7 @@ import numpy as np
 from ssna.core.errors import SettingsError, SsnaError, TrainingError
 from ssna.core.locks import is_locked, try_lock
 from ssna.data import Dataset, load
+from ssna.evaluation.metrics import monitored
 from ssna.grid.spec import EntryPlan, GridSpec, Task, tasks
 from ssna.methods.text_linear import TextLinearSettings
 from ssna.methods.tuned import FullSettings
@@ -36,11 +37,11 @@ State = Literal["done", "running", "to do"]
 
 @dataclass(frozen=True)
 class Survey:
-    """Where a grid stands.
+    """What of a grid is done, running and to do.
 
     Attributes:
         runs: every run that is known by now, with its state.
-        later: how many more there will be: further seeds of winners that are not known yet.
+        later: how many more there will be: further seeds of best configurations that are not known yet.
         problems: a line for each thing that keeps the grid from running.
     """
 
@@ -49,30 +50,31 @@ class Survey:
     problems: tuple[str, ...]
 
 
-def survey(experiment: GridSpec, out: Path, root: Path, dry_run: bool = False) -> Survey:
+def survey(spec: GridSpec, out: Path, root: Path, dry_run: bool = False) -> Survey:
     """A look at a grid that changes nothing; arguments as :func:`run_grid`.
 
     Raises:
         SettingsError: a setting is wrong.
     """
     workshop = GridRunner(out, root, quiet=True)
-    first = tasks(experiment, dry_run)
+    first = tasks(spec, dry_run)
     problems = workshop.problems(first)
     runs = [(task, workshop.state(task)) for task in first]
     rows = [list(row) for _, row in groupby(runs, key=lambda run: _row(run[0]))]
     whole = [task for row in rows if all(state == "done" for _, state in row) for task, _ in row]
-    last = _best_with_more_seeds(experiment, whole, out)
-    later = sum(len(_more_seeds(experiment, row[0][0].entry)) for row in rows) - len(last)
+    last = _best_with_more_seeds(spec, whole, out)
+    later = sum(len(_more_seeds(spec, row[0][0].entry)) for row in rows) - len(last)
     return Survey((*runs, *((task, workshop.state(task)) for task in last)), later, tuple(problems))
 
 
-def run_grid(experiment: GridSpec, out: Path, root: Path, dry_run: bool = False, quiet: bool = False) -> list[Path]:
-    """Run what is not finished, winners last; the folders of all runs, those of other processes too.
+def run_grid(spec: GridSpec, out: Path, root: Path, dry_run: bool = False, quiet: bool = False) -> list[Path]:
+    """Run what is not finished, more seeds of best configurations last; the folders of all runs, those of other
+    processes too.
 
     Args:
-        out: where run folders go: ``out / data / entry / point``.
-        root: where the experiment's data and cache folders lie.
-        rehearse: cut every run short, as the experiment says.
+        out: where run folders go: ``out / data / entry / configuration``.
+        root: where the grid's data and cache folders lie.
+        dry_run: cut every run short, as the grid's file says.
         quiet: say nothing on standard error.
 
     Raises:
@@ -80,13 +82,13 @@ def run_grid(experiment: GridSpec, out: Path, root: Path, dry_run: bool = False,
             of the same name with other settings; nothing has run then.
         TrainingError: some runs failed; all others are finished.
     """
-    first = tasks(experiment, dry_run)
+    first = tasks(spec, dry_run)
     workshop = GridRunner(out, root, quiet)
     if problems := workshop.problems(first):
         others = f" ({len(problems) - 1} more: ssna grid --plan)" if len(problems) > 1 else ""
         raise SettingsError(problems[0] + others)
     failed = workshop.work(first)
-    last = _best_with_more_seeds(experiment, [task for task in first if task not in failed], out)
+    last = _best_with_more_seeds(spec, [task for task in first if task not in failed], out)
     failed += workshop.work(last)
     if failed:
         names = ", ".join(str(task.folder) for task in failed[:3])
@@ -104,6 +106,7 @@ class GridRunner:
         self._fingerprints: dict[str, str] = {}
 
     def say(self, line: str) -> None:
+        """On standard error, unless quiet."""
         if not self.quiet:
             print(line, file=sys.stderr, flush=True)
 
@@ -159,7 +162,7 @@ class GridRunner:
         for left in folder.parent.glob(f".{folder.name}.*"):  # by a kill: the claim is ours, so nobody writes there
             shutil.rmtree(left, ignore_errors=True)
         self.say(f"{task.folder}")
-        about = {"data": task.place.name, "entry": task.entry.name, "point": task.configuration}
+        about = {"data": task.place.name, "entry": task.entry.name, "configuration": task.configuration}
         try:
             run = execute(
                 data,
@@ -167,7 +170,7 @@ class GridRunner:
                 task.settings,
                 folder,
                 name=task.place.name,
-                experiment=about,
+                grid=about,
                 quiet=self.quiet,
                 pause=MINUTE,
                 resume=True,
@@ -177,8 +180,9 @@ class GridRunner:
             return False
         record = run.record
         epochs = f", {len(record.epochs)} epochs" if record.epochs else ""
-        valid = record.valid["exclude_seen"]["R@10"]
-        self.say(f"    valid R@10 {valid:.4f}  {record.seconds:.1f} s{epochs}")
+        monitor = task.settings.training.monitor
+        valid = monitored(record.valid["exclude_seen"], monitor)
+        self.say(f"    valid {monitor} {valid:.4f}  {record.seconds:.1f} s{epochs}")
         return True
 
     def inputs(self, task: Task) -> tuple[Dataset, LayerCache | None]:
@@ -199,7 +203,7 @@ class GridRunner:
             return False
         record = RunRecord.read(folder)
         if record.settings != task.settings.tree():
-            how = "was rehearsed, or run with other settings" if record.dry_run else "was run with other settings"
+            how = "was a dry run, or run with other settings" if record.dry_run else "was run with other settings"
             raise SettingsError(f"{folder} {how}; give another -o, or delete that run")
         if record.fingerprint != self._fingerprints.get(task.place.name, record.fingerprint):
             raise SettingsError(f"{folder} stands on other data ({record.fingerprint}); give another -o, or delete it")
@@ -248,18 +252,18 @@ def _check_cache(task: Task, cache: LayerCache | None, data: Path) -> None:
         )
 
 
-def _best_with_more_seeds(experiment: GridSpec, finished: Sequence[Task], out: Path) -> list[Task]:
-    """The winner of every row, with its further seeds."""
+def _best_with_more_seeds(spec: GridSpec, finished: Sequence[Task], out: Path) -> list[Task]:
+    """The best configuration of every entry, with further seeds."""
     return [
         replace(best, settings=best.settings.model_copy(update={"seed": seed}))
         for best in _best_configurations(finished, out)
-        for seed in _more_seeds(experiment, best.entry)
+        for seed in _more_seeds(spec, best.entry)
     ]
 
 
-def _more_seeds(experiment: GridSpec, entry: EntryPlan) -> list[int]:
-    winners = experiment.more_seeds if entry.more_seeds is None else entry.more_seeds
-    return [seed for seed in winners if seed not in experiment.seeds]
+def _more_seeds(spec: GridSpec, entry: EntryPlan) -> list[int]:
+    seeds = spec.more_seeds if entry.more_seeds is None else entry.more_seeds
+    return [seed for seed in seeds if seed not in spec.seeds]
 
 
 def _row(task: Task) -> tuple[Hashable, ...]:
@@ -268,15 +272,16 @@ def _row(task: Task) -> tuple[Hashable, ...]:
 
 
 def _best_configurations(finished: Sequence[Task], out: Path) -> Iterator[Task]:
-    """The first task of the best point of every entry on every data set."""
+    """The first task of the best configuration of every entry on every data set."""
     for _, group in groupby(finished, key=_row):
-        points = [list(same) for _, same in groupby(group, key=lambda task: task.configuration)]
-        yield max(points, key=lambda same: _validation(same, out))[0]
+        configurations = [list(same) for _, same in groupby(group, key=lambda task: task.configuration)]
+        yield max(configurations, key=lambda same: _validation(same, out))[0]
 
 
 def _validation(same: Sequence[Task], out: Path) -> float:
     records = [RunRecord.read(out / task.folder) for task in same]
-    return float(np.mean([record.valid["exclude_seen"]["R@10"] for record in records]))
+    monitor = same[0].settings.training.monitor
+    return float(np.mean([monitored(record.valid["exclude_seen"], monitor) for record in records]))
 
 
 def _time(seconds: float) -> str:

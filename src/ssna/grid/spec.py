@@ -1,4 +1,4 @@
-"""The file of an experiment, and the runs that it asks for."""
+"""The file of a grid, and the runs that it asks for."""
 
 import re
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from ssna.runs.recipes import read_recipe, with_method
 from ssna.training import RunSettings
 
 NAME = re.compile(r"\w[\w. -]*")
-DRY_RUN: Tree = {"training": {"epochs": 2, "batches": 20}}
+DRY_RUN: Tree = {"training": {"epochs": 2, "limit_train_batches": 20}}
 
 
 class DataPlace(Settings):
@@ -27,7 +27,7 @@ class DataPlace(Settings):
     folder: str
     """As ``ssna prepare`` made it; relative to the root."""
     cache: str | None = None
-    """As ``ssna encode`` made it, ``{model}`` standing for each of the experiment's models in turn."""
+    """As ``ssna encode`` made it, ``{model}`` standing for each of the grid's models in turn."""
 
     _named = field_validator("name")(lambda name: _checked(name))
 
@@ -38,13 +38,13 @@ class EntryPlan(Settings):
     name: str
     method: str
     recipe: str | None = None
-    """In place of the experiment's."""
+    """In place of the grid's."""
     settings: dict[str, Any] = Field(default_factory=dict)
-    """On top of the experiment's, for every point; sections, or dotted keys."""
+    """On top of the grid's, for every configuration; sections, or dotted keys."""
     grid: dict[str, list[Any]] = Field(default_factory=dict)
-    """Dotted key -> values; every combination is a point."""
+    """Dotted key -> values; every combination is a configuration."""
     more_seeds: list[int] | None = None
-    """In place of the experiment's."""
+    """In place of the grid's."""
 
     _named = field_validator("name")(lambda name: _checked(name))
 
@@ -57,11 +57,11 @@ class GridSpec(Settings):
     settings: dict[str, Any] = Field(default_factory=dict)
     """On top of the recipe, for every entry; sections, or dotted keys; not ``method``, which belongs to entries."""
     seeds: list[int] = Field([0], min_length=1)
-    """Every point runs once with each."""
+    """Every configuration runs once with each."""
     more_seeds: list[int] = Field(default_factory=list)
-    """The point with the best mean validation R@10 (seen excluded) of each entry runs with these seeds as well."""
+    """The best configuration of each entry, by the mean of ``training.monitor``, runs with these seeds as well."""
     dry_run: dict[str, Any] = Field(default_factory=lambda: DRY_RUN)
-    """On top of all when the grid is rehearsed."""
+    """On top of all for a dry run."""
     models: list[str] = Field(default_factory=list)
     """Names of language models; an entry that reads text runs with each, from the cache of that name."""
     data: list[DataPlace] = Field(min_length=1)
@@ -71,30 +71,30 @@ class GridSpec(Settings):
     def read(cls, path: Path) -> "GridSpec":
         """From a TOML file. Raises :class:`SettingsError` with the culprit."""
         if path.is_dir():
-            raise SettingsError(f"{path} is a folder; name an experiment's .toml file")
+            raise SettingsError(f"{path} is a folder; name a grid's .toml file")
         tree = read_toml(path)
         if incomplete := _incomplete(tree):
             raise SettingsError(f"{path}: {incomplete}")
-        experiment = cls.parse(tree, str(path))
-        if "method" in _sections(experiment.settings):
+        spec = cls.parse(tree, str(path))
+        if "method" in _sections(spec.settings):
             raise SettingsError(
                 f"{path}: [settings] holds settings of a method, which others do not have; put them in the settings of "
                 "each entry that they are for"
             )
         for what, names in (
-            ("data sets", [place.name for place in experiment.data]),
-            ("entries", [entry.name for entry in experiment.entries]),
-            ("models", experiment.models),
+            ("data sets", [place.name for place in spec.data]),
+            ("entries", [entry.name for entry in spec.entries]),
+            ("models", spec.models),
         ):
             if twice := {name for name in names if names.count(name) > 1}:
                 raise SettingsError(f"{path}: two {what} are called {min(twice)}; give each its own name")
-        return experiment
+        return spec
 
     def only(self, names: Sequence[str]) -> "GridSpec":
         """Restricted to the data sets, entries and models named; all of a kind of which none is named."""
         known = {place.name for place in self.data} | {entry.name for entry in self.entries} | set(self.models)
         if unknown := [name for name in names if name not in known]:
-            raise SettingsError(f"the experiment has no {unknown[0]!r}; it has {', '.join(sorted(known))}")
+            raise SettingsError(f"the grid has no {unknown[0]!r}; it has {', '.join(sorted(known))}")
         data = [place for place in self.data if place.name in names] or self.data
         entries = [entry for entry in self.entries if entry.name in names] or self.entries
         models = [model for model in self.models if model in names] or self.models
@@ -103,7 +103,7 @@ class GridSpec(Settings):
 
 @dataclass(frozen=True)
 class Task:
-    """One run to be: on which data, for which row, at which point of its grid, with which seed."""
+    """One run to be: on which data, for which row, in which configuration, with which seed."""
 
     place: DataPlace
     model: str | None
@@ -133,29 +133,29 @@ class Task:
         return self.place.cache.replace("{model}", self.model or "")
 
 
-def tasks(experiment: GridSpec, dry_run: bool = False) -> list[Task]:
-    """All points of all entries on all data sets, with ``seeds``.
+def tasks(spec: GridSpec, dry_run: bool = False) -> list[Task]:
+    """All configurations of all entries on all data sets, with ``seeds``.
 
     Raises:
         SettingsError: a setting of some run is wrong.
     """
     result = []
-    for place, entry in product(experiment.data, experiment.entries):
-        for point in _configurations(entry):
-            for seed in experiment.seeds:
-                settings = _settings(experiment, entry, point, seed, dry_run)
-                models = experiment.models if reads_text(settings) and experiment.models else [None]
-                result += [Task(place, model, entry, point, settings) for model in models]
-    return sorted(result, key=lambda task: (experiment.data.index(task.place), task.model or ""))
+    for place, entry in product(spec.data, spec.entries):
+        for configuration in _configurations(entry):
+            for seed in spec.seeds:
+                settings = _settings(spec, entry, configuration, seed, dry_run)
+                models = spec.models if reads_text(settings) and spec.models else [None]
+                result += [Task(place, model, entry, configuration, settings) for model in models]
+    return sorted(result, key=lambda task: (spec.data.index(task.place), task.model or ""))
 
 
-def _settings(experiment: GridSpec, entry: EntryPlan, point: Tree, seed: int, dry_run: bool) -> RunSettings:
-    recipe = entry.recipe or experiment.recipe
+def _settings(spec: GridSpec, entry: EntryPlan, configuration: Tree, seed: int, dry_run: bool) -> RunSettings:
+    recipe = entry.recipe or spec.recipe
     tree = read_recipe(recipe) if recipe else {}
-    tree = with_method(merge(tree, _sections(experiment.settings)), entry.method)
-    tree = merge(merge(tree, _sections(entry.settings)), _sections(point))
+    tree = with_method(merge(tree, _sections(spec.settings)), entry.method)
+    tree = merge(merge(tree, _sections(entry.settings)), _sections(configuration))
     if dry_run:
-        tree = merge(tree, _sections(experiment.dry_run) | {"rehearsal": True})
+        tree = merge(tree, _sections(spec.dry_run) | {"dry_run": True})
     return RunSettings.parse(tree | {"seed": seed}, f"entry {entry.name}")
 
 
@@ -175,7 +175,7 @@ def _sections(tree: Tree) -> Tree:
 
 
 def _incomplete(tree: Tree) -> str:
-    """Which keys an experiment needs and ``tree`` lacks, and which it has in vain; empty if it lacks none."""
+    """Which keys a grid needs and ``tree`` lacks, and which it has in vain; empty if it lacks none."""
     try:
         GridSpec.model_validate(tree)
     except ValidationError as invalid:

@@ -20,7 +20,11 @@ class MethodSettings(Settings):
 
 
 class ItemEncoder(nn.Module):
-    """Item rows to vectors. All that a trained method is; the trainer knows nothing else of it."""
+    """Item rows to embeddings. All that a trained method is; the trainer knows nothing else of it.
+
+    What a run that is cut off must know to go on, beside parameters and buffers, a method keeps as torch's extra state:
+    ``get_extra_state() -> dict[str, Tensor]`` and ``set_extra_state``.
+    """
 
     cuda_graph_safe = False
     """Whether a CUDA graph can hold a step of training: every :meth:`forward` of as many items asks the same of the
@@ -43,13 +47,6 @@ class ItemEncoder(nn.Module):
 
     def after_step(self, step: int) -> None:
         """Called after every optimizer step, from 0, while the gradients are still there."""
-
-    def get_extra_state(self) -> dict[str, Tensor]:
-        """What a run that is cut off must know to go on, beside parameters and buffers."""
-        return {}
-
-    def set_extra_state(self, memory: dict[str, Tensor]) -> None:
-        """The inverse of :meth:`memory`."""
 
     def item_rows(self) -> tuple[str, ...]:
         """The parameters that have one row an item, row 0 for padding, by name."""

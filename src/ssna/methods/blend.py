@@ -7,9 +7,10 @@ from pydantic import Field
 
 from ssna.data.dataset import Dataset, Split
 from ssna.methods.base import MethodSettings
-from ssna.methods.ease import CeaseSettings, EaseSettings, fit_cease, fit_ease
-from ssna.methods.text_linear import TextLinearSettings, fit_text_linear
-from ssna.methods.training_free import ItemKnnSettings, TextKnnSettings, fit_item_knn, fit_text_knn
+from ssna.methods.ease import fit_cease, fit_ease
+from ssna.methods.members import MemberSections
+from ssna.methods.text_linear import fit_text_linear
+from ssna.methods.training_free import fit_item_knn, fit_text_knn
 from ssna.scoring import Ensemble, Member, Scorer
 from ssna.scoring.topk import Tiles, chunks
 from ssna.text import LayerCache
@@ -23,25 +24,19 @@ FITS: dict[str, Callable[[Any, Dataset, LayerCache | None, int], Scorer]] = {
 }
 
 
-class BlendSettings(MethodSettings):
-    """Scorers of items and of texts, each divided by the standard deviation of its scores, in equal parts."""
+class BlendSettings(MemberSections, MethodSettings):
+    """Scorers of items and of texts, each divided by the standard deviation of its scores, with equal weights."""
 
     name: Literal["blend"] = "blend"
-    parts: tuple[Literal["item-knn", "ease", "cease", "text-knn", "text-linear"], ...] = Field(
+    members: tuple[Literal["item-knn", "ease", "cease", "text-knn", "text-linear"], ...] = Field(
         ("item-knn", "text-knn"), min_length=1
     )
-    """Which; their settings follow."""
-    item: ItemKnnSettings = ItemKnnSettings()
-    ease: EaseSettings = EaseSettings()
-    cease: CeaseSettings = CeaseSettings()
-    text: TextKnnSettings = TextKnnSettings()
-    linear: TextLinearSettings = TextLinearSettings()
+    """Which; each has a section of its settings."""
 
 
 def fit_blend(settings: BlendSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
-    """Equal parts; the deviations are those of the scores on the validation histories."""
-    of = {part.name: part for part in (settings.item, settings.ease, settings.cease, settings.text, settings.linear)}
-    scorers = [FITS[name](of[name], data, cache, dim) for name in settings.parts]
+    """Equal weights; the deviations are those of the scores on the validation histories."""
+    scorers = [FITS[name](settings.of(name), data, cache, dim) for name in settings.members]
     return Ensemble([Member(scorer, 1 / len(scorers), deviation(scorer, data.valid)) for scorer in scorers])
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
-from ssna.methods.ease import LinearSettings, gram_of, inverse_of, user_item_matrix, scorer_of
+from ssna.methods.ease import LinearSettings, gram_of, inverse_of, scorer_of, user_item_matrix
 from ssna.scoring import Scorer
 from ssna.text import LayerCache
 

@@ -16,6 +16,8 @@ from ssna.scoring import NeighbourScorer, PopularityScorer, Scorer, VectorScorer
 from ssna.text import LayerCache
 
 FOLD = 4_000_000  # pairs held at once
+MAX_DISTANCE = 1000  # events of a user further apart do not co-occur: bounds the work on endless histories
+SHRINKAGE = 5.0  # added to an item's total co-occurrence before its square root divides the item's column
 
 
 class PopularitySettings(MethodSettings):
@@ -32,10 +34,6 @@ class ItemKnnSettings(MethodSettings):
     """Latest items of a history that vote."""
     decay: float = Field(0.6, gt=0, le=1)
     """Weight of a vote, once for each step back in time."""
-    reach: int = Field(1000, ge=1)
-    """Events of a user further apart than this do not count as together: bounds the work on endless histories."""
-    shrinkage: float = Field(5.0, gt=0)
-    """Added to an item's total co-occurrence before its square root divides the item's column."""
 
 
 class TextKnnSettings(MethodSettings):
@@ -55,21 +53,21 @@ def fit_popularity(settings: PopularitySettings, data: Dataset, cache: LayerCach
 
 def fit_item_knn(settings: ItemKnnSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """Co-occurrence over the training events, each column divided by the square root of its shrunken sum."""
-    together = co_occurrence(data.train, len(data.items), settings.reach)
+    together = co_occurrence(data.train, len(data.items))
     column = np.asarray(together.sum(axis=0)).ravel()
-    scaled = together @ sparse.diags_array((1 / np.sqrt(column + settings.shrinkage)).astype(np.float32))
+    scaled = together @ sparse.diags_array((1 / np.sqrt(column + SHRINKAGE)).astype(np.float32))
     return NeighbourScorer(sparse.csr_array(scaled), settings.window, settings.decay)
 
 
-def co_occurrence(train: Ragged, items: int, reach: int) -> sparse.csr_array:
+def co_occurrence(train: Ragged, items: int) -> sparse.csr_array:
     """``(items + 1, items + 1)`` symmetric: the sum over users and pairs of events of ``1 / distance``.
 
-    Pairs more than ``reach`` events apart are left out. Pairs are folded into the matrix a few million at a time.
+    Pairs more than ``MAX_DISTANCE`` events apart are left out. A few million pairs at a time go into the matrix.
     """
     shape = (items + 1, items + 1)
     total = sparse.csr_array(shape, dtype=np.float32)
     later, earlier, weights, waiting = [], [], [], 0
-    longest = min(reach, int(train.lengths.max()) - 1)
+    longest = min(MAX_DISTANCE, int(train.lengths.max()) - 1)
     for distance in range(1, longest + 1):
         places = np.flatnonzero(train.position_of_value >= distance)
         later.append(train.values[places])

@@ -166,19 +166,19 @@ class AdaLoraEncoder(TunedEncoder):
         self._tuner.update_and_allocate(step)
 
     def get_extra_state(self) -> dict[str, Tensor]:
-        """See :class:`ItemEncoder`: running importances, and the ranks that stay once they do."""
+        """Running importances of peft's allocator, and the ranks that stay once they do; torch calls it."""
         allocator, pattern = self._tuner.rankallocator, self._tuner.peft_config["default"].rank_pattern or {}
         ranks = {f"rank.{name}": torch.tensor(kept, dtype=torch.bool) for name, kept in pattern.items()}
         kinds = {f"{kind}.{name}": value for kind in IMPORTANCES for name, value in getattr(allocator, kind).items()}
         return {**ranks, **kinds}
 
-    def set_extra_state(self, memory: dict[str, Tensor]) -> None:
-        """See :class:`ItemEncoder`."""
+    def set_extra_state(self, state: dict[str, Tensor]) -> None:
+        """The inverse of :meth:`get_extra_state`."""
         device = next(self.parameters()).device
         for kind in IMPORTANCES:
-            values = {name: value.to(device) for name, value in below(f"{kind}.", memory).items()}
+            values = {name: value.to(device) for name, value in below(f"{kind}.", state).items()}
             setattr(self._tuner.rankallocator, kind, values)
-        pattern = {name: kept.tolist() for name, kept in below("rank.", memory).items()}
+        pattern = {name: kept.tolist() for name, kept in below("rank.", state).items()}
         self._tuner.peft_config["default"].rank_pattern = pattern
 
     @property

@@ -59,7 +59,7 @@ class LayerAdapters(nn.Module):
             "layers": layers,
             "width": width,
             "dim": dim,
-            "heads": num_experts,
+            "num_experts": num_experts,
             "integrate": integrate,
         }
         self.adapters = nn.ModuleList(MoEWhiteningAdapter(width, dim, num_experts) for _ in range(layers))

@@ -31,17 +31,17 @@ class Catalogue:
     own: slice = field(default_factory=lambda: slice(None))
 
 
-def log_normalizers(intents: Tensor, catalogue: Catalogue, temperature: float) -> Tensor:
+def log_normalizers(users: Tensor, catalogue: Catalogue, temperature: float) -> Tensor:
     """``(p,)`` logarithms of the sum of ``exp(cosine / temperature)`` over all items but each sample's own target.
 
-    Several processes share the catalogue: each sums over its stretch of it, for the samples of all.
+    Several processes share the catalogue: each sums over its shard of it, for the samples of all.
 
     Args:
-        intents: ``(p, D)`` of unit length, fp32.
+        users: ``(p, D)`` user embeddings of unit length, fp32.
     """
-    intents = distributed.gather(intents, catalogue.own, len(catalogue.targets))  # (P, D)
+    users = distributed.gather(users, catalogue.own, len(catalogue.targets))  # (P, D)
     lifted = torch.ones((), requires_grad=torch.is_grad_enabled())  # gradients flow to the encoder's own parameters
-    parts: Tensor = _LogNormalizers.apply(intents, lifted, catalogue, temperature)  # type: ignore[no-untyped-call]
+    parts: Tensor = _LogNormalizers.apply(users, lifted, catalogue, temperature)  # type: ignore[no-untyped-call]
     return distributed.all_gather(parts).logsumexp(dim=0)[catalogue.own]
 
 
@@ -49,24 +49,24 @@ class _LogNormalizers(torch.autograd.Function):
     """Vectors and logits of a chunk are made, used and forgotten; backward makes them again from the same noise."""
 
     @staticmethod
-    def forward(ctx: Any, intents: Tensor, lifted: Tensor, catalogue: Catalogue, temperature: float) -> Tensor:
+    def forward(ctx: Any, users: Tensor, lifted: Tensor, catalogue: Catalogue, temperature: float) -> Tensor:
         ctx.catalogue, ctx.temperature, ctx.noise = catalogue, temperature, []
-        device = intents.device
+        device = users.device
         ctx.autocast = torch.is_autocast_enabled(device.type), torch.get_autocast_dtype(device.type)
-        total = intents.new_full((len(intents),), -torch.inf)
+        total = users.new_full((len(users),), -torch.inf)
         for rows in _chunks(catalogue, device):
             ctx.noise.append(_generator_state(device))
-            logits = _logits(intents, catalogue, rows, temperature)
+            logits = _logits(users, catalogue, rows, temperature)
             total = torch.logaddexp(total, logits.logsumexp(dim=1))
-        ctx.save_for_backward(intents, total)
+        ctx.save_for_backward(users, total)
         return total
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        intents, total = ctx.saved_tensors
-        device, (enabled, dtype) = intents.device, ctx.autocast
-        leaf = intents.detach().requires_grad_()
+        users, total = ctx.saved_tensors
+        device, (enabled, dtype) = users.device, ctx.autocast
+        leaf = users.detach().requires_grad_()
         with torch.random.fork_rng([device] if device.type == "cuda" else []), torch.enable_grad():
             for rows, noise in zip(_chunks(ctx.catalogue, device), ctx.noise, strict=True):
                 _set_generator_state(device, noise)
@@ -77,10 +77,10 @@ class _LogNormalizers(torch.autograd.Function):
         return leaf.grad, None, None, None
 
 
-def _logits(intents: Tensor, catalogue: Catalogue, rows: Tensor, temperature: float) -> Tensor:
+def _logits(users: Tensor, catalogue: Catalogue, rows: Tensor, temperature: float) -> Tensor:
     """``(P, n)`` fp32, minus infinity at each sample's target."""
     vectors = F.normalize(catalogue.encode(rows).float(), dim=-1)
-    logits = (intents @ vectors.T).float() / temperature
+    logits = (users @ vectors.T).float() / temperature
     return logits.masked_fill_(catalogue.targets[:, None] == rows[None, :], -torch.inf)
 
 

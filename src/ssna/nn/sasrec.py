@@ -27,8 +27,13 @@ class SASRec(nn.Module):
     ) -> None:
         super().__init__()
         self.config = {
-            "dim": dim, "max_length": max_length, "blocks": num_layers, "heads": num_heads, "inner": ffn_dim, "dropout": dropout
-        }  # fmt: skip
+            "dim": dim,
+            "max_length": max_length,
+            "num_layers": num_layers,
+            "num_heads": num_heads,
+            "ffn_dim": ffn_dim,
+            "dropout": dropout,
+        }
         self.position = nn.Embedding(max_length, dim)
         self.norm = nn.LayerNorm(dim, eps=1e-12)
         self.dropout = ByteDropout(dropout)

@@ -11,7 +11,7 @@ import torch
 
 from ssna.core.errors import ArtifactError, CacheError
 from ssna.core.ragged import Ints, Ragged
-from ssna.data.dataset import Dataset, IdMap, Split, HeldOut
+from ssna.data.dataset import Dataset, HeldOut, IdMap, Split
 from ssna.evaluation import evaluate
 from ssna.evaluation.metrics import summary
 from ssna.scoring import Scorer
@@ -26,9 +26,9 @@ class ColdEvaluation:
 
     Attributes:
         targets: ``(n,)`` outside ids.
-        among: ``(n,)`` ranks among the withheld items.
+        among: ``(n,)`` ranks among the held-out items.
         everywhere: ``(n,)`` ranks among all items, those of the history left out.
-        withheld, items: how many items each is a rank of.
+        held_out, items: how many items each is a rank of.
     """
 
     targets: tuple[str, ...]
@@ -42,7 +42,7 @@ class ColdEvaluation:
         rankings = {"among": (self.among, self.held_out), "all": (self.everywhere, self.items)}
         return {
             "questions": len(self.targets),
-            "withheld": self.held_out,
+            "held_out": self.held_out,
             "items": self.items,
             **{
                 name: summary(ranks, items) | {"median": float(np.median(ranks))}
@@ -57,25 +57,25 @@ class ColdEvaluation:
 
 
 def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> ColdEvaluation | None:
-    """Admit the withheld items of ``data``, and rank the target of each question.
+    """Admit the held-out items of ``data``, and rank the target of each question.
 
     None where there are no questions, or the method cannot admit an item. One that reads no text admits it as an
     item without neighbours or events.
     """
-    withheld = data.held_out
-    if withheld is None or not withheld.targets:
+    held_out = data.held_out
+    if held_out is None or not held_out.targets:
         return None
     try:
-        wider = scorer.add_items(_states(withheld, cache, scorer.layers))
+        wider = scorer.add_items(_states(held_out, cache, scorer.layers))
     except ArtifactError:
         return None
-    items = IdMap((*data.items.external, *withheld.texts))
-    rows = [items.rows(history) for history in withheld.histories]  # of some items no event is left in the data
-    histories, targets = Ragged.from_rows([row[row > 0] for row in rows]), items.rows(withheld.targets)
+    items = IdMap((*data.items.external, *held_out.texts))
+    rows = [items.rows(history) for history in held_out.histories]  # of some items no event is left in the data
+    histories, targets = Ragged.from_rows([row[row > 0] for row in rows]), items.rows(held_out.targets)
     split = Split("test", np.arange(len(targets)), histories.last(data.max_history), histories, targets)
     new = np.arange(len(data.items) + 1, len(items) + 1)
     return ColdEvaluation(
-        targets=withheld.targets,
+        targets=held_out.targets,
         among=evaluate(wider, split, among=new).ranks["exclude_seen"],
         everywhere=evaluate(wider, split).ranks["exclude_seen"],
         held_out=len(new),
@@ -83,9 +83,9 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
     )
 
 
-def _states(withheld: HeldOut, cache: LayerCache | None, layers: int) -> torch.Tensor:
-    """``(a, n, d)`` of the withheld texts: from the cache if it holds them, else read now."""
-    texts = tuple(withheld.texts.values())
+def _states(held_out: HeldOut, cache: LayerCache | None, layers: int) -> torch.Tensor:
+    """``(a, n, d)`` of the held-out texts: from the cache if it holds them, else read now."""
+    texts = tuple(held_out.texts.values())
     if cache is None or layers == 0:
         return torch.zeros(0, len(texts), 0)
     try:

@@ -1,4 +1,4 @@
-"""The whole road on MovieLens-100K: prepare, encode, train, compare, recommend, and films that training never saw."""
+"""The demo on MovieLens-100K: prepare, encode, train, compare, recommend, and films that training never saw."""
 
 import hashlib
 import zipfile
@@ -27,7 +27,7 @@ TERMS = (
 BASELINES = ("popularity", "text-knn", "text-linear", "item-knn", "blend", "cease")
 COLD_SHARE = 0.05
 BEST_SETTINGS = ("training.epochs=5",)  # keeps the demo within five minutes on two cores
-COLD_SETTINGS = ("method.ids=false", "join.methods=[]", "training.epochs=2")
+COLD_SETTINGS = ("method.id_embeddings=false", "ensemble.members=[]", "training.epochs=2")
 
 Say = Callable[[str], None]
 
@@ -72,7 +72,7 @@ def example(data: Dataset, run: Run, say: Say) -> None:
 
 
 def cold(data: Dataset, cache: LayerCache, seed: int = 0) -> dict[str, ColdEvaluation]:
-    """Train without some films, add them by their texts alone, and rank each among the withheld ones."""
+    """Train without some films, add them by their texts alone, and rank each among the held-out ones."""
     rest, _ = holdout_items(data, COLD_SHARE, np.random.default_rng(seed))
     runs = {
         "ssna (text only)": train(rest, cache, seed=seed, settings=COLD_SETTINGS),
@@ -87,8 +87,8 @@ def show_cold(data: Dataset, cache: LayerCache, say: Say) -> None:
     found = cold(data, cache)
     one = next(iter(found.values()))
     say(
-        f"{one.held_out} films ({COLD_SHARE:.0%}) were withheld from training and added by their texts alone. "
-        f"{len(one.targets)} users chose one; its rank among the withheld films:"
+        f"{one.held_out} films ({COLD_SHARE:.0%}) were held out of training and added by their texts alone. "
+        f"{len(one.targets)} users chose one; its rank among the held-out films:"
     )
     for name, evaluation in found.items():
         ranks = evaluation.among

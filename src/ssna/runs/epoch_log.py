@@ -21,7 +21,7 @@ def epoch_reports(folder: Path | None, epochs: int, quiet: bool, pause: float) -
 
     Args:
         folder: of the run, if it is kept and has epochs.
-        epochs: how many it has at most, unless training begins again; 0 if it has none.
+        epochs: how many it has at most, unless training restarts; 0 if it has none.
         quiet: only TensorBoard is told.
         pause: seconds, at least, between two lines about whole epochs.
     """
@@ -39,15 +39,15 @@ class _Epochs:
     def __init__(self, advance: Advance | None, writer: Any, quiet: bool, pause: float) -> None:
         self.advance, self.writer, self.quiet, self.pause = advance, writer, quiet, pause
         self.said = self.said_epoch = time.perf_counter()
-        self.behind = 0.0
+        self.epochs_done = 0.0
 
     def step(self, step: Step) -> None:
         if self.advance is None:
             if time.perf_counter() - self.said >= MINUTE:
                 self._say(f"epoch {step.epoch:3d}  {step.done / step.batches:.0%}")
         else:
-            self.advance(step.epochs_done - self.behind, f"epoch {step.epoch}")
-            self.behind = step.epochs_done
+            self.advance(step.epochs_done - self.epochs_done, f"epoch {step.epoch}")
+            self.epochs_done = step.epochs_done
 
     def epoch(self, epoch: Epoch, better: bool) -> None:
         if (now := time.perf_counter()) - self.said_epoch >= self.pause:
@@ -67,7 +67,7 @@ class _Epochs:
 def _line(epoch: Epoch, better: bool) -> str:
     figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
     line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
-    notes = {"begun again": epoch.restarted, "taught": epoch.distilled, "best so far": better}
+    notes = {"restarted": epoch.restarted, "distilled": epoch.distilled, "best so far": better}
     return "  ".join([line, *(note for note, holds in notes.items() if holds)])
 
 

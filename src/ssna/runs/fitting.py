@@ -41,7 +41,8 @@ class Outcome:
     best_epoch: int | None = None
     parameters: int = 0
     batches: int = 0
-    weights_of_members: dict[str, float] | None = None
+    ensemble: dict[str, float] | None = None
+    """Member -> its weight."""
     weights: Weights | None = None
 
 
@@ -52,12 +53,12 @@ def run_device(settings: RunSettings) -> torch.device:
 
 
 def reads_text(settings: RunSettings) -> list[str]:
-    """The methods of a run that read item texts: its own, those that it is joined with, and its teacher."""
+    """The methods of a run that read item texts: its own, the other members of its ensemble, and its teacher."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
-    teacher = (settings.loss.teacher,) if settings.taught else ()
-    names = (settings.method.name, *((*settings.join.methods, *teacher) if trained else ()))
+    teacher = (settings.distillation.teacher,) if settings.distilled else ()
+    names = (settings.method.name, *((*settings.ensemble.members, *teacher) if trained else ()))
     if isinstance(settings.method, BlendSettings) and not any(
-        METHODS[part].needs_text for part in settings.method.parts
+        METHODS[member].needs_text for member in settings.method.members
     ):
         return []
     return [name for name in names if METHODS[name].needs_text]
@@ -86,8 +87,8 @@ def fit_method(
     device: torch.device,
     report: Report,
     checkpoint: Checkpoint | None,
-    profile: Profiler | None,
-    start: WarmStart | None,
+    profiler: Profiler | None,
+    warm_start: WarmStart | None,
 ) -> Outcome:
     """Fit, or train from the seed on; the caller's generators stay as they are."""
     method = METHODS[settings.method.name]
@@ -95,7 +96,7 @@ def fit_method(
         return Outcome(method.fit(settings.method, data, cache, settings.dim))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        return _train(method, data, cache, settings, report, checkpoint, profile, start)
+        return _train(method, data, cache, settings, report, checkpoint, profiler, warm_start)
 
 
 def _train(
@@ -105,8 +106,8 @@ def _train(
     settings: RunSettings,
     report: Report,
     checkpoint: Checkpoint | None,
-    profile: Profiler | None,
-    start: WarmStart | None,
+    profiler: Profiler | None,
+    warm_start: WarmStart | None,
 ) -> Outcome:
     encoder = method.build(settings.method, data, cache, settings.dim)
     teacher = fit_teacher(data, cache, settings)
@@ -117,39 +118,42 @@ def _train(
         on_epoch=lambda epoch, weights: report.epoch(epoch, bool(weights)),
         on_step=report.step,
         checkpoint=checkpoint,
-        profile=profile,
-        start=None if start is None else start.weights_for(encoder, data),
+        profiler=profiler,
+        initial_weights=None if warm_start is None else warm_start.weights_for(encoder, data),
         teacher=teacher,
     )
-    scorer, shares = _ensemble(fitted.scorer, data, cache, settings, teacher)
+    scorer, ensemble = _ensemble(fitted.scorer, data, cache, settings, teacher)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
-    return Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, shares, fitted.weights)
+    return Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, ensemble, fitted.weights)
 
 
 def fit_teacher(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
-    """What ``settings.loss.teacher`` asks for; nobody where no epoch asks."""
-    if not settings.taught:
+    """What ``settings.distillation.teacher`` names; None where no epoch has a teacher."""
+    if not settings.distilled:
         return None
-    linear = settings.join.of(settings.loss.teacher)
-    assert isinstance(linear, LinearSettings), "LossSettings lists linear methods only"
+    linear = settings.ensemble.of(settings.distillation.teacher)
+    assert isinstance(linear, LinearSettings), "DistillationSettings lists linear methods only"
     return LinearTeacher.fit(linear, data, cache, settings.dim)
 
 
 def _ensemble(
     model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings, teacher: LinearTeacher | None
 ) -> tuple[Scorer, dict[str, float] | None]:
-    if not settings.join.methods:
+    """The model with the members that the settings name, and the weight of each; the model alone if they name none."""
+    wanted = settings.ensemble
+    if not wanted.members:
         return model, None
-    partners: dict[str, Scorer] = {}
-    for name in settings.join.methods:
+    others: dict[str, Scorer] = {}
+    for name in wanted.members:
         method = METHODS[name]
-        assert isinstance(method, FittedMethod), "JoinSettings lists training-free methods only"
-        if teacher is not None and name == settings.loss.teacher:
-            partners[name] = teacher.scorer
+        assert isinstance(method, FittedMethod), "EnsembleSettings lists training-free methods only"
+        if teacher is not None and name == settings.distillation.teacher:
+            others[name] = teacher.scorer
         else:
-            partners[name] = method.fit(settings.join.of(name), data, cache, settings.dim)
-    joined = fit_ensemble(model, tuple(partners.values()), data.valid)
-    if settings.join.repeats:
-        joined = with_repeat_consumption(joined, data.valid, data.max_history)
-    names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in partners.items()}
-    return joined, {names.get(id(part.scorer), name_of(part.scorer)): part.weight for part in joined.members}
+            others[name] = method.fit(wanted.of(name), data, cache, settings.dim)
+    ensemble = fit_ensemble(model, tuple(others.values()), data.valid, wanted.monitor)
+    if wanted.repeat_consumption:
+        ensemble = with_repeat_consumption(ensemble, data.valid, data.max_history, wanted.monitor)
+    names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in others.items()}
+    weights = {names.get(id(member.scorer), name_of(member.scorer)): member.weight for member in ensemble.members}
+    return ensemble, weights

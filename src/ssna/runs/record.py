@@ -2,8 +2,7 @@
 
 import platform
 import subprocess
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,20 +34,20 @@ class RunRecord:
         fingerprint: of the data set.
         data: what it is: its folder's name (or None), counts of users, items and interactions, and how it is split.
         cache: model, revision and pooling of the states, or None.
-        epochs: ``{"number", "loss", "seconds", "batches", "valid": {...}, "taught", "again"}`` each, those of a trial
-            among them; empty for a training-free method.
-        batches: how many a whole epoch has; an epoch of a run cut short (``training.batches``) has fewer.
+        epochs: ``{"number", "loss", "seconds", "batches", "valid": {...}, "distilled", "restarted"}`` each, those of a
+            discarded trial among them; empty for a training-free method.
+        batches: how many a whole epoch has; an epoch of ``training.limit_train_batches`` has fewer.
         best_epoch: the epoch whose weights were kept, or None.
-        join: shares of the model and of the scorers it is joined with, or None.
+        ensemble: weights of the model and of the other members, or None.
         seconds: training, validation and fitting together.
         peak_memory_bytes: on a GPU the device memory held at most; on a CPU the process's, above its start.
         items, users: size of the ranking, number of users ranked on the test split.
         valid, test: policy -> metric -> mean over users.
         beyond: policy -> coverage, novelty and share of popular items of the first ten on the test split.
-        experiment: for a run of a grid its ``"data"``, ``"entry"`` and ``"point"`` (dotted key -> value); else None.
-        start: the run that training started from: its name, fingerprint of data, digest of weights, and how many items
-            it knew; else None.
-        cold: where items withheld from the data stand, or None: see :mod:`ssna.runs.cold_start`.
+        grid: for a run of a grid its ``"data"``, ``"entry"`` and ``"configuration"`` (dotted key -> value); else None.
+        init_from: the run whose weights training began with: its name, fingerprint of data, digest of weights, and how
+            many items it knew; else None.
+        cold: where items held out from the data rank, or None: see :mod:`ssna.runs.cold_start`.
         machine: processor, threads and device that seconds and memory belong to; ``processes`` if several shared the
             run (memory is then that of the first)
     """
@@ -81,7 +80,7 @@ class RunRecord:
     @property
     def dry_run(self) -> bool:
         """Whether the run was cut short on purpose, so that its figures are no result."""
-        return bool(self.settings.get("rehearsal"))
+        return bool(self.settings["dry_run"])
 
     def write(self, folder: Path) -> None:
         """As ``record.json``."""
@@ -89,18 +88,18 @@ class RunRecord:
 
     @classmethod
     def read(cls, folder: Path) -> "RunRecord":
-        """From a run folder, with today's defaults for settings that its version did not have.
+        """From a run folder.
 
         Raises:
-            ArtifactError: it holds no record.
+            ArtifactError: it holds no record, or that of another version of ssna.
         """
         value = read_json(folder / RECORD, maker="ssna train")
         try:
             record = cls(**value)
-        except TypeError as cause:
-            raise ArtifactError(f"{folder / RECORD} is no record of a run ({cause}); train again") from None
-        with suppress(SettingsError):  # of a later version
-            return replace(record, settings=RunSettings.parse(record.settings).tree())
+            RunSettings.parse(record.settings)
+        except (TypeError, SettingsError) as cause:
+            reason = str(cause).replace("RunRecord.__init__() ", "")
+            raise ArtifactError(f"{folder / RECORD} is no record of this version ({reason}); train again") from None
         return record
 
 

@@ -22,7 +22,7 @@ from ssna.recommender import Recommender
 from ssna.recommender.artifact import IN_RUN
 from ssna.runs.cold_start import ColdEvaluation, evaluate_cold
 from ssna.runs.epoch_log import epoch_reports
-from ssna.runs.fitting import fitting_cache, fit_method, run_device
+from ssna.runs.fitting import fit_method, fitting_cache, run_device
 from ssna.runs.recipes import resolve
 from ssna.runs.record import (
     RECORD,
@@ -100,7 +100,7 @@ def train(
         out: run folder, replaced if it holds a run already.
         name: what tables call the data set.
         quiet: say nothing on standard error.
-        resume: go on from where a run of the same settings into ``out`` was cut off, if one was; if it was finished
+        resume: continue a run of the same settings into ``out`` that was cut off, if there is one; if it was finished
             instead, return it (all processes then read ``out``).
         profile: say on standard error, after the first epoch, where its time went.
         init_from: the folder of a run whose weights training starts from, instead of random ones: of the same method
@@ -137,7 +137,7 @@ def execute(
     out: Path | str | None = None,
     *,
     name: str | None = None,
-    experiment: dict[str, Any] | None = None,
+    grid: dict[str, Any] | None = None,
     quiet: bool = False,
     pause: float = 0.0,
     resume: bool = False,
@@ -147,24 +147,24 @@ def execute(
     """As :func:`train`, from settings that are resolved.
 
     Args:
-        experiment: kept in the record.
+        grid: kept in the record, see :class:`RunRecord`.
         pause: seconds, at least, between two lines about epochs.
         resume, profile, init_from: as for :func:`train`.
     """
     if profile and isinstance(METHODS[settings.method.name], FittedMethod):
         raise SettingsError(f"{settings.method.name} is fitted at once and has no epochs; leave --profile out")
     cache = fitting_cache(settings, data, cache)
-    start = None if init_from is None else WarmStart.of(init_from, settings, data, cache)
+    warm_start = None if init_from is None else WarmStart.of(init_from, settings, data, cache)
     device = run_device(settings)
-    talk = distributed.is_main() and not quiet
+    verbose = distributed.is_main() and not quiet
     if out is not None:
-        earlier, same = distributed.run_on_main(lambda: _earlier(Path(out), settings, data, cache, start))
+        earlier, same = distributed.run_on_main(lambda: _earlier(Path(out), settings, data, cache, warm_start))
         if same and resume:
             run = Run.load(out)
-            if talk:
+            if verbose:
                 print(f"{out} holds this run, finished: there is nothing to resume", file=sys.stderr, flush=True)
             return run
-        if earlier is not None and talk:
+        if earlier is not None and verbose:
             then = "it will be replaced when this one is finished"
             print(f"{out} holds a run of {earlier}; {then}", file=sys.stderr, flush=True)
     kept = None if out is None or not distributed.is_main() else Path(out)
@@ -172,14 +172,14 @@ def execute(
         begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         trained = isinstance(METHODS[settings.method.name], TrainedMethod)
         epochs = settings.training.epochs if trained else 0
-        with epoch_reports(folder if trained else None, epochs, not talk, pause) as report:
-            checkpoint = None if out is None else _checkpoint(out, data, cache, settings, start, resume)
-            watcher = (
+        with epoch_reports(folder if trained else None, epochs, not verbose, pause) as report:
+            checkpoint = None if out is None else _checkpoint(out, data, cache, settings, warm_start, resume)
+            profiler = (
                 Profiler(lambda table: print(table, file=sys.stderr, flush=True))
                 if profile and distributed.is_main()
                 else None
             )
-            outcome = fit_method(data, cache, settings, device, report, checkpoint, watcher, start)
+            outcome = fit_method(data, cache, settings, device, report, checkpoint, profiler, warm_start)
         seconds, peak = time.perf_counter() - begun, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding
@@ -195,7 +195,7 @@ def execute(
             epochs=[asdict(epoch) for epoch in outcome.epochs],
             batches=outcome.batches,
             best_epoch=outcome.best_epoch,
-            ensemble=outcome.weights_of_members,
+            ensemble=outcome.ensemble,
             trainable_parameters=outcome.parameters,
             seconds=seconds,
             peak_memory_bytes=peak,
@@ -207,8 +207,8 @@ def execute(
             machine=machine(str(device)),
             versions=versions(),
             commit=code,
-            grid=experiment,
-            init_from=None if start is None else start.about(data),
+            grid=grid,
+            init_from=None if warm_start is None else warm_start.about(data),
             cold=None if cold is None else cold.figures(),
         )
         run = Run(record, evaluations, Recommender(outcome.scorer, data.items, data.texts, counts, encoding), cold)
@@ -220,10 +220,10 @@ def execute(
 
 
 def _earlier(
-    out: Path, settings: RunSettings, data: Dataset, cache: LayerCache | None, start: WarmStart | None
+    out: Path, settings: RunSettings, data: Dataset, cache: LayerCache | None, warm_start: WarmStart | None
 ) -> tuple[str | None, bool]:
-    """The method of the run that stands in ``out``, if one does, and whether it is this very run and nothing of another
-    try waits to be gone on from."""
+    """The method of the run that is in ``out``, if there is one; and whether it is this very run, with no checkpoint of
+    another try left."""
     try:
         record = RunRecord.read(out)
     except ArtifactError:
@@ -231,7 +231,7 @@ def _earlier(
     states = None if cache is None else cache.encoding.tree()
     begun = None if record.init_from is None else record.init_from["weights"]
     there = (record.settings, record.fingerprint, record.cache, begun)
-    same = there == (settings.tree(), data.fingerprint, states, None if start is None else start.digest)
+    same = there == (settings.tree(), data.fingerprint, states, None if warm_start is None else warm_start.digest)
     return record.method, same and not _checkpoint_of(out).exists()
 
 
@@ -246,12 +246,12 @@ def _checkpoint(
     data: Dataset,
     cache: LayerCache | None,
     settings: RunSettings,
-    start: WarmStart | None,
+    warm_start: WarmStart | None,
     resume: bool,
 ) -> Checkpoint:
     states = None if cache is None else cache.encoding.tree()
     identity = {"settings": settings.tree(), "data": data.fingerprint, "states": states}
-    identity |= {} if start is None else {"start": start.digest}
+    identity |= {} if warm_start is None else {"initial weights": warm_start.digest}
     checkpoint = Checkpoint(_checkpoint_of(out), identity)
     if not resume:
         checkpoint.remove()

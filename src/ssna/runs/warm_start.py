@@ -29,7 +29,7 @@ _POSITIONS = "sequence.position.weight"  # (max_history, D)
 
 # Settings that weights do not depend on, once they are there. All others of the model must be the same.
 _FREE = {
-    *("method.start", "method.dropout", "method.checkpointing", "sequence.dropout"),
+    *("method.init", "method.dropout", "method.checkpointing", "sequence.dropout"),
     *("method.orthogonality", "method.begin", "method.end"),
 }
 _STATES = ("revision", "pooling", "max_tokens")

@@ -4,30 +4,30 @@ Item rows start at 1; row 0 is padding. :mod:`ssna.scoring.topk` ranks with any 
 """
 
 from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
-from ssna.scoring.ensemble import SCORERS, Ensemble, Member, weighted_sum, name_of, restore, vector_member
+from ssna.scoring.ensemble import SCORERS, Ensemble, Member, name_of, restore, vector_member, weighted_sum
 from ssna.scoring.naming import below, describe_weights, under
-from ssna.scoring.scorer import Config, ScoreFn, Scorer, Approximation
+from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 from ssna.scoring.vectors import SEQUENCES, VectorScorer
 
 __all__ = [
     "SCORERS",
     "SEQUENCES",
-    "Ensemble",
-    "Config",
-    "LinearScorer",
-    "NeighbourScorer",
-    "Member",
-    "PopularityScorer",
-    "ScoreFn",
-    "RepeatConsumptionScorer",
-    "Scorer",
     "Approximation",
+    "Config",
+    "Ensemble",
+    "LinearScorer",
+    "Member",
+    "NeighbourScorer",
+    "PopularityScorer",
+    "RepeatConsumptionScorer",
+    "ScoreFn",
+    "Scorer",
     "VectorScorer",
     "below",
-    "weighted_sum",
     "describe_weights",
     "name_of",
     "restore",
     "under",
     "vector_member",
+    "weighted_sum",
 ]

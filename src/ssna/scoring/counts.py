@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssna.core.ragged import Ragged
-from ssna.scoring.scorer import Config, ScoreFn, Scorer, Approximation
+from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 
 
 class PopularityScorer(Scorer):

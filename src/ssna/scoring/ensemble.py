@@ -11,7 +11,7 @@ from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyLinear, RecencyMean
 from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
 from ssna.scoring.naming import REPEAT_CONSUMPTION, below
-from ssna.scoring.scorer import Config, ScoreFn, Scorer, Approximation
+from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 from ssna.scoring.vectors import VectorScorer
 
 

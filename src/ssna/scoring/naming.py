@@ -1,4 +1,4 @@
-"""Names of tensors that are saved together, and of what is joined."""
+"""Names of tensors that are saved together, and of the members of an ensemble."""
 
 from collections.abc import Mapping
 
@@ -15,12 +15,12 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {prefix + name: tensor for name, tensor in tensors.items()}
 
 
-REPEAT_CONSUMPTION = "seen before"
+REPEAT_CONSUMPTION = "repeat-consumption"
 
 
-def describe_weights(join: Mapping[str, float]) -> str:
-    """The shares of a run's record, and what its history's items get beside them."""
-    shares = ", ".join(f"{name} {share:.1f}" for name, share in join.items() if name != REPEAT_CONSUMPTION)
-    return (
-        shares if REPEAT_CONSUMPTION not in join else f"{shares}; items seen before get {join[REPEAT_CONSUMPTION]:+.3g}"
-    )
+def describe_weights(ensemble: Mapping[str, float]) -> str:
+    """The weights of a run's ensemble, and what the items of a history get on top: ``ssna 0.8, cease 0.2; ...``."""
+    weights = ", ".join(f"{name} {weight:.1f}" for name, weight in ensemble.items() if name != REPEAT_CONSUMPTION)
+    if REPEAT_CONSUMPTION not in ensemble:
+        return weights
+    return f"{weights}; items seen before get {ensemble[REPEAT_CONSUMPTION]:+.3g}"

@@ -16,7 +16,7 @@ from ssna.nn.adapter import ADAPTERS
 from ssna.nn.qkv_lookup import QKVLookup
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 from ssna.scoring.naming import below, under
-from ssna.scoring.scorer import Config, ScoreFn, Scorer, Approximation
+from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 
 SEQUENCES: dict[str, type[nn.Module]] = {"sasrec": SASRec, "recency": RecencyMean, "linear": RecencyLinear}
 

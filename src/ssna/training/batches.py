@@ -1,21 +1,19 @@
-"""Histories to packed batches, in the two formulations of one objective."""
+"""Histories to packed batches, under the two objectives."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from ssna.compute import distributed
 from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ints, Ragged
-from ssna.nn.attention import Tiles
+from ssna.nn.batch import Batch, Candidates, Sequences, Targets, TeacherLogits
 
 Teacher = Callable[[Ints, Ints], NDArray[np.float32]]
-"""Events, as places in the values of all histories, ``(R,)``, and distinct items ``(C,)`` -> ``(R, C)`` logits of these
+"""Events ``(R,)``, as indices of the values of all histories, and distinct items ``(C,)`` -> ``(R, C)`` logits of these
 as what follows."""
 
 DISCOUNT = np.float32(0.5)  # what an event counts as a target, for each step that it is further ahead
@@ -23,7 +21,7 @@ DISCOUNT = np.float32(0.5)  # what an event counts as a target, for each step th
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Stretches of histories. Row ``p`` of a segment, once read, predicts the event after it.
+    """Runs of events. Input ``p`` of a segment, once read, predicts the event after it.
 
     Attributes:
         user: ``(S,)`` rows of the histories.
@@ -62,63 +60,7 @@ def prefix(histories: Ragged, max_history: int) -> Segments:
     return Segments(histories.row_of_value[targets], start, stop, np.ones_like(stop))
 
 
-OBJECTIVES: dict[str, Callable[[Ragged, int], Segments]] = {"prefixes": prefix, "causal": autoregressive}
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Packed segments of one optimizer step.
-
-    Attributes:
-        inputs: ``(N,)`` item rows. ``positions (N,)``: place in the segment, from 0. ``offsets (B + 1,)``.
-        predict: ``(P,)`` rows that carry a loss. ``targets (P,)``: the item each should give. ``users (P,)``: to whom,
-            numbered from 0 in this step. A row stands once for each of its targets.
-        weights: ``(P,)`` what each counts; None: all alike.
-        unique: ``(U,)`` distinct items, each encoded once: ``in_targets`` targets, then what is input alone, then, from
-            ``in_batch`` on, ``S`` random draws. ``items``: how many the catalogue has.
-        log_chance: ``(in_targets + S,)`` logarithms of the chances that a step like this one has these items as targets
-            or draws.
-        input_index: ``(N,)``, ``inputs = unique[input_index]``. ``target_index (P,)`` likewise.
-        blank: ``(U,)`` True where ``unique`` stands for no item, in a batch that is padded (see ``frame.py``); the
-            samples of no one have the target 0.
-        taught: ``(R, in_targets + S)`` what a teacher says of these items as what follows on each of ``R`` rows, as
-            logits; None: nobody teaches. ``row (P,)``: each sample's row among them.
-        tiles: where ``inputs`` stand for attention, if that is known.
-        own: the targets whose segments stand here. Where processes share a step, ``inputs``, ``positions``,
-            ``offsets``, ``predict`` and ``input_index`` are of these segments alone, all else is of the whole step.
-    """
-
-    inputs: Tensor
-    positions: Tensor
-    offsets: Tensor
-    predict: Tensor
-    targets: Tensor
-    users: Tensor
-    weights: Tensor | None
-    unique: Tensor
-    in_targets: int
-    in_batch: int
-    log_inclusion_prob: Tensor
-    items: int
-    input_index: Tensor
-    target_index: Tensor
-    own: slice
-    teacher_logits: Tensor | None = None
-    teacher_row: Tensor | None = None
-    padding_items: Tensor | None = None
-    tiles: Tiles | None = None
-
-    @property
-    def share(self) -> float:
-        """Of the step's targets, how much of their weight has its segments here."""
-        if self.weights is None:
-            return len(self.predict) / len(self.targets)
-        return float(self.weights[self.own].sum() / self.weights.sum())
-
-    def to(self, device: torch.device) -> "Batch":
-        """The same batch there."""
-        values: dict[str, Any] = {name: v.to(device) if isinstance(v, Tensor) else v for name, v in vars(self).items()}
-        return Batch(**values)
+OBJECTIVES: dict[str, Callable[[Ragged, int], Segments]] = {"prefix": prefix, "autoregressive": autoregressive}
 
 
 def inclusion_counts(histories: Ragged, segments: Segments, items: int, future_targets: int = 1) -> Ints:
@@ -140,16 +82,16 @@ def inclusion_counts(histories: Ragged, segments: Segments, items: int, future_t
 
 
 def log_inclusion_probs(counts: Ints, segment_share: float, drawn: float) -> NDArray[np.float32]:
-    """``(n,)`` logarithms of the chances that items are targets in a step, or do not stand in it and are drawn.
+    """``(n,)`` log of the probability that an item is a target of a step, or is not in it and is drawn as a negative.
 
     Args:
-        occurring: ``(2, n)`` see :func:`occurrences`.
-        share: of all segments, how many stand in the step.
-        drawn: of the items that do not stand in the step, how many are drawn.
+        counts: ``(2, n)`` see :func:`inclusion_counts`.
+        segment_share: of all segments, how many are in the step.
+        drawn: of the items that are not in the step, how many are drawn.
     """
     no_target, absent = (1.0 - segment_share) ** counts
-    chances: NDArray[np.float32] = np.log(1 - no_target + absent * drawn).astype(np.float32)
-    return chances
+    log_probs: NDArray[np.float32] = np.log(1 - no_target + absent * drawn).astype(np.float32)
+    return log_probs
 
 
 def collate(
@@ -164,53 +106,56 @@ def collate(
     segment_share: float | None = None,
     teacher: Teacher | None = None,
 ) -> Batch:
-    """The batch of ``segments[chosen]``, with ``samples`` random items (fewer if the catalogue runs out).
+    """The batch of ``segments[chosen]``, with ``num_negatives`` random items (fewer if the catalogue runs out).
 
     Args:
-        occurring: what :func:`occurrences` gives, if it is known.
-        ahead: every row predicts the next so many events of its user, as far as there are.
-        share: the chance of each segment to stand in a step; None: as many as stand in this one.
-        teacher: says what follows on every row.
+        counts: what :func:`inclusion_counts` gives, if it is known.
+        future_targets: every input predicts the next so many events of its user, as far as there are.
+        segment_share: the probability of each segment to be in a step; None: as many as are in this one.
+        teacher: gives logits of what follows on every input that carries a loss.
     """
-    start, stop = segments.start[chosen], segments.stop[chosen]
-    lengths = stop - start
+    start, lengths = segments.start[chosen], segments.stop[chosen] - segments.start[chosen]
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     from_end = np.repeat(lengths, lengths) - (np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths))
     user = segments.user[chosen]
-    place = np.arange(offsets[-1]) + np.repeat(
-        histories.offsets[user] + start - offsets[:-1], lengths
-    )  # in `histories`
-    inputs = histories.values[place].astype(np.int64)
-    rows = np.flatnonzero(from_end <= np.repeat(segments.fresh[chosen], lengths))
-    events = place[rows, None] + 1 + np.arange(future_targets)  # (rows, ahead): what each row predicts
-    there = events < np.repeat(histories.offsets[user + 1], lengths)[rows, None]
-    row, distance = np.nonzero(there)
-    predict = rows[row]
-    targets = histories.values[events[there]].astype(np.int64)
-    distinct, index, in_targets = _distinct(inputs, targets)
-    drawn = sample_negatives(distinct, items, num_negatives, rng)
+    event = np.arange(offsets[-1]) + np.repeat(histories.offsets[user] + start - offsets[:-1], lengths)
+    inputs = histories.values[event].astype(np.int64)
+    input_rows = np.flatnonzero(from_end <= np.repeat(segments.fresh[chosen], lengths))
+    events = event[input_rows, None] + 1 + np.arange(future_targets)  # (R, future_targets): what each input predicts
+    exists = events < np.repeat(histories.offsets[user + 1], lengths)[input_rows, None]
+    row, distance = np.nonzero(exists)
+    targets = histories.values[events[exists]].astype(np.int64)
+    distinct, index, num_targets = _distinct(inputs, targets)
+    negatives = sample_negatives(distinct, items, num_negatives, rng)
     counts = inclusion_counts(histories, segments, items, future_targets) if counts is None else counts
-    contrasted = np.concatenate([distinct[:in_targets], drawn])
+    contrasted = np.concatenate([distinct[:num_targets], negatives])
     segment_share = len(chosen) / max(len(segments.user), 1) if segment_share is None else segment_share
-    drawn_of = len(drawn) / max(items - len(distinct), 1)
+    log_prob = log_inclusion_probs(counts[:, contrasted], segment_share, len(negatives) / max(items - len(distinct), 1))
+    whose = np.unique(np.repeat(user, lengths)[input_rows[row]], return_inverse=True)[1]
+    weights = None if future_targets == 1 else torch.from_numpy(DISCOUNT ** distance.astype(np.float32))
+    teacher_logits = None if teacher is None else torch.from_numpy(teacher(event[input_rows], contrasted))
     return Batch(
-        inputs=torch.from_numpy(inputs),
-        positions=torch.from_numpy(np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)),
-        offsets=torch.from_numpy(offsets),
-        predict=torch.from_numpy(predict),
-        targets=torch.from_numpy(targets),
-        users=torch.from_numpy(np.unique(np.repeat(user, lengths)[predict], return_inverse=True)[1]),
-        weights=None if future_targets == 1 else torch.from_numpy(DISCOUNT ** distance.astype(np.float32)),
-        unique=torch.from_numpy(np.concatenate([distinct, drawn])),
-        in_targets=in_targets,
-        in_batch=len(distinct),
-        log_inclusion_prob=torch.from_numpy(log_inclusion_probs(counts[:, contrasted], segment_share, drawn_of)),
-        items=items,
-        input_index=torch.from_numpy(index[: len(inputs)]),
-        target_index=torch.from_numpy(index[len(inputs) :]),
-        own=slice(None),
-        teacher_logits=None if teacher is None else torch.from_numpy(teacher(place[rows], contrasted)),
-        teacher_row=None if teacher is None else torch.from_numpy(row),
+        Sequences(
+            torch.from_numpy(inputs),
+            torch.from_numpy(np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)),
+            torch.from_numpy(offsets),
+            torch.from_numpy(index[: len(inputs)]),
+        ),
+        Targets(
+            torch.from_numpy(targets),
+            torch.from_numpy(index[len(inputs) :]),
+            torch.from_numpy(input_rows[row]),
+            torch.from_numpy(whose),
+            weights,
+        ),
+        Candidates(
+            torch.from_numpy(np.concatenate([distinct, negatives])),
+            num_targets,
+            len(distinct),
+            torch.from_numpy(log_prob),
+            items,
+        ),
+        None if teacher_logits is None else TeacherLogits(teacher_logits, torch.from_numpy(row)),
     )
 
 
@@ -240,30 +185,12 @@ def shard(batch: Batch) -> Batch:
     Raises:
         TrainingError: there are fewer distinct items to encode than processes.
     """
-    if len(batch.unique) < distributed.world_size():
-        raise TrainingError(
-            f"a step of {len(batch.unique)} items is too small for {distributed.world_size()} processes"
-        )
-    lengths = batch.offsets.diff().numpy()
-    bounds = [*balanced_starts(lengths, distributed.world_size(), 1), len(lengths)]
-    segments = slice(bounds[distributed.rank()], bounds[distributed.rank() + 1] + 1)
-    offsets = batch.offsets[segments]
-    rows = slice(int(offsets[0]), int(offsets[-1]))
-    own = slice(*torch.searchsorted(batch.predict, offsets[[0, -1]]).tolist())
-    if batch.teacher_logits is not None and batch.teacher_row is not None:
-        row = batch.teacher_row[own]
-        batch = replace(
-            batch, teacher_logits=batch.teacher_logits[int(row[0]) : int(row[-1]) + 1], teacher_row=row - row[0]
-        )
-    return replace(
-        batch,
-        inputs=batch.inputs[rows],
-        positions=batch.positions[rows],
-        offsets=offsets - rows.start,
-        predict=batch.predict[own] - rows.start,
-        input_index=batch.input_index[rows],
-        own=own,
-    )
+    count, rank = distributed.world_size(), distributed.rank()
+    if (items := len(batch.candidates.items)) < count:
+        raise TrainingError(f"a step of {items} items is too small for {count} processes; start fewer")
+    lengths = batch.sequences.offsets.diff().numpy()
+    bounds = [*balanced_starts(lengths, count, 1), len(lengths)]
+    return batch.shard(slice(bounds[rank], bounds[rank + 1] + 1))
 
 
 def balanced_starts(sizes: Ints, parts: int, least: int) -> Ints:
@@ -278,14 +205,14 @@ def balanced_starts(sizes: Ints, parts: int, least: int) -> Ints:
 class Batches:
     """All targets of the training histories, once an epoch, in a new order each time.
 
-    Where several processes train, each goes through the same steps and gets its own part of every one.
+    Where several processes train, each goes through the same steps and gets its own shard of every one.
 
     Args:
+        objective: a name in ``OBJECTIVES``.
         batch_size: targets a step, over all processes, of those next in line. Segments are not torn, so steps hold
             about as many.
-        ahead: events that each row predicts.
-        teacher: says what follows on every row.
-        rng: shuffles segments and draws random items; its state must be the same in all processes.
+        future_targets: events that each input predicts.
+        rng: shuffles segments and samples negatives; its state must be the same in all processes.
     """
 
     def __init__(
@@ -298,37 +225,39 @@ class Batches:
         batch_size: int,
         num_negatives: int,
         future_targets: int = 1,
-        teacher: Teacher | None = None,
         rng: np.random.Generator,
     ) -> None:
-        self.histories, self.items, self.num_negatives, self.future_targets, self.rng = (
-            histories,
-            items,
-            num_negatives,
-            future_targets,
-            rng,
-        )
-        self.teacher = teacher
+        self.histories, self.items, self.rng = histories, items, rng
+        self.num_negatives, self.future_targets = num_negatives, future_targets
         self.segments = OBJECTIVES[objective](histories, max_history)
         self.counts = inclusion_counts(histories, self.segments, items, future_targets)
-        if 0 < (found := len(self.segments.user)) < distributed.world_size():
-            raise TrainingError(
-                f"{found} sequences cannot be shared by {distributed.world_size()} processes; start fewer"
-            )
+        count = distributed.world_size()
+        if 0 < (found := len(self.segments.user)) < count:
+            raise TrainingError(f"{found} sequences cannot be shared by {count} processes; start fewer")
         self.targets = int(self.segments.fresh.sum())
-        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user) // distributed.world_size())
+        self.steps = min(max(round(self.targets / batch_size), 1), len(self.segments.user) // count)
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[Batch]:
+        return self.epoch()
+
+    def epoch(self, teacher: Teacher | None = None) -> Iterator[Batch]:
+        """One epoch, in which ``teacher`` gives logits of what follows on every input."""
         order = self.rng.permutation(len(self.segments.user))
         first = balanced_starts(self.segments.fresh[order], self.steps, distributed.world_size())
         for chosen in np.split(order, first[1:]):
-            known = (
+            batch = collate(
+                self.histories,
+                self.segments,
+                chosen,
+                self.items,
+                self.num_negatives,
+                self.rng,
                 self.counts,
                 self.future_targets,
-                1 / self.steps,
-            )  # long segments fill a step sooner than short ones
-            part = (self.histories, self.segments, chosen, self.items, self.num_negatives, self.rng)
-            yield shard(collate(*part, *known, self.teacher))
+                1 / self.steps,  # long segments fill a step sooner than short ones
+                teacher,
+            )
+            yield shard(batch)

@@ -1,4 +1,4 @@
-"""Where training stands, in one file that is whole at any moment: the road goes on from it as if never left."""
+"""The state of training, in one file that is whole at any moment: training resumes from it as if never cut off."""
 
 import json
 import time
@@ -15,20 +15,20 @@ from ssna.compute import distributed
 from ssna.core.errors import ArtifactError, SettingsError
 from ssna.core.files import write_file
 
-FORMAT = "ssna checkpoint 2"
+FORMAT = 3
 
 
 @dataclass
 class Position:
-    """A place between two optimizer steps.
+    """A position between two optimizer steps.
 
     Attributes:
         epochs: figures of the finished ones, as JSON. best: the number of the best one, 0 before the first.
-        order: state of the generator that orders batches and draws items, as it was when this epoch began.
-        done: batches of this epoch that are behind. total, targets: sum of their losses, and over how many.
+        sampler_rng_state: of the generator that orders batches and samples negatives, as it was when this epoch began.
+        done: batches of this epoch that are done. total, targets: sum of their losses, and over how many.
         seconds: that this epoch has taken so far.
-        step: optimizer steps behind, since training began or began again.
-        left_behind: how many of the finished epochs were a trial, after which training began again.
+        step: optimizer steps done, since training began or restarted.
+        discarded_epochs: how many of the finished epochs were a trial, after which training restarted.
     """
 
     epochs: list[dict[str, Any]] = field(default_factory=list)
@@ -62,7 +62,7 @@ class Checkpoint:
 
     def write(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
         """Keep ``position`` and all state that is not derived from it."""
-        about = {"format": FORMAT, "identity": json.dumps(self.identity), "position": json.dumps(vars(position))}
+        about = {"format": str(FORMAT), "identity": json.dumps(self.identity), "position": json.dumps(vars(position))}
         if distributed.is_main():
             write_file(self.path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, about))
         self._written = time.monotonic()
@@ -82,8 +82,8 @@ class Checkpoint:
         try:
             with safe_open(self.path, "pt") as file:
                 about = file.metadata() or {}
-                if about.get("format") != FORMAT:
-                    raise ArtifactError(f"{self.path} is no checkpoint of this version of ssna; delete it")
+                if (found := about.get("format")) != str(FORMAT):
+                    raise ArtifactError(f"{self.path} has format {found!r}, this ssna reads {FORMAT}; delete it")
                 identity, position = json.loads(about["identity"]), Position(**json.loads(about["position"]))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as cause:

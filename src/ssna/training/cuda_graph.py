@@ -6,28 +6,28 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ssna.training.batches import Batch
-from ssna.training.static_batch import StaticBatch, BatchCapacity, tiled
+from ssna.nn.batch import Batch
+from ssna.training.static_batch import BatchCapacity, StaticBatch, tiled
 
 
 class StagedBatch(NamedTuple):
-    """A batch that waits on the host, in the frame that it will be sent to."""
+    """A batch that waits on the host, in the memory that it will be copied from."""
 
     targets: int
-    frame: StaticBatch
+    static_batch: StaticBatch
 
 
 class _Captured(NamedTuple):
-    frame: StaticBatch
+    static_batch: StaticBatch
     graph: torch.cuda.CUDAGraph
     loss: Tensor
 
 
 class CUDAGraphStep:
-    """A step on a batch, captured as a graph that serves every batch which finds room in its frame.
+    """A step on a batch, captured as a graph that serves every batch that fits its static batch.
 
-    The first batch that finds none is stepped on kernel by kernel, in a larger frame; then a graph is captured, which
-    runs nothing, in the place of the one before.
+    The first batch that does not fit is stepped on kernel by kernel, in a larger static batch. Then a graph is captured
+    in the place of the one before, which runs nothing.
 
     Args:
         step: a batch on the device -> its loss there, asking nothing of the host and drawing from the device's
@@ -39,35 +39,36 @@ class CUDAGraphStep:
     def __init__(self, step: Callable[[Batch], Tensor], device: torch.device, longest: int) -> None:
         self.step, self.device, self.longest = step, device, longest
         self.stream: torch.cuda.Stream | None = None
-        self.frame: StaticBatch | None = None
+        self.static_batch: StaticBatch | None = None
         self.captured: _Captured | None = None
 
     def reset(self) -> None:
         """Capture anew, as if no step had been taken: a graph writes to the moments that were there when it was."""
-        self.frame = self.captured = None
+        self.static_batch = self.captured = None
 
     def stage(self, batch: Batch) -> StagedBatch:
         """To be started next, while the device may still be busy with the step before."""
         tiles = tiled(batch, self.longest)
         needed = BatchCapacity.of(batch, tiles)
-        like = None if self.frame is None else self.frame.capacity
-        if like is None or (like.rows > 0) != (needed.rows > 0):
-            like = needed  # another kind of step: a teacher came or went
-        if self.frame is None or like is needed or not like.fits(needed):
-            self.frame = StaticBatch(like.enlarged(needed), tiles.hidden.shape[-1], batch.items, self.device)
-        self.frame.stage(batch, tiles)
-        return StagedBatch(len(batch.targets), self.frame)
+        known = None if self.static_batch is None else self.static_batch.capacity
+        if known is None or (known.teacher_rows > 0) != (needed.teacher_rows > 0):
+            known = needed  # another kind of step: with a teacher, or without one
+        if self.static_batch is None or known is needed or not known.fits(needed):
+            size, catalogue_size = tiles.hidden.shape[-1], batch.candidates.catalogue_size
+            self.static_batch = StaticBatch(known.enlarged(needed), size, catalogue_size, self.device)
+        self.static_batch.stage(batch, tiles)
+        return StagedBatch(len(batch.targets), self.static_batch)
 
-    def run(self, ready: StagedBatch) -> Tensor:
+    def run(self, staged: StagedBatch) -> Tensor:
         """Start a step; the loss is there once the device has come to its end, and until the next step."""
-        batch = ready.frame.copy_to_device()
-        if self.captured is None or self.captured.frame is not ready.frame:
+        batch = staged.static_batch.copy_to_device()
+        if self.captured is None or self.captured.static_batch is not staged.static_batch:
             self.captured = None
-            return self._first(batch, ready.frame)
+            return self._first(batch, staged.static_batch)
         self.captured.graph.replay()
         return self.captured.loss
 
-    def _first(self, batch: Batch, frame: StaticBatch) -> Tensor:
+    def _first(self, batch: Batch, static_batch: StaticBatch) -> Tensor:
         """Step once, on a stream that is not the default one, as capturing asks for; then capture."""
         self.stream = torch.cuda.Stream(self.device) if self.stream is None else self.stream
         stream, current = self.stream, torch.cuda.current_stream(self.device)
@@ -77,5 +78,5 @@ class CUDAGraphStep:
         current.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream):
-            self.captured = _Captured(frame, graph, self.step(batch))
+            self.captured = _Captured(static_batch, graph, self.step(batch))
         return loss

@@ -1,4 +1,4 @@
-"""A trained model joined with training-free scorers, in shares chosen on validation."""
+"""A trained model in an ensemble with training-free scorers, with weights chosen on validation."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -8,60 +8,66 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ssna.core.ragged import Ints
+from ssna.core.ragged import Ints, evenly_spaced
 from ssna.data.dataset import Split
-from ssna.evaluation.metrics import ndcg
+from ssna.evaluation.metrics import monitored, totals
 from ssna.evaluation.ranking import Ranking, set_target_scores, without_seen
 from ssna.methods.blend import deviation
 from ssna.scoring import Ensemble, Member, RepeatConsumptionScorer, Scorer
 from ssna.scoring.topk import Tiles, chunks, hide
 
-CUTOFFS = (10, 50)
 AMOUNTS = [0.0, *(sign * 2.0**power for power in range(-2, 7) for sign in (-1, 1))]  # deviations of its scores
 SCORES, USERS = 100_000_000, 1_000  # of all validation users so many, spread evenly, decide; and never fewer than USERS
 
 
-def fit_ensemble(model: Scorer, partners: Sequence[Scorer], split: Split) -> Ensemble:
-    """The convex combination in tenths, one at least for the model, with the highest N@10 + N@50 (seen excluded).
+def fit_ensemble(model: Scorer, others: Sequence[Scorer], split: Split, monitor: str) -> Ensemble:
+    """The convex combination in tenths, one at least for the model, with the highest ``monitor`` (seen excluded).
 
-    The two tell apart what is alike in the first ten, and shares that are best in one are near the best in the other.
+    Every scorer is divided by the standard deviation of its own scores first, so that weights mean the same anywhere.
 
-    Every scorer is divided by the standard deviation of its own scores first, so that shares mean the same anywhere.
+    Args:
+        model: the trained one.
+        others: training-free scorers of the same items.
+        split: validation.
+        monitor: a sum of metrics (:data:`ssna.evaluation.metrics.Monitor`). N@10 + N@50 tell apart what is alike in
+            the first ten, and weights that are best in one are near the best in the other.
     """
     split = _thin(split, model.num_rows)
-    scorers = (model, *partners)
+    scorers = (model, *others)
     scales = [deviation(scorer, split) for scorer in scorers]
-    shares = _simplex(len(scorers)) / 10
-    best = shares[_best(scorers, shares / scales, split, exclude_seen=True)]
-    parts = zip(scorers, best.tolist(), scales, strict=True)
-    return Ensemble([Member(*part) for part in parts if part[1] > 0])
+    weights = _simplex(len(scorers)) / 10
+    best = weights[_best(scorers, weights / scales, split, monitor, exclude_seen=True)]
+    members = zip(scorers, best.tolist(), scales, strict=True)
+    return Ensemble([Member(*member) for member in members if member[1] > 0])
 
 
-def with_repeat_consumption(model: Ensemble, split: Split, max_history: int) -> Ensemble:
-    """``model``, with the items of a history raised or lowered as ``split`` has it: the highest N@10 + N@50 with seen
+def with_repeat_consumption(model: Ensemble, split: Split, max_history: int, monitor: str) -> Ensemble:
+    """``model``, with the items of a history raised or lowered as ``split`` has it: the highest ``monitor`` with seen
     items included. The smallest change does; with none, ``model`` itself. Among items not seen nothing changes.
     """
     split = _thin(split, model.num_rows)
     repeat, scale = RepeatConsumptionScorer(model.num_rows, max_history), deviation(model, split)
     amounts = np.array([[1.0, amount * scale] for amount in AMOUNTS], dtype=np.float32)
-    amount = float(f"{amounts[_best((model, repeat), amounts, split, exclude_seen=False), 1]:.3g}")
+    amount = float(f"{amounts[_best((model, repeat), amounts, split, monitor, exclude_seen=False), 1]:.3g}")
     if amount == 0:
         return model
     return Ensemble([*model.members, Member(repeat, amount, 1.0)])
 
 
-def _best(scorers: Sequence[Scorer], weights: NDArray[np.floating], split: Split, exclude_seen: bool) -> int:
-    """The first row of ``weights (m, parts)`` whose weighted sum of scorers has the highest N@10 + N@50."""
-    gains = np.zeros(len(weights))
+def _best(
+    scorers: Sequence[Scorer], weights: NDArray[np.floating], split: Split, monitor: str, exclude_seen: bool
+) -> int:
+    """The first row of ``weights (m, members)`` whose weighted sum of scorers has the highest ``monitor``."""
+    gains, items = np.zeros(len(weights)), scorers[0].num_rows - 1
     for first, histories in chunks(split.histories):
         part = split.take(slice(first, first + len(histories)))
         found = _ranks([Tiles.of(scorer, histories) for scorer in scorers], weights, part, exclude_seen)
-        gains += [sum(ndcg(ranks, min(k, scorers[0].num_rows - 1)).sum() for k in CUTOFFS) for ranks in found]
+        gains += [monitored(totals(ranks, items), monitor) for ranks in found]
     return int(gains.argmax())
 
 
 def _ranks(tiles: Sequence[Tiles], weights: NDArray[np.floating], split: Split, exclude_seen: bool) -> Iterator[Ints]:
-    """``(n,)`` target ranks by each weighted sum of scorers, one for each row of ``weights (m, parts)``."""
+    """``(n,)`` target ranks by each weighted sum of scorers, one for each row of ``weights (m, members)``."""
     targets = torch.from_numpy(split.targets)
     own = [part.at(targets) for part in tiles]
     sums = [_weighted(own, weight) for weight in weights]
@@ -87,11 +93,11 @@ def _weighted(scores: Sequence[Tensor], weights: NDArray[np.floating]) -> Tensor
     return total
 
 
-def _simplex(parts: int) -> Ints:
-    """``(m, parts)``: all that sum to ten, the first above zero, the largest first one first."""
-    return np.array([row for row in product(range(10, -1, -1), repeat=parts) if sum(row) == 10 and row[0] > 0])
+def _simplex(members: int) -> Ints:
+    """``(m, members)``: all that sum to ten, the first above zero, the largest first one first."""
+    return np.array([row for row in product(range(10, -1, -1), repeat=members) if sum(row) == 10 and row[0] > 0])
 
 
 def _thin(split: Split, items: int) -> Split:
     users = max(SCORES // items, USERS)
-    return split if len(split) <= users else split.take(np.linspace(0, len(split) - 1, users).astype(np.int64))
+    return split if len(split) <= users else split.take(evenly_spaced(len(split), users))

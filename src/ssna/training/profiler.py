@@ -2,20 +2,20 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
+from torch.utils.hooks import RemovableHandle
 
 from ssna.methods import ItemEncoder
-from ssna.nn.adapter import MoEWhiteningAdapter, MLPAdapter
+from ssna.nn.adapter import MLPAdapter, MoEWhiteningAdapter
 from ssna.nn.integrate import INTEGRATIONS, GruIntegration
 from ssna.nn.sasrec import SASRec
-from ssna.training.trainer import Trainer
+from ssna.training.trainer import Trainer, TrainerHooks
 
 WARM, STEPS = 3, 20  # steps left alone, so that what is set up once does not count; then steps that are profiled
 MARK, BACKWARD = "ssna: ", "autograd::engine::evaluate_function"
@@ -30,7 +30,7 @@ PARTS: dict[type[nn.Module] | tuple[type[nn.Module], ...], str] = {
 ORDER = ("batches", "items, without the above", "adapters", "GRU", "integration", "sequence model", "loss", "optimizer")
 
 
-class Profiler:
+class Profiler(TrainerHooks):
     """Watches the first epoch of one training, and then says where its time went.
 
     Args:
@@ -39,31 +39,43 @@ class Profiler:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say, self.spent, self.steps, self.all_steps = say, _Spent(), 0, 0
-        self._undo: list[Callable[[], None]] = []
-        self.apart = False
+        self.eager, self.apart = True, False
+        self._warm_up = 0  # steps that are not profiled yet
+        self._hooks: list[RemovableHandle] = []
         self._profiler: profile | None = None
 
     def watch(self, trainer: Trainer, steps: int) -> None:
-        """Put marks around the parts of ``trainer``, whose epochs have ``steps`` optimizer steps."""
+        """Mark the parts of ``trainer``, whose epochs have ``steps`` optimizer steps."""
         self.all_steps, self.device = steps, trainer.device
+        self.apart = trainer.graph_step is not None  # a step that is launched whole has no parts
         for module in trainer.model.modules():
             label = next((label for kinds, label in PARTS.items() if isinstance(module, kinds)), None)
             if label is not None:
                 self._mark(module.register_forward_pre_hook, module.register_forward_hook, label)
         optimizer = trainer.optimizer
         self._mark(optimizer.register_step_pre_hook, optimizer.register_step_post_hook, "optimizer")
-        plain_loss, plain_steps, whole = trainer.objective, trainer.steps, trainer.graph_step
+        self._warm_up = max(min(WARM, self.all_steps - 1), 0)
+        if self._warm_up == 0:
+            self._start()
 
-        def marked_loss(*arguments: Any) -> Any:
-            with record_function(MARK + "loss"):
-                return plain_loss(*arguments)
+    def span(self, name: str) -> AbstractContextManager[object]:
+        """A mark while the first epoch lasts."""
+        return record_function(MARK + name) if self.eager else nullcontext()
 
-        def watched_steps(batches: Iterable[Any], on_step: Callable[[float], None]) -> Iterator[Any]:
-            return self._watched(plain_steps(_fetched(batches), on_step))
+    def on_step_end(self) -> None:
+        """Start once the first steps are done, and stop when enough are profiled."""
+        if self._profiler is not None:
+            self.steps += 1
+            if self.steps == STEPS:
+                self._stop()
+        elif self._warm_up:
+            self._warm_up -= 1
+            if self._warm_up == 0:
+                self._start()
 
-        vars(trainer).update(objective=marked_loss, steps=watched_steps)
-        trainer.graph_step, self.apart = None, whole is not None  # a step that is launched whole has no parts
-        self._undo.append(lambda: vars(trainer).update(objective=plain_loss, steps=plain_steps, whole=whole))
+    def on_epoch_end(self) -> None:
+        """What was profiled by then is enough."""
+        self._stop()
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
@@ -101,23 +113,7 @@ class Profiler:
         def leave(*_: Any) -> None:
             entered.pop().__exit__(None, None, None)
 
-        self._undo += [before(enter).remove, after(leave).remove]
-
-    def _watched(self, steps: Iterator[Any]) -> Iterator[Any]:
-        first = max(min(WARM, self.all_steps - 1), 0)
-        for number in count():
-            if number == first and self._undo:
-                self._start()
-            with record_function(MARK + STEP):
-                done = next(steps, None)
-            if done is None:
-                break
-            if self._profiler is not None:
-                self.steps += 1
-                if self.steps == STEPS:
-                    self._stop()
-            yield done
-        self._stop()
+        self._hooks += [before(enter), after(leave)]
 
     def _start(self) -> None:
         os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the library under torch's profiler talks to standard error
@@ -131,18 +127,9 @@ class Profiler:
             events = self._profiler.events() or []
             self.spent = _Spent.of([event for event in events if event.device_type.name == "CPU"], self.device)
             self._profiler = None
-            while self._undo:
-                self._undo.pop()()
-
-
-def _fetched(batches: Iterable[Any]) -> Iterator[Any]:
-    remaining = iter(batches)
-    while True:
-        with record_function(MARK + "batches"):
-            batch = next(remaining, None)
-        if batch is None:
-            return
-        yield batch
+        self.eager, self._warm_up = False, 0
+        while self._hooks:
+            self._hooks.pop().remove()
 
 
 class _Spent:

@@ -4,7 +4,7 @@ import copy
 import math
 import operator
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import islice
 from typing import TypeVar
@@ -18,46 +18,35 @@ from ssna.data.dataset import Dataset
 from ssna.evaluation import ranks
 from ssna.evaluation.metrics import summary
 from ssna.methods import ItemEncoder
+from ssna.nn.batch import Batch
 from ssna.nn.catalogue import Catalogue
-from ssna.nn.losses import LOSSES, Candidates, distillation
+from ssna.nn.losses import LOSSES, LossInputs, distillation
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import Scorer, VectorScorer, below, under
-from ssna.training.batches import Batch
 from ssna.training.cuda_graph import CUDAGraphStep
 from ssna.training.settings import RunSettings, TrainingSettings
 
 Weights = dict[str, Tensor]
+EXTRA_STATE = "encoder._extra_state"  # what torch calls that of ItemEncoder.get_extra_state, where a method has one
 
 
 class Model(nn.Module):
-    """The two halves that learn together: items to vectors, vectors to intents."""
+    """The two halves that learn together: items to embeddings, and sequences of these to user embeddings."""
 
     def __init__(self, encoder: ItemEncoder, sequence: SASRec) -> None:
         super().__init__()
         self.encoder, self.sequence = encoder, sequence
 
-    def forward(self, batch: Batch) -> Candidates:
+    def forward(self, batch: Batch) -> LossInputs:
         """Encode each distinct item of the step once, by one of the processes, then read one's own sequences."""
-        mine = distributed.shard(len(batch.unique))
-        vectors = distributed.gather(self.encoder(batch.unique[mine]), mine, len(batch.unique))  # (U, D)
-        read = vectors.index_select(0, batch.input_index)
-        intents = self.sequence(read, batch.positions, batch.offsets, batch.tiles)  # (N, D)
-        return Candidates(
-            intents.index_select(0, batch.predict),
-            vectors,
-            batch.target_index,
-            batch.in_batch,
-            batch.in_targets,
-            batch.users,
-            batch.log_inclusion_prob,
-            batch.weights,
-            batch.teacher_logits,
-            batch.teacher_row,
-            Catalogue(self.encoder, batch.items, batch.targets, batch.own),
-            batch.padding_items,
-            None if batch.padding_items is None else batch.targets == 0,
-            batch.own,
-        )
+        sequences, targets, items = batch.sequences, batch.targets, batch.candidates.items
+        mine = distributed.shard(len(items))
+        embeddings = distributed.gather(self.encoder(items[mine]), mine, len(items))  # (U, D)
+        read = embeddings.index_select(0, sequences.index)
+        outputs = self.sequence(read, sequences.positions, sequences.offsets, sequences.tiles)  # (N, D)
+        catalogue = Catalogue(self.encoder, batch.candidates.catalogue_size, targets.items, targets.own)
+        users = outputs.index_select(0, targets.input_row)
+        return LossInputs(users, embeddings, targets, batch.candidates, batch.teacher, catalogue)
 
     def scorer(self, items: int, max_history: int) -> VectorScorer:
         """The model as it stands, ready to rank on the CPU: in evaluation mode until the next epoch."""
@@ -79,7 +68,8 @@ class Model(nn.Module):
     def trainable_state_dict(self) -> Weights:
         """Copies of all that training changes; frozen language models stay where they are."""
         frozen = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
-        return {name: weight.clone() for name, weight in self.state_dict().items() if name not in frozen}
+        state = self.state_dict().items()
+        return {name: v.clone() for name, v in state if name not in frozen and name != EXTRA_STATE}
 
 
 def validation_metrics(scorer: Scorer, data: Dataset) -> dict[str, float]:
@@ -96,15 +86,41 @@ def on_cpu(module: ModuleT) -> ModuleT:
     return copy.deepcopy(module).cpu() if away and module is not None else module
 
 
-class Trainer:
-    """Optimizer, schedule and precision around one model."""
+class TrainerHooks:
+    """What watches a trainer is called around its work; these do nothing."""
 
-    def __init__(self, model: Model, settings: RunSettings, total_steps: int) -> None:
+    eager = False
+    """Whether steps must be launched part by part, so that spans can be told apart."""
+
+    def span(self, name: str) -> AbstractContextManager[object]:
+        """Around an optimizer step (``"step"``), and in it around the making of batches (``"batches"``) and the loss
+        (``"loss"``)."""
+        return nullcontext()
+
+    def on_step_end(self) -> None:
+        """After every optimizer step."""
+
+    def on_epoch_end(self) -> None:
+        """When there are no more batches."""
+
+
+class Trainer:
+    """Optimizer, schedule and precision around one model.
+
+    Args:
+        total_steps: optimizer steps that are planned, for the schedule of the learning rate.
+        hooks: called around batches, losses and steps.
+    """
+
+    def __init__(
+        self, model: Model, settings: RunSettings, total_steps: int, hooks: TrainerHooks | None = None
+    ) -> None:
         self.model, self.settings, self.step = model, settings.training, 0
+        self.hooks = TrainerHooks() if hooks is None else hooks
         self.device = next(model.parameters()).device
         self.temperature = settings.loss.temperature
-        self.loss, self.teaching = LOSSES[settings.loss.name], settings.loss.teaching
-        self.rate, self.rate_there = partial(learning_rate, self.settings, total_steps), float("nan")
+        self.loss, self.distillation_weight = LOSSES[settings.loss.name], settings.distillation.weight
+        self.learning_rate, self.device_rate = partial(learning_rate, self.settings, total_steps), float("nan")
         self.graph_step = self._make_graph_step(settings.loss.name)
         model.encoder.on_train_begin(total_steps)
         self.optimizer = _optimizer(model, self.settings, self.device if self.graph_step else None)
@@ -122,18 +138,26 @@ class Trainer:
     ) -> Iterator[tuple[float, tuple[int, ...]]]:
         """One optimizer step after the other: the sum of losses over targets, and how many each of its batches has."""
         self.model.train()
-        taken = self._eager_steps(batches) if self.graph_step is None else self._graph_steps(batches, self.graph_step)
-        for losses, targets in taken:
+        graph = None if self.hooks.eager else self.graph_step
+        steps = self._eager_steps(batches) if graph is None else self._graph_steps(batches, graph)
+        while True:
+            with self.hooks.span("step"):
+                taken = next(steps, None)
+            if taken is None:
+                break
+            losses, targets = taken
             self.step += 1
             for loss in losses:
                 on_step(loss)
+            self.hooks.on_step_end()
             yield sum(map(operator.mul, losses, targets)), targets
+        self.hooks.on_epoch_end()
 
     def _eager_steps(self, batches: Iterable[Batch]) -> Iterator[tuple[list[float], tuple[int, ...]]]:
         """Steps, each operation launched on its own."""
         remaining = iter(batches)
-        while group := tuple(islice(remaining, self.settings.gradient_accumulation_steps)):
-            self._set_rate(self.rate(self.step))
+        while group := self._next_batches(remaining):
+            self._set_rate(self.learning_rate(self.step))
             self.optimizer.zero_grad(set_to_none=True)
             losses = [self.accumulate(batch.to(self.device), 1 / len(group)) for batch in group]
             distributed.sum_gradients(self.model.parameters())
@@ -141,25 +165,29 @@ class Trainer:
             self.model.encoder.after_step(self.step)
             yield losses, tuple(len(batch.targets) for batch in group)
 
+    def _next_batches(self, remaining: Iterator[Batch]) -> tuple[Batch, ...]:
+        with self.hooks.span("batches"):
+            return tuple(islice(remaining, self.settings.gradient_accumulation_steps))
+
     def _graph_steps(
-        self, batches: Iterable[Batch], whole: CUDAGraphStep
+        self, batches: Iterable[Batch], graph: CUDAGraphStep
     ) -> Iterator[tuple[list[float], tuple[int, ...]]]:
-        """Steps of one batch, each launched at once; while the device computes, the next batch is made ready."""
-        remaining = map(whole.stage, batches)
-        ready = next(remaining, None)
-        while ready is not None:
-            self._set_rate(self.rate(self.step))
-            loss, targets = whole.run(ready), ready.targets
-            ready = next(remaining, None)
+        """Steps of one batch, each launched at once; while the device computes, the next batch is staged."""
+        remaining = map(graph.stage, batches)
+        staged = next(remaining, None)
+        while staged is not None:
+            self._set_rate(self.learning_rate(self.step))
+            loss, targets = graph.run(staged), staged.targets
+            staged = next(remaining, None)
             yield [self._finite(loss)], (targets,)
 
     def _set_rate(self, rate: float) -> None:
         for group in self.optimizer.param_groups:
             if not isinstance(group["lr"], Tensor):
                 group["lr"] = rate
-            elif rate != self.rate_there:
+            elif rate != self.device_rate:
                 group["lr"].fill_(rate)
-        self.rate_there = rate
+        self.device_rate = rate
 
     def _captured_step(self, batch: Batch) -> Tensor:
         """A step of one batch that asks nothing of the host; the loss stays on the device."""
@@ -170,12 +198,13 @@ class Trainer:
         self.optimizer.step()
         return loss.detach()
 
-    def objective(self, candidates: Candidates) -> Tensor:
-        """The loss; where there is a teacher, with its word beside."""
-        loss = self.loss(candidates, self.temperature)
-        if candidates.teacher_logits is None:
-            return loss
-        return loss + self.teaching * distillation(candidates, self.temperature)
+    def objective(self, inputs: LossInputs) -> Tensor:
+        """The loss; where there is a teacher, with the distillation loss."""
+        with self.hooks.span("loss"):
+            loss = self.loss(inputs, self.temperature)
+            if inputs.teacher is None:
+                return loss
+            return loss + self.distillation_weight * distillation(inputs, self.temperature)
 
     def _finite(self, loss: Tensor) -> float:
         if not math.isfinite(value := loss.item()):
@@ -197,7 +226,7 @@ class Trainer:
             **under("weights.", self.model.trainable_state_dict()),
             **{f"moments.{number}.{name}": t for number, state in moments.items() for name, t in state.items()},
             **{f"generator.{name}": distributed.all_gather(state) for name, state in generators.items()},
-            **under("method.", self.model.encoder.get_extra_state()),
+            **under("method.", self.model.state_dict().get(EXTRA_STATE, {})),
         }
 
     def load_state_dict(self, step: int, tensors: Weights) -> None:
@@ -211,7 +240,8 @@ class Trainer:
             number, _, moment = name.partition(".")
             moments.setdefault(int(number), {})[moment] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
-        self.model.encoder.set_extra_state(below("method.", tensors))
+        if EXTRA_STATE in self.model.state_dict():
+            self.model.encoder.set_extra_state(below("method.", tensors))
         states = below("generator.", tensors).items()
         generators = {name: rows[distributed.rank()].clone() for name, rows in states}  # torch reads a storage's start
         torch.set_rng_state(generators["cpu"])
@@ -222,7 +252,7 @@ class Trainer:
         """Add ``share`` of the gradient of a batch's loss and of the method's penalty, as far as it is due to this
         process; the loss itself, over all of them."""
         with autocast(self.settings.precision, self.device.type):
-            loss = self.objective(self.model(batch)) * batch.share
+            loss = self.objective(self.model(batch)) * batch.targets.share
         value = self._finite(distributed.all_reduce(loss))
         ((loss + self.model.encoder.penalty() / distributed.world_size()) * share).backward()
         return value
@@ -254,9 +284,11 @@ def _optimizer(model: Model, settings: TrainingSettings, captured: torch.device 
 
 
 def learning_rate(settings: TrainingSettings, total_steps: int, step: int) -> float:
-    """That of step ``step``, from 0: a linear rise, and half a cosine down where ``settings`` let it fall."""
+    """That of step ``step``, from 0: a linear rise, and half a cosine down under the schedule ``cosine``."""
     warmup = settings.warmup_ratio * total_steps
     if step < warmup:
         return settings.learning_rate * min((step + 1) / warmup, 1.0)
     progress = (step - warmup) / max(total_steps - warmup, 1)
-    return settings.learning_rate * (0.5 * (1 + math.cos(math.pi * progress)) if settings.lr_schedule else 1.0)
+    return settings.learning_rate * (
+        0.5 * (1 + math.cos(math.pi * progress)) if settings.lr_schedule == "cosine" else 1.0
+    )
