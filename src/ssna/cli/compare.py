@@ -38,8 +38,8 @@ def compare(
         Name | None,
         typer.Option(
             help="What is compared; cold, history: accuracy by training events of the target, by length of the "
-            "history; cold also: items that `ssna data withhold` kept from training. [default: accuracy; all with "
-            "--format html]"
+            "history; cold also: items that `ssna data holdout-items` kept out of training. [default: accuracy; all "
+            "with --format html]"
         ),
     ] = None,
     form: Annotated[
@@ -48,39 +48,51 @@ def compare(
     ] = Format.text,
     out: Annotated[Path | None, typer.Option("-o", "--out", help="A file, instead of standard output.")] = None,
     of: Annotated[
-        str | None, typer.Option(help="For --table improvement, examples: whose; ssna unless given.", metavar="NAME")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="For --table improvement, examples, --format html: the method that the others are compared with; ssna "
+            "unless given.",
+        ),
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="For --table examples: whose rival; the best of the others on validation unless given."
+            metavar="NAME",
+            help="For --table examples, --format html: the other method; the best of the others on validation unless "
+            "given.",
         ),
     ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(
             metavar="DATA",
-            help="For --table examples and --format html: the data sets of the runs, to show users whom one method "
-            "serves and the other does not; may be given several times.",
+            help="For --table examples, --format html: the data sets of the runs, to show users for whom one method "
+            "finds the next item and the other does not; may be given several times.",
         ),
     ] = None,
-    paper: Annotated[bool, typer.Option("--paper", help="Put the paper's figures beside, marked as theirs.")] = False,
+    paper: Annotated[bool, typer.Option("--paper", help="Add the paper's figures, marked as theirs.")] = False,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw, too: .svg, .png or .pdf (accuracy, runtime, layers, cold, history)."),
     ] = None,
 ) -> None:
-    """Runs side by side, data set by data set and language model by language model."""
+    """Compare runs, for each data set and language model."""
     from ssna.core.files import write_file
     from ssna.data import load
-    from ssna.report import PLOTS, all_tables, as_text, result_groups, draw, examples, find, page, render, tables
+    from ssna.report import PLOTS, all_tables, as_text, draw, examples, find, page, render, result_groups, tables
 
     if of is not None and table not in (Name.improvement, Name.examples) and form is not Format.html:
-        raise typer.BadParameter("it belongs to --table improvement and examples", param_hint="--of")
+        raise typer.BadParameter(
+            "it belongs to --table improvement, --table examples and --format html", param_hint="--of"
+        )
     if table is Name.examples and not data:
         raise typer.BadParameter("examples show texts: give the data sets of the runs", param_hint="--data")
     if table is Name.examples and form is not Format.text:
-        raise typer.BadParameter("examples are text; with --format html --data DATA the page has them, too")
+        raise typer.BadParameter(
+            "examples are text; without --table, the page of --format html --data DATA has them, too",
+            param_hint="--format",
+        )
     if (against or data) and table is not Name.examples and form is not Format.html:
         raise typer.BadParameter(
             "it belongs to --table examples and --format html", param_hint="--data" if data else "--against"

@@ -9,7 +9,7 @@ import typer
 
 
 class Split(StrEnum):
-    """The splits that a run keeps ranks of."""
+    """The splits whose ranks a run folder has."""
 
     valid = "valid"
     test = "test"
@@ -17,11 +17,11 @@ class Split(StrEnum):
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="A folder that `ssna train` made.")],
-    split: Annotated[Split, typer.Option(help="Which targets.")] = Split.test,
+    split: Annotated[Split, typer.Option(help="The split whose targets are ranked.")] = Split.test,
     cutoffs: Annotated[list[int] | None, typer.Option("-k", min=1, help="Cut-offs; 10 and 50 if none.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Recall and NDCG at any cut-off, from the ranks that the run keeps."""
+    """Recall and NDCG at any cut-off, from the ranks in the run folder."""
     from ssna.runs import RunRecord
     from ssna.runs.record import read_evaluation
 
@@ -41,8 +41,8 @@ def evaluate(
     for policy, figures in metrics.items():
         typer.echo(f"{policy:13}" + _line(figures))
     if record.cold is not None:
-        questions, withheld, items = (record.cold[name] for name in ("questions", "withheld", "items"))
-        typer.echo(f"{questions:,} questions about {withheld:,} withheld items: ranks among these, among all {items:,}")
+        questions, held_out, items = (record.cold[name] for name in ("questions", "held_out", "items"))
+        typer.echo(f"{questions:,} questions about {held_out:,} held-out items: ranks among these, among all {items:,}")
         for name in ("among", "all"):
             typer.echo(f"{name:13}" + _line(record.cold[name]))
 

@@ -11,11 +11,11 @@ from ssna.report.bins import history
 from ssna.report.cost import memory, runtime
 from ssna.report.examples import Examples, as_text, examples
 from ssna.report.formats import FORMATS, render
-from ssna.report.groups import ResultGroup, result_groups, find
+from ssna.report.groups import ResultGroup, find, result_groups
 from ssna.report.holdout import cold
-from ssna.report.html import report as page
+from ssna.report.html import html_page as page
 from ssna.report.improvement import improvement
-from ssna.report.paper import beside
+from ssna.report.paper import with_paper_figures
 from ssna.report.plots import PLOTS
 from ssna.report.plots import write as draw
 from ssna.report.table import Table
@@ -24,12 +24,11 @@ __all__ = [
     "FORMATS",
     "PLOTS",
     "TABLES",
-    "ResultGroup",
     "Examples",
+    "ResultGroup",
     "Table",
     "all_tables",
     "as_text",
-    "result_groups",
     "draw",
     "examples",
     "find",
@@ -37,6 +36,7 @@ __all__ = [
     "overall",
     "page",
     "render",
+    "result_groups",
     "tables",
 ]
 
@@ -51,7 +51,7 @@ TABLES: dict[str, Callable[[Sequence[ResultGroup]], list[Table]]] = {
     "cold": cold,
     "history": history,
 }
-"""Each gives no table where the runs hold nothing for it."""
+"""Name -> its tables of some groups; none where the runs have nothing for it."""
 
 NEEDS = {
     "improvement": "a second method on the same data and language model",
@@ -62,19 +62,19 @@ NEEDS = {
 
 
 def tables(name: str, found: Sequence[ResultGroup], of: str | None = None, paper: bool = False) -> list[Table]:
-    """One of ``TABLES``; ``of`` is the method whose improvement is shown; ``paper`` puts the paper's figures beside.
+    """One of ``TABLES``; ``of`` is the method whose improvement is shown; ``paper`` adds the paper's figures.
 
     Raises:
-        ArtifactError: the runs hold nothing for it.
+        ArtifactError: the runs have nothing for it.
     """
     result = improvement(found, of) if name == "improvement" else TABLES[name](found)
     if not result:
         raise ArtifactError(f"there is nothing for the table {name!r} in these runs; it takes {NEEDS[name]}")
-    return beside(name, result, found) if paper else result
+    return with_paper_figures(name, result, found) if paper else result
 
 
 def all_tables(found: Sequence[ResultGroup], of: str | None = None, paper: bool = False) -> list[Table]:
-    """Every table that the runs hold something for."""
+    """Every table that the runs have something for."""
     result: list[Table] = []
     for name in TABLES:
         with suppress(ArtifactError):

@@ -4,11 +4,12 @@ import re
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from csv import DictWriter
-from html import escape
 from io import StringIO
 from itertools import groupby
 
-from ssna.report.table import MARKS, DRY_RUN, Cell, Figure, Style, Table
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ssna.report.table import DRY_RUN, MARKS, Cell, Figure, Style, Table
 
 DASH, GAP, WIDTH = "–", "  ", 100
 LEGEND = "Bold: best; underlined: second."
@@ -22,21 +23,20 @@ def render(tables: Sequence[Table], form: str) -> str:
 
 def text(table: Table) -> str:
     """For a terminal: best ``*``, second ``+``."""
-    ranked = any(table.place(figure) for figure in table.figures())
+    ranked = any(table.rank(figure) for figure in table.figures())
 
     def sign(cell: Cell) -> str:
-        place = table.place(cell) if isinstance(cell, Figure) else None
-        return {1: "*", 2: "+"}.get(place or 0, " ") if ranked else ""
+        return {1: "*", 2: "+"}.get(table.rank(cell) or 0, " ") if ranked else ""
 
     def line(cells: Sequence[str]) -> str:
         sides = [str.ljust] * table.labels + [str.rjust] * (len(cells) - table.labels)
         return GAP.join(side(c, width) for side, c, width in zip(sides, cells, widths, strict=True)).rstrip()
 
     n = table.labels
-    heads = [_name(head) + (sign(None) if column >= n else "") for column, head in enumerate(table.head)]
+    heads = [_column_name(head) + (sign(None) if column >= n else "") for column, head in enumerate(table.head)]
     body = [[*map(plain, row[:n]), *(plain(cell) + sign(cell) for cell in row[n:])] for row in table.rows]
     widths = [max(map(len, column)) for column in zip(heads, *body, strict=True)]
-    above = _spread(table, widths)
+    above = _group_line(table, widths)
     lines = [*above, line(heads), *map(line, body), *(["* best  + second"] if ranked else [])]
     notes = [part for note in table.notes for part in textwrap.wrap(note, WIDTH)]
     return "\n".join([table.title, "", *lines, "", *notes]) + "\n"
@@ -45,13 +45,13 @@ def text(table: Table) -> str:
 def md(table: Table) -> str:
     """For GitHub."""
     rules = ["---"] * table.labels + ["---:"] * (len(table.head) - table.labels)
-    rows = [[_placed(table, cell, _md, "**{}**", "<u>{}</u>") for cell in row] for row in table.rows]
+    rows = [[_highlighted(table, cell, _md, "**{}**", "<u>{}</u>") for cell in row] for row in table.rows]
     lines = [f"| {' | '.join(row)} |" for row in [[_md(_flat(head)) for head in table.head], rules, *rows]]
-    return "\n".join([f"### {_md(table.title)}", "", *lines, "", "\n\n".join(map(_md, beneath(table)))]) + "\n"
+    return "\n".join([f"### {_md(table.title)}", "", *lines, "", "\n\n".join(map(_md, notes_beneath(table)))]) + "\n"
 
 
 def csv(*tables: Table) -> str:
-    """One header, the columns of all tables; which table, and what its figures stand on, in columns of their own.
+    """One header, the columns of all tables; which table, and what its figures belong to, in columns of their own.
 
     Full precision; a column of deviations, or of marks in words, behind a column that has any.
     """
@@ -67,12 +67,14 @@ def csv(*tables: Table) -> str:
 def latex(table: Table) -> str:
     """A ``table``; needs the package ``booktabs``."""
     above, rules, end = [], [], 0
-    for group, span in _groups(table):
+    for group, span in _column_groups(table):
         start, end = end + 1, end + span
         above.append(rf"\multicolumn{{{span}}}{{c}}{{{_latex(group)}}}")
         rules.append(rf"\cmidrule(lr){{{start}-{end}}}" if group else "")
     grouped = [" & ".join(above) + r" \\", " ".join(filter(None, rules))] if any(rules) else []
-    rows = [[_placed(table, cell, _latex, r"\textbf{{{}}}", r"\underline{{{}}}") for cell in row] for row in table.rows]
+    rows = [
+        [_highlighted(table, cell, _latex, r"\textbf{{{}}}", r"\underline{{{}}}") for cell in row] for row in table.rows
+    ]
     return "\n".join(
         [
             r"\begin{table}[t]",
@@ -81,14 +83,14 @@ def latex(table: Table) -> str:
             rf"\begin{{tabular}}{{{'l' * table.labels}{'r' * (len(table.head) - table.labels)}}}",
             r"\toprule",
             *grouped,
-            " & ".join(_latex(_name(head)) for head in table.head) + r" \\",
+            " & ".join(_latex(_column_name(head)) for head in table.head) + r" \\",
             r"\midrule",
             *(" & ".join(row) + r" \\" for row in rows),
             r"\bottomrule",
             r"\end{tabular}",
             r"\par\smallskip",
             r"\begin{minipage}{\linewidth}\footnotesize",
-            *(_latex(note) + r"\par" for note in beneath(table)),
+            *(_latex(note) + r"\par" for note in notes_beneath(table)),
             r"\end{minipage}",
             r"\end{table}",
         ]
@@ -97,44 +99,20 @@ def latex(table: Table) -> str:
 
 def html(table: Table) -> str:
     """One ``<table>``, notes in its foot."""
-    notes = "<br>".join(map(escape, beneath(table)))
-    return bare(table, f'<tfoot><tr><td colspan="{len(table.head)}">{notes}</td></tr></tfoot>')
-
-
-def bare(table: Table, foot: str = "") -> str:
-    """One ``<table>`` without its notes."""
-    groups = "".join(f'<th colspan="{span}">{escape(group)}</th>' for group, span in _groups(table))
-    heads = "".join(f"<th>{escape(_name(head))}</th>" for head in table.head)
-    body = []
-    for row in table.rows:
-        cells = [_placed(table, cell, escape, "<strong>{}</strong>", "<u>{}</u>") for cell in row]
-        labels = "".join(f'<th scope="row">{cell}</th>' for cell in cells[: table.labels])
-        body.append(f"<tr>{labels}{''.join(f'<td>{cell}</td>' for cell in cells[table.labels :])}</tr>")
-    return "\n".join(
-        [
-            "<table>",
-            f"<caption>{escape(table.title)}</caption>",
-            f"<thead>{f'<tr>{groups}</tr>' if _grouped(table) else ''}<tr>{heads}</tr></thead>",
-            "<tbody>",
-            *body,
-            "</tbody>",
-            *filter(None, [foot]),
-            "</table>",
-        ]
-    ) + "\n"  # fmt: skip
+    return TEMPLATES.get_template("table.html").render(table=table, notes=notes_beneath(table)) + "\n"
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {"text": text, "md": md, "csv": csv, "latex": latex, "html": html}
 
 
-def beneath(table: Table) -> tuple[str, ...]:
+def notes_beneath(table: Table) -> tuple[str, ...]:
     """The notes, and what bold and underlined mean where a figure is either."""
-    ranked = any(table.place(figure) in (1, 2) for figure in table.figures())
+    ranked = any(table.rank(figure) in (1, 2) for figure in table.figures())
     return (LEGEND, *table.notes) if ranked else table.notes
 
 
 def plain(cell: Cell) -> str:
-    """A cell as people read it, without its place: ``.1436 ± .0012*``."""
+    """A cell as people read it, not highlighted: ``.1436 ± .0012*``."""
     if not isinstance(cell, Figure):
         return DASH if cell is None else cell
     show = STYLES[cell.style]
@@ -145,8 +123,8 @@ def plain(cell: Cell) -> str:
 def _columns(table: Table) -> dict[str, list[object]]:
     """Heading -> cells, as CSV has them."""
     columns: dict[str, list[object]] = {"table": [table.title] * len(table.rows)}
-    for key in table.about[0] if table.about else ():
-        columns[key] = [about[key] for about in table.about]
+    for key in table.metadata[0] if table.metadata else ():
+        columns[key] = [about[key] for about in table.metadata]
     for head, cells in zip(map(_flat, table.head), zip(*table.rows, strict=True), strict=True):
         name = head.replace(DRY_RUN, f"({MARKS[DRY_RUN]})")
         deviations = [cell.deviation if isinstance(cell, Figure) else None for cell in cells]
@@ -166,7 +144,7 @@ def _unmarked(cell: Cell) -> tuple[object, str]:
     return name, MARKS[DRY_RUN] if mark else ""
 
 
-def _bare(number: str) -> str:
+def _without_leading_zero(number: str) -> str:
     """Without the zero before the point."""
     return re.sub(r"^([+-]?)0\.", r"\1.", number)
 
@@ -177,11 +155,11 @@ def _bytes(value: float) -> str:
 
 
 STYLES: dict[Style, Callable[[float], str]] = {
-    "score": lambda value: _bare(f"{value:.4f}"),
+    "score": lambda value: _without_leading_zero(f"{value:.4f}"),
     "percent": lambda value: f"{100 * value:.0f} %",
     "signed": lambda value: f"{100 * value:+z.1f} %",
-    "difference": lambda value: _bare(f"{value:+z.4f}"),
-    "p": lambda value: "<.0001" if value < 1e-4 else _bare(f"{value:.4f}"),
+    "difference": lambda value: _without_leading_zero(f"{value:+z.4f}"),
+    "p": lambda value: "<.0001" if value < 1e-4 else _without_leading_zero(f"{value:.4f}"),
     "number": lambda value: f"{value:.2f}",
     "seconds": lambda value: f"{value:,.1f}",
     "bytes": _bytes,
@@ -189,12 +167,11 @@ STYLES: dict[Style, Callable[[float], str]] = {
 }
 
 
-def _placed(table: Table, cell: Cell, escaped: Callable[[str], str], best: str, second: str) -> str:
-    place = table.place(cell) if isinstance(cell, Figure) else None
-    return {1: best, 2: second}.get(place or 0, "{}").format(escaped(plain(cell)))
+def _highlighted(table: Table, cell: Cell, escaped: Callable[[str], str], best: str, second: str) -> str:
+    return {1: best, 2: second}.get(table.rank(cell) or 0, "{}").format(escaped(plain(cell)))
 
 
-def _name(head: str) -> str:
+def _column_name(head: str) -> str:
     return head.rpartition("\n")[2]
 
 
@@ -202,25 +179,25 @@ def _flat(head: str) -> str:
     return head.replace("\n", " ")
 
 
-def _groups(table: Table) -> Iterator[tuple[str, int]]:
-    """Group (empty for none) and how many neighbouring columns stand in it."""
+def _column_groups(table: Table) -> Iterator[tuple[str, int]]:
+    """Column group (empty for none) and how many neighbouring columns it has."""
     for group, heads in groupby(table.head, key=lambda head: head.rpartition("\n")[0]):
         yield group, len(list(heads))
 
 
-def _grouped(table: Table) -> bool:
-    return any(group for group, _ in _groups(table))
+def _is_grouped(table: Table) -> bool:
+    return any(group for group, _ in _column_groups(table))
 
 
-def _spread(table: Table, widths: list[int]) -> list[str]:
-    """The line of groups, centred over their columns, which are widened where they are too narrow."""
+def _group_line(table: Table, widths: list[int]) -> list[str]:
+    """The line of column groups, centred over their columns, which are widened where they are too narrow."""
     parts, end = [], 0
-    for group, span in _groups(table):
+    for group, span in _column_groups(table):
         start, end = end, end + span
         wide = sum(widths[start:end]) + len(GAP) * (span - 1)
         widths[end - 1] += max(len(group) - wide, 0)
         parts.append(group.center(max(len(group), wide)))
-    return [GAP.join(parts).rstrip()] if _grouped(table) else []
+    return [GAP.join(parts).rstrip()] if _is_grouped(table) else []
 
 
 def _md(raw: str) -> str:
@@ -240,3 +217,19 @@ def _latex(raw: str) -> str:
     """Escaped; hyphens in a row stay apart, and a leading one is a minus."""
     apart = re.sub(r"-(?=-)", "-{}", raw.translate(LATEX))
     return re.sub(r"^-(?=[.\d])", "$-$", apart)
+
+
+TEMPLATES = Environment(
+    loader=PackageLoader("ssna.report"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+"""HTML templates; names and settings of runs are escaped."""
+TEMPLATES.filters |= {
+    "plain": plain,
+    "is_grouped": _is_grouped,
+    "column_groups": _column_groups,
+    "column_name": _column_name,
+}

@@ -1,4 +1,4 @@
-"""Run folders, sorted for tables: data set and language model first, then entries, then seeds."""
+"""Run folders in groups that may be compared: by data set and language model, then by entry, then by seed."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence, Set
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ssna.core.errors import ArtifactError
+from ssna.evaluation.metrics import monitored
 from ssna.evaluation.ranking import Policy
 from ssna.runs import RunRecord
 from ssna.runs.record import RECORD
@@ -16,7 +17,7 @@ from ssna.runs.record import RECORD
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A finished run: its record, and where its ranks lie."""
+    """A finished run: its folder, which holds the ranks, and its record."""
 
     path: Path
     record: RunRecord
@@ -24,14 +25,14 @@ class RunFolder:
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands as one method in a table: the settings with the best validation R@10, one run a seed.
+    """One method of a table: its best configuration by the monitored metric of validation, one run a seed.
 
     Attributes:
         name: the grid's name for it, or the run folder's (of several seeds what their names have before a number).
-        runs: of the chosen settings, by rising seed.
-        point: what the grid varied, at the chosen settings (dotted key -> value).
-        tried: how many settings it was chosen from.
-        candidates: every run of the entry, of all settings.
+        runs: of the best configuration, by rising seed.
+        configuration: what the grid varied, at its best values (dotted key -> value).
+        tried: how many configurations it was chosen from.
+        candidates: every run of the entry, of all configurations.
     """
 
     name: str
@@ -66,12 +67,12 @@ class ResultGroup:
 
     @property
     def split(self) -> str:
-        """How the test events were set aside, in words."""
+        """How the test events were held out, in words."""
         return "last item of every user" if self.data["split"] == "leave-one-out" else "split by time"
 
     @property
-    def about(self) -> dict[str, str]:
-        """What figures stand on, for programs to read."""
+    def metadata(self) -> dict[str, str]:
+        """Data set, split and language model that the figures belong to, for programs to read."""
         return {
             "data": self.title,
             "fingerprint": self.fingerprint,
@@ -81,7 +82,7 @@ class ResultGroup:
 
     @property
     def note(self) -> str:
-        """What must stand under every figure: data, users, items, split."""
+        """Data, users, items and split: a note for every table and plot."""
         users, items = self.entries[0].record.users, self.entries[0].record.items
         name = f"{self.data['name']} " if self.data["name"] else ""
         return f"{name}{self.fingerprint}: {users:,} users, all {items:,} items ranked, {self.split}"
@@ -98,7 +99,7 @@ def find(paths: Iterable[Path]) -> list[RunFolder]:
         if not path.exists():
             raise ArtifactError(f"{path} does not exist; name what `ssna train` or `ssna grid` made")
         found = [path] if (path / RECORD).is_file() else sorted(file.parent for file in path.rglob(RECORD))
-        found = [folder for folder in found if not _aside(folder, path)]
+        found = [folder for folder in found if not _is_unfinished(folder, path)]
         if not found:
             raise ArtifactError(f"{path} holds no run (no {RECORD}); name what `ssna train` or `ssna grid` made")
         folders |= dict.fromkeys(found)
@@ -106,7 +107,7 @@ def find(paths: Iterable[Path]) -> list[RunFolder]:
 
 
 def result_groups(runs: Sequence[RunFolder]) -> list[ResultGroup]:
-    """Runs by data set and language model; a run that reads no text stands beside every model of its data set."""
+    """Runs by data set and language model; a run that reads no text is in the group of every model of its data set."""
     result = []
     fingerprints = dict.fromkeys(run.record.fingerprint for run in runs)
     for fingerprint in fingerprints:
@@ -115,8 +116,8 @@ def result_groups(runs: Sequence[RunFolder]) -> list[ResultGroup]:
             *dict.fromkeys(model for run in same if (model := model_of(run.record)) is not None)
         ]
         for model in models or [None]:
-            among = [run for run in same if model_of(run.record) in (model, None)]
-            result.append(ResultGroup(fingerprint, among[0].record.data, model, tuple(_entries(among))))
+            members = [run for run in same if model_of(run.record) in (model, None)]
+            result.append(ResultGroup(fingerprint, members[0].record.data, model, tuple(_entries(members))))
     return result
 
 
@@ -138,13 +139,13 @@ def _entries(runs: Sequence[RunFolder]) -> Iterable[Entry]:
 def _plain_names(runs: Sequence[RunFolder], taken: Set[str]) -> dict[Path, str]:
     """Names for runs of no grid: the folder's, its whole path where that is ``taken`` or two are alike.
 
-    Runs that differ in nothing but the seed have one name, what their folders' names have before a number, and so stand
-    as one entry.
+    Runs that differ in nothing but the seed have one name, what their folders' names have before a number, and so are
+    one entry.
     """
     alike: dict[str, list[RunFolder]] = defaultdict(list)
     for run in runs:
-        start = run.record.init_from and run.record.init_from["fingerprint"]
-        alike[repr((_but_for_the_seed(run.record), run.record.cache, start))].append(run)
+        init_from = run.record.init_from and run.record.init_from["fingerprint"]
+        alike[repr((_settings_without_seed(run.record), run.record.cache, init_from))].append(run)
     entries: list[list[RunFolder]] = []
     for same in alike.values():
         seeds = {run.record.seed for run in same}
@@ -165,30 +166,40 @@ def _common_name(entry: Sequence[RunFolder]) -> str:
     return names.pop() if len(names) == 1 else entry[0].record.method
 
 
-def _but_for_the_seed(record: RunRecord) -> str:
+def _settings_without_seed(record: RunRecord) -> str:
     return repr(sorted((key, value) for key, value in record.settings.items() if key != "seed"))
 
 
 def choose(name: str, candidates: Sequence[RunFolder]) -> Entry:
-    """The entry ``name`` of ``candidates``: the settings with the best mean validation R@10 (seen excluded).
+    """The entry ``name`` of ``candidates``: the best configuration by the mean of :func:`validation_score`.
 
-    Means are over the seeds that all settings have.
+    Means are over the seeds that all configurations have.
     """
-    points: dict[str, list[RunFolder]] = defaultdict(list)
+    configurations: dict[str, list[RunFolder]] = defaultdict(list)
     for run in candidates:
-        points[_but_for_the_seed(run.record)].append(run)
-    shared = set.intersection(*({run.record.seed for run in runs} for runs in points.values()))
+        configurations[_settings_without_seed(run.record)].append(run)
+    shared = set.intersection(*({run.record.seed for run in runs} for runs in configurations.values()))
 
-    def validation(runs: list[RunFolder]) -> float:
+    def mean_score(runs: list[RunFolder]) -> float:
         counted = [run for run in runs if run.record.seed in shared] or runs
-        return float(np.mean([run.record.valid["exclude_seen"]["R@10"] for run in counted]))
+        return float(np.mean([validation_score(run.record) for run in counted]))
 
-    best = max(points.values(), key=validation)
+    best = max(configurations.values(), key=mean_score)
     best = sorted(best, key=lambda run: run.record.seed)
-    experiment = best[0].record.grid
-    return Entry(name, tuple(best), experiment["point"] if experiment else {}, len(points), tuple(candidates))
+    grid = best[0].record.grid
+    return Entry(name, tuple(best), grid["configuration"] if grid else {}, len(configurations), tuple(candidates))
 
 
-def _aside(folder: Path, root: Path) -> bool:
-    """Whether a run is still being written, or was left by a kill."""
+def monitor_of(record: RunRecord) -> str:
+    """The metric that the run was monitored by and that a grid selects by: its setting ``training.monitor``."""
+    return str(record.settings["training"]["monitor"])
+
+
+def validation_score(record: RunRecord) -> float:
+    """The run's :func:`monitor_of` on validation, seen items excluded."""
+    return monitored(record.valid["exclude_seen"], monitor_of(record))
+
+
+def _is_unfinished(folder: Path, root: Path) -> bool:
+    """Whether a run is still being written, or was left unfinished by a kill."""
     return any(part.startswith(".") for part in folder.relative_to(root).parts)

@@ -1,4 +1,4 @@
-"""Items withheld from training, placed by their texts alone, beside what chance would do."""
+"""Cold start: held-out items, ranked by their texts alone, and what chance would give."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,44 +7,44 @@ import numpy as np
 
 from ssna.evaluation.metrics import summary
 from ssna.report.bins import by_popularity
-from ssna.report.cells import label, over, is_dry_run, where
-from ssna.report.groups import ResultGroup, Entry
-from ssna.report.notes import under
+from ssna.report.cells import group_name, is_dry_run, label, mean_over_seeds
+from ssna.report.groups import Entry, ResultGroup
+from ssna.report.notes import group_notes
 from ssna.report.table import Cell, Figure, Table
 
-RANKINGS = {"among": "among withheld", "all": "among all"}
+RANKINGS = {"among": "among held-out", "all": "among all"}
 MEASURES = ("R@10", "N@10", "R@50", "median")
 HEAD = tuple(
     f"{words}\n{'median rank' if name == 'median' else name}" for words in RANKINGS.values() for name in MEASURES
 )
 
 
-def cold(benches: Sequence[ResultGroup]) -> list[Table]:
-    """Accuracy by popularity of the target; and, of data that items were withheld from, how these are placed."""
-    return [*by_popularity(benches), *(_table(bench) for bench in benches if _evaluated(bench))]
+def cold(groups: Sequence[ResultGroup]) -> list[Table]:
+    """Accuracy by popularity of the target; and, of data with held-out items, the ranks of these."""
+    return [*by_popularity(groups), *(_table(group) for group in groups if _evaluated(group))]
 
 
-def _evaluated(bench: ResultGroup) -> list[Entry]:
-    return [entry for entry in bench.entries if all(run.record.cold is not None for run in entry.runs)]
+def _evaluated(group: ResultGroup) -> list[Entry]:
+    return [entry for entry in group.entries if all(run.record.cold is not None for run in entry.runs)]
 
 
-def _table(bench: ResultGroup) -> Table:
-    sizes = _evaluated(bench)[0].record.cold
+def _table(group: ResultGroup) -> Table:
+    sizes = _evaluated(group)[0].record.cold
     assert sizes is not None
-    rows = [(label(entry), *_cells(entry)) for entry in bench.entries]
+    rows = [(label(entry), *_cells(entry)) for entry in group.entries]
     rows.append(("chance", *(_chance(sizes, name, measure) for name, measure in _MEASURED)))
     return Table(
-        title=f"Items withheld from training on {where(bench)}",
+        title=f"Items held out from training on {group_name(group)}",
         head=("method", *HEAD),
         rows=tuple(rows),
         notes=(
-            f"{sizes['withheld']:,} items had no event in the data that was trained on, and were added by their texts. "
+            f"{sizes['held_out']:,} items had no event in the data that was trained on, and were added by their texts. "
             f"{sizes['questions']:,} users chose one: its rank among these items, and among all {sizes['items']:,} "
             "without those of the history. A method that reads no text gives them all one score, and ties count "
             "against the target; one that cannot add an item has no figure. Best and second are better than chance.",
-            *under(bench, bench.entries),
+            *group_notes(group, group.entries),
         ),
-        about=(bench.about,) * len(rows),
+        metadata=(group.metadata,) * len(rows),
     )
 
 
@@ -63,15 +63,15 @@ def _cells(entry: Entry) -> list[Cell]:
 
 
 def _cell(values: np.ndarray[Any, Any], name: str, measure: str, chance: Figure | None) -> Figure:
-    """It competes if it is better than ``chance``; None for what is no result."""
+    """Compared with others where it is better than ``chance``, which is None for a dry run."""
     lower = measure == "median"
     better = chance is not None and (values.mean() < chance.value if lower else values.mean() > chance.value)
-    return over(values, "number" if lower else "score", (name, measure) if better else None, lower=lower)
+    return mean_over_seeds(values, "number" if lower else "score", (name, measure) if better else None, lower=lower)
 
 
 def _chance(sizes: dict[str, Any], name: str, measure: str) -> Figure:
-    """What a random order gives on average."""
-    items = sizes["withheld" if name == "among" else "items"]
+    """The mean of a random order."""
+    items = sizes["held_out" if name == "among" else "items"]
     if measure == "median":
         return Figure((items + 1) / 2, "number")
     return Figure(summary(np.arange(1, items + 1), items)[measure])
