@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 from contrast import contrast, luminance
-from some_runs import SSNA, make_run
+from some_runs import make_run
 
 from ssna.report import TABLES, result_groups
-from ssna.report.html import report
+from ssna.report.html import html_page
 
 HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'">"""
 
@@ -16,17 +16,17 @@ HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="docu
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("report")
-    about = {"data": "d", "entry": HOSTILE, "point": {}}
-    settings = {"method": {"name": "ssna", **SSNA}, "training": {"epochs": 7}}
+    about = {"data": "d", "entry": HOSTILE, "configuration": {}}
+    settings = {"method": {"name": "ssna"}, "training": {"epochs": 7}}
     found = result_groups(
         [
-            make_run(folder / "one", experiment=about, settings=settings),
+            make_run(folder / "one", grid=about, settings=settings),
             make_run(folder / "two", method="blend", epochs=0),
         ]
     )
     tables = [table for make in TABLES.values() for table in make(found)]
     page = folder / "report.html"
-    page.write_text(report(found, tables), encoding="utf-8")
+    page.write_text(html_page(found, tables), encoding="utf-8")
     return page.as_uri()
 
 

@@ -1,4 +1,4 @@
-"""The paper's figures: as printed, at peace with each other, and beside ours without competing."""
+"""The paper's figures: as printed, consistent with each other, and shown with ours without being compared."""
 
 import importlib.util
 import json
@@ -10,19 +10,19 @@ import pytest
 from some_runs import make_run
 
 from ssna.report import TABLES, result_groups
-from ssna.report.paper import beside, data_set_of, load, method_of, model_of
+from ssna.report.paper import data_set_of, load, method_of, model_of, with_paper_figures
 from ssna.report.table import Figure
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEXT = ROOT.parent / "shared" / "paper" / "ssna.txt"
 METRICS = ("R@10", "N@10", "R@50", "N@50")
 
 
 @pytest.fixture
-def bench(tmp_path):
+def group(tmp_path):
     """The paper's Sci and DistilBERT: its methods, and some that it does not have."""
     methods = {"ssna": "ssna", "lora": "lora", "ids": "ids", "with ids": "ssna"}
-    settings = {"method": {"name": "ssna", "layers": 2, "integrate": "gru", "ids": True}}
+    settings = {"method": {"id_embeddings": True}}
     runs = [
         make_run(tmp_path / name, method=method, level=0.1, settings=settings if name == "with ids" else None)
         for name, method in methods.items()
@@ -34,19 +34,21 @@ def bench(tmp_path):
     ("beyond", "name"),
     [
         ({}, "ssna"),
-        ({"batches": {"ahead": 1}}, "ssna"),
-        ({"batches": {"ahead": 2}}, ""),
-        ({"join": {"methods": ["cease"]}}, ""),
+        ({"training": {"future_targets": 1}}, "ssna"),
+        ({"training": {"future_targets": 2}}, ""),
+        ({"ensemble": {"members": ["cease"]}}, ""),
+        ({"method": {"integrate": "mean"}}, ""),
+        ({"method": {"id_embeddings": True}}, ""),
     ],
 )
 def test_what_goes_beyond_the_paper_is_none_of_its_methods(tmp_path, beyond, name):
-    run = make_run(tmp_path / "run", settings={"method": {"name": "ssna", "layers": 2, "integrate": "gru"}} | beyond)
+    run = make_run(tmp_path / "run", settings=beyond)
     (entry,) = result_groups([run])[0].entries
     assert method_of(entry) == name
 
 
-def with_data(bench, **data):
-    return replace(bench, data=bench.data | data)
+def with_data(group, **data):
+    return replace(group, data=group.data | data)
 
 
 @pytest.mark.skipif(not TEXT.is_file(), reason="the paper's text is not here")
@@ -58,9 +60,9 @@ def test_the_committed_figures_are_what_the_script_reads_from_the_paper() -> Non
     assert script.parse(TEXT.read_text(encoding="utf-8")) == committed
 
 
-def test_the_figures_belong_to_the_package() -> None:
+def test_the_figures_and_the_templates_belong_to_the_package() -> None:
     packaging = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    assert "report/*.json" in packaging["package-data"]["ssna"]
+    assert {"**/*.json", "**/*.html", "**/*.css"} <= set(packaging["package-data"]["ssna"])
 
 
 def test_cells_read_by_hand_are_as_printed() -> None:
@@ -120,8 +122,8 @@ def test_table_5_is_the_mean_improvement_in_tables_2_to_4() -> None:
         ({"name": None, "users": 1}, None),
     ],
 )
-def test_a_data_set_is_known_by_its_counts_or_else_by_its_name(bench, data, match) -> None:
-    found = data_set_of(with_data(bench, **data))
+def test_a_data_set_is_known_by_its_counts_or_else_by_its_name(group, data, match) -> None:
+    found = data_set_of(with_data(group, **data))
     assert (found and (found.name, found.kind)) == match
 
 
@@ -136,15 +138,15 @@ def test_a_data_set_is_known_by_its_counts_or_else_by_its_name(bench, data, matc
         (None, "distilbert", False),
     ],
 )
-def test_distilbert_stands_beside_models_that_the_paper_does_not_have(bench, model, name, same) -> None:
-    match = model_of(replace(bench, model=model))
+def test_models_that_the_paper_does_not_have_are_shown_with_distilbert(group, model, name, same) -> None:
+    match = model_of(replace(group, model=model))
     assert (match.name, match.same) == (name, same)
 
 
-def test_their_accuracy_follows_ours_and_stays_empty_for_methods_that_they_do_not_have(bench) -> None:
+def test_their_accuracy_follows_ours_and_stays_empty_for_methods_that_they_do_not_have(group) -> None:
     (ours, beyond), (theirs, same) = (
-        TABLES["accuracy"]([bench]),
-        beside("accuracy", TABLES["accuracy"]([bench]), [bench]),
+        TABLES["accuracy"]([group]),
+        with_paper_figures("accuracy", TABLES["accuracy"]([group]), [group]),
     )
     assert theirs.head == (*ours.head, *(f"paper\n{metric}" for metric in METRICS))
     assert [row[: len(ours.head)] for row in theirs.rows] == list(ours.rows)
@@ -155,21 +157,21 @@ def test_their_accuracy_follows_ours_and_stays_empty_for_methods_that_they_do_no
     assert same == beyond
 
 
-def test_their_figures_compete_with_none(bench) -> None:
+def test_their_figures_are_compared_with_none(group) -> None:
     for name in ("accuracy", "runtime", "memory"):
-        ours = TABLES[name]([bench])[0]
-        theirs = beside(name, [ours] * 1, [bench])[0]
+        ours = TABLES[name]([group])[0]
+        theirs = with_paper_figures(name, [ours] * 1, [group])[0]
         more = [cell for row in theirs.rows for cell in row[len(ours.head) :] if isinstance(cell, Figure)]
         assert more
-        assert all(figure.comparison_group is None and theirs.place(figure) is None for figure in more)
-        assert [theirs.place(f) for row in theirs.rows for f in row[1:4] if isinstance(f, Figure)] == [
-            ours.place(f) for row in ours.rows for f in row[1:4] if isinstance(f, Figure)
+        assert all(figure.comparison_group is None and theirs.rank(figure) is None for figure in more)
+        assert [theirs.rank(f) for row in theirs.rows for f in row[1:4] if isinstance(f, Figure)] == [
+            ours.rank(f) for row in ours.rows for f in row[1:4] if isinstance(f, Figure)
         ]
 
 
-def test_seconds_and_bytes_are_theirs_in_our_units(bench) -> None:
-    runtime = beside("runtime", TABLES["runtime"]([bench]), [bench])[0]
-    memory = beside("memory", TABLES["memory"]([bench]), [bench])[0]
+def test_seconds_and_bytes_are_theirs_in_our_units(group) -> None:
+    runtime = with_paper_figures("runtime", TABLES["runtime"]([group]), [group])[0]
+    memory = with_paper_figures("memory", TABLES["memory"]([group]), [group])[0]
     assert {row[0]: row[-1] and row[-1].value for row in runtime.rows} == {
         "ssna": 16.3, "lora": 228.1, "ids": None, "with ids": None,
     }  # fmt: skip
@@ -177,45 +179,39 @@ def test_seconds_and_bytes_are_theirs_in_our_units(bench) -> None:
     assert memory.rows[0][-1].style == "bytes"
 
 
-def test_the_note_says_whose_they_are_and_that_their_policy_is_unknown(bench) -> None:
+def test_the_note_says_whose_they_are_and_that_their_policy_is_unknown(group) -> None:
     note = "paper: Peng et al., DistilBERT, their machines; whether seen items are ranked is not stated."
-    table = beside("accuracy", TABLES["accuracy"]([bench])[:1], [bench])[0]
+    table = with_paper_figures("accuracy", TABLES["accuracy"]([group])[:1], [group])[0]
     assert table.notes[-1] == note
 
 
-def test_the_note_says_what_is_not_the_same(bench) -> None:
-    other = replace(with_data(bench, users=8441, split="time"), model="MiniLM")
-    note = beside("accuracy", TABLES["accuracy"]([other])[:1], [other])[0].notes[-1]
+def test_the_note_says_what_is_not_the_same(group) -> None:
+    other = replace(with_data(group, users=8441, split="time"), model="MiniLM")
+    note = with_paper_figures("accuracy", TABLES["accuracy"]([other])[:1], [other])[0].notes[-1]
     assert "their Sci is another cut of that category (8,442 users, 4,385 items, 59,427 interactions)" in note
-    assert "no figures for MiniLM, so DistilBERT stands beside it" in note
+    assert "no figures for MiniLM, so DistilBERT is shown" in note
     assert "their split is the last item of every user" in note
 
 
-def test_a_data_set_that_they_do_not_have_gets_a_note_and_no_columns(bench) -> None:
-    other = with_data(bench, name="films", users=943)
+def test_a_data_set_that_they_do_not_have_gets_a_note_and_no_columns(group) -> None:
+    other = with_data(group, name="films", users=943)
     ours = TABLES["accuracy"]([other])[0]
-    theirs = beside("accuracy", [ours], [other])[0]
+    theirs = with_paper_figures("accuracy", [ours], [other])[0]
     assert (theirs.head, theirs.rows) == (ours.head, ours.rows)
     assert theirs.notes[-1] == "paper: no figures for films, distilbert-base-uncased."
 
 
-def test_table_8_stands_beside_the_integrations(tmp_path) -> None:
-    runs = [
-        make_run(tmp_path / how, settings={"method": {"name": "ssna", "layers": 2, "integrate": how, "ids": False}})
-        for how in ("gru", "mean", "weighted")
-    ]
+def test_table_8_is_shown_with_the_integrations(tmp_path) -> None:
+    runs = [make_run(tmp_path / how, settings={"method": {"integrate": how}}) for how in ("gru", "mean", "weighted")]
     found = result_groups(runs)
     ours = TABLES["integration"](found)[0]
-    theirs = beside("integration", [ours], found)[0]
+    theirs = with_paper_figures("integration", [ours], found)[0]
     assert theirs.head[len(ours.head) :] == ("paper\nMEAN", "paper\nWEIGHTED", "paper\nSSNA")
     rows = [row for row in theirs.rows if row[3] == "R@10"]
     assert [[cell.value for cell in row[-3:]] for row in rows] == [[0.0990, 0.0976, 0.1059]] * 2  # both policies
 
 
 def test_the_picture_of_the_paper_gives_no_figures(tmp_path) -> None:
-    runs = [
-        make_run(tmp_path / str(a), settings={"method": {"name": "ssna", "layers": a, "integrate": "gru"}})
-        for a in (1, 2)
-    ]
+    runs = [make_run(tmp_path / str(a), settings={"method": {"layers": a}}) for a in (1, 2)]
     tables = TABLES["layers"](result_groups(runs))
-    assert beside("layers", tables, result_groups(runs)) == tables
+    assert with_paper_figures("layers", tables, result_groups(runs)) == tables

@@ -6,16 +6,15 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
-from some_runs import make_run
+from some_runs import POLICIES, make_run
 
 from ssna.core.errors import ArtifactError
 from ssna.evaluation.significance import holm, paired_t
-from ssna.report import result_groups, find, improvement
+from ssna.report import find, improvement, result_groups
 from ssna.report.cells import METRICS
 from ssna.report.table import Figure, Table
 from ssna.runs.record import RANKS
 
-POLICIES = ("exclude_seen", "include_seen")
 USERS = 12
 KNOWN = {"history": [3] * USERS, "events": list(range(USERS))}
 
@@ -33,7 +32,7 @@ def over_data(folder: Path, own: list[float], theirs: list[float]) -> Table:
     for number, (ours, other) in enumerate(zip(own, theirs, strict=True)):
         for name, level in (("ssna", ours), ("tmlp", other)):
             a_run(folder / f"data-{number}" / name, scores=level, method=name, fingerprint=f"f{number}",
-                  experiment={"data": f"d{number}", "entry": name, "point": {}})  # fmt: skip
+                  grid={"data": f"d{number}", "entry": name, "configuration": {}})  # fmt: skip
     return improved(folder)[0]
 
 
@@ -71,25 +70,25 @@ def test_a_mean_over_data_sets_is_called_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("of", "words"), [(None, "a run of ssna"), ("b", "b")])
-def test_data_without_the_reference_are_said_to_be_left_out(tmp_path: Path, of: str | None, words: str) -> None:
+def test_data_without_the_reference_are_named_as_not_shown(tmp_path: Path, of: str | None, words: str) -> None:
     for name in ("b", "tmlp"):
         a_run(tmp_path / name, method="ssna" if name == "b" else name)
     for name in ("tmlp", "tmoe"):
         a_run(tmp_path / "time" / name, method=name, fingerprint="beef", data={"split": "time"})
     table = improved(tmp_path, of)[0]
-    assert f"Left out, without {words}: scientific, split by time, distilbert-base-uncased." in table.notes
+    assert f"Not shown, without {words}: scientific, split by time, distilbert-base-uncased." in table.notes
 
 
 def test_rows_of_two_splits_are_told_apart(tmp_path: Path) -> None:
     for split in ("leave-one-out", "time"):
         for name in ("ssna", "tmlp"):
             a_run(tmp_path / split / name, method=name, fingerprint=split, data={"split": split},
-                  experiment={"data": split, "entry": name, "point": {}})  # fmt: skip
+                  grid={"data": split, "entry": name, "configuration": {}})  # fmt: skip
     names = dict.fromkeys(row[0] for row in improved(tmp_path)[0].rows)
     assert [*names] == ["distilbert-base-uncased, last item of every user", "distilbert-base-uncased, split by time"]
 
 
-def test_a_rival_that_finds_nothing_leaves_no_ratio(tmp_path: Path) -> None:
+def test_a_baseline_that_finds_nothing_leaves_no_ratio(tmp_path: Path) -> None:
     assert over_data(tmp_path, [0.2], [0.0]).rows[0][3] is None
 
 
@@ -110,9 +109,9 @@ def test_the_difference_a_user_is_hand_computed(tmp_path: Path) -> None:
 
 
 def test_seeds_are_averaged_for_each_user(tmp_path: Path) -> None:
-    grid = {"data": "d", "entry": "ssna", "point": {}}
-    a_run(tmp_path / "ssna-0", [1] * USERS, seed=0, experiment=grid)
-    a_run(tmp_path / "ssna-1", [40] * USERS, seed=1, experiment=grid)
+    grid = {"data": "d", "entry": "ssna", "configuration": {}}
+    a_run(tmp_path / "ssna-0", [1] * USERS, seed=0, grid=grid)
+    a_run(tmp_path / "ssna-1", [40] * USERS, seed=1, grid=grid)
     a_run(tmp_path / "tmlp", [40] * USERS, method="tmlp")
     _, table = improved(tmp_path)
     assert rows_of(table, "tmlp")["seen excluded", "R@10"][0].value == pytest.approx(0.5)
@@ -151,7 +150,7 @@ def test_the_interval_surrounds_the_difference_and_is_the_same_every_time(tmp_pa
     assert 0 < low.value < difference.value < high.value < 1
 
 
-def test_the_reference_is_named_ssna_or_is_of_the_method_or_is_asked_for(tmp_path: Path) -> None:
+def test_the_reference_is_named_ssna_or_is_of_the_method_or_is_named_by_of(tmp_path: Path) -> None:
     a_run(tmp_path / "a", method="tmlp")
     a_run(tmp_path / "b")
     a_run(tmp_path / "c")

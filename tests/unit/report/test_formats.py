@@ -1,4 +1,4 @@
-"""Formats: what is marked how, what is escaped, and what stands beneath."""
+"""Formats: what is marked how, what is escaped, and the notes beneath."""
 
 import csv
 import io
@@ -88,13 +88,13 @@ def test_nothing_spent_is_the_least_there_is() -> None:
     assert "**.0000**" in FORMATS["md"](Table("t", ("m", "s"), rows, ()))
 
 
-def test_text_without_rivals_has_no_marks_and_no_legend() -> None:
+def test_text_of_one_method_has_no_marks_and_no_legend() -> None:
     written = FORMATS["text"](Table("One", GROUPED, (row("only", 0.1),), ("Note.",)))
     assert "*" not in written
     assert "+" not in written
 
 
-def test_text_stands_in_columns_under_their_groups(table: Table) -> None:
+def test_text_is_in_columns_below_their_groups(table: Table) -> None:
     groups, heads, *rows = FORMATS["text"](table).splitlines()[2:8]
     ends = [match.end() for match in re.finditer(r"R@10|N@10|seconds", heads)]
     assert all(re.match(r"\d", line[end - 1]) for line in rows for end in ends)
@@ -153,13 +153,13 @@ def test_csv_keeps_full_precision_and_gives_deviations_and_marks_their_columns()
 def test_csv_says_a_mark_at_a_name_in_a_column_of_its_own() -> None:
     table = Table("T", ("method", "over lora ‡"), (row("short ‡", 0.1)[:2], row("whole", 0.2)[:2]), ())
     first, second = csv.DictReader(io.StringIO(FORMATS["csv"](table)))
-    assert (first["method"], first["method mark"], first["over lora (rehearsal)"]) == ("short", "rehearsal", "0.1")
+    assert (first["method"], first["method mark"], first["over lora (dry run)"]) == ("short", "dry run", "0.1")
     assert (second["method"], second["method mark"]) == ("whole", "")
 
 
 def test_several_csv_tables_are_one_that_any_parser_reads(table: Table) -> None:
     about = {"fingerprint": "f00d", "split": "time"}
-    other = Table("Other", ("method", "cost"), (("a", Figure(1.0)),), ("Note.",), about=(about,))
+    other = Table("Other", ("method", "cost"), (("a", Figure(1.0)),), ("Note.",), metadata=(about,))
     read = list(csv.DictReader(io.StringIO(render([table, other], "csv")), strict=True))
     assert [line["table"] for line in read] == ["A title"] * 4 + ["Other"]
     assert read[-1] | {"method": "a", "cost": "1.0", "seen excluded R@10": ""} | about == read[-1]
