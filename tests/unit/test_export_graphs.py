@@ -9,8 +9,9 @@ from torch.nn import functional as F
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.export.graphs import item_model, user_model
-from ssna.nn.adapter import LayerAdapters, MLPAdapter, WhiteningMap
+from ssna.nn.adapter import LayerAdapters, MLPAdapter
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
+from ssna.nn.whitening import Whitening
 
 DIM, LONGEST = 8, 12
 
@@ -48,7 +49,7 @@ def test_padded_histories_have_the_intents_of_packed_ones(name, lengths):
 @pytest.mark.parametrize(
     "adapters",
     [*(LayerAdapters(3, 10, DIM, 4, name) for name in ("gru", "mean", "weighted")), LayerAdapters(1, 10, DIM, 1, "gru"),
-     MLPAdapter(10, DIM, 2), WhiteningMap(10, DIM), WhiteningMap(10, DIM, 3)],
+     MLPAdapter(10, DIM, 2), Whitening(10, DIM), Whitening(10, DIM, 3)],
     ids=["gru", "mean", "weighted", "one layer", "mlp", "whitening", "whitening of three"],
 )  # fmt: skip
 @pytest.mark.parametrize("items", [1, 17])

@@ -17,7 +17,7 @@ from ssna.core.errors import SettingsError
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
-from ssna.nn.adapter import WhiteningMap
+from ssna.nn.whitening import Whitening
 from ssna.scoring import LinearScorer, Scorer
 from ssna.text import LayerCache
 
@@ -72,7 +72,7 @@ def gram_of(settings: LinearSettings, data: Dataset, cache: LayerCache | None, d
     if isinstance(settings, CeaseSettings):
         assert cache is not None, "the run checks that a method that needs text gets a cache"
         h = torch.from_numpy(cache.top(1))
-        vectors = WhiteningMap.fit(h[:, 1:], dim)(h[:, torch.from_numpy(chosen)])
+        vectors = Whitening.fit(h[:, 1:], dim)(h[:, torch.from_numpy(chosen)])
         gram.addmm_(vectors, vectors.T, alpha=settings.text)
     return chosen, gram
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
-from ssna.nn.adapter import WhiteningMap
 from ssna.nn.sasrec import RecencyLinear
+from ssna.nn.whitening import Whitening
 from ssna.scoring import Scorer, VectorScorer
 from ssna.text import LayerCache
 
@@ -51,7 +51,7 @@ def fit_text_linear(settings: TextLinearSettings, data: Dataset, cache: LayerCac
     h = torch.from_numpy(cache.top(min(settings.layers, len(cache.layers))))
     a, rows, width = h.shape
     texts = np.arange(1, rows) if rows <= ENOUGH else np.linspace(1, rows - 1, ENOUGH).astype(np.int64)
-    white = WhiteningMap.fit(h[:, texts], min(settings.n_components, a * width, max(len(texts) // 2, 1)))
+    white = Whitening.fit(h[:, texts], min(settings.n_components, a * width, max(len(texts) // 2, 1)))
     vectors = white(h)
     vectors[0] = 0
     intent = RecencyLinear(settings.window, settings.decay, vectors.shape[1])

@@ -10,8 +10,8 @@ from pydantic import Field
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
-from ssna.nn.adapter import WhiteningMap
 from ssna.nn.sasrec import RecencyMean
+from ssna.nn.whitening import Whitening
 from ssna.scoring import NeighbourScorer, PopularityScorer, Scorer, VectorScorer
 from ssna.text import LayerCache
 
@@ -85,7 +85,7 @@ def fit_text_knn(settings: TextKnnSettings, data: Dataset, cache: LayerCache | N
     """Whitened vectors of the top layer, at unit length, averaged with a decay over the latest items."""
     assert cache is not None, "the run checks that a method that needs text gets a cache"
     h = torch.from_numpy(cache.top(1))
-    white = WhiteningMap.fit(h[:, 1:], dim)
+    white = Whitening.fit(h[:, 1:], dim)
     vectors = white(h)
     vectors[0] = 0
     return VectorScorer(vectors, RecencyMean(settings.window, settings.decay), data.max_history, white)

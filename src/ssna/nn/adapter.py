@@ -89,39 +89,8 @@ class MLPAdapter(nn.Module):
         return x
 
 
-class WhiteningMap(nn.Module):
-    """The way from states to vectors without training: whiten the top layers side by side, and go to unit length."""
-
-    mean: Tensor
-    projection: Tensor
-
-    def __init__(self, width: int, dim: int, layers: int = 1) -> None:
-        super().__init__()
-        self.config = {"width": width, "dim": dim, "layers": layers}
-        self.register_buffer("mean", torch.zeros(layers * width))
-        self.register_buffer("projection", torch.zeros(layers * width, dim))
-
-    @classmethod
-    def fit(cls, h: Tensor, dim: int) -> "WhiteningMap":
-        """From states ``(a, n, d)``, without padding."""
-        white = Whitening.fit(_side_by_side(h), dim)
-        fitted = cls(h.shape[2], dim, len(h))
-        fitted.mean.copy_(white.mean)
-        fitted.projection.copy_(white.projection)
-        return fitted
-
-    def forward(self, h: Tensor) -> Tensor:
-        """``h (a, n, d)`` -> ``(n, D)``."""
-        return F.normalize(Whitening(self.mean, self.projection)(_side_by_side(h)), dim=-1)
-
-
-def _side_by_side(h: Tensor) -> Tensor:
-    """``(a, n, d)`` -> ``(n, a d)``."""
-    return h[0] if len(h) == 1 else h.transpose(0, 1).flatten(1)
-
-
 ADAPTERS: dict[str, type[nn.Module]] = {
     "ssna": LayerAdapters,
     "mlp": MLPAdapter,
-    "whitening": WhiteningMap,
+    "whitening": Whitening,
 }

@@ -1,4 +1,4 @@
-"""Where training starts from, when it starts from what the frozen states already know."""
+"""Initial weights that already give what the frozen states know."""
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ def init_whitened(module: LayerAdapters, h: Tensor) -> None:
         h: ``(a, n, d)`` states of the catalogue, without padding.
     """
     layers, _, width = h.shape
-    white = Whitening.fit(h.transpose(0, 1).reshape(-1, layers * width), module.config["dim"])
+    white = Whitening.fit(h, module.config["dim"])
     integrate: nn.Module = module.integrate
     if isinstance(integrate, GruIntegration):
         _pass_on(integrate.cell)
