@@ -1,13 +1,16 @@
-# setup: install into the active virtual environment, or into .venv if none is active
-# demo:  logs to recommendations on MovieLens-100K      test: the whole suite
-# check: what CI runs (style, types, layers, tests)           report: committed tables and plots, from committed runs
-# bench: every benchmark in its short form, on the demo's data; figures go to .cache/bench and are not kept
+# setup:     install into the active virtual environment, or into .venv if none is active
+# demo:      from logs to recommendations on MovieLens-100K
+# test-fast: what takes no process, no browser and no seconds (90 s)     test: what every change must pass (9 minutes)
+# test-long: documented commands, Spark (15 minutes)                    soak: property tests with many more examples
+# check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
+# docs:      the documentation site, in build/site, with all tables and plots of the kept runs
+# bench:     every benchmark in its short form, on the demo's data; figures go to .cache/bench and are not kept
 VENV   ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.ssna-installed
 WHEEL  := .cache/recbole-1.2.1-py3-none-any.whl
 
-.PHONY: setup demo test lint check report bench clean
+.PHONY: setup demo test test-fast test-long soak lint docs check dist report bench clean
 
 setup: $(STAMP)
 
@@ -23,8 +26,20 @@ demo: setup $(WHEEL)
 $(WHEEL):
 	$(PYTHON) -m pip download --quiet --no-deps --dest $(@D) recbole==1.2.1
 
-test: setup  # a file of tests for each core at a time, and a thread for each
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile
+# A file of tests for each core at a time, and a thread for each.
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile
+
+test: setup
+	$(PYTEST) -m "not spark and not long"
+
+test-fast: setup
+	$(PYTEST) -m "not slow and not fork and not browser and not spark and not long"
+
+test-long: setup
+	$(PYTEST) -m "spark or long"
+
+soak: setup
+	$(PYTEST) -m "not spark and not long" --hypothesis-profile soak tests/property
 
 lint: setup
 	$(PYTHON) -m ruff check .
@@ -32,10 +47,15 @@ lint: setup
 	$(PYTHON) -m mypy
 	$(VENV)/bin/lint-imports
 
-check: lint test
+docs: setup
+	$(PYTHON) -m mkdocs build --strict --quiet --site-dir build/site
+
+check: lint docs test test-long
+
+dist: setup
+	bash .ci/dist $(PYTHON)
 
 report: setup
-	$(PYTHON) benchmarks/report.py
 	$(PYTHON) benchmarks/performance.py
 
 bench: setup

@@ -54,7 +54,7 @@ class FrozenEncoder(ItemEncoder):
             nn.init.zeros_(self.ids.weight)
 
     def setup(self, device: torch.device) -> None:
-        """See :class:`ItemEncoder`. States that fit are loaded; others stay in files, and each step reads its own."""
+        """States that fit are loaded; others stay in files, and each step reads its own."""
         if self.mapped is None:
             return
         size = int(np.prod(self.mapped.shape)) * np.dtype(np.float32).itemsize
@@ -63,22 +63,18 @@ class FrozenEncoder(ItemEncoder):
 
     @property
     def cuda_graph_safe(self) -> bool:  # type: ignore[override]  # known once states are placed
-        """See :class:`ItemEncoder`."""
         return self.mapped is None
 
     def forward(self, items: Tensor) -> Tensor:
-        """See :class:`ItemEncoder`."""
         rows = pad_rows(items)
         h = self.states[:, rows] if self.mapped is None else self.mapped.take(rows)
         v: Tensor = self.text(h)[: len(items)]
         return v if self.ids is None else v + self.ids(items)
 
     def item_rows(self) -> tuple[str, ...]:
-        """See :class:`ItemEncoder`."""
         return () if self.ids is None else ("ids.weight",)
 
     def text_projection(self) -> nn.Module:
-        """See :class:`ItemEncoder`."""
         return self.text
 
 

@@ -27,15 +27,13 @@ class Ids(ItemEncoder):
         nn.init.normal_(self.vectors.weight, std=0.02)
 
     def forward(self, items: Tensor) -> Tensor:
-        """See :class:`ItemEncoder`."""
         vectors: Tensor = self.vectors(items)
         return vectors
 
     def item_rows(self) -> tuple[str, ...]:
-        """See :class:`ItemEncoder`."""
         return ("vectors.weight",)
 
 
 def build_ids(settings: IdsSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Ids:
-    """For ``METHODS``."""
+    """A random embedding for every item."""
     return Ids(len(data.items), dim)

@@ -30,7 +30,7 @@ class SSNASettings(MethodSettings):
 
 
 def build_ssna(settings: SSNASettings, data: Dataset, cache: LayerCache | None, dim: int) -> FrozenEncoder:
-    """For ``METHODS``."""
+    """Adapters over the states of the cache's top layers."""
     return over_states(top_states(cache, settings.layers), dim, settings)
 
 

@@ -105,7 +105,7 @@ class TunedEncoder(ItemEncoder):
         self.project = nn.Linear(width, dim)
 
     def forward(self, items: Tensor) -> Tensor:
-        """See :class:`ItemEncoder`. Texts of like length go through the network together."""
+        """Texts of like length go through the network together."""
         from ssna.text.encoder import TOKENS_PER_BATCH, batches_by_length
 
         lengths = (self.offsets[items + 1] - self.offsets[items]).tolist()
@@ -193,7 +193,7 @@ class AdaLoraEncoder(TunedEncoder):
 
 
 def build_lora(settings: LoraSettings, data: Dataset, cache: LayerCache | None, dim: int) -> TunedEncoder:
-    """For ``METHODS``."""
+    """The language model with low-rank updates on its query and value maps, which alone are learned."""
     from peft import LoraConfig
 
     reader = _reader(cache)
@@ -208,7 +208,7 @@ def build_lora(settings: LoraSettings, data: Dataset, cache: LayerCache | None, 
 
 
 def build_adalora(settings: AdaLoraSettings, data: Dataset, cache: LayerCache | None, dim: int) -> AdaLoraEncoder:
-    """For ``METHODS``."""
+    """The same maps with updates whose ranks are allocated while they are learned."""
     from peft import AdaLoraConfig
 
     reader = _reader(cache)
@@ -227,7 +227,7 @@ def build_adalora(settings: AdaLoraSettings, data: Dataset, cache: LayerCache | 
 
 
 def build_full(settings: FullSettings, data: Dataset, cache: LayerCache | None, dim: int) -> TunedEncoder:
-    """For ``METHODS``."""
+    """The language model, the top layers of which are learned."""
     reader = _reader(cache)
     network = _prepared(reader.network, settings)
     blocks, norms = top_layers(network, settings.layers, reader.shape[0], reader.model.name)

@@ -24,23 +24,19 @@ class PopularityScorer(Scorer):
 
     @property
     def num_rows(self) -> int:
-        """See :class:`Scorer`."""
         return len(self.counts)
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        """See :class:`Scorer`."""
         return lambda items: self.counts[items].repeat(len(histories), 1)
 
     def add_items(self, h: Tensor) -> "PopularityScorer":
-        """See :class:`Scorer`; a new item has no events."""
+        """A new item has no events."""
         return PopularityScorer(F.pad(self.counts, (0, h.shape[1])))
 
     def select_items(self, rows: Tensor) -> "PopularityScorer":
-        """See :class:`Scorer`."""
         return PopularityScorer(self.counts[rows])
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
-        """See :class:`Scorer`."""
         return {}, {"counts": self.counts}
 
     @classmethod
@@ -60,11 +56,9 @@ class NeighbourScorer(Scorer):
 
     @property
     def num_rows(self) -> int:
-        """See :class:`Scorer`."""
         return int(self.similarity.shape[0])
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        """See :class:`Scorer`."""
         recent = histories.last(self.window)
         back = recent.lengths[recent.row_of_value] - 1 - recent.position_of_value
         weights = sparse.csr_array(
@@ -74,23 +68,21 @@ class NeighbourScorer(Scorer):
         return _columns(weights @ self.similarity)
 
     def approximate(self, histories: Ragged) -> Approximation | None:
-        """See :class:`Scorer`; right already."""
+        """Exact already: scores cost little as they are."""
         return _right(self.prepare(histories))
 
     def add_items(self, h: Tensor) -> "NeighbourScorer":
-        """See :class:`Scorer`; a new item has no neighbours."""
+        """A new item has no neighbours."""
         size = self.similarity.shape[0] + h.shape[1]
         offsets = np.pad(self.similarity.indptr, (0, h.shape[1]), mode="edge")
         wider = sparse.csr_array((self.similarity.data, self.similarity.indices, offsets), shape=(size, size))
         return type(self)(wider, self.window, self.decay)
 
     def select_items(self, rows: Tensor) -> "NeighbourScorer":
-        """See :class:`Scorer`."""
         chosen = rows.numpy()
         return type(self)(sparse.csr_array(self.similarity[chosen][:, chosen]), self.window, self.decay)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
-        """See :class:`Scorer`."""
         matrix = self.similarity
         tensors = {
             "values": torch.from_numpy(matrix.data.astype(np.float32)),
@@ -127,11 +119,9 @@ class RepeatConsumptionScorer(Scorer):
 
     @property
     def num_rows(self) -> int:
-        """See :class:`Scorer`."""
         return self._rows
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        """See :class:`Scorer`."""
         recent = histories.last(self.max_history)
         ones = np.ones(len(recent.values), dtype=np.float32)
         counts = sparse.csr_array((ones, (recent.row_of_value, recent.values)), shape=(len(recent), self._rows))
@@ -140,19 +130,16 @@ class RepeatConsumptionScorer(Scorer):
         return _columns(counts)
 
     def approximate(self, histories: Ragged) -> Approximation | None:
-        """See :class:`Scorer`; right already."""
+        """Exact already: scores cost little as they are."""
         return _right(self.prepare(histories))
 
     def add_items(self, h: Tensor) -> "RepeatConsumptionScorer":
-        """See :class:`Scorer`."""
         return RepeatConsumptionScorer(self._rows + h.shape[1], self.max_history)
 
     def select_items(self, rows: Tensor) -> "RepeatConsumptionScorer":
-        """See :class:`Scorer`."""
         return RepeatConsumptionScorer(len(rows), self.max_history)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
-        """See :class:`Scorer`."""
         return {"rows": self._rows, "max_history": self.max_history}, {}
 
     @classmethod

@@ -34,15 +34,13 @@ class Ensemble(Scorer):
 
     @property
     def num_rows(self) -> int:
-        """See :class:`Scorer`."""
         return self.members[0].scorer.num_rows
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        """See :class:`Scorer`."""
         return weighted_sum([part.scorer.prepare(histories) for part in self.members], self._weights)
 
     def approximate(self, histories: Ragged) -> Approximation | None:
-        """See :class:`Scorer`; None if a part has none."""
+        """None if a part has none."""
         sketches = []
         for part in self.members:
             if (sketch := part.scorer.approximate(histories)) is None:
@@ -69,15 +67,12 @@ class Ensemble(Scorer):
         return [part.weight / part.scale for part in self.members]
 
     def add_items(self, h: Tensor) -> "Ensemble":
-        """See :class:`Scorer`."""
         return Ensemble([part._replace(scorer=part.scorer.add_items(h)) for part in self.members])
 
     def select_items(self, rows: Tensor) -> "Ensemble":
-        """See :class:`Scorer`."""
         return Ensemble([part._replace(scorer=part.scorer.select_items(rows)) for part in self.members])
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
-        """See :class:`Scorer`."""
         parts, tensors = [], {}
         for number, part in enumerate(self.members):
             config, below_it = part.scorer.state()

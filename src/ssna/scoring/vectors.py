@@ -54,16 +54,14 @@ class VectorScorer(Scorer):
 
     @property
     def num_rows(self) -> int:
-        """See :class:`Scorer`."""
         return len(self.vectors)
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        """See :class:`Scorer`."""
         intents = F.normalize(self.user_embeddings(histories), dim=-1)
         return lambda items: (intents @ self.directions[items].T).cpu()
 
     def approximate(self, histories: Ragged) -> Approximation:
-        """See :class:`Scorer`: products of bf16, where the processor multiplies these several times faster.
+        """Products of bf16, where the processor multiplies these several times faster.
 
         ``q v - q' v' = (q - q') v + q' (v - v')``: rounding both vectors costs at most the lengths of what they lose,
         and rounding the product its share of at most 1.
@@ -112,7 +110,6 @@ class VectorScorer(Scorer):
 
     @torch.no_grad()
     def add_items(self, h: Tensor) -> "VectorScorer":
-        """See :class:`Scorer`."""
         if self.admission is None:
             raise ArtifactError(
                 "this model cannot admit items by their texts: its vectors are learned for each item (ids), or by a "
@@ -123,11 +120,9 @@ class VectorScorer(Scorer):
         return VectorScorer(vectors, self.sequence, self.max_history, self.admission)
 
     def select_items(self, rows: Tensor) -> "VectorScorer":
-        """See :class:`Scorer`."""
         return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.admission)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
-        """See :class:`Scorer`."""
         config: Config = {"max_history": self.max_history, "sequence": _describe(self.sequence, SEQUENCES)}
         tensors = {"vectors": self.vectors, **under("sequence.", self.sequence.state_dict())}
         if self.admission is not None:
