@@ -1,4 +1,4 @@
-"""Users whom one method serves and another does not."""
+"""Users for whom one method finds the next item and another does not."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from command_line import ssna
 
 from ssna.core.errors import ArtifactError
 from ssna.data import load, save
-from ssna.report import as_text, result_groups, examples, find, page
+from ssna.report import as_text, examples, find, page, result_groups
 from ssna.runs import train
 from ssna.runs.record import read_evaluation
 
@@ -34,7 +34,7 @@ def found(place):
     return result_groups(find([place / "runs"]))
 
 
-def test_counts_are_those_of_the_ranks_and_both_sides_are_apart(place, data, found):
+def test_counts_are_those_of_the_ranks_and_no_user_is_counted_for_both_methods(place, data, found):
     (one,) = examples(found, [data], of="item-knn", against="popularity")
     mine, other = (read_evaluation(place / "runs" / name, "test") for name in ("item-knn", "popularity"))
     ranks = [evaluation.ranks["exclude_seen"] for evaluation in (mine, other)]
@@ -46,38 +46,38 @@ def test_counts_are_those_of_the_ranks_and_both_sides_are_apart(place, data, fou
     for side, shown in enumerate(one.shown):
         assert len(shown) == min(4, one.counts[side])
         for example in shown:
-            assert example.answers[side].rank <= 10 < 50 < example.answers[1 - side].rank
+            assert example.rankings[side].rank <= 10 < 50 < example.rankings[1 - side].rank
 
 
 def test_an_example_says_what_the_user_did_and_what_came_next(data, found):
     (one,) = examples(found, [data], of="item-knn", against="popularity")
     texts = [" ".join(text.split()) for text in data.texts]
     counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
-    asked = []
+    users = []
     for history, target in zip(data.test.seen, data.test.targets.tolist(), strict=True):
         latest = [texts[row] for row in history[-5:].tolist()]
-        asked.append((latest, max(len(history) - 5, 0), texts[target], counts[target]))
+        users.append((latest, max(len(history) - 5, 0), texts[target], counts[target]))
     for example in (*one.shown[0], *one.shown[1]):
         assert any(
             [text.rstrip("…") for text in example.history] == [text[: len(shown.rstrip("…"))] for text, shown in
                                                               zip(latest, example.history, strict=True)]
             and target.startswith(example.target.rstrip("…"))
             and (earlier, events) == (example.earlier, example.events)
-            for latest, earlier, target, events in asked
+            for latest, earlier, target, events in users
             if len(latest) == len(example.history)
         )  # fmt: skip
         assert all(len(text) <= 80 for text in example.history)
 
 
-def test_the_rival_is_the_best_of_the_others_on_validation(data, found):
+def test_the_other_method_is_the_best_on_validation_unless_named(data, found):
     (one,) = examples(found, [data], of="popularity")
     others = {entry.name: entry.record.valid["exclude_seen"]["R@10"] for entry in found[0].entries}
     del others["popularity"]
     assert one.methods == ("popularity", max(others, key=others.get))
 
 
-def test_data_that_no_run_stands_on_and_methods_that_are_not_there_are_named(random_data, data, found):
-    with pytest.raises(ArtifactError, match=rf"stands on the data of --data.*{data.fingerprint}: "):
+def test_data_without_runs_and_methods_without_runs_are_named(random_data, data, found):
+    with pytest.raises(ArtifactError, match=rf"is of the data of --data.*{data.fingerprint}: "):
         examples(found, [random_data(seed=9)], of="item-knn")
     with pytest.raises(ArtifactError, match=r"ease, item-knn, popularity"):
         examples(found, [data], of="item-knn", against="magic")
