@@ -39,10 +39,10 @@ def linear(weight: Matrix, bias: Vector, x: Vector) -> list[float]:
 
 def adapter(h: Vector, shifts: Matrix, projections: Sequence[Matrix], B: Matrix) -> list[float]:
     """Eq. 1 to 3 without noise. ``shifts[k] = b_k (d)``, ``projections[k] = W_k (d, D)``, ``B (d, K)``."""
-    heads = range(len(shifts))
-    e = [row_times_matrix([x - b for x, b in zip(h, shifts[k], strict=True)], projections[k]) for k in heads]  # Eq. 1
+    experts = range(len(shifts))
+    e = [row_times_matrix([x - b for x, b in zip(h, shifts[k], strict=True)], projections[k]) for k in experts]  # Eq. 1
     mixing = softmax(row_times_matrix(h, B))  # Eq. 3, then the softmax of Eq. 2
-    return [sum(mixing[k] * e[k][j] for k in heads) for j in range(len(e[0]))]  # Eq. 2
+    return [sum(mixing[k] * e[k][j] for k in experts) for j in range(len(e[0]))]  # Eq. 2
 
 
 def gru_step(cell: Mapping[str, Matrix], x: Vector, state: Vector) -> list[float]:
@@ -82,30 +82,30 @@ def cosine(a: Vector, b: Vector) -> float:
     return dot(a, b) / math.sqrt(dot(a, a) * dot(b, b))
 
 
-def cross_entropy(intent: Vector, positive: Vector, negatives: Matrix, tau: float) -> float:
+def cross_entropy(user: Vector, positive: Vector, negatives: Matrix, tau: float) -> float:
     """One user's term of Eq. 8 with its minus logarithm, and the positive in the denominator."""
-    right = math.exp(cosine(intent, positive) / tau)
-    return -math.log(right / (right + sum(math.exp(cosine(intent, v) / tau) for v in negatives)))
+    right = math.exp(cosine(user, positive) / tau)
+    return -math.log(right / (right + sum(math.exp(cosine(user, v) / tau) for v in negatives)))
 
 
 def in_batch(
-    intents: Matrix, vectors: Matrix, targets: Sequence[int], tau: float, users: Sequence[int] | None = None
+    embeddings: Matrix, items: Matrix, targets: Sequence[int], tau: float, users: Sequence[int] | None = None
 ) -> float:
     """Eq. 8 over a batch: other users' targets are the negatives, but for repeats of one's own."""
     users = range(len(targets)) if users is None else users
     terms = []
     for sample, target in enumerate(targets):
-        others = [vectors[t] for other, t in enumerate(targets) if users[other] != users[sample] and t != target]
-        terms.append(cross_entropy(intents[sample], vectors[target], others, tau))
+        others = [items[t] for other, t in enumerate(targets) if users[other] != users[sample] and t != target]
+        terms.append(cross_entropy(embeddings[sample], items[target], others, tau))
     return sum(terms) / len(terms)
 
 
-def against(intents: Matrix, vectors: Matrix, targets: Sequence[int], tau: float) -> float:
-    """As :func:`in_batch`, but the negatives are all ``vectors`` except the target's."""
+def sampled(embeddings: Matrix, items: Matrix, targets: Sequence[int], tau: float) -> float:
+    """As :func:`in_batch`, but the negatives are all ``items`` except the target."""
     terms = []
     for sample, target in enumerate(targets):
-        others = [vector for row, vector in enumerate(vectors) if row != target]
-        terms.append(cross_entropy(intents[sample], vectors[target], others, tau))
+        others = [item for row, item in enumerate(items) if row != target]
+        terms.append(cross_entropy(embeddings[sample], items[target], others, tau))
     return sum(terms) / len(terms)
 
 
@@ -132,13 +132,13 @@ def attention(queries: Matrix, keys: Matrix, values: Matrix) -> list[list[float]
     return mixed
 
 
-def block(weights: Mapping[str, Matrix], heads: int, x: Matrix) -> list[list[float]]:
+def block(weights: Mapping[str, Matrix], num_heads: int, x: Matrix) -> list[list[float]]:
     """Post-norm: a residual, then a LayerNorm, after attention and after the two linear layers."""
     dim = len(x[0])
     qkv = [linear(weights["qkv.weight"], weights["qkv.bias"], row) for row in x]
-    size = dim // heads
+    size = dim // num_heads
     mixed: list[list[float]] = [[] for _ in x]
-    for head in range(heads):
+    for head in range(num_heads):
         q, k, v = ([row[part * dim + head * size : part * dim + (head + 1) * size] for row in qkv] for part in range(3))
         for row, found in zip(mixed, attention(q, k, v), strict=True):
             row += found
@@ -152,20 +152,20 @@ def block(weights: Mapping[str, Matrix], heads: int, x: Matrix) -> list[list[flo
     return out
 
 
-def sasrec(weights: Mapping[str, Matrix], blocks: int, heads: int, x: Matrix) -> list[list[float]]:
+def sasrec(weights: Mapping[str, Matrix], num_layers: int, num_heads: int, x: Matrix) -> list[list[float]]:
     """Eq. 6 for one sequence, in UniSRec's form: item plus position, LayerNorm, then the blocks."""
     x = [
         layer_norm(weights["norm.weight"], weights["norm.bias"], plus(row, weights["position.weight"][t]))
         for t, row in enumerate(x)
     ]
-    for number in range(blocks):
+    for number in range(num_layers):
         prefix = f"blocks.{number}."
-        x = block({n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}, heads, x)
+        x = block({n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}, num_heads, x)
     return list(x)
 
 
 def recency_mean(x: Matrix, window: int, decay: float) -> list[float]:
-    """The intent after the last row: the last ``window`` rows, each step back weighted by ``decay`` once more."""
+    """The user embedding after the last row: the last ``window`` rows, each step back weighted by ``decay`` once more."""
     latest = list(reversed(x))[:window]
     return [sum(decay**back * row[j] for back, row in enumerate(latest)) for j in range(len(x[0]))]
 

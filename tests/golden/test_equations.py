@@ -10,11 +10,12 @@ from torch.nn import functional as F
 
 from ssna.core.ragged import Ragged
 from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
-from ssna.nn.losses import LOSSES, Candidates, cosine_logits
+from ssna.nn.batch import Candidates, Targets
+from ssna.nn.losses import LOSSES, LossInputs, cosine_logits
 from ssna.nn.sasrec import RecencyMean, SASRec
 from ssna.scoring import VectorScorer
 
-WIDTH, DIM, HEADS, ITEMS = 6, 4, 3, 5
+WIDTH, DIM, EXPERTS, ITEMS = 6, 4, 3, 5
 
 
 @pytest.fixture(autouse=True)
@@ -46,14 +47,14 @@ def assert_equal(actual: Tensor, expected: list) -> None:
 
 
 def test_an_adapter_in_evaluation_is_equations_1_to_3_without_noise():
-    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, HEADS)), torch.randn(ITEMS, WIDTH)
+    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, EXPERTS)), torch.randn(ITEMS, WIDTH)
     assert_equal(adapter(h), [naive.adapter(row, *parts_of(adapter)) for row in h.tolist()])
 
 
 @pytest.mark.parametrize("integrate", ["gru", "mean", "weighted"])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 def test_adapters_and_their_integration_are_equations_1_to_4_top_layer_first(integrate, layers):
-    module, h = shaken(LayerAdapters(layers, WIDTH, DIM, HEADS, integrate)), torch.randn(layers, ITEMS, WIDTH)
+    module, h = shaken(LayerAdapters(layers, WIDTH, DIM, EXPERTS, integrate)), torch.randn(layers, ITEMS, WIDTH)
     expected = []
     for item in range(ITEMS):
         z = [naive.adapter(h[m, item].tolist(), *parts_of(module.adapters[m])) for m in range(layers)]
@@ -67,41 +68,41 @@ def test_adapters_and_their_integration_are_equations_1_to_4_top_layer_first(int
 
 
 @pytest.fixture
-def draws():
+def routing_logits():
     """20,000 routing logits of one item, drawn in training mode, and the logits' mean and deviation by Eq. 3."""
-    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, HEADS)).train(), torch.randn(WIDTH)
+    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, EXPERTS)).train(), torch.randn(WIDTH)
     logits = adapter.route(h.expand(20_000, WIDTH)).detach()
     mean = naive.row_times_matrix(h.tolist(), adapter.route_mean.tolist())
     deviation = [naive.softplus(x) for x in naive.row_times_matrix(h.tolist(), adapter.route_deviation.tolist())]
     return logits, torch.tensor(mean), torch.tensor(deviation)
 
 
-def test_routing_logits_have_the_mean_of_equation_3_in_training(draws):
-    logits, mean, deviation = draws
+def test_routing_logits_have_the_mean_of_equation_3_in_training(routing_logits):
+    logits, mean, deviation = routing_logits
     assert ((logits.mean(dim=0) - mean).abs() < 4 * deviation / 20_000**0.5).all()
 
 
-def test_routing_logits_have_the_standard_deviation_of_equation_3_in_training(draws):
-    logits, _, deviation = draws
+def test_routing_logits_have_the_standard_deviation_of_equation_3_in_training(routing_logits):
+    logits, _, deviation = routing_logits
     torch.testing.assert_close(logits.std(dim=0), deviation, rtol=0.03, atol=0)
 
 
-def test_routing_noise_is_gaussian(draws):
-    logits, mean, deviation = draws
+def test_routing_noise_is_gaussian(routing_logits):
+    logits, mean, deviation = routing_logits
     standard = ((logits - mean) / deviation).sort(dim=0).values
     quantiles = torch.tensor([0.01, 0.1, 0.5, 0.9, 0.99])
-    expected = torch.special.ndtri(quantiles)[:, None].expand(-1, HEADS)
+    expected = torch.special.ndtri(quantiles)[:, None].expand(-1, EXPERTS)
     torch.testing.assert_close(standard[(quantiles * 20_000).long()], expected, rtol=0, atol=0.1)
 
 
-def test_routing_noise_is_drawn_apart_for_every_head(draws):
-    logits, _, _ = draws
-    correlation = torch.corrcoef(logits.T) - torch.eye(HEADS)
+def test_routing_noise_is_independent_between_experts(routing_logits):
+    logits, _, _ = routing_logits
+    correlation = torch.corrcoef(logits.T) - torch.eye(EXPERTS)
     assert correlation.abs().max() < 0.03
 
 
 def test_there_is_no_routing_noise_in_evaluation():
-    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, HEADS)), torch.randn(ITEMS, WIDTH)
+    adapter, h = shaken(MoEWhiteningAdapter(WIDTH, DIM, EXPERTS)), torch.randn(ITEMS, WIDTH)
     assert_equal(adapter.route(h), [naive.row_times_matrix(row, adapter.route_mean.tolist()) for row in h.tolist()])
 
 
@@ -109,60 +110,61 @@ def test_scores_are_the_cosines_of_equation_7():
     vectors = torch.cat([torch.zeros(1, DIM), torch.randn(ITEMS, DIM)])
     scorer = VectorScorer(vectors, RecencyMean(window=3, decay=0.5), max_history=9)
     scores = scorer.score(Ragged.from_rows([[2, 1, 5, 4]]))[0, 1:]
-    intent = naive.recency_mean(vectors[[2, 1, 5, 4]].tolist(), window=3, decay=0.5)
-    assert_equal(scores, [naive.cosine(intent, vector) for vector in vectors[1:].tolist()])
+    user = naive.recency_mean(vectors[[2, 1, 5, 4]].tolist(), window=3, decay=0.5)
+    assert_equal(scores, [naive.cosine(user, vector) for vector in vectors[1:].tolist()])
 
 
 def test_logits_of_the_loss_are_cosines_over_the_temperature():
-    intents, vectors = torch.randn(3, DIM), torch.randn(ITEMS, DIM)
-    expected = [[naive.cosine(u, v) / 0.07 for v in vectors.tolist()] for u in intents.tolist()]
-    assert_equal(cosine_logits(intents, vectors, 0.07), expected)
+    users, items = torch.randn(3, DIM), torch.randn(ITEMS, DIM)
+    expected = [[naive.cosine(u, v) / 0.07 for v in items.tolist()] for u in users.tolist()]
+    assert_equal(cosine_logits(users, items, 0.07), expected)
 
 
-def a_step() -> Candidates:
-    """Six samples; items 0 to 4 stand in the batch, 3 only as an input; 5 and 6 are random draws. Targets repeat."""
-    return Candidates(torch.randn(6, DIM), torch.randn(7, DIM), torch.tensor([1, 0, 1, 2, 4, 1]), 5, 5)
+def a_step(users: list[int] | None = None) -> LossInputs:
+    """Six samples of four targets, which repeat; two inputs alone and one random negative."""
+    index = torch.tensor([1, 0, 1, 2, 3, 1])
+    targets = Targets(index + 1, index, torch.arange(6), None if users is None else torch.tensor(users))
+    return LossInputs(torch.randn(6, DIM), torch.randn(7, DIM), targets, Candidates(torch.arange(1, 8), 4, 6))
+
+
+def lists_of_step(step: LossInputs) -> tuple[list, list, list]:
+    """User embeddings, item embeddings and the rows of targets among these, as ``naive`` takes them."""
+    return step.user_embeddings.tolist(), step.item_embeddings.tolist(), step.targets.index.tolist()
 
 
 @pytest.mark.parametrize("tau", [0.07, 1.0])
-def test_the_in_batch_loss_is_equation_8_with_repeats_of_the_target_left_out(tau):
+def test_the_in_batch_loss_is_equation_8_without_repeats_of_the_target(tau):
     step = a_step()
-    expected = naive.in_batch(step.intents.tolist(), step.vectors.tolist(), step.targets.tolist(), tau)
-    assert LOSSES["in-batch"](step, tau).item() == pytest.approx(expected, rel=1e-5)
+    assert LOSSES["in-batch"](step, tau).item() == pytest.approx(naive.in_batch(*lists_of_step(step), tau), rel=1e-5)
 
 
-def test_what_else_a_user_chose_is_no_negative_of_the_in_batch_loss():
-    users = [3, 3, 5, 3, 8, 8]
-    step = replace(a_step(), users=torch.tensor(users))
-    expected = naive.in_batch(step.intents.tolist(), step.vectors.tolist(), step.targets.tolist(), 0.07, users)
+def test_other_targets_of_a_user_are_no_negatives_of_the_in_batch_loss():
+    users = [3, 3, 5, 3, 4, 4]
+    step = a_step(users)
+    expected = naive.in_batch(*lists_of_step(step), 0.07, users)
     assert LOSSES["in-batch"](step, 0.07).item() == pytest.approx(expected, rel=1e-5)
-    assert LOSSES["in-batch"](replace(step, users=None), 0.07).item() != pytest.approx(expected, rel=1e-3)
+    without_users = replace(step, targets=replace(step.targets, users=None))
+    assert LOSSES["in-batch"](without_users, 0.07).item() != pytest.approx(expected, rel=1e-3)
 
 
-def test_the_batch_items_loss_has_every_other_item_of_the_step_as_a_negative_once():
+def test_the_sampled_loss_has_every_other_item_of_the_step_and_the_random_negatives():
     step = a_step()
-    expected = naive.against(step.intents.tolist(), step.vectors[:5].tolist(), step.targets.tolist(), 0.07)
-    assert LOSSES["batch-items"](step, 0.07).item() == pytest.approx(expected, rel=1e-5)
-
-
-def test_the_sampled_loss_has_the_random_draws_as_negatives_too():
-    step = a_step()
-    expected = naive.against(step.intents.tolist(), step.vectors.tolist(), step.targets.tolist(), 0.07)
+    expected = naive.sampled(*lists_of_step(step), 0.07)
     assert LOSSES["sampled"](step, 0.07).item() == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("lengths", [[1], [7], [1, 7, 3, 2, 7]], ids=str)
-@pytest.mark.parametrize(("blocks", "heads"), [(1, 1), (2, 2), (2, 4)])
-def test_packed_sasrec_is_each_sequence_read_alone_in_loops(lengths, blocks, heads):
+@pytest.mark.parametrize(("num_layers", "num_heads"), [(1, 1), (2, 2), (2, 4)])
+def test_packed_sasrec_is_each_sequence_read_alone_in_loops(lengths, num_layers, num_heads):
     dim, longest = 8, 7
-    model = shaken(SASRec(dim, longest, blocks, heads, ffn_dim=6, dropout=0.5))
+    model = shaken(SASRec(dim, longest, num_layers, num_heads, ffn_dim=6, dropout=0.5))
     packed = Ragged.from_rows([range(length) for length in lengths])
     x = torch.randn(sum(lengths), dim)
     actual = model(x, torch.from_numpy(packed.position_of_value), torch.from_numpy(packed.offsets))
     expected = [
         row
         for sequence in torch.split(x, lengths)
-        for row in naive.sasrec(lists_of(model), blocks, heads, sequence.tolist())
+        for row in naive.sasrec(lists_of(model), num_layers, num_heads, sequence.tolist())
     ]
     assert_equal(actual, expected)
 

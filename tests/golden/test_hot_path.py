@@ -12,8 +12,8 @@ from ssna.nn.mixture import Mixture
 from ssna.nn.padding import MULTIPLE, pad_rows
 
 
-def inputs(n=7, width=5, heads=3, dim=4):
-    shapes = (n, width), (heads, width), (width, heads, dim), (n, heads)
+def inputs(n=7, width=5, experts=3, dim=4):
+    shapes = (n, width), (experts, width), (width, experts, dim), (n, experts)
     return [torch.randn(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
 
 
@@ -23,8 +23,8 @@ def mixture(h, shift, projection, weights):
 
 def test_the_mixture_is_equation_2():
     h, shift, projection, weights = inputs()
-    heads = [(h - shift[k]) @ projection[:, k] * weights[:, k, None] for k in range(len(shift))]
-    torch.testing.assert_close(mixture(h, shift, projection, weights), sum(heads))
+    experts = [(h - shift[k]) @ projection[:, k] * weights[:, k, None] for k in range(len(shift))]
+    torch.testing.assert_close(mixture(h, shift, projection, weights), sum(experts))
 
 
 def test_the_gradient_of_the_mixture_is_that_of_finite_differences():
@@ -77,7 +77,7 @@ lengths_of_sequences = st.lists(st.integers(1, 40), min_size=1, max_size=30)
 
 @given(lengths_of_sequences, st.sampled_from([1, 8, 64, 128]))
 @settings(deadline=None)
-def test_tiles_hold_every_row_once_and_no_sequence_is_torn(lengths, size):
+def test_tiles_hold_every_row_once_and_split_no_sequence(lengths, size):
     offsets = torch.tensor([0, *lengths]).cumsum(0)
     tiles = attention.tile(offsets, size)
     count, _, rows, _ = tiles.hidden.shape

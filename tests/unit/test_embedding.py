@@ -6,11 +6,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ssna.methods.ids import Ids
 from ssna.nn import catalogue as chunked
+from ssna.nn.batch import Candidates, Targets
 from ssna.nn.catalogue import Catalogue
 from ssna.nn.embedding import ItemEmbedding
-from ssna.nn.losses import LOSSES, Candidates
+from ssna.nn.losses import LOSSES, LossInputs
 
 DIM = 8
+
+
+def loss_inputs(users: Tensor, embeddings: Tensor, encoder: Ids, items: int, targets: Tensor) -> LossInputs:
+    """Samples of distinct ``targets``, against the whole catalogue."""
+    index = torch.arange(len(targets))
+    candidates = Candidates(targets, len(targets), len(targets))
+    catalogue = Catalogue(encoder, items, targets)
+    return LossInputs(users, embeddings, Targets(targets, index, index), candidates, None, catalogue)
 
 
 def both() -> tuple[nn.Embedding, ItemEmbedding]:
@@ -53,11 +62,9 @@ def test_a_step_over_the_whole_catalogue_holds_one_gradient_of_its_size_and_else
     monkeypatch.setattr(chunked, "CHUNK", 16)
     torch.manual_seed(0)
     encoder, targets = Ids(items, DIM), torch.tensor([5, 9, 300])
-    intents = torch.randn(3, DIM, requires_grad=True)
+    users = torch.randn(3, DIM, requires_grad=True)
     with Large(items) as made:
-        vectors = encoder(targets)
-        candidates = Candidates(intents, vectors, torch.arange(3), 3, 3, catalogue=Catalogue(encoder, items, targets))
-        LOSSES["full"](candidates, 0.1).backward()
+        LOSSES["full"](loss_inputs(users, encoder(targets), encoder, items, targets), 0.1).backward()
     storages = set(made.kept) - {encoder.vectors.weight.untyped_storage().data_ptr()}
     assert storages == {encoder.vectors.weight.grad.untyped_storage().data_ptr()}
     assert made.below <= 16 * DIM
@@ -66,10 +73,9 @@ def test_a_step_over_the_whole_catalogue_holds_one_gradient_of_its_size_and_else
 def test_the_gradient_over_the_whole_catalogue_is_that_of_the_plain_softmax(monkeypatch):
     monkeypatch.setattr(chunked, "CHUNK", 16)
     torch.manual_seed(0)
-    encoder, targets, intents = Ids(50, DIM), torch.tensor([5, 9, 30]), torch.randn(3, DIM)
-    candidates = Candidates(intents, encoder(targets), torch.arange(3), 3, 3, catalogue=Catalogue(encoder, 50, targets))
-    LOSSES["full"](candidates, 0.1).backward()
+    encoder, targets, users = Ids(50, DIM), torch.tensor([5, 9, 30]), torch.randn(3, DIM)
+    LOSSES["full"](loss_inputs(users, encoder(targets), encoder, 50, targets), 0.1).backward()
     weight = encoder.vectors.weight.detach().requires_grad_()
-    logits = F.normalize(intents, dim=-1) @ F.normalize(weight[1:], dim=-1).T / 0.1
+    logits = F.normalize(users, dim=-1) @ F.normalize(weight[1:], dim=-1).T / 0.1
     F.cross_entropy(logits, targets - 1).backward()
     torch.testing.assert_close(encoder.vectors.weight.grad, weight.grad, rtol=1e-4, atol=1e-6)
