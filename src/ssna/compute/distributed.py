@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @contextmanager
-def process_group(device: torch.device, patience: timedelta = TIMEOUT) -> Iterator[None]:
+def process_group(device: torch.device, timeout: timedelta = TIMEOUT) -> Iterator[None]:
     """Where the processes that torchrun started work as one; without torchrun, or within another such block, nothing.
 
     Tensors may lie on the CPU (gloo) and on ``device`` (nccl, if it is a GPU).
@@ -45,7 +45,7 @@ def process_group(device: torch.device, patience: timedelta = TIMEOUT) -> Iterat
         torch.cuda.set_device(device)
         backend = "cpu:gloo,cuda:nccl"
     with _peer_errors_named():
-        dist.init_process_group(backend, timeout=patience)
+        dist.init_process_group(backend, timeout=timeout)
     try:
         with _exit_on_sigterm():
             yield

@@ -20,7 +20,7 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
 class Settings(BaseModel):
-    """Frozen values, declared beside what they set; an unknown key fails and names the known ones."""
+    """Frozen values, declared next to what they set; an unknown key fails and names the known ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
 

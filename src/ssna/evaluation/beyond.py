@@ -15,7 +15,7 @@ def beyond_accuracy(lists: NDArray[np.integer], counts: NDArray[np.integer]) -> 
         counts: ``(I + 1,)`` training events of each item.
 
     Returns:
-        ``coverage@10``: share of the catalogue that stands in some list. ``novelty@10``: mean of
+        ``coverage@10``: share of the catalogue that is in some list. ``novelty@10``: mean of
         ``-log2((count + 1) / (total + I))`` over all places (bits; Vargas and Castells, 2011, with add-one smoothing).
         ``popular@10``: share of places held by the most popular fifth of the items.
     """

@@ -23,12 +23,12 @@ Monitor = Annotated[str, AfterValidator(_monitor)]
 
 
 def recall(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
-    """``(n,)`` ranks -> ``(n,)``: 1 where the target stands among the first ``k``."""
+    """``(n,)`` ranks -> ``(n,)``: 1 where the target is among the first ``k``."""
     return (ranks <= k).astype(np.float64)
 
 
 def ndcg(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
-    """``(n,)`` ranks -> ``(n,)``: ``1 / log2(1 + rank)`` where the target stands among the first ``k``, else 0."""
+    """``(n,)`` ranks -> ``(n,)``: ``1 / log2(1 + rank)`` where the target is among the first ``k``, else 0."""
     return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
 
 

@@ -101,19 +101,19 @@ def _parts(
     scorer: Scorer, split: Split, among: Ints | None, lists: dict[Policy, int]
 ) -> Iterator[dict[Policy, Ranking]]:
     """Some users at a time; ``lists``: the policies asked for, and how long their lists are."""
-    barred = None if among is None else _others(among, scorer.num_rows)
+    excluded = None if among is None else _others(among, scorer.num_rows)
     for first, histories in chunks(split.histories):
         rows = slice(first, first + len(histories))
         tiles, targets = Tiles.of(scorer, histories), torch.from_numpy(split.targets[rows])
         own = tiles.at(targets)
-        if barred is not None:
-            own = own.masked_fill(barred[targets], -torch.inf)
+        if excluded is not None:
+            own = own.masked_fill(excluded[targets], -torch.inf)
         seen = split.seen.take(rows)
         here = {"include_seen": own, "exclude_seen": without_seen(own, targets, seen)}
         rankings = {policy: Ranking(here[policy], k) for policy, k in lists.items()}
         for start, tile in tiles:
-            if barred is not None:
-                tile[:, barred[start : start + tile.shape[1]]] = -torch.inf
+            if excluded is not None:
+                tile[:, excluded[start : start + tile.shape[1]]] = -torch.inf
             set_target_scores(tile, own, targets, start)
             if "include_seen" in rankings:
                 rankings["include_seen"].add(start, tile)

@@ -1,7 +1,7 @@
 """Grids of runs: one TOML file, one folder a run, shared by as many processes as care to join.
 
 A run is claimed by a lock that the system releases when its process ends, however it ends; it is finished when its
-folder stands, and folders appear whole. So a grid may be killed and started again, or started twice.
+folder is there, and folders appear whole. So a grid may be killed and restarted, or started twice.
 """
 
 import shutil
@@ -56,15 +56,15 @@ def survey(spec: GridSpec, out: Path, root: Path, dry_run: bool = False) -> Surv
     Raises:
         SettingsError: a setting is wrong.
     """
-    workshop = GridRunner(out, root, quiet=True)
+    runner = GridRunner(out, root, quiet=True)
     first = tasks(spec, dry_run)
-    problems = workshop.problems(first)
-    runs = [(task, workshop.state(task)) for task in first]
+    problems = runner.problems(first)
+    runs = [(task, runner.state(task)) for task in first]
     rows = [list(row) for _, row in groupby(runs, key=lambda run: _row(run[0]))]
     whole = [task for row in rows if all(state == "done" for _, state in row) for task, _ in row]
     last = _best_with_more_seeds(spec, whole, out)
     later = sum(len(_more_seeds(spec, row[0][0].entry)) for row in rows) - len(last)
-    return Survey((*runs, *((task, workshop.state(task)) for task in last)), later, tuple(problems))
+    return Survey((*runs, *((task, runner.state(task)) for task in last)), later, tuple(problems))
 
 
 def run_grid(spec: GridSpec, out: Path, root: Path, dry_run: bool = False, quiet: bool = False) -> list[Path]:
@@ -83,13 +83,13 @@ def run_grid(spec: GridSpec, out: Path, root: Path, dry_run: bool = False, quiet
         TrainingError: some runs failed; all others are finished.
     """
     first = tasks(spec, dry_run)
-    workshop = GridRunner(out, root, quiet)
-    if problems := workshop.problems(first):
+    runner = GridRunner(out, root, quiet)
+    if problems := runner.problems(first):
         others = f" ({len(problems) - 1} more: ssna grid --plan)" if len(problems) > 1 else ""
         raise SettingsError(problems[0] + others)
-    failed = workshop.work(first)
+    failed = runner.work(first)
     last = _best_with_more_seeds(spec, [task for task in first if task not in failed], out)
-    failed += workshop.work(last)
+    failed += runner.work(last)
     if failed:
         names = ", ".join(str(task.folder) for task in failed[:3])
         raise TrainingError(f"{len(failed)} of {len(first) + len(last)} runs failed ({names}); all others are finished")
@@ -124,7 +124,7 @@ class GridRunner:
         return list(found)
 
     def state(self, task: Task) -> State:
-        """Where the task stands now; to do, too, where another run stands in its place."""
+        """What the task is now; "to do", too, if another run is in its place."""
         with suppress(SsnaError):
             if self.finished(task):
                 return "done"
@@ -147,9 +147,9 @@ class GridRunner:
                         if not self.run(task):
                             failed.append(task)
                         ran, seconds = ran + 1, seconds + time.perf_counter() - start
-                        ahead = len(pending) - place - 1
-                        if ahead:
-                            self.say(f"    {ahead} more, at most {_time(ahead * seconds / ran)} at this pace")
+                        remaining = len(pending) - place - 1
+                        if remaining:
+                            self.say(f"    {remaining} more, at most {_time(remaining * seconds / ran)} at this pace")
             if busy == pending:
                 time.sleep(PAUSE)
             pending = busy
@@ -197,7 +197,7 @@ class GridRunner:
         return data, self._caches[task.cache]
 
     def finished(self, task: Task) -> bool:
-        """Whether the run stands. Raises :class:`SettingsError` if another one stands there."""
+        """Whether the run is finished. Raises :class:`SettingsError` if another one is there."""
         folder = self.out / task.folder
         if not (folder / RECORD).is_file():
             return False
@@ -206,7 +206,7 @@ class GridRunner:
             how = "was a dry run, or run with other settings" if record.dry_run else "was run with other settings"
             raise SettingsError(f"{folder} {how}; give another -o, or delete that run")
         if record.fingerprint != self._fingerprints.get(task.place.name, record.fingerprint):
-            raise SettingsError(f"{folder} stands on other data ({record.fingerprint}); give another -o, or delete it")
+            raise SettingsError(f"{folder} is of other data ({record.fingerprint}); give another -o, or delete it")
         return True
 
     @contextmanager
@@ -244,11 +244,11 @@ def _check_cache(task: Task, cache: LayerCache | None, data: Path) -> None:
         )
     depth = cache.encoding.depth
     held = depth if isinstance(method, FullSettings) else len(cache.layers)  # full tunes the model, whatever is held
-    asked = 1 if isinstance(method, TextLinearSettings) else getattr(method, "layers", 1)  # which takes what there is
-    if asked > held:
+    layers = 1 if isinstance(method, TextLinearSettings) else getattr(method, "layers", 1)  # which takes what there is
+    if layers > held:
         raise SettingsError(
             f"{cache.folder} holds {held} of the model's {depth} layers, entry {task.entry.name} asks for "
-            f"method.layers = {asked}: ask for fewer, or run `ssna encode {data} -o ANOTHER --layers all`"
+            f"method.layers = {layers}: set fewer, or run `ssna encode {data} -o ANOTHER --layers all`"
         )
 
 

@@ -1,4 +1,4 @@
-"""Linear weights between items as a teacher: what they say of a user's next event without having seen that user."""
+"""Linear weights between items as a teacher: logits of a user's next event, as if fitted without that user."""
 
 from functools import cached_property
 

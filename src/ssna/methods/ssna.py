@@ -22,7 +22,7 @@ class SSNASettings(MethodSettings):
     num_experts: int = Field(8, ge=1)
     """``n_p``: projection heads of each adapter."""
     integrate: Literal["gru", "mean", "weighted"] = "gru"
-    """How the adapters' outputs are joined: Eq. 4, or a variant of Table 8."""
+    """How the outputs of the adapters are integrated: Eq. 4, or a variant of Table 8."""
     init: Literal["random", "whitened"] = "random"
     """``whitened``: the untrained method gives the joint PCA whitening of the layers, so it begins as text-kNN."""
     id_embeddings: bool = False

@@ -14,10 +14,10 @@ TILE = 64
 
 
 class Tiles(NamedTuple):
-    """Packed rows in ``T`` tiles of ``M``: sequences stand whole, side by side, so that few rows of a tile are padding.
+    """Packed rows in ``T`` tiles of ``M``: sequences are whole, side by side, so that few rows of a tile are padding.
 
     Attributes:
-        place: ``(N,)`` where each packed row stands among the ``T * M`` rows of all tiles.
+        place: ``(N,)`` where each packed row is among the ``T * M`` rows of all tiles.
         hidden: ``(T, 1, M, M)`` True where a row does not see another, as later or of another sequence.
     """
 

@@ -22,7 +22,7 @@ class Sequences:
         positions: ``(N,)`` position in its sequence, from 0.
         offsets: ``(B + 1,)`` where sequences begin.
         index: ``(N,)``, ``items = candidates.items[index]``.
-        tiles: where the inputs stand for attention, if that is known.
+        tiles: where the inputs are for attention, if that is known.
     """
 
     items: Tensor
@@ -46,7 +46,7 @@ class Targets:
         items: ``(P,)`` item rows; 0 for a padding sample.
         index: ``(P,)``, ``items = candidates.items[index]``.
         input_row: ``(p,)`` the packed input after which each is predicted; p = P unless processes share the step. An
-            input stands once for each of its targets.
+            input occurs once for each of its targets.
         users: ``(P,)`` whose sample each is, numbered from 0, below P; None: no two are of one user.
         weights: ``(P,)`` what each counts in the mean; None: all alike.
         own: of the P samples, the p of this process.

@@ -18,7 +18,7 @@ from ssna.nn.padding import pad_rows
 
 @dataclass(frozen=True)
 class LossInputs:
-    """What a loss is computed from: embeddings, and the parts of the batch that say what they stand for.
+    """What a loss is computed from: embeddings, and the parts of the batch that say what these are.
 
     Attributes:
         user_embeddings: ``(p, D)`` outputs of the sequence model after each own sample's input.
@@ -114,7 +114,7 @@ def in_batch_logq(inputs: LossInputs, temperature: float) -> Tensor:
 
 def sampled(inputs: LossInputs, temperature: float) -> Tensor:
     """A sample competes with every distinct item of the step, inputs as well as targets, each once; and with the random
-    negatives, none of which stands in the batch."""
+    negatives, none of which is in the batch."""
     logits = cosine_logits(inputs.user_embeddings, inputs.item_embeddings, temperature)
     if inputs.candidates.padding_items is not None:
         logits = logits.masked_fill(inputs.candidates.padding_items, -torch.inf)

@@ -33,7 +33,7 @@ class QKVLookup:
 
     @staticmethod
     def is_worthwhile(sasrec: SASRec, vectors: Tensor) -> bool:
-        """Whether a first block stands before the last, and the table is in memory and not too large."""
+        """Whether there is a block before the last, and the table is in memory and not too large."""
         size = len(vectors) * len(_first(sasrec).qkv.weight) * vectors.element_size()
         return len(sasrec.blocks) > 1 and vectors.device.type == "cpu" and size <= MAX_BYTES
 
@@ -45,8 +45,8 @@ class QKVLookup:
             projected = self._projected(F.pad(rows, (0, 0, 0, BLOCK_ROWS - len(rows))))
             self._items[part * BLOCK_ROWS : (part + 1) * BLOCK_ROWS] = projected[: len(rows)]
             self._known[part] = True
-        asked = F.embedding(items, self._items).add_(F.embedding(positions, self._places))
-        return torch.addcmul(self._constant, asked, scale)
+        projected_rows = F.embedding(items, self._items).add_(F.embedding(positions, self._places))
+        return torch.addcmul(self._constant, projected_rows, scale)
 
     def _projected(self, x: Tensor) -> Tensor:
         return F.linear(x - x.mean(dim=-1, keepdim=True), self._weight)

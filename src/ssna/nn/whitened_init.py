@@ -25,13 +25,13 @@ def init_whitened(module: LayerAdapters, h: Tensor) -> None:
     integrate: nn.Module = module.integrate
     if isinstance(integrate, GruIntegration):
         _pass_on(integrate.cell)
-        shares = [0.5 ** (layers - m) for m in range(layers)]
+        weights = [0.5 ** (layers - m) for m in range(layers)]
     else:
-        shares = [1 / layers] * layers
+        weights = [1 / layers] * layers
     blocks, means = white.projection.split(width), white.mean.split(width)
-    for adapter, block, mean, share in zip(module.adapters, blocks, means, shares, strict=True):
+    for adapter, block, mean, weight in zip(module.adapters, blocks, means, weights, strict=True):
         assert isinstance(adapter, MoEWhiteningAdapter)
-        adapter.projection.copy_((SMALL / share * block)[:, None, :].expand_as(adapter.projection))
+        adapter.projection.copy_((SMALL / weight * block)[:, None, :].expand_as(adapter.projection))
         adapter.shift.copy_(mean.expand_as(adapter.shift))
 
 

@@ -22,7 +22,7 @@ COLD = "cold.parquet"
 
 @dataclass(frozen=True, eq=False)
 class ColdEvaluation:
-    """Where the targets of the questions stand; ties count against them.
+    """Ranks of the targets of the questions; ties count against them.
 
     Attributes:
         targets: ``(n,)`` outside ids.
@@ -66,7 +66,7 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
     if held_out is None or not held_out.targets:
         return None
     try:
-        wider = scorer.add_items(_states(held_out, cache, scorer.layers))
+        scorer_with_new = scorer.add_items(_states(held_out, cache, scorer.layers))
     except ArtifactError:
         return None
     items = IdMap((*data.items.external, *held_out.texts))
@@ -76,8 +76,8 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
     new = np.arange(len(data.items) + 1, len(items) + 1)
     return ColdEvaluation(
         targets=held_out.targets,
-        among=evaluate(wider, split, among=new).ranks["exclude_seen"],
-        everywhere=evaluate(wider, split).ranks["exclude_seen"],
+        among=evaluate(scorer_with_new, split, among=new).ranks["exclude_seen"],
+        everywhere=evaluate(scorer_with_new, split).ranks["exclude_seen"],
         held_out=len(new),
         items=len(items),
     )

@@ -229,14 +229,14 @@ def _earlier(
     except ArtifactError:
         return None, False
     states = None if cache is None else cache.encoding.tree()
-    begun = None if record.init_from is None else record.init_from["weights"]
-    there = (record.settings, record.fingerprint, record.cache, begun)
+    initial = None if record.init_from is None else record.init_from["weights"]
+    there = (record.settings, record.fingerprint, record.cache, initial)
     same = there == (settings.tree(), data.fingerprint, states, None if warm_start is None else warm_start.digest)
     return record.method, same and not _checkpoint_of(out).exists()
 
 
 def _checkpoint_of(out: Path | str) -> Path:
-    """Beside the run's folder, which stands only once it is whole."""
+    """Next to the run's folder, which is there only once it is whole."""
     out = Path(out).resolve()
     return out.with_name(f".{out.name}.checkpoint")
 

@@ -45,7 +45,7 @@ class WarmStart:
     """A finished run to start from.
 
     Attributes:
-        items: what the rows of its weights stand for, where they stand for items.
+        items: the items of its rows of weights, where rows are of items.
         digest: 16 hex digits over its weights.
     """
 

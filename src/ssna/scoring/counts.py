@@ -108,10 +108,10 @@ class LinearScorer(NeighbourScorer):
 class RepeatConsumptionScorer(Scorer):
     """Repeat consumption: 1 for the latest ``max_history`` items of a history, 0 for all others.
 
-    In a :class:`Blend` its weight says whether people take things again.
+    In an :class:`Ensemble` its weight says whether people consume things again.
     """
 
-    kind: ClassVar[str] = "repeat"
+    kind: ClassVar[str] = "repeat-consumption"
     layers: int = 0
 
     def __init__(self, rows: int, max_history: int) -> None:

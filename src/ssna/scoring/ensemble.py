@@ -1,4 +1,4 @@
-"""Scorers joined to one, and every scorer restored from what was saved of it."""
+"""A weighted sum of scorers, and every scorer restored from what was saved of it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -10,7 +10,7 @@ from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyLinear, RecencyMean
 from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
-from ssna.scoring.naming import REPEAT_CONSUMPTION, below
+from ssna.scoring.naming import REPEAT_CONSUMPTION, below, under
 from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 from ssna.scoring.vectors import VectorScorer
 
@@ -26,36 +26,37 @@ class Member(NamedTuple):
 class Ensemble(Scorer):
     """A weighted sum of scorers, each divided by its scale: as a rule the deviation of its scores."""
 
-    kind: ClassVar[str] = "blend"
+    kind: ClassVar[str] = "ensemble"
 
-    def __init__(self, parts: Sequence[Member]) -> None:
-        self.members = tuple(parts)
-        self.layers = max(part.scorer.layers for part in parts)
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = tuple(members)
+        self.layers = max(member.scorer.layers for member in members)
 
     @property
     def num_rows(self) -> int:
         return self.members[0].scorer.num_rows
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        return weighted_sum([part.scorer.prepare(histories) for part in self.members], self._weights)
+        return weighted_sum([member.scorer.prepare(histories) for member in self.members], self._weights)
 
     def approximate(self, histories: Ragged) -> Approximation | None:
-        """None if a part has none."""
-        sketches = []
-        for part in self.members:
-            if (sketch := part.scorer.approximate(histories)) is None:
+        """None if a member has none."""
+        approximations = []
+        for member in self.members:
+            if (approximation := member.scorer.approximate(histories)) is None:
                 return None
-            sketches.append(sketch)
-        error = sum(abs(share) * sketch.error for share, sketch in zip(self._weights, sketches, strict=True))
+            approximations.append(approximation)
+        errors = [approximation.error for approximation in approximations]
+        error = sum(abs(weight) * error for weight, error in zip(self._weights, errors, strict=True))
 
         def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-            read = [sketch.read(items) for sketch in sketches]
+            read = [approximation.read(items) for approximation in approximations]
             total = read[0][0].float() * self._weights[0]
-            for (scores, _), share in zip(read[1:], self._weights[1:], strict=True):
-                total.add_(scores, alpha=share)
+            for (scores, _), weight in zip(read[1:], self._weights[1:], strict=True):
+                total.add_(scores, alpha=weight)
 
             def right(owner: Tensor, columns: Tensor) -> Tensor:
-                parts = [share * exact(owner, columns) for (_, exact), share in zip(read, self._weights, strict=True)]
+                parts = [weight * exact(owner, columns) for (_, exact), weight in zip(read, self._weights, strict=True)]
                 return torch.stack(parts).sum(0)
 
             return total, right
@@ -64,49 +65,46 @@ class Ensemble(Scorer):
 
     @property
     def _weights(self) -> list[float]:
-        return [part.weight / part.scale for part in self.members]
+        return [member.weight / member.scale for member in self.members]
 
     def add_items(self, h: Tensor) -> "Ensemble":
-        return Ensemble([part._replace(scorer=part.scorer.add_items(h)) for part in self.members])
+        return Ensemble([member._replace(scorer=member.scorer.add_items(h)) for member in self.members])
 
     def select_items(self, rows: Tensor) -> "Ensemble":
-        return Ensemble([part._replace(scorer=part.scorer.select_items(rows)) for part in self.members])
+        return Ensemble([member._replace(scorer=member.scorer.select_items(rows)) for member in self.members])
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
-        parts, tensors = [], {}
-        for number, part in enumerate(self.members):
-            config, below_it = part.scorer.state()
-            parts.append({"kind": part.scorer.kind, "weight": part.weight, "scale": part.scale, "config": config})
-            tensors.update({f"{number}.{name}": tensor for name, tensor in below_it.items()})
-        return {"parts": parts}, tensors
+        members, tensors = [], {}
+        for number, (scorer, weight, scale) in enumerate(self.members):
+            config, of_member = scorer.state()
+            members.append({"kind": scorer.kind, "weight": weight, "scale": scale, "config": config})
+            tensors.update(under(f"{number}.", of_member))
+        return {"members": members}, tensors
 
     @classmethod
     def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "Ensemble":
         """The inverse of :meth:`state`."""
-        return cls(
-            [
-                Member(
-                    restore(part["kind"], part["config"], below(f"{number}.", tensors)), part["weight"], part["scale"]
-                )
-                for number, part in enumerate(config["parts"])
-            ]
-        )
+        found = []
+        for number, member in enumerate(config["members"]):
+            scorer = restore(member["kind"], member["config"], below(f"{number}.", tensors))
+            found.append(Member(scorer, member["weight"], member["scale"]))
+        return cls(found)
 
 
-def weighted_sum(readings: Sequence[ScoreFn], shares: Sequence[float]) -> ScoreFn:
-    """The sum of ``readings``, each times its share."""
+def weighted_sum(score_fns: Sequence[ScoreFn], weights: Sequence[float]) -> ScoreFn:
+    """The sum of ``score_fns``, each times its weight."""
 
     def read(items: slice | Tensor) -> Tensor:
-        total = readings[0](items).mul_(shares[0])
-        for reading, share in zip(readings[1:], shares[1:], strict=True):
-            total.add_(reading(items), alpha=share)
+        total = score_fns[0](items).mul_(weights[0])
+        for score_fn, weight in zip(score_fns[1:], weights[1:], strict=True):
+            total.add_(score_fn(items), alpha=weight)
         return total
 
     return read
 
 
 KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, RepeatConsumptionScorer, VectorScorer, Ensemble)
-NAMES = {"neighbour": "item neighbours", "linear": "item weights", "repeat": REPEAT_CONSUMPTION}
+NAMES = {"neighbour": "item neighbours", "linear": "item weights", RepeatConsumptionScorer.kind: REPEAT_CONSUMPTION}
 SCORERS: dict[str, Any] = {cls.kind: cls for cls in KINDS}
 
 
@@ -123,14 +121,14 @@ def restore(kind: str, config: Config, tensors: Mapping[str, Tensor]) -> Scorer:
 
 
 def vector_member(scorer: Scorer) -> VectorScorer | None:
-    """The scorer itself, or a blend's first part that has vectors: the model, where neighbours are joined to one."""
+    """The scorer itself, or an ensemble's first member with vectors: the trained model, if there is one."""
     if isinstance(scorer, Ensemble):
-        return next((found for part in scorer.members if (found := vector_member(part.scorer)) is not None), None)
+        return next((found for member in scorer.members if (found := vector_member(member.scorer)) is not None), None)
     return scorer if isinstance(scorer, VectorScorer) else None
 
 
 def name_of(scorer: Scorer) -> str:
-    """What people call a part of a blend."""
+    """What a member of an ensemble is called in answers and explanations."""
     if isinstance(scorer, VectorScorer):
         untrained = {RecencyMean: "text neighbours", RecencyLinear: "text weights"}
         return untrained.get(type(scorer.sequence), "model")

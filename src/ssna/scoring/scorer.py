@@ -41,7 +41,7 @@ class Scorer(Protocol):
         ...
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        """Read ``n`` histories, once; what comes back gives scores of as many items at a time as are asked for.
+        """Read ``n`` histories, once; the result gives scores of any items, some at a time.
 
         An empty history says nothing: every item scores 0, or its popularity where that is all that counts.
         """

@@ -27,7 +27,7 @@ class Tiles:
     """The scores of some histories, in tiles ``(n, TILE)`` of the catalogue.
 
     Every tile is one product of the same shape, the last one too, and so are the scores of single items: equal items
-    then score equally wherever they stand, which ties and ranks depend on.
+    then score equally in whatever row, which ties and ranks depend on.
     """
 
     def __init__(self, read: ScoreFn, rows: int) -> None:
@@ -108,7 +108,7 @@ def top(
 
     Args:
         exclude: items that leave the ranking, history by history.
-        barred: ``(I + 1,)`` bool, items that leave every ranking.
+        excluded: ``(I + 1,)`` bool, items that leave every ranking.
 
     Returns:
         ``(n, k)`` item rows and ``(n, k)`` fp32 scores; row 0 and minus infinity where fewer than ``k`` are left.
@@ -139,7 +139,7 @@ def _from_approximation(
     if SHARE * k > min(TILE, scorer.num_rows) or (sketch := scorer.approximate(histories)) is None:
         return None
     best, crowded = Best(len(histories), k), torch.zeros(len(histories), dtype=torch.bool)
-    room = min(TILE, scorer.num_rows) // MANY
+    limit = min(TILE, scorer.num_rows) // MANY
     for start in range(0, scorer.num_rows, TILE):
         tile, right = sketch.read(slice(start, min(start + TILE, scorer.num_rows)))
         if start == 0:
@@ -152,7 +152,7 @@ def _from_approximation(
             least = torch.maximum(least, highest.topk(k, dim=1).values[:, -1] - sketch.error)
         least = (least - sketch.error - ROUNDING * least.abs())[:, None]
         reach = (highest >= least) & (highest > -torch.inf)
-        crowded |= reach.sum(dim=1) > room
+        crowded |= reach.sum(dim=1) > limit
         if crowded.all():
             break
         owner, strand = (reach & ~crowded[:, None]).nonzero().unbind(1)

@@ -35,20 +35,20 @@ class VectorScorer(Scorer):
     Args:
         vectors: ``(I + 1, D)``, row 0 zero. Where they are on a GPU, with ``sequence``, scores are computed there, to
             validate while training; a scorer that is kept is on the CPU.
-        sequence: maps packed item vectors to packed intents, and has ``last`` for the last ones alone, as
+        sequence: maps packed item vectors to packed users, and has ``last`` for the last ones alone, as
             :class:`ssna.nn.sasrec.SASRec`.
         max_history: items of a history that are read, the latest.
-        admission: one of ``ADAPTERS``, states of new texts to vectors; None where only known items have a vector.
+        text_projection: one of ``ADAPTERS``, states of new texts to vectors; None where only known items have a vector.
     """
 
     kind: ClassVar[str] = "vector"
 
     def __init__(
-        self, vectors: Tensor, sequence: nn.Module, max_history: int, admission: nn.Module | None = None
+        self, vectors: Tensor, sequence: nn.Module, max_history: int, text_projection: nn.Module | None = None
     ) -> None:
         self.vectors, self.sequence, self.max_history = vectors.float(), sequence.eval(), max_history
-        self.admission = None if admission is None else admission.eval()
-        self.layers = 0 if admission is None else int(cast(Config, admission.config).get("layers", 1))
+        self.text_projection = None if text_projection is None else text_projection.eval()
+        self.layers = 0 if text_projection is None else int(cast(Config, text_projection.config).get("layers", 1))
         self.directions = F.normalize(self.vectors, dim=-1)
         self._last = cast(Callable[..., Tensor], self.sequence.last)
 
@@ -57,8 +57,8 @@ class VectorScorer(Scorer):
         return len(self.vectors)
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        intents = F.normalize(self.user_embeddings(histories), dim=-1)
-        return lambda items: (intents @ self.directions[items].T).cpu()
+        users = F.normalize(self.user_embeddings(histories), dim=-1)
+        return lambda items: (users @ self.directions[items].T).cpu()
 
     def approximate(self, histories: Ragged) -> Approximation:
         """Products of bf16, where the processor multiplies these several times faster.
@@ -66,18 +66,18 @@ class VectorScorer(Scorer):
         ``q v - q' v' = (q - q') v + q' (v - v')``: rounding both vectors costs at most the lengths of what they lose,
         and rounding the product its share of at most 1.
         """
-        intents = F.normalize(self.user_embeddings(histories), dim=-1)
-        rounded, (directions, lost), error = intents, (self.directions, 0.0), SUMS
+        users = F.normalize(self.user_embeddings(histories), dim=-1)
+        rounded, (directions, lost), error = users, (self.directions, 0.0), SUMS
         if multiplies_bf16():
-            rounded, (directions, lost) = intents.bfloat16(), self._rounded
-            error += (1 + ROUNDING) ** 2 * (_lost(intents, rounded) + lost + ROUNDING)
+            rounded, (directions, lost) = users.bfloat16(), self._rounded
+            error += (1 + ROUNDING) ** 2 * (_lost(users, rounded) + lost + ROUNDING)
 
         def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
             exact = self.directions[items]
 
             def right(owner: Tensor, columns: Tensor) -> Tensor:  # sums, not a product: equal items score equally
                 pairs = zip(owner.split(AT_ONCE), columns.split(AT_ONCE), strict=True)
-                return torch.cat([(F.embedding(few, exact) * F.embedding(of, intents)).sum(-1) for of, few in pairs])
+                return torch.cat([(F.embedding(few, exact) * F.embedding(of, users)).sum(-1) for of, few in pairs])
 
             return rounded @ directions[items].T, right
 
@@ -92,15 +92,15 @@ class VectorScorer(Scorer):
     def user_embeddings(self, histories: Ragged) -> Tensor:
         """``n`` histories -> ``(n, D)``; zero for an empty one."""
         recent = histories.last(self.max_history)
-        intents = self.vectors.new_zeros(len(recent), self.vectors.shape[1])
+        users = self.vectors.new_zeros(len(recent), self.vectors.shape[1])
         filled = np.flatnonzero(recent.lengths)
         if len(filled):
             packed = recent if len(filled) == len(recent) else recent.take(filled)
             arrays = packed.values.astype(np.int64), packed.position_of_value, packed.offsets, filled
-            items, positions, offsets, places = (torch.from_numpy(array).to(intents.device) for array in arrays)
+            items, positions, offsets, places = (torch.from_numpy(array).to(users.device) for array in arrays)
             first = () if self._projection is None else (partial(self._projection, items, positions),)
-            intents[places] = self._last(F.embedding(items, self.vectors), positions, offsets, *first).float()
-        return intents
+            users[places] = self._last(F.embedding(items, self.vectors), positions, offsets, *first).float()
+        return users
 
     @cached_property
     def _projection(self) -> QKVLookup | None:
@@ -110,33 +110,33 @@ class VectorScorer(Scorer):
 
     @torch.no_grad()
     def add_items(self, h: Tensor) -> "VectorScorer":
-        if self.admission is None:
+        if self.text_projection is None:
             raise ArtifactError(
                 "this model cannot admit items by their texts: its vectors are learned for each item (ids), or by a "
-                "language model that is not kept (lora, adalora, full), and neighbours joined to them do not help; "
+                "language model that is not kept (lora, adalora, full), and other members of the ensemble do not help; "
                 "ssna, tmlp, tmoe, text-knn and text-linear can"
             )
-        vectors = torch.cat([self.vectors, self.admission(h[: self.layers]).float()])
-        return VectorScorer(vectors, self.sequence, self.max_history, self.admission)
+        vectors = torch.cat([self.vectors, self.text_projection(h[: self.layers]).float()])
+        return VectorScorer(vectors, self.sequence, self.max_history, self.text_projection)
 
     def select_items(self, rows: Tensor) -> "VectorScorer":
-        return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.admission)
+        return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.text_projection)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         config: Config = {"max_history": self.max_history, "sequence": _describe(self.sequence, SEQUENCES)}
         tensors = {"vectors": self.vectors, **under("sequence.", self.sequence.state_dict())}
-        if self.admission is not None:
-            config["admission"] = _describe(self.admission, ADAPTERS)
-            tensors |= under("admission.", self.admission.state_dict())
+        if self.text_projection is not None:
+            config["text_projection"] = _describe(self.text_projection, ADAPTERS)
+            tensors |= under("text_projection.", self.text_projection.state_dict())
         return config, tensors
 
     @classmethod
     def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "VectorScorer":
         """The inverse of :meth:`state`."""
         sequence = _rebuild(config["sequence"], SEQUENCES, below("sequence.", tensors))
-        described = config.get("admission")
-        admission = _rebuild(described, ADAPTERS, below("admission.", tensors)) if described else None
-        return cls(tensors["vectors"], sequence, config["max_history"], admission)
+        described = config.get("text_projection")
+        text_projection = _rebuild(described, ADAPTERS, below("text_projection.", tensors)) if described else None
+        return cls(tensors["vectors"], sequence, config["max_history"], text_projection)
 
 
 def _lost(exact: Tensor, rounded: Tensor) -> float:

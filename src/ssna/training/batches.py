@@ -16,7 +16,7 @@ Teacher = Callable[[Ints, Ints], NDArray[np.float32]]
 """Events ``(R,)``, as indices of the values of all histories, and distinct items ``(C,)`` -> ``(R, C)`` logits of these
 as what follows."""
 
-DISCOUNT = np.float32(0.5)  # what an event counts as a target, for each step that it is further ahead
+DISCOUNT = np.float32(0.5)  # what an event counts as a target, for each step further into the future
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +64,7 @@ OBJECTIVES: dict[str, Callable[[Ragged, int], Segments]] = {"prefix": prefix, "a
 
 
 def inclusion_counts(histories: Ragged, segments: Segments, items: int, future_targets: int = 1) -> Ints:
-    """``(2, items + 1)`` in how many of ``segments`` each item is a target, and in how many it stands at all."""
+    """``(2, items + 1)`` in how many of ``segments`` each item is a target, and in how many it is at all."""
     first, events = histories.offsets[segments.user], len(histories.values) + 1
     end = first + np.minimum(segments.stop + future_targets, histories.lengths[segments.user])
     ended = np.cumsum(np.bincount(end, minlength=events))[:-1]  # segments that end at an event or before it
@@ -74,9 +74,9 @@ def inclusion_counts(histories: Ragged, segments: Segments, items: int, future_t
     earlier, later = order[again], order[again + 1]  # an event, and the next one of the same user and item
     found = []
     for begin in (first + segments.stop - segments.fresh + 1, first + segments.start):
-        begun = np.cumsum(np.bincount(begin, minlength=events))[:-1]
-        over = begun - ended  # how many segments an event is in
-        over[later] -= np.maximum(begun[earlier] - ended[later], 0)  # those that have it already
+        began = np.cumsum(np.bincount(begin, minlength=events))[:-1]
+        over = began - ended  # how many segments an event is in
+        over[later] -= np.maximum(began[earlier] - ended[later], 0)  # those that have it already
         found.append(np.bincount(histories.values, weights=over, minlength=items + 1))
     return np.stack(found).astype(np.int64)
 

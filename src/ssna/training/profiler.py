@@ -79,7 +79,7 @@ class Profiler(TrainerHooks):
 
     @contextmanager
     def evaluation(self) -> Iterator[None]:
-        """Around the evaluation after an epoch; behind the first one stands the table."""
+        """Around the evaluation after an epoch; the first one is followed by the table."""
         start = time.perf_counter()
         yield
         if self.steps:

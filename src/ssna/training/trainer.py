@@ -49,7 +49,7 @@ class Model(nn.Module):
         return LossInputs(users, embeddings, targets, batch.candidates, batch.teacher, catalogue)
 
     def scorer(self, items: int, max_history: int) -> VectorScorer:
-        """The model as it stands, ready to rank on the CPU: in evaluation mode until the next epoch."""
+        """The model as it is, ready to rank on the CPU: in evaluation mode until the next epoch."""
         self.eval()
         return VectorScorer(
             self.encoder.item_embeddings(items).cpu(),
@@ -59,7 +59,7 @@ class Model(nn.Module):
         )
 
     def validation_metrics(self, data: Dataset) -> dict[str, float]:
-        """Validation metrics of the model as it stands, where it stands; in evaluation mode until the next epoch."""
+        """Validation metrics of the model as it is, on its device; in evaluation mode until the next epoch."""
         self.eval()
         return validation_metrics(
             VectorScorer(self.encoder.item_embeddings(len(data.items)), self.sequence, data.max_history), data
@@ -217,7 +217,7 @@ class Trainer:
         self.graph_step = None
 
     def state_dict(self) -> Weights:
-        """All that :meth:`go_on_from` needs: weights, the optimizer's moments, generators, what the method keeps."""
+        """Weights, the optimizer's moments, generators, the method's extra state: for :meth:`load_state_dict`."""
         moments = self.optimizer.state_dict()["state"]
         generators = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
