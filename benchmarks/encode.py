@@ -19,11 +19,12 @@ from side import alternate, conditions, keep, ratio, say, seconds
 from ssna.data import load
 from ssna.text import encode
 from ssna.text.encoder import TORCH_DTYPES, TextEncoder
+from ssna.text.encoding import Precision
 
 BATCHES = (16, 32, 64, 128)
 
 
-def theirs(folder: str, max_tokens: int, dtype: str) -> SentenceTransformer:
+def theirs(folder: str, max_tokens: int, dtype: Precision) -> SentenceTransformer:
     transformer = Transformer(folder, max_seq_length=max_tokens, model_kwargs={"dtype": TORCH_DTYPES[dtype]})
     pooling = Pooling(transformer.get_embedding_dimension(), "mean")
     return SentenceTransformer(modules=[transformer, pooling], device="cpu")

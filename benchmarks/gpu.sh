@@ -16,10 +16,10 @@ caches() {
 
 timing() {
     caches Scientific
-    for formulation in causal prefixes; do
-        ssna train data/Scientific --cache caches/Scientific-minilm --recipe paper --set batches.formulation=$formulation \
-            --set training.epochs=8 -o "runs/paper-$formulation"
-        cp "runs/paper-$formulation/record.json" "$out/paper-$formulation.json"
+    for objective in autoregressive prefix; do
+        ssna train data/Scientific --cache caches/Scientific-minilm --recipe paper --set training.objective=$objective \
+            --set training.epochs=8 -o "runs/paper-$objective"
+        cp "runs/paper-$objective/record.json" "$out/paper-$objective.json"
     done
     ssna train data/Scientific --cache caches/Scientific-minilm-mean --recipe best -o runs/best
     cp runs/best/record.json "$out/best.json"
@@ -45,7 +45,7 @@ pack() { # what benchmarks/keep.py reads
 # The recipes that are trained, three seeds, on four data sets.
 recipes() {
     caches Scientific Pantry Instruments Toys14
-    share_grid "$here/../experiments/minilm/best.toml" -o runs/best --only best --only fast --only text --only ids
+    share_grid "$here/../grids/minilm/best.toml" -o runs/best --only best --only fast --only text --only ids
     pack
 }
 
@@ -67,7 +67,7 @@ tuned() {
     for each in lora:3e-4 lora:1e-3 adalora:1e-3 full:3e-4; do
         method=${each%:*} rate=${each#*:}
         OMP_NUM_THREADS=2 ssna train data/Scientific --cache caches/Scientific-minilm --recipe paper --method "$method" \
-            --set batches.formulation=causal --set "training.learning_rate=$rate" --set "training.epochs=${epochs:-20}" \
+            --set training.objective=autoregressive --set "training.learning_rate=$rate" --set "training.epochs=${epochs:-20}" \
             -o "runs/tuned/$method-$rate" >"$out/$method-$rate.log" 2>&1 &
     done
     wait
@@ -77,7 +77,7 @@ tuned() {
 # The study of the recipe by as many processes as leave a core free.
 study() {
     caches Scientific Pantry
-    share_grid "$here/../experiments/study/screen.toml" -o runs/screen
+    share_grid "$here/../grids/study/screen.toml" -o runs/screen
     pack
 }
 

@@ -1,47 +1,44 @@
-"""Copy runs without what belongs to their data: record, settings, and ranks without users and targets.
+"""Keep finished runs without what belongs to their data: records, and the ranks of the test split.
 
-Of a language model that lay in a folder, only the folder's name is kept.
+They are added to the group. A run of the same path is replaced. Of a language model that lay in a folder, only the
+folder's name is kept.
 
-python benchmarks/keep.py RUNS -o benchmarks/results/runs/NAME
+python benchmarks/keep.py RUNS -o benchmarks/results/runs/GROUP
 """
 
 import argparse
-import shutil
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import pyarrow.parquet as pq
+from kept import KeptRun, read_group, write_group
 
-from ssna.experiments.record import RANKS, RECORD
-from ssna.experiments.run import SETTINGS
-from ssna.files import read_json, write_json
 from ssna.report import find
 
-KEPT = ("split", "items", "history", "events", "rank_exclude_seen", "rank_include_seen")
 
-
-def without_folder(record: dict[str, Any]) -> dict[str, Any]:
+def without_folder(run: KeptRun) -> KeptRun:
     """A record that tells nothing of the machine's folders; the model's revision is the digest of its weights."""
-    cache = record["cache"]
+    cache = run.record["cache"]
     if cache is None or not Path(cache["model"]).is_absolute():
-        return record
-    return record | {"cache": cache | {"model": Path(cache["model"]).name}}
+        return run
+    return replace(run, record=run.record | {"cache": cache | {"model": Path(cache["model"]).name}})
+
+
+def keep(folder: Path, group: Path) -> int:
+    """Add every run under ``folder`` to ``group``; how many they are."""
+    found = [run.path for run in find([folder])]
+    runs = {str(path.relative_to(folder)): without_folder(KeptRun.of(path)) for path in found}
+    kept = read_group(group) if group.with_name(f"{group.name}.json").exists() else {}
+    group.parent.mkdir(parents=True, exist_ok=True)
+    write_group(group, dict(sorted((kept | runs).items())))
+    return len(runs)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path)
-    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("-o", "--out", type=Path, required=True, help="the group: a path without an ending")
     arguments = parser.parse_args()
-    runs = find([arguments.runs])
-    for run in runs:
-        target = arguments.out / run.path.relative_to(arguments.runs)
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(run.path / SETTINGS, target / SETTINGS)
-        write_json(target / RECORD, without_folder(read_json(run.path / RECORD)))
-        ranks = pq.read_table(run.path / RANKS, columns=list(KEPT))
-        pq.write_table(ranks, target / RANKS, compression="zstd", compression_level=19)
-    print(f"{len(runs)} runs kept in {arguments.out}")
+    print(f"{keep(arguments.runs, arguments.out)} runs kept in {arguments.out}")
 
 
 if __name__ == "__main__":

@@ -1,21 +1,21 @@
 """The floating-point operations that a step of SSNA cannot do without, in closed form.
 
 Two a multiply-and-add; matrix products only. A step has ``U`` distinct items, ``N`` real positions (no padding),
-sequences of lengths ``l``, ``P`` targets; ``a`` layers of width ``d``, ``K`` heads, item vectors of width ``D``,
-``b`` Transformer blocks of inner width ``F``:
+sequences of lengths ``l``, ``P`` targets; ``a`` layers of width ``d``, ``K`` experts, item vectors of width ``D``,
+``b`` Transformer layers with feed-forward width ``F``:
 
-    adapters        a (2 (U + K) d K D  +  4 U d K  +  4 U K D)     Eq. 1 to 3: heads and shifts, routing, mixture
+    adapters        a (2 (U + K) d K D  +  4 U d K  +  4 U K D)     Eq. 1 to 3: experts and shifts, routing, mixture
     GRU             12 a U D D - 6 U D D                            Eq. 4: inputs, states (the first state is zero)
     sequence model  b (8 N D D + 4 N D F + sum 2 l (l + 1) D)       Eq. 5 and 6: four maps, feed-forward, attention
     loss            2 P P D                                         Eq. 7 and 8, in-batch
 
 Backward costs twice that, one product for each factor's gradient, but where a factor needs none: the states are frozen,
-so heads and routing cost once.
+so experts and routing cost once.
 """
 
 from dataclasses import dataclass
 
-from ssna.training.batches import Batch
+from ssna.nn.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,17 @@ class Shape:
 
     layers: int
     width: int
-    heads: int
+    num_experts: int
     dim: int
-    blocks: int
-    inner: int
+    num_layers: int
+    ffn_dim: int
 
 
 def operations(batch: Batch, shape: Shape) -> dict[str, float]:
     """Forward and backward, by part, of one batch."""
-    U, N, P = len(batch.unique), len(batch.inputs), len(batch.targets)
-    a, d, K, D, b, F = shape.layers, shape.width, shape.heads, shape.dim, shape.blocks, shape.inner
-    lengths = batch.offsets.diff()
+    U, N, P = len(batch.candidates.items), len(batch.sequences.items), len(batch.targets)
+    a, d, K, D, b, F = shape.layers, shape.width, shape.num_experts, shape.dim, shape.num_layers, shape.ffn_dim
+    lengths = batch.sequences.offsets.diff()
     frozen = a * (2 * (U + K) * d * K * D + 4 * U * d * K)
     gru = 12 * a * U * D * D - 6 * U * D * D
     attention = float((2 * lengths * (lengths + 1)).sum()) * D

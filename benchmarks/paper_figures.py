@@ -9,7 +9,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Any
 
-from ssna.files import write_json
+from ssna.core.files import write_json
 
 Rows = list[list[str]]
 Tree = dict[str, Any]

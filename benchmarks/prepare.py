@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from prepare_log import write_log
 
-from ssna.files import read_json, write_json
+from ssna.core.files import read_json, write_json
 
 HERE = Path(__file__).resolve().parent
 LIBRARIES = ("ssna", "duckdb", "ibis-framework", "pyarrow", "numpy", "polars", "pandas")

@@ -68,7 +68,8 @@ def _chunks(users: pa.Array, items: pa.Array, rows: int, rng: np.random.Generato
 
 
 def _draw(cumulative: NDArray[np.float64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    return np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
+    drawn: NDArray[np.int64] = np.searchsorted(cumulative, rng.random(count) * cumulative[-1], side="right")
+    return drawn
 
 
 def _with_gaps(column: pa.Array, rng: np.random.Generator) -> pa.Array:

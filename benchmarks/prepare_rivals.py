@@ -24,7 +24,7 @@ def with_polars(log: Path, items: Path, out: Path) -> None:
     """Ids become dense integers as soon as they are read; what can be streamed is."""
     import polars as pl
 
-    scan = {".parquet": pl.scan_parquet, ".csv": pl.scan_csv}[log.suffix]
+    scan: Any = {".parquet": pl.scan_parquet, ".csv": pl.scan_csv}[log.suffix]
     titles = scan(items).drop_nulls().select("item", "title")
     rows = scan(log).select("user", "item", "time").drop_nulls().join(titles, on="item", how="semi")
     read = rows.collect(engine="streaming")
@@ -64,7 +64,7 @@ def with_polars(log: Path, items: Path, out: Path) -> None:
 def with_pandas(log: Path, items: Path, out: Path) -> None:
     """Arrow strings until the ids are integers (factorize), NumPy types from then on."""
     import numpy as np
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
 
     read: Any = {".parquet": _read_parquet, ".csv": _read_csv}[log.suffix]
     titles = read(items, ["item", "title"]).dropna()

@@ -1,10 +1,10 @@
 """RecTools' UniSRecModel and ours to the same validation N@10, both scored by our evaluation.
 
 `train.py --against rectools` runs it. RecTools has an environment of its own (``rectools/setup.sh``); it reads one text
-vector an item and is 256 wide, with 2 blocks, 2 heads, 50 positions, 64 users a batch and the softmax over the whole
+vector an item and is 256 wide, with 2 layers, 2 heads, 50 positions, 64 users a batch and the softmax over the whole
 catalogue; its other settings are as they come. After every epoch it hands over item and user vectors; it ends
-``PATIENCE`` epochs after its best. Ours then trains, with the recipe ``best`` but for joining and the falling learning
-rate, until its N@10 reaches RecTools' best. Neither clock runs while vectors are scored.
+``PATIENCE`` epochs after its best. Ours then trains until its N@10 reaches RecTools' best: the recipe ``best`` without
+the ensemble, at a constant learning rate. Neither clock runs while vectors are scored.
 """
 
 import json
@@ -22,15 +22,15 @@ import torch
 from side import say
 from torch import Tensor
 
+from ssna.compute.memory import MemoryMeter
+from ssna.core.ragged import Ragged
 from ssna.data import Dataset
 from ssna.data.dataset import Split
 from ssna.evaluation import evaluate
-from ssna.experiments.fitting import teacher_for
-from ssna.experiments.memory import MemoryMeter
-from ssna.experiments.recipes import resolve
 from ssna.methods import METHODS
-from ssna.ragged import Ragged
-from ssna.scoring import Reading, Scorer
+from ssna.runs.fitting import fit_teacher
+from ssna.runs.recipes import resolve
+from ssna.scoring import ScoreFn, Scorer
 from ssna.text import LayerCache
 from ssna.training import fit
 
@@ -48,17 +48,17 @@ class Exported(Scorer):
 
     kind, layers = "exported", 0
 
-    def __init__(self, vectors: Tensor, intents: Tensor) -> None:
-        self.vectors, self.intents, self.read_so_far = vectors, intents, 0
+    def __init__(self, vectors: Tensor, user_embeddings: Tensor) -> None:
+        self.vectors, self.user_embeddings, self.read_so_far = vectors, user_embeddings, 0
 
     @property
-    def rows(self) -> int:
+    def num_rows(self) -> int:
         return len(self.vectors)
 
-    def read(self, histories: Ragged) -> Reading:
-        intents = self.intents[self.read_so_far : self.read_so_far + len(histories)]
+    def prepare(self, histories: Ragged) -> ScoreFn:
+        user_embeddings = self.user_embeddings[self.read_so_far : self.read_so_far + len(histories)]
         self.read_so_far += len(histories)
-        return lambda items: intents @ self.vectors[items].T
+        return lambda items: user_embeddings @ self.vectors[items].T
 
 
 def race(data: Dataset, cache: LayerCache, arguments: Any) -> dict[str, Any]:
@@ -119,8 +119,10 @@ def _epochs(child: "subprocess.Popen[str]", split: Split, folder: Path) -> Itera
             continue
         said = json.loads(line)
         if "epoch" in said:
-            vectors, intents = (torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("vectors", "intents"))
-            said["valid"] = evaluate(Exported(vectors, intents), split).metrics()
+            vectors, user_embeddings = (
+                torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("vectors", "user_embeddings")
+            )
+            said["valid"] = evaluate(Exported(vectors, user_embeddings), split).metrics()  # type: ignore[abstract]  # only ranks
             value = said["valid"]["exclude_seen"][METRIC]
             best, waited = (value, 0) if value > best else (best, waited + 1)
             say(f"RecTools epoch {said['epoch']}: {said['seconds']:.1f} s, {METRIC} {value:.4f}")
@@ -149,12 +151,17 @@ def hand_over(data: Dataset, text: LayerCache, folder: Path) -> None:
 
 def until(data: Dataset, cache: LayerCache, goal: float, epochs: int) -> dict[str, Any]:
     """Ours, epoch after epoch, until its validation N@10 (seen excluded) reaches ``goal``."""
-    changes = ["join.methods=[]", f"text.pooling={cache.pooling}", "training.patience=1000", "training.decay=false"]
+    changes = [
+        "ensemble.members=[]",
+        f"text.pooling={cache.pooling}",
+        "training.early_stopping_patience=1000",
+        "training.lr_schedule=constant",
+    ]
     settings = resolve("best", None, None, [*changes, f"training.epochs={epochs}"], 0)
     torch.manual_seed(0)
     encoder = METHODS["ssna"].build(settings.method, data, cache, settings.dim)  # type: ignore[union-attr]
     meter, found, begun = MemoryMeter(torch.device("cpu")), [], time.perf_counter()
-    teacher = teacher_for(data, cache, settings)
+    teacher = fit_teacher(data, cache, settings)
     fitting = time.perf_counter() - begun  # counted with the first epoch
 
     def on_epoch(epoch: Any, weights: Any) -> None:

@@ -21,13 +21,13 @@ import torch
 from side import alternate, conditions, keep, ratio, seconds
 from torch.nn import functional as F
 
+from ssna.compute.memory import MemoryMeter
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Split
 from ssna.evaluation import evaluate, ranks
-from ssna.experiments.memory import MemoryMeter
 from ssna.nn.sasrec import RecencyMean
-from ssna.ragged import Ragged
 from ssna.scoring import VectorScorer
-from ssna.streaming import top
+from ssna.scoring.topk import top
 
 K, WIDTH, CHUNK, SEEN = 50, 256, 512, 10
 
@@ -45,7 +45,7 @@ def plain_torch(scorer: VectorScorer, split: Split) -> np.ndarray:
     found = []
     for start in range(0, len(split), CHUNK):
         part = split.seen.take(slice(start, start + CHUNK))
-        scores = F.normalize(scorer.intents(part), dim=-1) @ scorer.directions.T
+        scores = F.normalize(scorer.user_embeddings(part), dim=-1) @ scorer.directions.T
         scores[torch.from_numpy(part.row_of_value), torch.from_numpy(part.values)] = -torch.inf
         scores[:, 0] = -torch.inf
         found.append(scores.topk(K, dim=1).indices)
@@ -62,8 +62,8 @@ def with_faiss(scorer: VectorScorer) -> Callable[[Split], np.ndarray] | None:
     index.add(scorer.directions.numpy())
 
     def search(split: Split) -> np.ndarray:
-        intents = F.normalize(scorer.intents(split.seen), dim=-1)
-        return index.search(intents.numpy(), K + SEEN)[1]
+        user_embeddings = F.normalize(scorer.user_embeddings(split.seen), dim=-1)
+        return index.search(user_embeddings.numpy(), K + SEEN)[1]
 
     return search
 

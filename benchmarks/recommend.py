@@ -2,7 +2,7 @@
 
 python benchmarks/recommend.py -o benchmarks/results/recommend.json [--histories 1000000] [--items 100000] [--width 256]
 
-A catalogue of random vectors under a SASRec of random weights (two blocks, two heads), and histories of random length,
+A catalogue of random vectors under a SASRec of random weights (two layers, two heads), and histories of random length,
 a few of their ids unknown; all written to a folder that is removed. The batch runs in a process of its own, whose
 resident memory at most is kept, its imports included. Beside it, in the same process afterwards, the first histories
 through ``Recommender.recommend``, which makes Python objects of every item.
@@ -35,7 +35,7 @@ def model(items: int, width: int) -> Recommender:
     torch.manual_seed(0)
     vectors = torch.randn(items + 1, width)
     vectors[0] = 0
-    sequence = SASRec(width, max_length=LENGTH, blocks=2, heads=2, inner=width, dropout=0.0)
+    sequence = SASRec(width, max_length=LENGTH, num_layers=2, num_heads=2, ffn_dim=width, dropout=0.0)
     ids = tuple(f"item-{row}" for row in range(1, items + 1))
     counts = np.random.default_rng(0).zipf(1.5, items + 1).clip(max=10**6)
     return Recommender(VectorScorer(vectors, sequence, LENGTH), IdMap(ids), ("", *ids), counts)

@@ -1,25 +1,39 @@
-"""Rebuild every committed table and plot from the committed runs: `make report`.
+"""Build every table and plot from the kept runs: ``python benchmarks/report.py -o DIR``.
 
-For every folder of benchmarks/results/runs, tables as Markdown and plots as SVG go to benchmarks/results/NAME.
+For every group of benchmarks/results/runs, tables as Markdown and plots as SVG go to DIR/GROUP.
 """
 
-from collections.abc import Sequence
+import argparse
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from ssna.errors import ArtifactError
-from ssna.files import write_file
-from ssna.report import PLOTS, TABLES, Bench, benches, draw, find, render, tables
+from kept import read_group
 
-RESULTS = Path(__file__).parent / "results"
+from ssna.core.errors import ArtifactError
+from ssna.core.files import write_file
+from ssna.report import PLOTS, TABLES, ResultGroup, draw, find, render, result_groups, tables
+
+RUNS = Path(__file__).parent / "results" / "runs"
 
 
 @dataclass(frozen=True)
 class Page:
-    """What a folder of runs is for: one table or all; what is read with it; and whose improvement is shown."""
+    """What a group of runs is for.
+
+    Attributes:
+        table: the only table that is built, or None for all.
+        together_with: groups that are read with it.
+        of: the entry whose improvement is shown.
+    """
 
     table: str | None = None
-    beside: tuple[str, ...] = ()
+    together_with: tuple[str, ...] = ()
     of: str | None = None
 
 
@@ -27,49 +41,54 @@ PAGES = {
     "minilm-integration": Page("integration", ("minilm-overall",)),
     "minilm-layers": Page("layers", ("minilm-overall",)),
     "minilm-transfer": Page(of="zero-shot"),
-    "minilm-best": Page(beside=("minilm-overall", "minilm-winners"), of="best"),
-    "minilm-taught": Page(of="best"),
-    "minilm-untaught": Page(of="best"),
+    "minilm-best": Page(together_with=("minilm-overall", "minilm-best-configurations"), of="best"),
+    "minilm-distilled": Page(of="best"),
+    "minilm-undistilled": Page(of="best"),
 }
 
 
+def build(out: Path) -> list[Path]:
+    """Write ``out/GROUP/*.md`` and ``out/GROUP/*.svg`` for every kept group; the paths written."""
+    with TemporaryDirectory() as unpacked:
+        runs = Path(unpacked)
+        groups = sorted(path.stem for path in RUNS.glob("*.json"))
+        for group in groups:
+            for path, run in read_group(RUNS / group).items():
+                run.unpack(runs / group / path)
+        with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
+            return [path for written in pool.map(partial(_page, runs, out), groups) for path in written]
+
+
+def _page(runs: Path, out: Path, group: str) -> list[Path]:
+    page, target = PAGES.get(group, Page()), out / group
+    found = result_groups(find([runs / group, *(runs / name for name in page.together_with)]))
+    target.mkdir(parents=True, exist_ok=True)
+    makers: dict[Path, Callable[[Path], None]] = {
+        **{target / f"{name}.md": partial(_table, name, found, page.of) for name in TABLES},
+        **{target / f"{name}.svg": partial(_plot, name, found) for name in PLOTS},
+    }
+    written = []
+    for path, make in makers.items():
+        if page.table in (None, path.stem):
+            with suppress(ArtifactError):  # these runs hold nothing for it
+                make(path)
+                written.append(path)
+    return written
+
+
+def _table(name: str, found: Sequence[ResultGroup], of: str | None, path: Path) -> None:
+    write_file(path, render(tables(name, found, of, paper=True), "md"))
+
+
+def _plot(name: str, found: Sequence[ResultGroup], path: Path) -> None:
+    draw(PLOTS[name](found), path)
+
+
 def main() -> None:
-    for runs in sorted(path for path in (RESULTS / "runs").iterdir() if path.is_dir()):
-        page = PAGES.get(runs.name, Page())
-        found = benches(find([runs, *(runs.parent / name for name in page.beside)]))
-        target = RESULTS / runs.name
-        target.mkdir(exist_ok=True)
-        for old in target.iterdir():
-            old.unlink()
-        written = [*_tables(found, target, page), *_plots(found, target, page)]
-        print(f"{target.relative_to(RESULTS.parent)}: {', '.join(written)}")
-
-
-def _tables(found: Sequence[Bench], target: Path, page: Page) -> list[str]:
-    written = []
-    for name in TABLES:
-        if page.table not in (None, name):
-            continue
-        try:
-            content = render(tables(name, found, page.of, paper=True), "md")
-        except ArtifactError:  # these runs hold nothing for it
-            continue
-        write_file(target / f"{name}.md", content)
-        written.append(f"{name}.md")
-    return written
-
-
-def _plots(found: Sequence[Bench], target: Path, page: Page) -> list[str]:
-    written = []
-    for name, plot in PLOTS.items():
-        if page.table not in (None, name):
-            continue
-        try:
-            draw(plot(found), target / f"{name}.svg")
-        except ArtifactError:
-            continue
-        written.append(f"{name}.svg")
-    return written
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    written = build(parser.parse_args().out)
+    print("\n".join(map(str, written)))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def necessary(data: Dataset, width: int) -> dict[str, float]:
     """Operations of an epoch, by part."""
     settings = paper_settings()
     method, sequence = settings.method.tree(), settings.sequence
-    shape = Shape(method["layers"], width, method["heads"], settings.dim, sequence.blocks, sequence.inner)
+    shape = Shape(method["layers"], width, method["num_experts"], settings.dim, sequence.num_layers, sequence.ffn_dim)
     total: dict[str, float] = {}
     for batch in batches_of(data, settings):
         for part, count in operations(batch, shape).items():

@@ -2,19 +2,21 @@
 
 python benchmarks/scaling.py -o benchmarks/results/scaling.json [--short] [--only items]
 
-Each point is measured in a process of its own: the paper's configuration (a = 3, eight heads, GRU, width 256,
-``causal``, 256 targets a step, bf16), random states of width 384, one dimension varied. ``step``: the median of some
-optimizer steps. ``epoch``: that times its steps. ``rank``: validation of 512 users over all items. ``full``: forward
-and backward of the whole-catalogue softmax, with vectors of the items' own (``ids``: one matrix, one gradient) and
-with SSNA (neither). Memory is the peak above the loaded model; ``beyond`` leaves the gradients of ``full`` out too.
-In the processes of ``full`` glibc gives what is freed back at once, so that the peak is that of what is held: its own
-habit of keeping holes in the heap added 300 MB at a million items in one trial. It costs them some seconds.
+Each point is measured in a process of its own: the paper's configuration (a = 3, eight experts, GRU, width 256,
+autoregressive, 256 targets a step, bf16), random states of width 384, one dimension varied. ``step``: the median of
+some optimizer steps. ``epoch``: that times its steps. ``rank``: validation of 512 users over all items. ``full``:
+forward and backward of the whole-catalogue softmax, with vectors of the items' own (``ids``: one matrix, one
+gradient) and with SSNA (neither). Memory is the peak above the loaded model; ``beyond`` leaves the gradients of
+``full`` out too. In the processes of ``full`` glibc gives what is freed back at once, so that the peak is that of
+what is held: its own habit of keeping holes in the heap added 300 MB at a million items in one trial. It costs them
+some seconds.
 A slope is that of the logarithms over the last three sizes: 1 is linear, 0 does not grow.
 """
 
 import argparse
 import json
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +25,15 @@ import torch
 from side import conditions, in_child, keep, say, seconds, slope
 from train import paper_settings
 
+from ssna.compute.device import choose_device
+from ssna.compute.memory import MemoryMeter
+from ssna.core.ragged import Ragged
 from ssna.data.dataset import Split
-from ssna.device import choose_device
 from ssna.evaluation import ranks
-from ssna.experiments.memory import MemoryMeter
 from ssna.methods.ids import Ids
-from ssna.methods.ssna import SSNASettings, over
+from ssna.methods.ssna import SSNASettings, over_states
 from ssna.nn.losses import LOSSES
 from ssna.nn.sasrec import SASRec
-from ssna.ragged import Ragged
 from ssna.scoring import VectorScorer
 from ssna.training.batches import Batches
 from ssna.training.trainer import Model, Trainer, autocast
@@ -45,7 +47,7 @@ AXES: dict[str, tuple[list[int], list[str]]] = {  # what grows, how far, and wha
     "width": ([128, 256, 384, 768, 1536], ["step"]),
 }
 SHORT = {"users": 3, "items": 3, "history": 3, "layers": 2, "width": 2}  # points of each axis
-STEPS, ASKED = 15, 512
+STEPS, EVALUATED = 15, 512
 GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "100000", "MALLOC_TRIM_THRESHOLD_": "100000"}
 
 
@@ -68,7 +70,7 @@ def built(point: dict[str, int], kind: str = "ssna") -> Model:
         for layer in states:
             layer.copy_(torch.randn(point["width"]).half() * torch.linspace(-1, 1, point["items"] + 1).half()[:, None])
         states[:, 0] = 0
-        encoder = over(states, settings.dim, SSNASettings(layers=point["layers"]))
+        encoder = over_states(states, settings.dim, SSNASettings(layers=point["layers"]))
     length = max(50, point["history"])
     return Model(encoder, SASRec(settings.dim, length, **settings.sequence.model_dump())).to(choose_device("auto"))
 
@@ -77,10 +79,10 @@ def batches_of(point: dict[str, int]) -> Batches:
     return Batches(
         histories(point["users"], point["items"], point["history"]),
         point["items"],
-        formulation="causal",
+        objective="autoregressive",
         max_history=max(50, point["history"]),
         batch_size=256,
-        samples=0,
+        num_negatives=0,
         rng=np.random.default_rng(0),
     )
 
@@ -102,13 +104,13 @@ def epoch(point: dict[str, int]) -> dict[str, float]:
 
 
 def rank(point: dict[str, int]) -> dict[str, float]:
-    """Validation of ``ASKED`` users over the whole catalogue."""
+    """Validation of ``EVALUATED`` users over the whole catalogue."""
     torch.manual_seed(0)
     settings = paper_settings()
     sequence = SASRec(settings.dim, 50, **settings.sequence.model_dump())
     scorer = VectorScorer(torch.randn(point["items"] + 1, settings.dim), sequence, 50)
-    asked = histories(ASKED, point["items"], point["history"])
-    split = Split("valid", np.arange(ASKED), asked.last(50), asked, np.arange(1, ASKED + 1))
+    users = histories(EVALUATED, point["items"], point["history"])
+    split = Split("valid", np.arange(EVALUATED), users.last(50), users, np.arange(1, EVALUATED + 1))
     ranks(scorer, split.take(slice(0, 8)))
     meter = MemoryMeter(torch.device("cpu"))
     took = seconds(lambda: ranks(scorer, split))
@@ -135,7 +137,7 @@ def full(point: dict[str, int], kind: str) -> dict[str, float]:
     }
 
 
-MEASURES = {
+MEASURES: dict[str, Callable[[dict[str, int]], dict[str, float]]] = {
     "step": step,
     "epoch": epoch,
     "rank": rank,

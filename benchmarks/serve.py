@@ -29,7 +29,7 @@ from side import alternate, conditions, in_child, keep, ratio, say
 
 from ssna.data import Dataset, load
 from ssna.evaluation.ranking import POLICIES
-from ssna.experiments.record import read_evaluation
+from ssna.runs.record import read_evaluation
 from ssna.serving.limits import LIMITS
 
 KEY = "benchmark"
@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         if question is None:
             self.transport.close()
             return
-        self.asked = time.perf_counter()
+        self.sent = time.perf_counter()
         self.transport.write(question)
 
     def data_received(self, data: bytes) -> None:
@@ -69,7 +69,7 @@ class Connection(asyncio.Protocol):
             self.needed = end + 4 + int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
             self.errors += not head.startswith(b"http/1.1 200")
         if self.needed and len(self.answer) >= self.needed:
-            self.seconds.append(time.perf_counter() - self.asked)
+            self.seconds.append(time.perf_counter() - self.sent)
             self.answer.clear()
             self.needed = 0
             self.ask()
@@ -103,16 +103,16 @@ def client(port: int, file: Path, requests: int, connections: int) -> None:
     """In a process of its own: ``file`` holds a question a line."""
     bodies = [line for line in file.read_bytes().splitlines() if line]
     head = f"Host: 127.0.0.1:{port}\r\n".encode()
-    asked = [
+    heads = [
         b"POST /recommend HTTP/1.1\r\n%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
         % (head, len(body), body)
         for body in bodies
     ] or [b"GET /health HTTP/1.1\r\n%s\r\n" % head]
-    chosen = np.random.default_rng(0).integers(0, len(asked), requests)
+    chosen = np.random.default_rng(0).integers(0, len(heads), requests)
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        print(json.dumps(runner.run(load_of(port, [asked[n] for n in chosen], connections))))
+        print(json.dumps(runner.run(load_of(port, [heads[n] for n in chosen], connections))))
 
 
 @contextmanager
@@ -169,15 +169,17 @@ def new_items(port: int, texts: Sequence[str], history: list[str]) -> list[float
 def unlike(port: int, run: Path, data: Dataset) -> dict[str, dict[str, int]]:
     """Policy -> counts of users, of targets within reach, and of users whose served rank is not the evaluated one."""
     split, evaluation = data.split("test"), read_evaluation(run, "test")
-    found = {}
+    found: dict[str, dict[str, int]] = {}
     for policy in POLICIES:
-        asked = []
+        requests = []
         for history, seen in zip(split.histories, split.seen, strict=True):  # the view cuts histories
             deny = data.items.ids(seen) if policy == "exclude_seen" else []
-            asked.append({"history": data.items.ids(history), "k": LIMITS.k, "exclude_seen": bool(deny), "deny": deny})
+            requests.append(
+                {"history": data.items.ids(history), "k": LIMITS.k, "exclude_seen": bool(deny), "deny": deny}
+            )
         answers = []
-        for start in range(0, len(asked), BATCH):
-            status, answer = ask(port, "POST", "/recommend/batch", {"requests": asked[start : start + BATCH]})
+        for start in range(0, len(requests), BATCH):
+            status, answer = ask(port, "POST", "/recommend/batch", {"requests": requests[start : start + BATCH]})
             assert status == 200, answer
             answers += answer["answers"]
         targets = data.items.ids(split.targets.tolist())
@@ -194,7 +196,7 @@ def agrees(answer: Any, target: str, rank: int) -> bool:
         return rank > len(scores)
     above = sum(score > scores[target] + NEAR for score in scores.values())
     below = sum(score < scores[target] - NEAR for score in scores.values())
-    return above < rank <= len(scores) - below
+    return bool(above < rank <= len(scores) - below)
 
 
 def written(histories: Sequence[list[str]], file: Path) -> None:

@@ -6,16 +6,16 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from ssna.device import choose_device
-from ssna.experiments.record import commit, machine, versions
-from ssna.files import write_json
+from ssna.compute.device import choose_device
+from ssna.core.files import write_json
+from ssna.runs.record import commit, machine, versions
 
 Rounds = dict[str, list[float]]
 
@@ -60,7 +60,7 @@ def product_rate(dtype: torch.dtype, size: int = 2048, repeats: int = 8) -> floa
     return 2 * size**3 / min(seconds(lambda: a @ b) for _ in range(repeats))
 
 
-def slope(sizes: list[float], values: list[float]) -> float:
+def slope(sizes: Sequence[float], values: Sequence[float]) -> float:
     """Of a straight line through the logarithms: 1 for what grows as its cause does, 0 for what does not grow."""
     return float(np.polyfit(np.log(sizes), np.log(np.maximum(values, 1e-9)), 1)[0])
 

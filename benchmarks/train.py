@@ -29,22 +29,23 @@ from literal import Literal, padded
 from side import alternate, conditions, in_child, keep, product_rate, ratio, say, seconds
 from torch.utils.flop_counter import FlopCounterMode
 
+from ssna.compute.allocator import tune_allocator
+from ssna.compute.device import choose_device
+from ssna.compute.memory import MemoryMeter
 from ssna.data import Dataset, load
-from ssna.device import choose_device
-from ssna.experiments.memory import MemoryMeter
-from ssna.experiments.recipes import resolve
-from ssna.methods import METHODS
-from ssna.methods.ssna import SSNASettings, over
+from ssna.methods import METHODS, TrainedMethod
+from ssna.methods.ssna import SSNASettings, over_states
+from ssna.nn.adapter import LayerAdapters
 from ssna.nn.sasrec import SASRec
-from ssna.steady import steady
+from ssna.runs.recipes import resolve
 from ssna.text import LayerCache
 from ssna.training import RunSettings
-from ssna.training.batches import prefixes
+from ssna.training.batches import prefix
 from ssna.training.loop import batches_of
 from ssna.training.trainer import Model, Trainer
 
 TARGETS = 256
-TUNED = {"batch_size": 32, "accumulate": 8}  # the paper's grouping
+TUNED = {"batch_size": 32, "gradient_accumulation_steps": 8}  # the paper's grouping
 STEPS = {"ours": 40, "literal": 2, "lora": 1, "adalora": 1}  # optimizer steps a round
 MEMORY_STEPS = {"ours": 40, "literal": 2, "lora": 2, "adalora": 2}
 HEAD_WIDTH = 64
@@ -54,8 +55,8 @@ Steps = tuple[Iterator[float], int]
 
 
 def paper_settings(*more: str) -> RunSettings:
-    """The paper's configuration in ``causal``."""
-    changes = ["batches.formulation=causal", f"training.batch_size={TARGETS}", *more]
+    """The paper's configuration with the autoregressive objective."""
+    changes = ["training.objective=autoregressive", f"training.batch_size={TARGETS}", *more]
     return resolve("paper", None, None, changes, 0)
 
 
@@ -64,13 +65,13 @@ def ours(data: Dataset, cache: LayerCache, width: int | None, singly: bool = Fal
     settings, method = paper_settings(), SSNASettings()
     torch.manual_seed(0)
     states = torch.from_numpy(cache.top(method.layers)) if width is None else random_states(data, width)
-    return _steps(data, over(states, settings.dim, method), settings, singly)
+    return _steps(data, over_states(states, settings.dim, method), settings, singly)
 
 
 def tuned(data: Dataset, cache: LayerCache, name: str, width: int | None, depth: int | None) -> Steps:
     """A method that tunes the language model: the cache's own, or one of random weights."""
     changes = [f"training.{key}={value}" for key, value in TUNED.items()]
-    settings = resolve("paper", name, None, ["batches.formulation=causal", *changes], 0)
+    settings = resolve("paper", name, None, ["training.objective=autoregressive", *changes], 0)
     if depth is None:
         return _trained(data, cache, settings)
     with TemporaryDirectory() as folder:
@@ -81,11 +82,12 @@ def literal(data: Dataset, cache: LayerCache, width: int | None) -> Steps:
     """``literal.py``."""
     settings = resolve("paper", None, None, [], 0)
     states = torch.from_numpy(cache.top(3)) if width is None else random_states(data, width)
-    encoder = over(states, settings.dim, SSNASettings())
-    sequence = SASRec(settings.dim, data.max_history, **settings.sequence.model_dump())
-    model = Literal(encoder.states, encoder.text, sequence).train()
+    encoder = over_states(states, settings.dim, SSNASettings())
+    adapters, sequence = encoder.text, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump())
+    assert isinstance(adapters, LayerAdapters)
+    model = Literal(encoder.states, adapters, sequence).train()
     optimizer = torch.optim.Adam(model.parameters(), lr=settings.training.learning_rate)
-    targets = len(prefixes(data.train, data.max_history).user)
+    targets = len(prefix(data.train, data.max_history).user)
     rng = np.random.default_rng(0)
 
     def step() -> None:
@@ -136,17 +138,19 @@ def random_model(cache: LayerCache, width: int, depth: int, folder: Path) -> Any
 
 def _trained(data: Dataset, cache: Any, settings: RunSettings) -> Steps:
     torch.manual_seed(0)
-    return _steps(data, METHODS[settings.method.name].build(settings.method, data, cache, settings.dim), settings)
+    method = METHODS[settings.method.name]
+    assert isinstance(method, TrainedMethod)
+    return _steps(data, method.build(settings.method, data, cache, settings.dim), settings)
 
 
 def _steps(data: Dataset, encoder: Any, settings: RunSettings, singly: bool = False) -> Steps:
     batches = batches_of(data, settings)
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
     model.to(choose_device(settings.training.device))
-    steps = -(-len(batches) // settings.training.accumulate)
+    steps = -(-len(batches) // settings.training.gradient_accumulation_steps)
     trainer = Trainer(model, settings, total_steps=steps * 200)
     if singly:
-        trainer.whole = None
+        trainer.graph_step = None
     forever = trainer.steps((batch for _ in cycle([None]) for batch in batches), lambda loss: None)
     return _timed(lambda: next(forever)), steps
 
@@ -258,7 +262,7 @@ def main() -> None:
     }
     names = ["ours", *(name for name in arguments.against if name != "rectools")]
     if len(names) > 1 or not arguments.against:
-        with steady():  # as training has it; all of them run in this process
+        with tune_allocator():  # as training has it; all of them run in this process
             found |= side_by_side(arguments, data, cache, names)
         memory = found["peak_memory_bytes"], found["peak_memory_ratio"]
         for name in names:

@@ -3,7 +3,7 @@
 python benchmarks/transfer.py data/A=caches/A data/B=caches/B ... -o runs/transfer
                               [--hold-out A] [--epochs 3] [--warm 3]
 
-For each held-out data set a model without ids (recipe `text`, nothing joined) learns from the others together, and is
+For each held-out data set a model without ids (recipe `text`, no ensemble) learns from the others together, and is
 then used on it as it is (`zero-shot`), and after some epochs on it (`warm`). Beside them stand as many from nothing
 (`cold`), and text-knn. Every one is a run like any other: `ssna compare runs/transfer/A/*`, and `--table improvement
 --of zero-shot`. A run that is there is not made again, and one that was cut off goes on.
@@ -13,11 +13,11 @@ import argparse
 from pathlib import Path
 
 from ssna.data import Dataset, load, union
-from ssna.experiments import train
-from ssna.experiments.record import RECORD
+from ssna.runs import train
+from ssna.runs.record import RECORD
 from ssna.text import LayerCache
 
-ALONE = ("join.methods=[]", "join.repeats=false")
+ALONE = ("ensemble.members=[]", "ensemble.repeat_consumption=false")
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--warm", type=int, default=3, help="over the held-out one")
     parser.add_argument("-o", "--out", type=Path, required=True)
     arguments = parser.parse_args()
-    folders = dict(map(Path, pair.split("=")) for pair in arguments.data)
+    folders = {Path(data): Path(cache) for data, cache in (pair.split("=") for pair in arguments.data)}
     data = {folder.name: load(folder) for folder in folders}
     caches = {folder.name: cache for folder, cache in folders.items()}
     for held in arguments.hold_out or data:

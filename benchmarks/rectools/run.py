@@ -4,7 +4,7 @@ python run.py FOLDER --epochs N
 
 FOLDER holds ``text.npy (I + 1, d)``, ``users.npy``, ``items.npy`` and ``times.npy`` of the training events, and
 ``histories.npy (n, 50)``, item rows to rank for, 0 on the left. After every epoch ``vectors.npy (I + 1, D)`` and
-``intents.npy (n, D)`` lie there, a line of JSON is printed, and a line is awaited: ``stop`` ends training.
+``user_embeddings.npy (n, D)`` lie there, a line of JSON is printed, and a line is awaited: ``stop`` ends training.
 Items without a training event get their vectors from the trained adaptor, as all others do.
 """
 
@@ -13,18 +13,20 @@ import json
 import resource
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from pytorch_lightning.callbacks import Callback
-from rectools.fast_transformers import UniSRecModel
+from pytorch_lightning import LightningModule, Trainer  # type: ignore[import-not-found]
+from pytorch_lightning.callbacks import Callback  # type: ignore[import-not-found]
+from rectools.fast_transformers import UniSRecModel  # type: ignore[import-not-found]
 
 MAX_HISTORY, WIDTH, BLOCKS, HEADS, USERS = 50, 256, 2, 2, 64
 CHUNK = 512
 GIVEN = ("text", "users", "items", "times")
 
 
-class Export(Callback):
+class Export(Callback):  # type: ignore[misc]
     """Stops the clock between epochs, and writes what the model would rank with."""
 
     def __init__(self, folder: Path, text: torch.Tensor, seen: torch.Tensor) -> None:
@@ -34,10 +36,10 @@ class Export(Callback):
         self.row[seen] = torch.arange(1, len(seen) + 1)
         self.started = 0.0
 
-    def on_train_epoch_start(self, trainer, module) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.started = time.perf_counter()
 
-    def on_train_epoch_end(self, trainer, module) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
         seconds = time.perf_counter() - self.started
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self.write(module.net)
@@ -45,15 +47,15 @@ class Export(Callback):
         trainer.should_stop = input().strip() == "stop"
 
     @torch.no_grad()
-    def write(self, net) -> None:
+    def write(self, net: Any) -> None:
         net.eval()
         vectors = net._adapt_score(self.text)
         vectors[0] = 0
         rows = self.row[self.histories]
-        intents = torch.cat([net.encode_last(left_aligned(part)) for part in rows.split(CHUNK)])
+        user_embeddings = torch.cat([net.encode_last(left_aligned(part)) for part in rows.split(CHUNK)])
         net.train()
         np.save(self.folder / "vectors.npy", vectors.float().numpy())
-        np.save(self.folder / "intents.npy", intents.float().numpy())
+        np.save(self.folder / "user_embeddings.npy", user_embeddings.float().numpy())
 
 
 def left_aligned(rows: torch.Tensor) -> torch.Tensor:
@@ -62,12 +64,12 @@ def left_aligned(rows: torch.Tensor) -> torch.Tensor:
     return rows.gather(1, order)
 
 
-class Watched(UniSRecModel):
+class Watched(UniSRecModel):  # type: ignore[misc]
     """UniSRecModel as it is, with a callback."""
 
     callback: Export
 
-    def _make_trainer(self, *args, **kwargs):
+    def _make_trainer(self, *args: Any, **kwargs: Any) -> Trainer:
         trainer = super()._make_trainer(*args, **kwargs)
         trainer.callbacks.append(self.callback)
         return trainer

@@ -15,7 +15,7 @@ import performance
 from operations import Shape, operations
 from side import alternate, ratio, slope
 
-SHAPE = Shape(layers=3, width=48, heads=4, dim=32, blocks=2, inner=24)
+SHAPE = Shape(layers=3, width=48, num_experts=4, dim=32, num_layers=2, ffn_dim=24)
 
 
 def batch_of(users: int, length: int):
@@ -32,19 +32,19 @@ def test_the_page_of_performance_is_the_one_that_the_kept_results_give():
 
 def test_the_formula_counts_what_torch_counts_where_nothing_is_padded():
     batch = batch_of(16, 16)  # 256 distinct items, a multiple of what rows are padded to
-    encoder = over_states(torch.randn(3, 257, SHAPE.width), SHAPE.dim, SSNASettings(layers=3, num_experts=SHAPE.heads))
+    encoder = over_states(torch.randn(3, 257, SHAPE.width), SHAPE.dim, SSNASettings(layers=3, num_experts=SHAPE.num_experts))
     with FlopCounterMode(display=False) as counter:
-        encoder(batch.unique).sum().backward()
+        encoder(batch.candidates.items).sum().backward()
     parts = operations(batch, SHAPE)
     assert counter.get_total_flops() == pytest.approx(parts["adapters"] + parts["GRU"], rel=0.02)
 
 
 def test_the_formula_of_the_sequence_model_and_the_loss_by_hand():
     parts = operations(batch_of(3, 5), SHAPE)  # three sequences of four inputs, each of which predicts
-    D, F = SHAPE.dim, SHAPE.inner
+    D, F = SHAPE.dim, SHAPE.ffn_dim
     maps = 12 * 2 * (4 * D * D + 2 * D * F)
     attention = 3 * (1 + 2 + 3 + 4) * 2 * 2 * D
-    assert parts["sequence model"] == 3 * SHAPE.blocks * (maps + attention)
+    assert parts["sequence model"] == 3 * SHAPE.num_layers * (maps + attention)
     assert parts["loss"] == 3 * 2 * 12 * 12 * D
 
 
