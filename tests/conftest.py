@@ -19,7 +19,8 @@ from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.text import LayerCache
 from ssna.text.cache import KEYS, MANIFEST, STORED_DTYPES, Manifest, key_of, layer_file
 
-sys.path.append(str(Path(__file__).parent / "unit"))  # text_models: tiny language models; two_processes
+for folder in ("", "unit"):  # shop; text_models, two_processes, ...
+    sys.path.append(str(Path(__file__).parent / folder))
 
 torch.set_num_threads(1)
 hypothesis.settings.register_profile("ssna", deadline=None, max_examples=40, derandomize=True)
@@ -146,9 +147,9 @@ def run_folders(
     from ssna.runs import train
     from ssna.text import encode
 
-    small = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
+    small = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=64", "training.epochs=1"]
     methods = {
-        "ssna": [*small, "method.heads=2", "method.start=whitened", 'join.methods=["item-knn", "text-knn"]'],
+        "ssna": [*small, "method.num_experts=2", "method.init=whitened", 'ensemble.members=["item-knn", "text-knn"]'],
         "text-knn": ["dim=8"],
         "item-knn": [],
     }
