@@ -24,7 +24,8 @@ ROOT = Path(__file__).parents[2]
 WHEEL = ROOT / ".cache" / demo.WHEEL
 REASONS = {"network", "gpu", "daemon", "hours"}
 FENCE = re.compile(
-    r"^(?:<!-- not run: (?P<reason>\w+) -->\n+)?(?P<indent> *)```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^(?P=indent)```$",
+    r"^(?:<!-- not run: (?P<reason>\w+) -->\n+)?(?P<indent> *)```(?P<language>\w*)[^\n]*\n"
+    r"(?P<code>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
