@@ -19,7 +19,7 @@ from ssna.data.dataset import IdMap
 from ssna.scoring import Scorer, restore
 from ssna.text import Encoding
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, TENSORS, ITEMS = "model.json", "scorer.safetensors", "items.parquet"
 FILES = (MANIFEST, TENSORS, ITEMS)
 IN_RUN = "model"  # the artefact's folder within a run folder
@@ -28,7 +28,7 @@ _SCHEMA = pa.schema({"id": pa.string(), "text": pa.string(), "count": pa.int64()
 
 
 class Contents(NamedTuple):
-    """What an artefact holds; see :class:`ssna.recommender.Recommender`."""
+    """What an artefact holds, with the shapes that :class:`ssna.recommender.Recommender` says."""
 
     scorer: Scorer
     items: IdMap
@@ -38,7 +38,7 @@ class Contents(NamedTuple):
 
 
 def write(folder: Path, contents: Contents) -> None:
-    """Into a folder that somebody else moves into place."""
+    """Write all files into ``folder``, which the caller moves into place."""
     scorer, items, texts, counts, encoding = contents
     config, tensors = scorer.state()
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)

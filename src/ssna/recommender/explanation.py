@@ -197,12 +197,12 @@ def _contributions(scorer: Scorer, history: Ragged, row: int, weight: float = 1.
 
 @torch.no_grad()
 def _adapter_output(recommender: Recommender, scorer: VectorScorer, history: Ints, row: int) -> AdapterOutput | None:
-    if recommender.encoding is None or scorer.admission is None or not recommender.texts[row]:
+    if recommender.encoding is None or scorer.text_projection is None or not recommender.texts[row]:
         return None
     h = _states(recommender, recommender.texts[row], scorer.layers)
     user = F.normalize(scorer.user_embeddings(Ragged.from_rows([history]))[0], dim=0)
-    text, whole = scorer.admission(h)[0].float(), scorer.vectors[row]
-    without, expert_weights = _ablated(scorer.admission, h)
+    text, whole = scorer.text_projection(h)[0].float(), scorer.vectors[row]
+    without, expert_weights = _ablated(scorer.text_projection, h)
     cosines = F.normalize(without + whole - text, dim=-1) @ user
     return AdapterOutput(
         text=float(user @ text / whole.norm()),

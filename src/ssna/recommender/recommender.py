@@ -69,7 +69,7 @@ class Recommender:
     encoding: Encoding | None = None
 
     def __repr__(self) -> str:
-        return f"<Recommender of {len(self.items):,} items by a {self.scorer.kind} scorer>"
+        return f"<Recommender of {len(self.items):,} items, scorer: {self.scorer.kind}>"
 
     def recommend(
         self,
