@@ -6,7 +6,7 @@ import torch
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyMean, SASRec
-from ssna.scoring import Ensemble, NeighbourScorer, Member, PopularityScorer, VectorScorer, restore, topk
+from ssna.scoring import Ensemble, NeighbourScorer, Member, PopularityScorer, RepeatConsumptionScorer, VectorScorer, restore, topk
 from ssna.scoring.topk import top
 
 HISTORIES = Ragged.from_rows([[1, 2], [3], [4, 4, 1]])
@@ -132,3 +132,8 @@ def test_a_scorer_without_a_text_part_says_why_and_who_has_one():
             ArtifactError, match=r"learned for each item \(ids\).*ssna, tmlp, tmoe, text-knn and text-linear can"
         ):
             scorer.add_items(torch.zeros(1, 1, 4))
+
+
+def test_repeat_consumption_scores_only_the_latest_items_of_a_history():
+    scores = RepeatConsumptionScorer(9, 3).score(Ragged.from_rows([[1, 2, 3, 4, 5], [7, 7], []]))
+    assert [np.flatnonzero(row.numpy() > 0).tolist() for row in scores] == [[3, 4, 5], [7], []]
