@@ -28,7 +28,7 @@ EASE = EaseSettings(ridge=5)
 
 
 def settings_of(*assignments: str) -> RunSettings:
-    small = (f"dim={DIM}", "sequence.inner=8", "training.batch_size=24", "training.precision=fp32")
+    small = (f"dim={DIM}", "sequence.ffn_dim=8", "training.batch_size=24", "training.precision=fp32")
     return resolve(method="ids", assignments=[*small, "training.device=cpu", *assignments])
 
 
@@ -47,7 +47,7 @@ def data() -> Dataset:
 class Penalised(FrozenEncoder):
     """As AdaLoRA, adds to the loss something that depends on no sample; draws numbers before the first step."""
 
-    def plan(self, total_steps: int) -> None:
+    def on_train_begin(self, total_steps: int) -> None:
         self.drawn = torch.rand(3)
 
     def penalty(self) -> Tensor:
@@ -64,14 +64,21 @@ def encoder(seed: int = 1) -> FrozenEncoder:
     return penalised
 
 
-def step(loss: str, ahead: int) -> dict[str, Tensor]:
+def step(loss: str, future_targets: int) -> dict[str, Tensor]:
     """Losses and the gradient of one step of two accumulated batches, without noise or dropout."""
-    samples = 0 if loss in ("in-batch", "batch-items", "full") else 7
-    name, teacher = (loss, None) if loss in LOSSES else ("in-batch-logq", LinearTeacher.fit(EASE, data(), None, DIM))
-    settings = settings_of(f"loss.name={name}", f"loss.samples={samples}", f"batches.ahead={ahead}", "loss.teaching=3")
+    negatives = 0 if loss in ("in-batch", "full") else 7
+    name, teacher = (loss, None)
+    if loss == "distillation":
+        name, teacher = ("in-batch-logq", LinearTeacher.fit(EASE, data(), None, DIM).logits)
+    settings = settings_of(
+        f"loss.name={name}",
+        f"loss.num_negatives={negatives}",
+        f"training.future_targets={future_targets}",
+        "distillation.weight=3",
+    )
     model = Model(encoder(), SASRec(DIM, 6, **settings.sequence.model_dump()))
     trainer = Trainer(model, settings, total_steps=1)
-    batches = iter(batches_of(data(), settings, teacher))
+    batches = batches_of(data(), settings).epoch(teacher)
     model.eval()
     losses = [trainer.accumulate(next(batches), 1 / 2) for _ in range(2)]
     distributed.sum_gradients(model.parameters())
@@ -83,7 +90,7 @@ def epochs() -> dict[str, Tensor]:
     """Weights and validation after two epochs with noise and dropout, and what generators gave before."""
     model = encoder(seed=1 + distributed.rank())  # as if built otherwise in every process
     torch.manual_seed(0)
-    fitted = fit(model, data(), settings_of("training.epochs=2", "training.patience=5"))
+    fitted = fit(model, data(), settings_of("training.epochs=2", "training.early_stopping_patience=5"))
     valid = [list(epoch.valid.values()) for epoch in fitted.epochs]
     weights = {f"weight {name}": weight for name, weight in model.named_parameters()}
     return weights | {"valid": torch.tensor(valid, dtype=torch.float64), "drawn": model.drawn}
@@ -93,9 +100,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     catalogue.CHUNK = 7
     with distributed.process_group(torch.device("cpu")):
-        results = {f"{name} {ahead}": step(name, ahead) for name in (*LOSSES, "taught") for ahead in (1, 3)} | {
-            "epochs": epochs()
-        }
+        results = {f"{name} {ahead}": step(name, ahead) for name in (*LOSSES, "distillation") for ahead in (1, 3)}
+        results["epochs"] = epochs()
         for name, tensors in results.items():
             whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}
             save_file(whole, Path(sys.argv[1]) / f"{name}-{distributed.rank()}.safetensors")

@@ -10,24 +10,24 @@ from hypothesis import strategies as st
 
 from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ragged
-from ssna.scoring import Scorer, Approximation, topk
+from ssna.scoring import Approximation, Scorer, topk
 
 
-class Given(Scorer):
-    """Scores ``(n, I + 1)`` and a sketch of them; the history ``[n]`` asks for row ``n - 1``."""
+class GivenScorer(Scorer):
+    """Scores ``(n, I + 1)`` and an approximation of them; the history ``[n]`` asks for row ``n - 1``."""
 
     def __init__(self, scores, rough, error):
         self.scores, self.rough, self.error = scores, rough, error
 
     @property
-    def rows(self):
+    def num_rows(self):
         return self.scores.shape[1]
 
-    def read(self, histories):
+    def prepare(self, histories):
         exact = self.scores[chosen(histories)]
         return lambda items: exact[:, items].clone()
 
-    def sketch(self, histories):
+    def approximate(self, histories):
         def rough(items):
             exact, near = (scores[chosen(histories)][:, items] for scores in (self.scores, self.rough))
             return near, lambda owner, columns: exact[owner, columns]
@@ -46,7 +46,7 @@ def scorers(draw):
     error = draw(st.sampled_from([0.0, 1.0, 2.0]))
     scores = rng.integers(0, draw(st.integers(1, 12)), (users, rows)).astype(np.float32)
     off = rng.choice([-error, 0.0, error], (users, rows)).astype(np.float32)
-    return Given(torch.from_numpy(scores), torch.from_numpy(scores + off), error)
+    return GivenScorer(torch.from_numpy(scores), torch.from_numpy(scores + off), error)
 
 
 @given(
@@ -57,15 +57,15 @@ def scorers(draw):
     many=st.sampled_from([1, 4, 1000]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_the_best_few_are_the_first_of_all_sorted_scores(scorer, k, tile, strand, many, seed):
+def test_the_top_k_by_an_approximation_are_the_first_of_all_sorted_scores(scorer, k, tile, strand, many, seed):
     rng, users = np.random.default_rng(seed), len(scorer.scores)
-    gone = [np.flatnonzero(rng.random(scorer.rows) < rng.choice([0.0, 0.3, 0.95])) for _ in range(users)]
-    barred = torch.from_numpy(rng.random(scorer.rows) < 0.1)
+    gone = [np.flatnonzero(rng.random(scorer.num_rows) < rng.choice([0.0, 0.3, 0.95])) for _ in range(users)]
+    excluded = torch.from_numpy(rng.random(scorer.num_rows) < 0.1)
     with patch.multiple(topk, SHARE=0, TILE=tile, STRAND=strand, MANY=many):
         histories = Ragged.from_rows([[user + 1] for user in range(users)])
-        rows, values = topk.top(scorer, histories, k, Ragged.from_rows(gone), barred)
+        rows, values = topk.top(scorer, histories, k, Ragged.from_rows(gone), excluded)
     left = scorer.scores.clone()
-    left[:, 0] = left[:, barred] = -torch.inf
+    left[:, 0] = left[:, excluded] = -torch.inf
     for user, items in enumerate(gone):
         left[user, torch.from_numpy(items)] = -torch.inf
     expected, order = left.sort(dim=1, descending=True, stable=True)
@@ -77,6 +77,6 @@ def test_the_best_few_are_the_first_of_all_sorted_scores(scorer, k, tile, strand
 def test_a_score_that_is_not_a_number_is_an_error():
     scores = torch.zeros(2, 64)
     scores[1, 17] = torch.nan
-    scorer = Given(scores, scores.bfloat16(), 0.0)
+    scorer = GivenScorer(scores, scores.bfloat16(), 0.0)
     with patch.multiple(topk, SHARE=0, MANY=1), pytest.raises(TrainingError, match="not a number"):
         topk.top(scorer, Ragged.from_rows([[1], [2]]), 3)

@@ -1,4 +1,4 @@
-"""``prefixes`` and ``causal`` are two ways to compute one objective."""
+"""``prefix`` and ``autoregressive`` are two ways to compute one objective."""
 
 import numpy as np
 import pytest
@@ -41,9 +41,9 @@ def a_model(kind: str) -> Model:
 MODELS = {kind: a_model(kind) for kind in ("ids", "ssna")}
 
 
-def loss_and_gradients(model: Model, rows: list[list[int]], formulation: str, loss: str) -> dict[str, torch.Tensor]:
+def loss_and_gradients(model: Model, rows: list[list[int]], objective: str, loss: str) -> dict[str, torch.Tensor]:
     histories = Ragged.from_rows(rows)
-    segments = OBJECTIVES[formulation](histories, MAX_HISTORY)
+    segments = OBJECTIVES[objective](histories, MAX_HISTORY)
     batch = collate(histories, segments, np.arange(len(segments.user)), ITEMS, 3, np.random.default_rng(0))
     model.zero_grad()
     value = LOSSES[loss](model(batch), 0.5)
@@ -57,15 +57,15 @@ def loss_and_gradients(model: Model, rows: list[list[int]], formulation: str, lo
 @pytest.mark.parametrize("kind", MODELS)
 @pytest.mark.parametrize("loss", LOSSES)
 @given(rows=short_histories)
-def test_both_formulations_give_the_same_loss_and_the_same_gradients(kind, loss, rows):
-    prefixes = loss_and_gradients(MODELS[kind], rows, "prefixes", loss)
-    causal = loss_and_gradients(MODELS[kind], rows, "causal", loss)
-    torch.testing.assert_close(causal, prefixes, rtol=1e-3, atol=1e-5)
+def test_both_objectives_give_the_same_loss_and_the_same_gradients(kind, loss, rows):
+    prefix = loss_and_gradients(MODELS[kind], rows, "prefix", loss)
+    autoregressive = loss_and_gradients(MODELS[kind], rows, "autoregressive", loss)
+    torch.testing.assert_close(autoregressive, prefix, rtol=1e-3, atol=1e-5)
 
 
 @given(rows=short_histories)
 def test_every_parameter_has_a_gradient_to_compare(rows):
     """The test above would hold for a model that learns nothing."""
-    gradients = loss_and_gradients(MODELS["ssna"], [*rows, [1, 2, 3], [4, 5, 1]], "causal", "batch-items")
+    gradients = loss_and_gradients(MODELS["ssna"], [*rows, [1, 2, 3], [4, 5, 1]], "autoregressive", "sampled")
     dead = {name for name, gradient in gradients.items() if not gradient.abs().max() > 0}
     assert all("route_deviation" in name for name in dead)  # unused without noise
