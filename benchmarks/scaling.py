@@ -32,7 +32,7 @@ from ssna.data.dataset import Split
 from ssna.evaluation import ranks
 from ssna.methods.ids import Ids
 from ssna.methods.ssna import SSNASettings, over_states
-from ssna.nn.losses import LOSSES
+from ssna.nn.losses import LOSSES, Loss
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import VectorScorer
 from ssna.training.batches import Batches
@@ -90,7 +90,9 @@ def batches_of(point: dict[str, int]) -> Batches:
 def step(point: dict[str, int]) -> dict[str, float]:
     """An optimizer step, and the epoch that so many make."""
     batches, model = batches_of(point), built(point)
-    trainer = Trainer(model, paper_settings("training.precision=bf16"), total_steps=1000)
+    settings = paper_settings("training.precision=bf16")
+    loss = Loss(settings.loss.name, settings.loss.temperature, settings.distillation.weight)
+    trainer = Trainer(model, settings.training, loss, total_steps=1000)
     meter = MemoryMeter(choose_device("auto"))
     forever = trainer.steps((batch for _ in iter(int, 1) for batch in batches), lambda loss: None)
     next(forever)

@@ -36,6 +36,7 @@ from ssna.data import Dataset, load
 from ssna.methods import METHODS, TrainedMethod
 from ssna.methods.ssna import SSNASettings, over_states
 from ssna.nn.adapter import LayerAdapters
+from ssna.nn.losses import Loss
 from ssna.nn.sasrec import SASRec
 from ssna.runs.recipes import resolve
 from ssna.text import LayerCache
@@ -148,7 +149,8 @@ def _steps(data: Dataset, encoder: Any, settings: RunSettings, singly: bool = Fa
     model = Model(encoder, SASRec(settings.dim, data.max_history, **settings.sequence.model_dump()))
     model.to(choose_device(settings.training.device))
     steps = -(-len(batches) // settings.training.gradient_accumulation_steps)
-    trainer = Trainer(model, settings, total_steps=steps * 200)
+    loss = Loss(settings.loss.name, settings.loss.temperature, settings.distillation.weight)
+    trainer = Trainer(model, settings.training, loss, total_steps=steps * 200)
     if singly:
         trainer.graph_step = None
     forever = trainer.steps((batch for _ in cycle([None]) for batch in batches), lambda loss: None)

@@ -31,7 +31,7 @@ from ssna.training.trainer import Model
 ITEMS, DIM = 40, 16
 SMALL = [
     f"dim={DIM}",
-    "sequence.inner=16",
+    "sequence.ffn_dim=16",
     "sequence.dropout=0",
     "loss.name=batch-items",
     "training.batch_size=64",
@@ -117,7 +117,7 @@ def trained(request: pytest.FixtureRequest) -> str:
 
 
 def settings_of(method: str, *assignments: str) -> RunSettings:
-    return resolve(method=method, assignments=[*SMALL, *assignments])
+    return resolve(method=method, settings=[*SMALL, *assignments])
 
 
 def run_of(method: str, world: World, *assignments: str, seed: int = 0) -> Run:
@@ -229,7 +229,7 @@ def test_the_states_of_the_cache_never_change(trained, world):
 
 def test_steps_on_one_batch_lower_its_loss(encoder, trained, world):
     """One step an epoch, each on all targets."""
-    settings = settings_of(trained, "training.epochs=40", "training.patience=40", "training.batch_size=100000")
+    settings = settings_of(trained, "training.epochs=40", "training.early_stopping_patience=40", "training.batch_size=100000")
     losses = [epoch.loss for epoch in fit(encoder, world.data, settings).epochs]
     assert losses[-1] < 0.9 * losses[0]
 
@@ -244,7 +244,7 @@ def finished(worlds: dict[str, World]) -> dict[str, Run]:
         method: run_of(
             method,
             worlds[pattern_of(method)],
-            "training.patience=60",
+            "training.early_stopping_patience=60",
             "sequence.dropout=0.1",
             *LEARN.get(method, ("training.epochs=25",)),
         )
@@ -343,8 +343,8 @@ class CutOffError(Exception):
 
 @pytest.mark.parametrize("steps", [1, 7, 12])
 def test_training_that_is_cut_off_goes_on_as_if_it_had_not_been(world, trained, steps, tmp_path):
-    more = ("training.epochs=3", "training.accumulate=2", "sequence.dropout=0.3", "loss.name=sampled", "loss.samples=5")
-    settings = settings_of(trained, *more, "training.decay=true", "training.weight_decay=0.1")
+    more = ("training.epochs=3", "training.gradient_accumulation_steps=2", "sequence.dropout=0.3", "loss.name=sampled", "loss.num_negatives=5")
+    settings = settings_of(trained, *more, "training.lr_schedule=cosine", "training.weight_decay=0.1")
     left = 2 * steps
 
     def cut(step) -> None:
@@ -376,7 +376,7 @@ def test_training_that_is_cut_off_goes_on_as_if_it_had_not_been(world, trained, 
 
 
 def test_training_that_starts_from_a_run_starts_at_its_vectors_and_its_sequence_model(world, trained, tmp_path):
-    settings = resolve(method=trained, assignments=[*SMALL, "training.epochs=1"])
+    settings = resolve(method=trained, settings=[*SMALL, "training.epochs=1"])
     run = execute(world.data, world.cache, settings, tmp_path / "run", quiet=True)
     again = settings.model_copy(update={"seed": settings.seed + 1})
     encoder = METHODS[trained].build(settings.method, world.data, world.cache, DIM)

@@ -16,7 +16,7 @@ from ssna.methods.frozen import FrozenEncoder
 from ssna.methods.linear_teacher import LinearTeacher
 from ssna.methods.ssna import SSNASettings, over_states
 from ssna.nn import catalogue
-from ssna.nn.losses import LOSSES
+from ssna.nn.losses import LOSSES, Loss
 from ssna.nn.sasrec import SASRec
 from ssna.runs import resolve
 from ssna.training import RunSettings, fit
@@ -29,7 +29,7 @@ EASE = EaseSettings(ridge=5)
 
 def settings_of(*assignments: str) -> RunSettings:
     small = (f"dim={DIM}", "sequence.ffn_dim=8", "training.batch_size=24", "training.precision=fp32")
-    return resolve(method="ids", assignments=[*small, "training.device=cpu", *assignments])
+    return resolve(method="ids", settings=[*small, "training.device=cpu", *assignments])
 
 
 def data() -> Dataset:
@@ -77,7 +77,12 @@ def step(loss: str, future_targets: int) -> dict[str, Tensor]:
         "distillation.weight=3",
     )
     model = Model(encoder(), SASRec(DIM, 6, **settings.sequence.model_dump()))
-    trainer = Trainer(model, settings, total_steps=1)
+    trainer = Trainer(
+        model,
+        settings.training,
+        Loss(settings.loss.name, settings.loss.temperature, settings.distillation.weight),
+        total_steps=1,
+    )
     batches = batches_of(data(), settings).epoch(teacher)
     model.eval()
     losses = [trainer.accumulate(next(batches), 1 / 2) for _ in range(2)]

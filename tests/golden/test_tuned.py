@@ -32,8 +32,8 @@ TUNED = ("lora", "adalora", "full")
 READERS = [name for name, method in METHODS.items() if method.needs_text]
 SMALL = [
     f"dim={DIM}",
-    "sequence.inner=8",
-    "sequence.blocks=1",
+    "sequence.ffn_dim=8",
+    "sequence.num_layers=1",
     "sequence.dropout=0",
     "loss.name=batch-items",
     "training.batch_size=8",
@@ -85,7 +85,7 @@ def build(method: str, world: World, **settings: object) -> TunedEncoder:
 
 
 def settings_of(method: str, *assignments: str) -> RunSettings:
-    return resolve(method=method, assignments=[*SMALL, *assignments])
+    return resolve(method=method, settings=[*SMALL, *assignments])
 
 
 def fit_seeded(encoder: ItemEncoder, data: Dataset, settings: RunSettings, **listeners: Callable) -> Fit:
@@ -333,7 +333,7 @@ def test_the_total_rank_stays_falls_along_the_cubic_and_stays(architecture, pool
     maps = len(ADAPTED[architecture])
     encoder = build("adalora", world(architecture, pooling), **SCHEDULE)
     settings = settings_of(
-        "adalora", "training.epochs=4", f"training.batches={5 * accumulate}", f"training.accumulate={accumulate}"
+        "adalora", "training.epochs=4", f"training.limit_train_batches={5 * accumulate}", f"training.gradient_accumulation_steps={accumulate}"
     )
     budgets = [int(2 * maps + (6 - 2) * maps * (1 - (step - 4) / 8) ** 3) for step in range(5, 12)]
     assert ranks_of_run(encoder, world().data, settings) == [6 * maps] * 5 + budgets + [2 * maps] * 8
@@ -342,13 +342,13 @@ def test_the_total_rank_stays_falls_along_the_cubic_and_stays(architecture, pool
 @pytest.mark.parametrize(("steps", "expected"), [(1, [36]), (2, [36, 12]), (3, [36, 12, 12])])
 def test_a_run_of_few_steps_has_a_schedule_too(steps, expected, world):
     encoder = build("adalora", world(), rank=2, initial_rank=6)
-    settings = settings_of("adalora", "training.epochs=1", f"training.batches={steps}")
+    settings = settings_of("adalora", "training.epochs=1", f"training.limit_train_batches={steps}")
     assert ranks_of_run(encoder, world().data, settings) == expected
 
 
 def test_by_default_the_budget_is_reached_within_a_fifth_of_the_planned_steps(world):
     encoder = build("adalora", world(), rank=2, initial_rank=6)
-    ranks = ranks_of_run(encoder, world().data, settings_of("adalora", "training.epochs=4", "training.batches=5"))
+    ranks = ranks_of_run(encoder, world().data, settings_of("adalora", "training.epochs=4", "training.limit_train_batches=5"))
     assert len(ranks) == 20
     assert (ranks[0], ranks[4:]) == (36, 16 * [12])
     assert ranks == sorted(ranks, reverse=True)
@@ -395,7 +395,7 @@ def test_importance_is_weight_times_the_live_gradient_of_the_step(accumulate, wo
                 assert importance.max() > 0
 
     encoder.after_step = listening
-    settings = settings_of("adalora", "training.epochs=2", "training.batches=10", f"training.accumulate={accumulate}")
+    settings = settings_of("adalora", "training.epochs=2", "training.limit_train_batches=10", f"training.gradient_accumulation_steps={accumulate}")
     fit_seeded(encoder, world().data, settings)
     assert seen == [1, 2, 3, 4, 5]
 
@@ -446,8 +446,8 @@ def test_a_step_takes_the_gradient_of_the_mean_over_its_batches(method, chosen, 
     settings = settings_of(
         method,
         "training.epochs=1",
-        f"training.accumulate={accumulate}",
-        f"training.batches={sum(groups)}",
+        f"training.gradient_accumulation_steps={accumulate}",
+        f"training.limit_train_batches={sum(groups)}",
         "training.learning_rate=1e-12",
     )
     fit_seeded(build(method, world(), **chosen), world().data, settings)
@@ -465,14 +465,14 @@ def test_an_epoch_can_be_cut_and_the_record_says_so(gradients, world, data):
     whole = run().record
     assert {epoch["batches"] for epoch in whole.epochs} == {whole.batches}
     gradients.clear()
-    cut = run("training.batches=5", "training.accumulate=2").record
+    cut = run("training.limit_train_batches=5", "training.gradient_accumulation_steps=2").record
     assert (cut.batches, [epoch["batches"] for epoch in cut.epochs]) == (whole.batches, [5, 5])
     assert whole.batches > 5
     assert len(gradients) == 2 * 3
 
 
 def test_more_batches_than_there_are_cut_nothing(world, data):
-    chosen = [*SMALL, "training.epochs=1", "training.batches=1000"]
+    chosen = [*SMALL, "training.epochs=1", "training.limit_train_batches=1000"]
     record = train(data, world().cache, method="tmlp", settings=chosen, quiet=True).record
     assert record.epochs[0]["batches"] == record.batches < 1000
 
@@ -498,7 +498,7 @@ def test_early_stopping_brings_the_best_weights_back(method, world, data, monkey
     def keep(epoch: Epoch, weights: dict[str, Tensor]) -> None:
         after.append(learned(encoder))
 
-    assignments = ("training.epochs=9", "training.patience=3", "training.batches=2", "training.learning_rate=1e-2")
+    assignments = ("training.epochs=9", "training.early_stopping_patience=3", "training.limit_train_batches=2", "training.learning_rate=1e-2")
     fitted = fit_seeded(encoder, data, settings_of(method, *assignments), on_epoch=keep)
     assert (fitted.best_epoch, len(fitted.epochs)) == (2, 5)
     final = learned(encoder)

@@ -13,7 +13,7 @@ from ssna.runs import Run, train
 from ssna.training.trainer import Trainer
 
 SMALL = (
-    *("dim=16", "sequence.inner=16", "sequence.blocks=1", "training.batch_size=64", "training.precision=fp32"),
+    *("dim=16", "sequence.ffn_dim=16", "sequence.num_layers=1", "training.batch_size=64", "training.precision=fp32"),
     *("training.learning_rate=1e-2", "loss.name=batch-items", "sequence.dropout=0.1", "training.epochs=3"),
 )
 OLD, NEW = 20, 25  # items
@@ -110,7 +110,7 @@ def test_a_warm_start_begins_with_a_lower_loss_than_a_cold_one(later, earlier):
 
 
 def test_what_reads_texts_starts_on_data_without_a_single_known_item(data, make_data, make_cache, tmp_path):
-    settings = (*SMALL, "method.layers=2", "method.heads=2", "text.pooling=mean")
+    settings = (*SMALL, "method.layers=2", "method.num_experts=2", "text.pooling=mean")
     rng = np.random.default_rng(1)
     states = rng.normal(size=(3, OLD, 8)).astype(np.float32)
     cache = make_cache(data, states)
@@ -131,7 +131,7 @@ def test_without_an_epoch_the_run_is_evaluated_as_it_is(data, earlier, tmp_path)
     assert all(torch.equal(weight, weights_of(earlier)[name]) for name, weight in weights_of(tmp_path / "run").items())
 
 
-@pytest.mark.parametrize("schedule", [(), ("training.decay=true", "training.warmup=0.1")])
+@pytest.mark.parametrize("schedule", [(), ("training.lr_schedule=cosine", "training.warmup_ratio=0.1")])
 def test_without_an_epoch_and_an_earlier_run_it_is_what_training_would_start_from(data, schedule):
     run = train(data, method="ids", settings=[*SMALL, "training.epochs=0", *schedule])
     assert run.record.test["include_seen"]["R@10"] >= 0
@@ -141,7 +141,7 @@ def test_without_an_epoch_and_an_earlier_run_it_is_what_training_would_start_fro
     ("method", "settings", "message"),
     [
         ("ids", ["dim=32"], r"dim is 32, but .*yesterday was trained with 16: take --set dim=16"),
-        ("ids", ["sequence.heads=4"], r"sequence.heads is 4, but .* with 2: take --set sequence.heads=2"),
+        ("ids", ["sequence.num_heads=4"], r"sequence.num_heads is 4, but .* with 2: take --set sequence.num_heads=2"),
         ("tmlp", [], r"method.name is tmlp, but .* with ids: take --method ids"),
         ("popularity", [], r"popularity is fitted at once and starts from nothing; leave --init-from out"),
     ],

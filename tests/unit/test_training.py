@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssna.core.errors import ArtifactError, SettingsError, TrainingError
-from ssna.core.settings import override
+from ssna.runs.recipes import override
 from ssna.data.dataset import Dataset
 from ssna.evaluation import evaluate
 from ssna.evaluation.metrics import ndcg
@@ -28,11 +28,11 @@ from ssna.training.settings import TrainingSettings
 from ssna.training.state import TrainState
 from ssna.training.trainer import Model, _optimizer, autocast, learning_rate
 
-SMALL = ["dim=8", "sequence.inner=8", "sequence.blocks=1", "training.batch_size=32", "training.epochs=2"]
+SMALL = ["dim=8", "sequence.ffn_dim=8", "sequence.num_layers=1", "training.batch_size=32", "training.epochs=2"]
 
 
 def settings_of(*assignments: str) -> RunSettings:
-    return resolve(method="ids", assignments=[*SMALL, *assignments])
+    return resolve(method="ids", settings=[*SMALL, *assignments])
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +81,7 @@ def test_nor_after_training_that_broke_off(data, encoder):
 
 def test_training_stops_after_patience_epochs_without_a_better_validation(data, encoder, validated):
     validated(0.1, 0.3, 0.3, 0.2, 0.3, 0.9)
-    fitted = fit(encoder, data, settings_of("training.epochs=6", "training.patience=3"))
+    fitted = fit(encoder, data, settings_of("training.epochs=6", "training.early_stopping_patience=3"))
     assert len(fitted.epochs) == 5
 
 
@@ -293,15 +293,15 @@ def test_a_cache_pooled_in_another_way_than_the_recipe_asks_for_is_refused(data,
 
 def test_a_teacher_is_listened_to_while_it_ranks_validation_better(data, encoder, validated):
     validated(0.5, 0.3, 0.6, 0.4, 0.5)  # the teacher's, then the model's
-    settings = settings_of("loss.teacher=ease", "training.epochs=4", "training.patience=9")
+    settings = settings_of("distillation.teacher=ease", "training.epochs=4", "training.early_stopping_patience=9")
     fitted = fit(encoder, data, settings, teacher=LinearTeacher.fit(EaseSettings(), data, None, 8))
     assert [epoch.distilled for epoch in fitted.epochs] == [True, True, False, True]
 
 
 def taught_after_a_trial(data, unaided: int, *assignments: str, **listeners) -> Fit:
     torch.manual_seed(5)
-    more = ("training.epochs=4", "training.patience=9", "training.decay=true", "sequence.dropout=0.3", *assignments)
-    settings = settings_of("loss.teacher=ease", f"loss.unaided={unaided}", *more)
+    more = ("training.epochs=4", "training.early_stopping_patience=9", "training.lr_schedule=cosine", "sequence.dropout=0.3", *assignments)
+    settings = settings_of("distillation.teacher=ease", f"distillation.trial_epochs={unaided}", *more)
     teacher = LinearTeacher.fit(EaseSettings(), data, None, 8)
     return fit(Ids(len(data.items), 8), data, settings, teacher=teacher, **listeners)
 
@@ -335,26 +335,26 @@ def test_a_trial_is_the_beginning_of_a_model_that_nobody_teaches(data, monkeypat
     monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 0.0})
     trial = taught_after_a_trial(data, 2)
     torch.manual_seed(5)
-    more = ("training.epochs=4", "training.patience=9", "training.decay=true", "sequence.dropout=0.3")
+    more = ("training.epochs=4", "training.early_stopping_patience=9", "training.lr_schedule=cosine", "sequence.dropout=0.3")
     alone = fit(Ids(len(data.items), 8), data, settings_of(*more))
     assert [(e.loss, e.valid) for e in trial.epochs] == [(e.loss, e.valid) for e in alone.epochs]
 
 
 def test_patience_counts_from_where_training_began_again(data, validated):
     validated(0.8, 0.7, 0.6, 0.1, 0.1, 0.1, 0.9)
-    fitted = taught_after_a_trial(data, 2, "training.patience=2")
+    fitted = taught_after_a_trial(data, 2, "training.early_stopping_patience=2")
     assert (len(fitted.epochs), fitted.best_epoch) == (5, 3)
 
 
 def test_patience_ends_a_trial_and_the_teacher_is_asked_then(data, validated):
     validated(0.8, 0.7, 0.6, 0.1, 0.2, 0.3, 0.4)
-    fitted = taught_after_a_trial(data, 3, "training.patience=1")
+    fitted = taught_after_a_trial(data, 3, "training.early_stopping_patience=1")
     assert [epoch.restarted for epoch in fitted.epochs] == [False, False, True, False, False, False]
 
 
 def test_a_trial_that_patience_ends_and_the_model_has_won_is_all(data, validated):
     validated(0.5, 0.7, 0.6)
-    assert len(taught_after_a_trial(data, 3, "training.patience=1").epochs) == 2
+    assert len(taught_after_a_trial(data, 3, "training.early_stopping_patience=1").epochs) == 2
 
 
 def test_a_start_is_begun_from_again(data, validated):
@@ -383,7 +383,7 @@ def test_the_first_weights_are_kept_no_longer_than_there_is_a_way_back(data, mon
 
 def test_lines_about_epochs_say_where_training_began_again(data, capsys, monkeypatch):
     monkeypatch.setattr(loop, "validated", lambda *_: {"N@10": 2.0})
-    train(data, method="ids", settings=[*SMALL, "loss.teacher=ease", "loss.unaided=1"])
+    train(data, method="ids", settings=[*SMALL, "distillation.teacher=ease", "distillation.trial_epochs=1"])
     lines = capsys.readouterr().err.splitlines()
     assert ["begun again  taught" in line for line in lines] == [False, True, False]
     assert "begun again" not in lines[2]
@@ -413,14 +413,14 @@ def test_a_run_cut_off_goes_on_whether_or_not_it_had_begun_again(data, monkeypat
 
 
 def test_where_all_epochs_are_unaided_nobody_is_fitted_to_teach(data):
-    alone = [*SMALL, "loss.teacher=cease", "loss.unaided=2", "training.epochs=2"]  # CEASE would want a cache
+    alone = [*SMALL, "distillation.teacher=cease", "distillation.trial_epochs=2", "training.epochs=2"]  # CEASE would want a cache
     assert [epoch["taught"] for epoch in train(data, method="ids", settings=alone, quiet=True).record.epochs] == [
         False
     ] * 2
 
 
 def test_a_start_that_ranks_better_than_the_teacher_is_not_taught(data, encoder, validated):
-    settings = settings_of("loss.teacher=ease", "training.epochs=3", "training.patience=9")
+    settings = settings_of("distillation.teacher=ease", "training.epochs=3", "training.early_stopping_patience=9")
     weights = Model(encoder, SASRec(8, data.max_history, **settings.sequence.model_dump())).trainable_state_dict()
     teacher = LinearTeacher.fit(EaseSettings(), data, None, 8)
     validated(0.5, 0.6, 0.4, 0.5, 0.5)  # the teacher's, the start's, then the model's
@@ -431,12 +431,12 @@ def test_a_start_that_ranks_better_than_the_teacher_is_not_taught(data, encoder,
 def test_where_nothing_is_learned_nobody_teaches(data, new_name):
     folder = new_name()
     train(data, method="ids", settings=SMALL, out=folder, quiet=True)
-    still = [*SMALL, "training.epochs=0", "loss.teacher=cease"]  # CEASE would want a cache
+    still = [*SMALL, "training.epochs=0", "distillation.teacher=cease"]  # CEASE would want a cache
     assert train(data, method="ids", settings=still, init_from=folder, quiet=True).record.epochs == []
 
 
 def test_lines_about_epochs_say_who_was_taught(data, capsys):
-    train(data, method="ids", settings=[*SMALL, "loss.teacher=ease", "training.epochs=1"])
+    train(data, method="ids", settings=[*SMALL, "distillation.teacher=ease", "training.epochs=1"])
     assert "  taught" in capsys.readouterr().err
     train(data, method="ids", settings=[*SMALL, "training.epochs=1"])
     assert "taught" not in capsys.readouterr().err
@@ -460,7 +460,7 @@ def test_a_file_is_told_how_far_an_epoch_is_that_lasts_long(data, capsys, monkey
     train(data, method="ids", settings=SMALL)
     assert "%" not in capsys.readouterr().err
     monkeypatch.setattr(epochs, "MINUTE", 0.0)
-    train(data, method="ids", settings=[*SMALL, "training.batches=4"])
+    train(data, method="ids", settings=[*SMALL, "training.limit_train_batches=4"])
     lines = capsys.readouterr().err.splitlines()
     assert lines[:4] == [f"epoch   1  {share}%" for share in (25, 50, 75, 100)]
     train(data, method="ids", settings=SMALL, quiet=True)
@@ -485,21 +485,21 @@ def test_what_is_said_of_parts_of_epochs_takes_no_line_from_a_whole_one(capsys, 
 def test_a_teacher_of_nothing_leaves_the_error_to_training(make_data):
     data = make_data([[1, 2, 3], [2, 3, 1]], 3)  # one training event each
     with pytest.raises(TrainingError, match="nothing to learn from"):
-        train(data, method="ids", settings=[*SMALL, "loss.teacher=ease"], quiet=True)
+        train(data, method="ids", settings=[*SMALL, "distillation.teacher=ease"], quiet=True)
 
 
 def test_a_teacher_who_reads_text_says_so_without_a_cache(data):
     with pytest.raises(SettingsError, match="cease reads item texts"):
-        train(data, method="ids", settings=[*SMALL, "loss.teacher=cease"], quiet=True)
+        train(data, method="ids", settings=[*SMALL, "distillation.teacher=cease"], quiet=True)
 
 
 def test_a_taught_model_ranks_more_like_its_teacher(make_data):
     rng = np.random.default_rng(1)  # six of the ten that belong together
     data = make_data([(10 * rng.integers(0, 3) + rng.permutation(10)[:6] + 1).tolist() for _ in range(90)], 30)
-    settings = [*SMALL, "training.learning_rate=1e-2", "training.epochs=3", "join.ease.ridge=5"]
+    settings = [*SMALL, "training.learning_rate=1e-2", "training.epochs=3", "ensemble.ease.ridge=5"]
     taught, alone = (
         train(data, method="ids", settings=[*settings, *more], quiet=True).recommender.scorer
-        for more in (("loss.teacher=ease", "loss.teaching=20"), ())
+        for more in (("distillation.teacher=ease", "distillation.weight=20"), ())
     )
     teacher = train(data, method="ease", settings=["method.ridge=5"], quiet=True).recommender.scorer
 
@@ -641,7 +641,7 @@ def test_where_nothing_is_gained_the_model_stays_as_it_is(make_data):
 def test_the_record_names_what_was_seen_before(make_data):
     rng = np.random.default_rng(4)
     data = make_data([rng.permutation(np.arange(1, 21))[:7].tolist() for _ in range(40)], 20)
-    run = train(data, method="ids", settings=[*SMALL, 'join.methods=["popularity"]', "join.repeats=true"], quiet=True)
+    run = train(data, method="ids", settings=[*SMALL, 'ensemble.members=["popularity"]', "ensemble.repeat_consumption=true"], quiet=True)
     assert run.record.ensemble["seen before"] < 0
     assert isinstance(run.recommender.scorer, Ensemble)
 
@@ -650,7 +650,7 @@ def test_a_run_with_its_test_targets_exchanged_learns_and_joins_the_same(make_da
     rows = [row.tolist() for row in data.histories.ragged]
     exchanged = [[*row[:-1], other[-1]] for row, other in zip(rows, [*rows[1:], rows[0]], strict=True)]
     other = make_data(exchanged, len(data.items), data.texts[1:], data.max_history)
-    settings = [*SMALL, "loss.teacher=ease", 'join.methods=["ease", "item-knn", "popularity"]']
+    settings = [*SMALL, "distillation.teacher=ease", 'ensemble.members=["ease", "item-knn", "popularity"]']
     first, second = (train(d, method="ids", settings=settings, quiet=True) for d in (data, other))
     assert first.record.ensemble == second.record.ensemble
     assert first.record.valid == second.record.valid
@@ -658,7 +658,7 @@ def test_a_run_with_its_test_targets_exchanged_learns_and_joins_the_same(make_da
 
 
 def test_the_record_names_the_shares(data):
-    run = train(data, method="ids", settings=[*SMALL, 'join.methods=["item-knn", "popularity"]'], quiet=True)
+    run = train(data, method="ids", settings=[*SMALL, 'ensemble.members=["item-knn", "popularity"]'], quiet=True)
     assert set(run.record.ensemble) <= {"ids", "item-knn", "popularity"}
     assert sum(run.record.ensemble.values()) == pytest.approx(1)
 
@@ -745,7 +745,7 @@ def test_paths_in_the_place_of_data_or_cache_are_an_error_in_words():
 
 
 def test_a_blend_without_a_part_that_reads_texts_needs_no_cache(data):
-    run = train(data, method="blend", settings=['method.parts=["ease", "item-knn"]'], quiet=True)
+    run = train(data, method="blend", settings=['method.members=["ease", "item-knn"]'], quiet=True)
     assert run.record.cache is None
     with pytest.raises(SettingsError, match="reads item texts"):
-        train(data, method="blend", settings=['method.parts=["ease", "text-knn"]'], quiet=True)
+        train(data, method="blend", settings=['method.members=["ease", "text-knn"]'], quiet=True)

@@ -61,12 +61,12 @@ def test_every_new_name_resolves(old, new):
 @pytest.mark.parametrize("old", VOCABULARY["settings"])
 def test_no_old_setting_is_known(old):
     with pytest.raises(SettingsError, match="unknown setting"):
-        resolve("best", assignments=[f"{old}=1"])
+        resolve("best", settings=[f"{old}=1"])
 
 
 @pytest.mark.parametrize("new", sorted(set(filter(None, VOCABULARY["settings"].values()))))
 def test_every_new_setting_is_known(new):
-    value: Any = resolve("best", assignments=["training.limit_train_batches=1"]).tree()
+    value: Any = resolve("best", settings=["training.limit_train_batches=1"]).tree()
     for key in new.split("."):
         assert key in value
         value = value[key]
@@ -75,7 +75,7 @@ def test_every_new_setting_is_known(new):
 @pytest.mark.parametrize(("key", "old"), [(key, old) for key, values in VOCABULARY["values"].items() for old in values])
 def test_no_old_value_of_a_setting_is_allowed(key, old):
     with pytest.raises(SettingsError, match=re.escape(key)):
-        resolve("best", assignments=[f"{key}={old}"])
+        resolve("best", settings=[f"{key}={old}"])
 
 
 def command_words(verb: str) -> set[str]:

@@ -24,7 +24,7 @@ def train(
         str | None, typer.Option(help="best, fast, text or paper; best if neither recipe nor method is named.")
     ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings, on top of the recipe.")] = None,
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, on top of all.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value, on top of all.")] = None,
     seed: Annotated[int | None, typer.Option(help="Of every random choice.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a run of these settings into -o that was cut off.")
@@ -60,7 +60,7 @@ def train(
         recipe,
         method=method,
         config=config,
-        settings=assignments or (),
+        settings=settings or (),
         seed=seed,
         out=out,
         name="+".join(named),

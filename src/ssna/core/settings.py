@@ -1,11 +1,10 @@
-"""The strict base of all settings, and their way from TOML files and ``--set key=value`` to checked values."""
+"""The strict base of all settings, and their way from TOML files to checked values."""
 
-import copy
 import difflib
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -57,20 +56,6 @@ def read_toml(path: Path) -> Tree:
         raise SettingsError(f"{path} is not a TOML file: {cause}") from None
 
 
-def override(tree: Tree, assignments: Iterable[str]) -> Tree:
-    """A copy of ``tree`` with ``section.key=value`` assignments on top; values are TOML, or else plain strings."""
-    result = copy.deepcopy(tree)
-    for assignment in assignments:
-        dotted, separator, text = assignment.partition("=")
-        if not separator or not dotted.strip():
-            raise SettingsError(f"--set {assignment}: write it as section.key=value")
-        try:
-            assign(result, dotted.strip(), _value(text.strip()))
-        except SettingsError as wrong:
-            raise SettingsError(f"--set {assignment}: {wrong}") from None
-    return result
-
-
 def assign(tree: Tree, dotted: str, value: Any) -> None:
     """Put ``value`` at ``section.key`` of ``tree``, in place."""
     *sections, key = dotted.split(".")
@@ -88,13 +73,6 @@ def merge(base: Tree, top: Mapping[str, Any]) -> Tree:
         below = result.get(key)
         result[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
     return result
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def _explain(root: type[BaseModel], error: Any) -> str:

@@ -164,3 +164,24 @@ LOSSES: dict[str, Callable[[LossInputs, float], Tensor]] = {
     "sampled": sampled,
     "full": full,
 }
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One of ``LOSSES`` at a temperature, with the distillation loss where the inputs have a teacher's logits."""
+
+    name: str
+    temperature: float
+    distillation_weight: float = 1.0
+
+    @property
+    def cuda_graph_safe(self) -> bool:
+        """Whether it asks nothing of the host; ``full`` encodes the catalogue chunk by chunk."""
+        return self.name != "full"
+
+    def __call__(self, inputs: LossInputs) -> Tensor:
+        """A scalar."""
+        loss = LOSSES[self.name](inputs, self.temperature)
+        if inputs.teacher is None:
+            return loss
+        return loss + self.distillation_weight * distillation(inputs, self.temperature)

@@ -90,39 +90,26 @@ def fit_method(
     profiler: Profiler | None,
     warm_start: WarmStart | None,
 ) -> Outcome:
-    """Fit, or train from the seed on; the caller's generators stay as they are."""
+    """Fit, or train from the seed on and fit the ensemble; the caller's generators stay as they are."""
     method = METHODS[settings.method.name]
     if isinstance(method, FittedMethod):
         return Outcome(method.fit(settings.method, data, cache, settings.dim))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         torch.manual_seed(settings.seed)
-        return _train(method, data, cache, settings, report, checkpoint, profiler, warm_start)
-
-
-def _train(
-    method: TrainedMethod,
-    data: Dataset,
-    cache: LayerCache | None,
-    settings: RunSettings,
-    report: Report,
-    checkpoint: Checkpoint | None,
-    profiler: Profiler | None,
-    warm_start: WarmStart | None,
-) -> Outcome:
-    encoder = method.build(settings.method, data, cache, settings.dim)
-    teacher = fit_teacher(data, cache, settings)
-    fitted = fit(
-        encoder,
-        data,
-        settings,
-        on_epoch=lambda epoch, weights: report.epoch(epoch, bool(weights)),
-        on_step=report.step,
-        checkpoint=checkpoint,
-        profiler=profiler,
-        initial_weights=None if warm_start is None else warm_start.weights_for(encoder, data),
-        teacher=teacher,
-    )
-    scorer, ensemble = _ensemble(fitted.scorer, data, cache, settings, teacher)
+        encoder = method.build(settings.method, data, cache, settings.dim)
+        teacher = fit_teacher(data, cache, settings)
+        fitted = fit(
+            encoder,
+            data,
+            settings,
+            on_epoch=lambda epoch, weights: report.epoch(epoch, bool(weights)),
+            on_step=report.step,
+            checkpoint=checkpoint,
+            profiler=profiler,
+            initial_weights=None if warm_start is None else warm_start.weights_for(encoder, data),
+            teacher=teacher,
+        )
+        scorer, ensemble = _ensemble(fitted.scorer, data, cache, settings, teacher)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
     return Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, ensemble, fitted.weights)
 

@@ -13,6 +13,7 @@ from ssna.core.errors import TrainingError
 from ssna.data.dataset import Dataset
 from ssna.methods import ItemEncoder
 from ssna.methods.linear_teacher import LinearTeacher
+from ssna.nn.losses import Loss
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import VectorScorer
 from ssna.training.batches import Batches
@@ -79,7 +80,8 @@ def fit(
     distributed.seed_per_rank(settings.seed)
     num_batches = min(len(batches), settings.training.limit_train_batches or len(batches))
     steps = -(-num_batches // settings.training.gradient_accumulation_steps)
-    trainer = Trainer(model, settings, steps * settings.training.epochs, profiler)
+    loss = Loss(settings.loss.name, settings.loss.temperature, settings.distillation.weight)
+    trainer = Trainer(model, settings.training, loss, steps * settings.training.epochs, profiler)
     if profiler is not None:
         profiler.watch(trainer, steps)
     trial_epochs = 0 if distillation is None else settings.distillation.trial_epochs
@@ -95,11 +97,11 @@ def fit(
                     break
                 logits = None if distillation is None else distillation.teacher_for(state)
                 restarted = 0 < state.discarded_epochs == len(state.epochs)
-                loss, seconds = state.run_epoch(num_batches, on_step, logits)
+                mean_loss, seconds = state.run_epoch(num_batches, on_step, logits)
                 with nullcontext() if profiler is None else profiler.evaluation():
                     valid = model.validation_metrics(data)
                 number = len(state.epochs) + 1
-                epoch = Epoch(number, loss, seconds, num_batches, valid, logits is not None, restarted)
+                epoch = Epoch(number, mean_loss, seconds, num_batches, valid, logits is not None, restarted)
                 better = state.end_epoch(epoch)
                 on_epoch(epoch, state.best_weights if better else {})
     finally:

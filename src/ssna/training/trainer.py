@@ -20,11 +20,11 @@ from ssna.evaluation.metrics import summary
 from ssna.methods import ItemEncoder
 from ssna.nn.batch import Batch
 from ssna.nn.catalogue import Catalogue
-from ssna.nn.losses import LOSSES, LossInputs, distillation
+from ssna.nn.losses import Loss, LossInputs
 from ssna.nn.sasrec import SASRec
 from ssna.scoring import Scorer, VectorScorer, below, under
 from ssna.training.cuda_graph import CUDAGraphStep
-from ssna.training.settings import RunSettings, TrainingSettings
+from ssna.training.settings import TrainingSettings
 
 Weights = dict[str, Tensor]
 EXTRA_STATE = "encoder._extra_state"  # what torch calls that of ItemEncoder.get_extra_state, where a method has one
@@ -108,27 +108,27 @@ class Trainer:
     """Optimizer, schedule and precision around one model.
 
     Args:
+        loss: what is minimized.
         total_steps: optimizer steps that are planned, for the schedule of the learning rate.
         hooks: called around batches, losses and steps.
     """
 
     def __init__(
-        self, model: Model, settings: RunSettings, total_steps: int, hooks: TrainerHooks | None = None
+        self, model: Model, settings: TrainingSettings, loss: Loss, total_steps: int, hooks: TrainerHooks | None = None
     ) -> None:
-        self.model, self.settings, self.step = model, settings.training, 0
+        self.model, self.settings, self.step = model, settings, 0
         self.hooks = TrainerHooks() if hooks is None else hooks
         self.device = next(model.parameters()).device
-        self.temperature = settings.loss.temperature
-        self.loss, self.distillation_weight = LOSSES[settings.loss.name], settings.distillation.weight
+        self.loss = loss
         self.learning_rate, self.device_rate = partial(learning_rate, self.settings, total_steps), float("nan")
-        self.graph_step = self._make_graph_step(settings.loss.name)
+        self.graph_step = self._make_graph_step()
         model.encoder.on_train_begin(total_steps)
         self.optimizer = _optimizer(model, self.settings, self.device if self.graph_step else None)
 
-    def _make_graph_step(self, loss: str) -> CUDAGraphStep | None:
+    def _make_graph_step(self) -> CUDAGraphStep | None:
         """On a GPU a step is launched whole where it can be: its parts are short beside the time to launch each."""
         alone = distributed.world_size() == 1 and self.settings.gradient_accumulation_steps == 1
-        fixed = self.model.encoder.cuda_graph_safe and loss != "full"
+        fixed = self.model.encoder.cuda_graph_safe and self.loss.cuda_graph_safe
         if not (self.device.type == "cuda" and alone and fixed):
             return None
         return CUDAGraphStep(self._captured_step, self.device, self.model.sequence.position.num_embeddings)
@@ -199,12 +199,9 @@ class Trainer:
         return loss.detach()
 
     def objective(self, inputs: LossInputs) -> Tensor:
-        """The loss; where there is a teacher, with the distillation loss."""
+        """The loss, between the hooks' marks."""
         with self.hooks.span("loss"):
-            loss = self.loss(inputs, self.temperature)
-            if inputs.teacher is None:
-                return loss
-            return loss + self.distillation_weight * distillation(inputs, self.temperature)
+            return self.loss(inputs)
 
     def _finite(self, loss: Tensor) -> float:
         if not math.isfinite(value := loss.item()):
