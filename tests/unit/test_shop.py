@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import ssna
 from shop import CATALOGUE, make_products, make_purchases, write
 
 
@@ -48,3 +49,22 @@ def test_a_device_is_followed_by_its_accessories_and_never_preceded_as_often(see
     backward = same & ~goods.device[last] & goods.device[then]
     assert forward.sum() > 4 * backward.sum()
     assert same.mean() > 0.25  # 40 kinds: 0.025 by chance
+
+
+@pytest.mark.slow
+def test_texts_and_neighbours_help_far_beyond_popularity(tmp_path: Path) -> None:
+    write(tmp_path)
+    data = ssna.prepare(
+        tmp_path / "purchases.csv",
+        items=tmp_path / "products.csv",
+        user_col="customer",
+        item_col="sku",
+        time_col="date",
+        text_cols=["title", "brand"],
+    )
+    cache = ssna.encode(data, model="minilm")
+    methods = ("popularity", "text-knn", "cease")  # measured: 0.038, 0.110, 0.185
+    runs = [ssna.train(data, cache, method=method, quiet=True) for method in methods]
+    popularity, text, cease = (run.record.test["exclude_seen"]["R@10"] for run in runs)
+    assert text > 2 * popularity
+    assert cease > 1.3 * text
