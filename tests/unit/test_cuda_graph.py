@@ -206,4 +206,4 @@ def test_on_a_gpu_steps_are_cuda_graphs_where_they_can_be(data, assignment, capt
 
 def test_on_a_cpu_no_step_is_a_cuda_graph(data):
     trainer, _ = trainer_of(data, settings_of(), "cpu", graph=False)
-    assert trainer._make_graph_step("in-batch") is None
+    assert trainer._make_graph_step() is None

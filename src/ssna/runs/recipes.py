@@ -23,8 +23,11 @@ def resolve(
 ) -> RunSettings:
     """Settings, each source on top of the one before: recipe, ``config`` file, ``method``, ``settings``, seed.
 
-    ``settings`` are assignments, ``section.key=value`` each. Without a recipe and a method it is the recipe ``best``; a method alone has its own defaults. A method other
+    Without a recipe and a method it is the recipe ``best``; a method alone has its own defaults. A method other
     than the recipe's takes the place of the recipe's ``[method]`` section.
+
+    Args:
+        settings: assignments, ``section.key=value`` each.
     """
     if recipe is None and method is None and config is None:
         recipe = "best"
