@@ -11,11 +11,12 @@ from ssna.nn import losses
 from ssna.nn.integrate import GruIntegration
 from ssna.runs import train
 from ssna.runs.recipes import resolve
-from ssna.training import fit, profiler as profile
+from ssna.training import fit
+from ssna.training import profiler as profiler_module
 from ssna.training.profiler import Profiler
 
 NAP = 0.02
-SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=60", "training.epochs=1", "method.heads=2"]
+SMALL = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=60", "training.epochs=1", "method.num_experts=2"]
 
 
 class Slow(torch.autograd.Function):
@@ -42,7 +43,7 @@ def fitted(world: tuple, watcher: Profiler | None, *more: str):
     data, cache = world
     settings = resolve(None, "ssna", None, [*SMALL, *more], 0)
     torch.manual_seed(0)
-    return fit(METHODS["ssna"].build(settings.method, data, cache, 8), data, settings, profile=watcher)
+    return fit(METHODS["ssna"].build(settings.method, data, cache, 8), data, settings, profiler=watcher)
 
 
 def rows(table: str) -> dict[str, list[str]]:
@@ -51,7 +52,7 @@ def rows(table: str) -> dict[str, list[str]]:
 
 @pytest.fixture(autouse=True)
 def few_steps(monkeypatch):
-    monkeypatch.setattr(profile, "STEPS", 3)
+    monkeypatch.setattr(profiler_module, "STEPS", 3)
 
 
 def test_what_is_slow_in_the_loss_shows_there_forward_and_backward(world, monkeypatch):
@@ -94,7 +95,7 @@ def test_time_goes_to_the_innermost_part_and_backward_to_the_part_whose_forward_
     events = [
         other, back_product, again, inner, back_gru, sigmoid, gru, without_gradient, product, adapters, loss, step
     ]  # fmt: skip
-    spent = profile._Spent.of(events, torch.device("cpu"))
+    spent = profiler_module._Spent.of(events, torch.device("cpu"))
     assert spent.wall == 100
     assert spent.forward == {"the rest": 5, "loss": 2 + 4, "adapters": 1 + 7, "GRU": 1 + 6}
     assert spent.backward == {"GRU": 2 + 3 + 8, "adapters": 11, "the rest": 13}
@@ -119,7 +120,7 @@ def test_every_part_of_a_step_has_a_row_and_all_rows_together_are_the_step(world
     assert all(float(table[part][1]) > 0 for part in ("adapters", "GRU", "sequence model", "loss"))
 
 
-def test_one_table_is_given_for_the_first_epoch_and_the_weights_are_those_of_a_run_unwatched(world):
+def test_one_table_is_given_for_the_first_epoch_and_the_weights_are_those_without_a_profiler(world):
     said: list[str] = []
     two = "training.epochs=2"
     watched, unwatched = fitted(world, Profiler(said.append), two), fitted(world, None, two)
@@ -128,9 +129,9 @@ def test_one_table_is_given_for_the_first_epoch_and_the_weights_are_those_of_a_r
     assert [e.loss for e in watched.epochs] == [e.loss for e in unwatched.epochs]
 
 
-def test_nothing_is_left_behind_when_the_profile_is_done(world):
+def test_no_hook_is_left_when_the_profiler_is_done(world):
     fit_ = fitted(world, Profiler(lambda table: None))
-    modules = [*fit_.sequence.modules(), *fit_.scorer.admission.modules()]
+    modules = [*fit_.sequence.modules(), *fit_.scorer.text_projection.modules()]
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in modules)
 
 
