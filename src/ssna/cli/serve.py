@@ -22,7 +22,7 @@ def serve(
     state: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where added items are kept; default: .RUN.state beside the run.")
     ] = None,
-    beside: Annotated[
+    compare_with: Annotated[
         list[Path] | None, typer.Option(metavar="RUN", help="A run to compare with in the explorer; may be repeated.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(metavar="DIR", help="POST /reload may load runs below it, too.")] = None,
@@ -32,4 +32,4 @@ def serve(
         raise SsnaError(f"serving needs {missing[0]}, which is not installed\npip install 'ssna[serve]'")
     from ssna.serving.server import serve as serve_run
 
-    serve_run(run, host=host, port=port, key=api_key, state=state, runs=runs, beside=beside or [])
+    serve_run(run, host=host, port=port, api_key=api_key, state=state, runs=runs, compare_with=compare_with or [])

@@ -19,11 +19,26 @@ from ssna.serving.http import Endpoint, as_json, body_of, install
 from ssna.serving.limits import LIMITS
 from ssna.serving.metrics import Metrics
 from ssna.serving.refusal import RequestError
-from ssna.serving.schemas import ErrorBody, NewItems, Questions, QuestionWithTexts, ReloadRequest, WhatIf, Why
+from ssna.serving.schemas import (
+    ErrorBody,
+    ExplainRequest,
+    PutItemsRequest,
+    RankTextRequest,
+    RecommendBatchRequest,
+    RecommendRequestWithTexts,
+    ReloadRequest,
+)
 from ssna.serving.service import Service
 
 KEY = "X-API-Key"
-BODIES: tuple[type[BaseModel], ...] = (QuestionWithTexts, Questions, NewItems, ReloadRequest, Why, WhatIf)
+BODIES: tuple[type[BaseModel], ...] = (
+    RecommendRequestWithTexts,
+    RecommendBatchRequest,
+    PutItemsRequest,
+    ReloadRequest,
+    ExplainRequest,
+    RankTextRequest,
+)
 MEANINGS = {
     400: "The body is not JSON, or the address cannot be read.",
     401: "The key is missing or wrong.",
@@ -59,20 +74,20 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
         description="Recommendations from histories of item ids; new items by their texts.", redirect_slashes=False,
     )  # fmt: skip
     metrics = Metrics(service)
-    lane: dict[str, Endpoint] = {}
-    install(app, metrics, lane)
-    _ask(app, service, lane)
-    _look(app, service, metrics)
+    fast_routes: dict[str, Endpoint] = {}
+    install(app, metrics, fast_routes)
+    _add_recommending(app, service, fast_routes)
+    _add_reading(app, service, metrics)
     add_routes(app, service, lambda model, *statuses: {
-        "responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _takes(model)
+        "responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _body_of(model)
     })  # fmt: skip
     add_page(app)
-    _change(app, service, _key_holder(key))
+    _add_changes(app, service, _key_holder(key))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
 
-def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
+def _add_reading(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.head("/health", include_in_schema=False)
     @app.get("/health", response_model=schemas.Health)
     async def health() -> Response:
@@ -86,7 +101,7 @@ def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
         if not service.ready:
             raise RequestError(503, "starting", "the language model is being loaded", {"Retry-After": "1"})
         now = service.snapshot
-        return _written(schemas.Ready(run=now.run, version=now.version, items=len(now), added=now.added))
+        return _model_response(schemas.Ready(run=now.run, version=now.version, items=len(now), added=now.added))
 
     @app.get("/metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
     async def read_metrics() -> Response:
@@ -96,85 +111,87 @@ def _look(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get("/items", response_model=schemas.Items, responses=_errors(422))
     async def search(
         query: Annotated[str, Query(max_length=LIMITS.query, examples=["cordless drill"])] = "",
-        limit: Annotated[int, Query(ge=1, le=LIMITS.found)] = 20,
+        limit: Annotated[int, Query(ge=1, le=LIMITS.search_results)] = 20,
     ) -> Response:
         """Items whose id or text holds every word of the query."""
         now = service.snapshot
         found, total = await run_in_threadpool(now.search, query, limit)
-        return _written(
+        return _model_response(
             schemas.Items(items=[schemas.Item(item=item, text=now.text(item)) for item in found], total=total)
         )
 
     @app.get("/items/{item:path}", response_model=schemas.Item, responses=_errors(404, 422))
     async def item_of(item: Known) -> Response:
         """One item."""
-        return _written(schemas.Item(item=item, text=service.find(item).text(item)))
+        return _model_response(schemas.Item(item=item, text=service.inference.find(item).text(item)))
 
     @app.get("/similar/{item:path}", response_model=schemas.SimilarItems, responses=_errors(404, 422))
     async def similar(item: Known, k: Annotated[int, Query(ge=1, le=LIMITS.k)] = 10) -> Response:
         """The items nearest to one."""
-        now = service.find(item)
-        answer = await run_in_threadpool(now.similar, item, k)
-        return as_json(f'{{"items":{now.listed(answer)}}}')
+        now = service.inference.find(item)
+        found = await run_in_threadpool(now.similar, item, k)
+        return as_json(f'{{"items":{now.items_json(found)}}}')
 
 
-def _ask(app: FastAPI, service: Service, lane: dict[str, Endpoint]) -> None:
-    def hot(path: str, **described: Any) -> Callable[[Endpoint], Endpoint]:
+def _add_recommending(app: FastAPI, service: Service, fast_routes: dict[str, Endpoint]) -> None:
+    def fast(path: str, **described: Any) -> Callable[[Endpoint], Endpoint]:
         def add(endpoint: Endpoint) -> Endpoint:
-            lane[path] = endpoint
+            fast_routes[path] = endpoint
             return app.post(path, **described)(endpoint)
 
         return add
 
-    @hot(
+    @fast(
         "/recommend", response_model=schemas.Answer, responses=_errors(*OF_A_BODY, 404, 409, 503),
-        openapi_extra=_takes(QuestionWithTexts),
+        openapi_extra=_body_of(RecommendRequestWithTexts),
     )  # fmt: skip
     async def recommend(request: Request) -> Response:
         """Recommend for one history."""
-        asked = await body_of(request, QuestionWithTexts)
-        answers, request.scope["batch"] = await service.recommend(
-            [asked], asked.texts, request.is_disconnected, asked.run
+        body = await body_of(request, RecommendRequestWithTexts)
+        answers, request.scope["batch"] = await service.inference.recommend(
+            [body], body.texts, request.is_disconnected, body.run
         )
         return as_json(answers[0])
 
-    @hot(
+    @fast(
         "/recommend/batch", response_model=schemas.Answers, responses=_errors(*OF_A_BODY, 503),
-        openapi_extra=_takes(Questions),
+        openapi_extra=_body_of(RecommendBatchRequest),
     )  # fmt: skip
     async def recommend_batch(request: Request) -> Response:
         """Recommend for several histories, all from one state of the catalogue."""
-        asked = await body_of(request, Questions)
-        answers, request.scope["batch"] = await service.recommend(asked.requests, None, request.is_disconnected)
+        body = await body_of(request, RecommendBatchRequest)
+        answers, request.scope["batch"] = await service.inference.recommend(
+            body.requests, None, request.is_disconnected
+        )
         return as_json(f'{{"answers":[{",".join(answers)}]}}')
 
 
-def _change(app: FastAPI, service: Service, key_holder: Any) -> None:
+def _add_changes(app: FastAPI, service: Service, key_holder: Any) -> None:
     keyed: dict[str, Any] = {"dependencies": [Depends(key_holder)]}
 
     @app.put(
-        "/items", response_model=schemas.Changed, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
-        openapi_extra=_takes(NewItems), **keyed,
+        "/items", response_model=schemas.ChangeResult, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
+        openapi_extra=_body_of(PutItemsRequest), **keyed,
     )  # fmt: skip
     async def put(request: Request) -> Response:
         """Add items by their texts; they can be recommended at once, and after a restart."""
-        return _written(await service.put((await body_of(request, NewItems)).items))
+        return _model_response(await service.changes.put((await body_of(request, PutItemsRequest)).items))
 
     @app.delete(
-        "/items/{item:path}", response_model=schemas.Changed, responses=_errors(401, 403, 404, 409, 422), **keyed
+        "/items/{item:path}", response_model=schemas.ChangeResult, responses=_errors(401, 403, 404, 409, 422), **keyed
     )
     async def delete(item: Known) -> Response:
-        """Take an item out of all recommendations; an item of the run itself still counts in histories."""
-        return _written(await service.delete(item))
+        """Exclude an item from all recommendations; an item of the run itself still counts in histories."""
+        return _model_response(await service.changes.delete(item))
 
     @app.post(
         "/reload", response_model=schemas.Comparison, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
-        openapi_extra=_takes(ReloadRequest), **keyed,
+        openapi_extra=_body_of(ReloadRequest), **keyed,
     )  # fmt: skip
     async def reload(request: Request) -> Response:
         """Compare another run with the serving one, and let it serve from now on."""
-        asked = await body_of(request, ReloadRequest)
-        return _written(await service.reload(asked.run, asked.minimum_overlap))
+        body = await body_of(request, ReloadRequest)
+        return _model_response(await service.changes.reload(body.run, body.minimum_overlap))
 
 
 def _key_holder(key: str | None) -> Any:
@@ -190,7 +207,7 @@ def _key_holder(key: str | None) -> Any:
     return check
 
 
-def _written(value: BaseModel) -> Response:
+def _model_response(value: BaseModel) -> Response:
     return as_json(value.model_dump_json())
 
 
@@ -198,7 +215,7 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in sorted(statuses)}
 
 
-def _takes(model: type[BaseModel]) -> dict[str, Any]:
+def _body_of(model: type[BaseModel]) -> dict[str, Any]:
     content = {"application/json": {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}}
     return {"requestBody": {"required": True, "content": content}}
 

@@ -1,4 +1,4 @@
-"""Micro-batches without waiting: while passes run, questions gather, and the next pass takes all that fit."""
+"""Micro-batches without waiting: while passes run, requests gather, and the next pass takes all that fit."""
 
 import asyncio
 import time
@@ -12,11 +12,11 @@ from ssna.serving.refusal import RequestError
 JobT = TypeVar("JobT")
 AnswerT = TypeVar("AnswerT")
 Disconnected = Callable[[], Awaitable[bool]]
-IMPATIENCE = 0.25  # seconds in the queue after which it is worth asking whether anybody still waits
+CHECK_SECONDS = 0.25  # in the queue, after which it is worth asking whether the client is still there
 
 
 @dataclass(eq=False)
-class _Waiting(Generic[JobT, AnswerT]):
+class _Entry(Generic[JobT, AnswerT]):
     job: JobT
     size: int
     disconnected: Disconnected | None
@@ -29,42 +29,49 @@ class Batcher(Generic[JobT, AnswerT]):
 
     Args:
         answer: jobs to answers.
-        waiting: questions that may wait, over all jobs.
-        together: questions of one pass; a larger job goes alone.
-        ahead: so many waiting questions begin a pass before the one that runs has ended.
+        limit: requests that may wait, over all jobs.
+        max_batch_size: requests of one pass; a larger job goes alone.
+        overlap_from: so many waiting requests begin a pass before the one that runs has ended.
+
+    Attributes:
+        queued: requests that wait.
     """
 
     def __init__(
         self,
         answer: Callable[[list[JobT]], Awaitable[Sequence[AnswerT]]],
-        waiting: int,
-        together: int,
-        ahead: int | None = None,
+        limit: int,
+        max_batch_size: int,
+        overlap_from: int | None = None,
     ) -> None:
-        self._answer, self._limit, self._together, self._ahead = answer, waiting, together, ahead
-        self._queue: deque[_Waiting[JobT, AnswerT]] = deque()
+        self._answer, self._limit = answer, limit
+        self._max_batch_size, self._overlap_from = max_batch_size, overlap_from
+        self._queue: deque[_Entry[JobT, AnswerT]] = deque()
         self._passes: set[asyncio.Task[None]] = set()
-        self.waiting = 0
+        self.queued = 0
 
-    async def ask(self, job: JobT, size: int = 1, disconnected: Disconnected | None = None) -> tuple[AnswerT, int]:
-        """The answer, and how many questions were answered with it; who is cancelled leaves the queue.
+    async def submit(self, job: JobT, size: int = 1, disconnected: Disconnected | None = None) -> tuple[AnswerT, int]:
+        """The answer, and how many requests were answered with it; who is cancelled leaves the queue.
+
+        Args:
+            size: requests in the job.
 
         Raises:
             RequestError: the queue is full.
         """
-        if self.waiting + size > self._limit:
-            message = f"{self.waiting} questions wait already, the limit is {self._limit}; ask again in a second"
+        if self.queued + size > self._limit:
+            message = f"{self.queued} requests wait already, the limit is {self._limit}; ask again in a second"
             raise RequestError(503, "busy", message, {"Retry-After": "1"})
-        entry = _Waiting(job, size, disconnected, asyncio.get_running_loop().create_future())
+        entry = _Entry(job, size, disconnected, asyncio.get_running_loop().create_future())
         self._queue.append(entry)
-        self.waiting += size
+        self.queued += size
         self._begin()
         try:
             return await entry.answered
         except asyncio.CancelledError:
             if entry in self._queue:
                 self._queue.remove(entry)
-                self.waiting -= size
+                self.queued -= size
             raise
 
     async def close(self) -> None:
@@ -73,8 +80,10 @@ class Batcher(Generic[JobT, AnswerT]):
             await asyncio.wait(self._passes)
 
     def _begin(self) -> None:
-        running = len(self._passes)
-        if self._queue and (not running or (running == 1 and self._ahead is not None and self.waiting >= self._ahead)):
+        """Begin a pass, unless enough of them run."""
+        running, overlap_from = len(self._passes), self._overlap_from
+        overlaps = running == 1 and overlap_from is not None and self.queued >= overlap_from
+        if self._queue and (not running or overlaps):
             self._passes.add(begun := asyncio.create_task(self._pass()))
             begun.add_done_callback(self._end)
 
@@ -91,13 +100,13 @@ class Batcher(Generic[JobT, AnswerT]):
                 answers = failure
             _settle(batch, answers)
 
-    async def _next(self) -> "list[_Waiting[JobT, AnswerT]]":
-        batch: list[_Waiting[JobT, AnswerT]] = []
+    async def _next(self) -> "list[_Entry[JobT, AnswerT]]":
+        batch: list[_Entry[JobT, AnswerT]] = []
         size, now = 0, time.monotonic()
-        while self._queue and (not batch or size + self._queue[0].size <= self._together):
+        while self._queue and (not batch or size + self._queue[0].size <= self._max_batch_size):
             entry = self._queue.popleft()
-            self.waiting -= entry.size
-            if entry.disconnected is not None and now - entry.since > IMPATIENCE and await entry.disconnected():
+            self.queued -= entry.size
+            if entry.disconnected is not None and now - entry.since > CHECK_SECONDS and await entry.disconnected():
                 entry.answered.set_exception(RequestError(499, "client_gone", "nobody waits for this answer any more"))
             if not entry.answered.done():
                 batch.append(entry)
@@ -105,7 +114,7 @@ class Batcher(Generic[JobT, AnswerT]):
         return batch
 
 
-def _settle(batch: "list[_Waiting[JobT, AnswerT]]", answers: "Sequence[AnswerT] | Exception") -> None:
+def _settle(batch: "list[_Entry[JobT, AnswerT]]", answers: "Sequence[AnswerT] | Exception") -> None:
     size = sum(entry.size for entry in batch)
     for number, entry in enumerate(batch):
         if entry.answered.done():

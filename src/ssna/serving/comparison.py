@@ -1,4 +1,4 @@
-"""The next run beside the serving one, on the same histories, before it takes its place."""
+"""The next run compared with the serving one, on the same histories, before it takes its place."""
 
 import time
 from collections.abc import Sequence
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssna.serving.refusal import RequestError
-from ssna.serving.schemas import Comparison, Question
+from ssna.serving.schemas import Comparison, RecommendRequest
 from ssna.serving.snapshot import Snapshot
 
-FIRST = 10  # places compared
+K = 10  # items compared
 HISTORIES = 256
 LENGTHS = (1, 20)  # of histories made up
 
 
 def compare(old: Snapshot, new: Snapshot, recent: Sequence[Sequence[str]]) -> Comparison:
-    """How alike the first ten are; raises what ``new`` raises when it cannot answer.
+    """How alike the first ten are; raises what ``new`` raises when it cannot rank.
 
     Args:
-        recent: histories that were asked lately; more are made up where they are few.
+        recent: histories that were asked for lately; more are made up where they are few.
     """
     shared = set(old.recommender.items.external) & set(new.recommender.items.external)
     if not shared:
@@ -26,9 +26,9 @@ def compare(old: Snapshot, new: Snapshot, recent: Sequence[Sequence[str]]) -> Co
             409, "nothing_in_common", f"{new.run} knows no item of {old.run}, so it cannot take its place"
         )
     missing = HISTORIES - len(recent)
-    histories = [*recent, *_made_up(old, missing)] if missing > 0 else recent[:HISTORIES]
-    questions = [Question.model_construct(history=list(history), k=FIRST) for history in histories]
-    (before, slow), (after, fast) = _timed(old, questions), _timed(new, questions)
+    histories = [*recent, *_random_histories(old, missing)] if missing > 0 else recent[:HISTORIES]
+    requests = [RecommendRequest.model_construct(history=list(history), k=K) for history in histories]
+    (before, slow), (after, fast) = _timed(old, requests), _timed(new, requests)
     return Comparison(
         run=new.run,
         items=len(new),
@@ -41,19 +41,19 @@ def compare(old: Snapshot, new: Snapshot, recent: Sequence[Sequence[str]]) -> Co
     )
 
 
-def _timed(snapshot: Snapshot, questions: Sequence[Question]) -> tuple[list[set[str]], float]:
-    snapshot.answer(questions[:1])  # what is made at the first answer is no part of any other
+def _timed(snapshot: Snapshot, requests: Sequence[RecommendRequest]) -> tuple[list[set[str]], float]:
+    snapshot.rank(requests[:1])  # what is made at the first ranking is no part of any other
     start = time.perf_counter()
-    answers = snapshot.answer(questions)
+    found = snapshot.rank(requests)
     seconds = time.perf_counter() - start
-    return [set(snapshot.recommender.items.ids(answer.rows)) for answer in answers], seconds
+    return [set(snapshot.recommender.items.ids(ranking.rows)) for ranking in found], seconds
 
 
 def _overlap(a: set[str], b: set[str]) -> float:
     return len(a & b) / max(len(a), len(b), 1)
 
 
-def _made_up(snapshot: Snapshot, count: int) -> list[list[str]]:
+def _random_histories(snapshot: Snapshot, count: int) -> list[list[str]]:
     """Histories of the catalogue's items, popular ones more often."""
     rng = np.random.default_rng(0)
     weights = snapshot.recommender.counts[1:] + 1.0

@@ -16,29 +16,29 @@ PHRASES = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header F
 
 
 class Connection(HttpToolsProtocol):
-    """See :class:`asyncio.Protocol`. Every ``LIMITS.seconds`` it asks whether anything came of the connection; between
-    two requests, while nothing comes at all, uvicorn's own ``timeout_keep_alive`` counts.
+    """Every ``LIMITS.seconds`` it asks whether anything came of the connection; between two requests, while nothing
+    comes at all, uvicorn's own ``timeout_keep_alive`` counts.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._head = 0  # bytes of a head that is not whole yet
         self._before: tuple[Any, int] = (None, 0)
-        self._watch: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """See :class:`asyncio.Protocol`."""
+        """A client is there: its time runs."""
         super().connection_made(transport)
-        self._again()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See :class:`asyncio.Protocol`."""
-        if self._watch is not None:
-            self._watch.cancel()
+        """The client is gone, and its time does not run any more."""
+        if self._timer is not None:
+            self._timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """See :class:`asyncio.Protocol`."""
+        """Bytes of one request or several; refuses a head that is too long."""
         cycle = self.cycle
         in_body = cycle is not None and cycle.more_body
         super().data_received(data)
@@ -47,13 +47,13 @@ class Connection(HttpToolsProtocol):
             self._refuse(431, "head_too_large", f"address and headers have more than {LIMITS.head_bytes:,} bytes")
 
     def send_400_response(self, msg: str) -> None:
-        """What is no HTTP."""
+        """Refuse what is no HTTP."""
         self._refuse(400, "no_http", msg)
 
-    def _again(self) -> None:
-        self._watch = self.loop.call_later(LIMITS.seconds, self._look)
+    def _start_timer(self) -> None:
+        self._timer = self.loop.call_later(LIMITS.seconds, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """What is as it was ``LIMITS.seconds`` ago is given up: an answer not read, or no whole request since."""
         cycle, unread = self.cycle, self.transport.get_write_buffer_size()
         waiting = cycle is None or cycle.response_complete
@@ -65,10 +65,10 @@ class Connection(HttpToolsProtocol):
             if self._head:
                 self._refuse(408, "too_slow", f"no whole request came in {LIMITS.seconds:g} seconds")
             self.transport.close()
-        self._again()
+        self._start_timer()
 
     def _refuse(self, status: int, code: str, message: str) -> None:
-        """As :func:`ssna.serving.http.failed`, where there is no request yet that could be answered."""
+        """As :func:`ssna.serving.http.error_response`, where there is no request yet that could be answered."""
         if self.transport.is_closing():
             return
         body = json.dumps({"error": {"code": code, "message": message}}).encode()

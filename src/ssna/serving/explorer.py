@@ -1,4 +1,4 @@
-"""The explorer: a page, and what it asks for beyond the service: runs, why an item ranks, where a text would."""
+"""The explorer: a page, and the routes that only it needs: runs, explanations, and the rank of a text."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -28,43 +28,41 @@ def add_page(app: FastAPI) -> None:
     folder = files("ssna.serving") / "page"
     for address, (name, kind) in PAGE.items():
         content = (folder / name).read_bytes()
-        app.add_api_route(f"/{address}", _unchanging(content, kind), include_in_schema=False)
+        app.add_api_route(f"/{address}", _static(content, kind), include_in_schema=False)
 
 
 def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str, Any]]) -> None:
-    """``GET /runs``, ``POST /explain``, ``POST /place``; ``document`` says what OpenAPI is to know of a route."""
+    """``GET /runs``, ``POST /explain``, ``POST /rank_text``; ``document`` says what OpenAPI is to know of a route."""
 
     @app.get("/runs", response_model=schemas.Runs)
     async def runs() -> Response:
-        """The runs that can be asked, the serving one first."""
-        found = [service.snapshot, *service.beside.values()]
+        """The runs that recommend, the serving one first."""
+        found = [service.snapshot, *service.inference.compare_with.values()]
         return as_json(
             schemas.Runs(runs=[schemas.Run(name=each.run, items=len(each)) for each in found]).model_dump_json()
         )
 
-    @app.post("/explain", response_model=schemas.Explained, **document(schemas.Why, 404, 409, 503))
-    async def why(request: Request) -> Response:
+    @app.post("/explain", response_model=schemas.Explanation, **document(schemas.ExplainRequest, 404, 409, 503))
+    async def explain_item(request: Request) -> Response:
         """Why an item has its score after a history."""
-        asked = await body_of(request, schemas.Why)
-        now = service.find(asked.item, asked.run)
+        body = await body_of(request, schemas.ExplainRequest)
+        now = service.inference.find(body.item, body.run)
+        found = await service.run_in_background(partial(explain, now.recommender, body.history, body.item, now.hidden))
+        members = [schemas.Contribution(scorer=name, score=score) for name, score in found.members]
+        return as_json(schemas.Explanation.model_validate(asdict(found) | {"members": members}).model_dump_json())
+
+    @app.post("/rank_text", response_model=schemas.TextRank, **document(schemas.RankTextRequest, 404, 409, 503))
+    async def rank_new_text(request: Request) -> Response:
+        """The rank of a text, were it a new item."""
+        body = await body_of(request, schemas.RankTextRequest)
+        now = service.inference.named(body.run)
         found = await service.run_in_background(
-            partial(explain, now.recommender, asked.history, asked.item, now.hidden)
+            partial(rank_text, now.recommender, body.history, body.text, deny=now.hidden)
         )
-        parts = [schemas.Part(scorer=kind, score=share) for kind, share in found.parts]
-        return as_json(schemas.Explained.model_validate(asdict(found) | {"parts": parts}).model_dump_json())
-
-    @app.post("/place", response_model=schemas.Placed, **document(schemas.WhatIf, 404, 409, 503))
-    async def what_if(request: Request) -> Response:
-        """Where an item of some text would rank, were it added."""
-        asked = await body_of(request, schemas.WhatIf)
-        now = service.named(asked.run)
-        found = await service.run_in_background(
-            partial(rank_text, now.recommender, asked.history, asked.text, deny=now.hidden)
-        )
-        return as_json(schemas.Placed.model_validate(asdict(found)).model_dump_json())
+        return as_json(schemas.TextRank.model_validate(asdict(found)).model_dump_json())
 
 
-def _unchanging(content: bytes, kind: str) -> Callable[[], Any]:
+def _static(content: bytes, kind: str) -> Callable[[], Any]:
     async def answer() -> Response:
         return Response(content, media_type=kind, headers=HEADERS)
 

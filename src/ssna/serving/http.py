@@ -23,7 +23,7 @@ from ssna.serving.refusal import RequestError
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 JSON = "application/json"
-PATIENCE = 16  # times the limit are read, and dropped, before the connection is cut: most clients listen only then
+READ_AT_MOST = 16  # times the limit are read, and dropped, before the connection is cut: most clients listen only then
 REASONS = {404: "there is nothing at this address; see /openapi.json", 405: "this address has other methods"}
 
 
@@ -41,7 +41,7 @@ async def body_of(request: Request, model: type[ModelT]) -> ModelT:
                 size += len(chunk)
                 if size <= LIMITS.body_bytes:
                     chunks.append(chunk)
-                elif size > PATIENCE * LIMITS.body_bytes:
+                elif size > READ_AT_MOST * LIMITS.body_bytes:
                     break
     except ClientDisconnect:
         raise RequestError(499, "client_gone", "the body ended before it was whole") from None
@@ -58,49 +58,49 @@ def as_json(text: str, status: int = 200, headers: Mapping[str, str] | None = No
     return Response(text.encode(), status, headers, media_type=JSON)
 
 
-def failed(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
+def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
     """The one form of all errors."""
     return as_json(json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False), status, headers)
 
 
-def refused(error: RequestError | SsnaError) -> Response:
+def refusal_response(error: RequestError | SsnaError) -> Response:
     """What is told of an error that was foreseen."""
     if isinstance(error, RequestError):
-        return failed(error.status, error.code, str(error), error.headers)
+        return error_response(error.status, error.code, str(error), error.headers)
     status, code = (503, "no_language_model") if isinstance(error, EncoderError) else (409, "not_possible")
-    return failed(status, code, " ".join(str(error).split()))
+    return error_response(status, code, " ".join(str(error).split()))
 
 
-def install(app: FastAPI, metrics: Metrics, lane: Mapping[str, Endpoint]) -> None:
+def install(app: FastAPI, metrics: Metrics, fast_routes: Mapping[str, Endpoint]) -> None:
     """Errors of every origin in one form, and :class:`Observed` around all of it."""
 
     @app.exception_handler(RequestError)
     @app.exception_handler(SsnaError)
     async def foreseen(_: Request, error: RequestError | SsnaError) -> Response:
-        return refused(error)
+        return refusal_response(error)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:
-        return failed(422, "invalid", explain(error.errors()))
+        return error_response(422, "invalid", explain(error.errors()))
 
     @app.exception_handler(HTTPException)
     async def unmatched(_: Request, error: HTTPException) -> Response:
         message = REASONS.get(error.status_code, str(error.detail))
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
-        return failed(error.status_code, code, message, error.headers)
+        return error_response(error.status_code, code, message, error.headers)
 
-    app.add_middleware(Observed, metrics=metrics, lane=lane)
+    app.add_middleware(Observed, metrics=metrics, fast_routes=fast_routes)
 
 
 class Observed:
     """Counts, times and logs every request, and turns what nobody foresaw into a 500 that tells nothing.
 
     Args:
-        lane: path -> what answers a POST there at once, past routing and everything else that it has no use for.
+        fast_routes: path -> what answers a POST there at once, past routing and everything else that it has no use for.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, lane: Mapping[str, Endpoint]) -> None:
-        self.app, self.metrics, self.lane = app, metrics, lane
+    def __init__(self, app: ASGIApp, metrics: Metrics, fast_routes: Mapping[str, Endpoint]) -> None:
+        self.app, self.metrics, self.fast_routes = app, metrics, fast_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
@@ -109,29 +109,31 @@ class Observed:
             return
         start, status = time.perf_counter(), 0
 
-        async def noted(message: Message) -> None:
+        async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
-        endpoint = self.lane.get(scope["path"]) if scope["method"] == "POST" else None
+        endpoint = self.fast_routes.get(scope["path"]) if scope["method"] == "POST" else None
         try:
             if endpoint is None:
-                await self.app(scope, receive, noted)
+                await self.app(scope, receive, watched)
             else:
-                response = await _answered(endpoint, Request(scope, receive))
-                await response(scope, receive, noted)
+                response = await _respond(endpoint, Request(scope, receive))
+                await response(scope, receive, watched)
         except Exception as error:
             log("failure", level="error", **described(error))
             if status:
                 raise
-            await failed(500, "internal", "this is a defect of the server; its log says where")(scope, receive, noted)
+            await error_response(500, "internal", "this is a defect of the server; its log says where")(
+                scope, receive, watched
+            )
         finally:
             route = _route(scope) if endpoint is None else scope["path"]
-            self._note(scope, route, status, time.perf_counter() - start)
+            self._record(scope, route, status, time.perf_counter() - start)
 
-    def _note(self, scope: Scope, route: str, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, route: str, status: int, seconds: float) -> None:
         batch = scope.get("batch")
         self.metrics.observe(route, status, seconds, batch)
         fields: dict[str, Any] = {} if batch is None else {"batch": batch}
@@ -139,11 +141,11 @@ class Observed:
         log("request", method=method, route=route, status=status, ms=round(1000 * seconds, 2), **fields)
 
 
-async def _answered(endpoint: Endpoint, request: Request) -> Response:
+async def _respond(endpoint: Endpoint, request: Request) -> Response:
     try:
         return await endpoint(request)
     except (RequestError, SsnaError) as error:
-        return refused(error)
+        return refusal_response(error)
 
 
 def _route(scope: Scope) -> str:

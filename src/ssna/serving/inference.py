@@ -1,121 +1,157 @@
-"""Questions to written answers: together, in the ranking process where there is one, else in a thread of the server."""
+"""Requests to recommendations: many ranked together, in the ranking process where there is one, else in a thread."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ssna.core.ragged import Ints
+from ssna.recommender.ranking import rank
 from ssna.serving.batching import Batcher, Disconnected
+from ssna.serving.comparison import HISTORIES
 from ssna.serving.limits import LIMITS
 from ssna.serving.ranker import Ranker, RankerError
-from ssna.serving.schemas import Question
-from ssna.serving.snapshot import Asked, Snapshot
+from ssna.serving.refusal import RequestError
+from ssna.serving.schemas import RecommendRequest
+from ssna.serving.snapshot import Snapshot, rankings
+from ssna.serving.worker import Worker
 
 T = TypeVar("T")
-MANY = 8_192  # ids read and written that take a few milliseconds
+MANY_IDS = 8_192  # that are looked up, or written as JSON, within a few milliseconds
 
 
 @dataclass(frozen=True)
 class Job:
-    """Questions that one snapshot answers: ``snapshot``, or without one what serves when their turn comes."""
+    """Requests that one snapshot answers: ``snapshot``, or without one what serves when their turn comes."""
 
-    questions: Sequence[Question]
+    requests: Sequence[RecommendRequest]
     snapshot: Snapshot | None = None
 
 
 class Inference:
-    """Its methods belong to the event loop.
+    """The runs that can be asked. Its methods belong to the event loop.
 
     Args:
         snapshot: what serves first; :meth:`serve` changes it.
+        compare_with: other runs by their names; they know nothing of additions.
+
+    Attributes:
+        recent: histories that were asked for lately.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, compare_with: Mapping[str, Snapshot] | None = None) -> None:
+        self.snapshot, self.compare_with = snapshot, dict(compare_with or {})
+        self.recent: deque[Sequence[str]] = deque(maxlen=HISTORIES)
+        self.texts = Worker("texts", LIMITS.text_queue)
         self._ranker: Ranker | None = None
-        self._thread = ThreadPoolExecutor(1, "recommend")
-        self._batcher: Batcher[Job, list[str]] = Batcher(self._answered, LIMITS.waiting, LIMITS.together, LIMITS.ahead)
+        self._worker = Worker("rank")
+        self._batcher: Batcher[Job, list[str]] = Batcher(
+            self._rank_jobs, LIMITS.rank_queue, LIMITS.max_batch_size, LIMITS.overlap_from
+        )
 
     @property
-    def waiting(self) -> int:
-        """Questions in the queue."""
-        return self._batcher.waiting
+    def queued(self) -> int:
+        """Requests that wait to be ranked."""
+        return self._batcher.queued
 
     @property
-    def beside(self) -> bool:
+    def ranker_alive(self) -> bool:
         """Whether there is a ranking process."""
         return self._ranker is not None and self._ranker.alive
 
-    async def start(self, others: Sequence[Snapshot]) -> None:
-        """Rank in a process of its own from now on, with ``others``, too."""
+    async def start(self) -> None:
+        """Rank in a process of its own from now on."""
         ranker = Ranker()
         await ranker.start()
-        for snapshot in (self.snapshot, *others):
-            await ranker.load(snapshot.recommender.scorer)
+        for snapshot in (self.snapshot, *self.compare_with.values()):
+            await ranker.load(snapshot.recommender)
         self._ranker = ranker
 
     async def serve(self, snapshot: Snapshot) -> None:
-        """From the return on, answers come from ``snapshot``."""
-        new, old = snapshot.recommender.scorer, self.snapshot.recommender.scorer
+        """From the return on, ``snapshot`` answers."""
+        new, old = snapshot.recommender, self.snapshot.recommender
         if self._ranker is not None and new is not old:
             await self._ranker.load(new)
         self.snapshot = snapshot
         if self._ranker is not None and new is not old:
             self._ranker.unload(old)
 
-    async def ask(
-        self, questions: Sequence[Question], snapshot: Snapshot | None, disconnected: Disconnected | None
-    ) -> tuple[list[str], int]:
-        """Answers as JSON, all from one snapshot; and how many questions were answered together."""
-        return await self._batcher.ask(Job(questions, snapshot), len(questions), disconnected)
-
     async def close(self) -> None:
         """Answer what waits, then end."""
         await self._batcher.close()
-        self._thread.shutdown()
+        for worker in (self.texts, self._worker):
+            await worker.close()
         if self._ranker is not None:
             await self._ranker.close()
 
-    async def _answered(self, jobs: list[Job]) -> list[list[str]]:
+    def named(self, run: str | None = None) -> Snapshot:
+        """What serves now, or another run. Raises :class:`RequestError` for a name that none has."""
+        if run in (None, self.snapshot.run):
+            return self.snapshot
+        if run not in self.compare_with:
+            raise RequestError(404, "unknown_run", f"there is no run {run!r}; GET /runs lists them")
+        return self.compare_with[run]
+
+    def find(self, item: str, run: str | None = None) -> Snapshot:
+        """As :meth:`named`, if it knows ``item``; else raises :class:`RequestError`."""
+        found = self.named(run)
+        if item not in found:
+            raise RequestError(404, "unknown_item", f"item {item!r} is not in the catalogue")
+        return found
+
+    async def recommend(
+        self,
+        requests: Sequence[RecommendRequest],
+        texts: Mapping[str, str] | None = None,
+        disconnected: Disconnected | None = None,
+        run: str | None = None,
+    ) -> tuple[list[str], int]:
+        """Answers as JSON, all from one snapshot; and how many requests were ranked together.
+
+        Args:
+            texts: of ids in the histories that the catalogue does not have.
+            run: see :meth:`named`; None is what serves when their turn comes.
+
+        Raises:
+            RequestError: there is no such run, or too many requests wait.
+        """
+        snapshot = None if run is None else self.named(run)
+        snapshot = await self._with_texts(snapshot or self.snapshot, requests, texts) if texts else snapshot
+        self.recent.extend(request.history for request in requests)
+        return await self._batcher.submit(Job(requests, snapshot), len(requests), disconnected)
+
+    async def _with_texts(
+        self, now: Snapshot, requests: Sequence[RecommendRequest], texts: Mapping[str, str]
+    ) -> Snapshot:
+        ids = {item for request in requests for item in request.history}
+        new = {item: text for item, text in texts.items() if item in ids and item not in now.recommender.items}
+        return await self.texts.run(now.with_texts, new) if new else now
+
+    async def _rank_jobs(self, jobs: list[Job]) -> list[list[str]]:
         """One pass for each snapshot."""
         current = self.snapshot
         snapshots = [job.snapshot or current for job in jobs]
         answers: list[list[str]] = [[] for _ in jobs]
         for snapshot in dict.fromkeys(snapshots):
-            mine = [number for number, other in enumerate(snapshots) if other is snapshot]
-            written = iter(await self._written(snapshot, [each for n in mine for each in jobs[n].questions]))
-            for number in mine:
-                answers[number] = [next(written) for _ in jobs[number].questions]
+            members = [number for number, other in enumerate(snapshots) if other is snapshot]
+            ranked = iter(await self._rank(snapshot, [each for number in members for each in jobs[number].requests]))
+            for number in members:
+                answers[number] = [next(ranked) for _ in jobs[number].requests]
         return answers
 
-    async def _written(self, snapshot: Snapshot, questions: Sequence[Question]) -> list[str]:
-        ranker, scorer = self._ranker, snapshot.recommender.scorer
-        size = sum(len(question.history) + question.k for question in questions)
-        if ranker is not None and ranker.is_loaded(scorer):
-            asked = await self._beside(size, snapshot.read, questions)
-            if asked.plain:
-                gone = snapshot.gone(questions, asked.known)
-                with suppress(RankerError):
-                    best = await ranker.top(scorer, asked.known, asked.k, gone, snapshot.barred)
-                    return await self._beside(size, _written, snapshot, asked, *best)
-        return await self._beside(None, _here, snapshot, questions)
+    async def _rank(self, snapshot: Snapshot, requests: Sequence[RecommendRequest]) -> list[str]:
+        recommender = snapshot.recommender
+        size = sum(len(each.history) + each.k + len(each.allow or ()) + len(each.deny) for each in requests)
+        request, unknown = await self._sized(size, snapshot.look_up, requests)
+        best = None
+        if self._ranker is not None:
+            with suppress(RankerError):
+                best = await self._ranker.rank(recommender, request, snapshot.excluded)
+        if best is None:
+            best = await self._worker.run(rank, recommender.scorer, recommender.counts, request, snapshot.excluded)
+        found = rankings(request, unknown, *best)
+        return await self._sized(size, lambda: [snapshot.json(ranking) for ranking in found])
 
-    async def _beside(self, size: int | None, work: Callable[..., T], *arguments: Any) -> T:
-        """Work of ``size`` ids; if there are many, or nobody knows, in a thread: requests are answered meanwhile."""
-        if size is not None and size <= MANY:
-            return work(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
-
-
-def _written(snapshot: Snapshot, asked: Asked, rows: Ints, scores: NDArray[np.float32]) -> list[str]:
-    return [snapshot.written(answer) for answer in snapshot.cut(asked, rows, scores)]
-
-
-def _here(snapshot: Snapshot, questions: Sequence[Question]) -> list[str]:
-    return [snapshot.written(answer) for answer in snapshot.answer(questions)]
+    async def _sized(self, size: int, job: Callable[..., T], *arguments: Any) -> T:
+        """A job of ``size`` ids; if they are many, in a thread: requests are answered meanwhile."""
+        return job(*arguments) if size <= MANY_IDS else await self._worker.run(job, *arguments)

@@ -17,7 +17,7 @@ class JsonHandler(logging.Handler):
     """What libraries log, as lines of the same kind; of an exception its type and place, not its message."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """See :class:`logging.Handler`."""
+        """A line of JSON for one record."""
         cause = record.exc_info[1] if record.exc_info else None
         where = {} if cause is None else described(cause)
         log("library", level=record.levelname.lower(), logger=record.name, message=str(record.msg)[:200], **where)

@@ -20,14 +20,15 @@ class Metrics:
         self._seconds = Histogram(
             "ssna_request_seconds", "From a request to its answer.", ["route"], buckets=SECONDS, registry=self.registry
         )
-        self._batches = Histogram(
-            "ssna_batch_size", "Questions answered together, a request.", buckets=SIZES, registry=self.registry
-        )
+        self._batches = Histogram("ssna_batch_size", "Requests ranked together.", buckets=SIZES, registry=self.registry)
         gauges = {
-            "ssna_queue_depth": ("Questions that wait.", lambda: service.inference.waiting),
+            "ssna_queue_depth": ("Requests that wait to be ranked.", lambda: service.inference.queued),
             "ssna_catalogue_items": ("Items that can be recommended.", lambda: len(service.snapshot)),
             "ssna_added_items": ("Items known by their texts alone.", lambda: service.snapshot.added),
-            "ssna_ranking_process": ("1, or 0 while the server ranks by itself.", lambda: service.inference.beside),
+            "ssna_ranking_process": (
+                "1, or 0 while the server ranks by itself.",
+                lambda: service.inference.ranker_alive,
+            ),
             "ssna_run_version": ("One more with each reload.", lambda: service.snapshot.version),
         }
         for name, (meaning, read) in gauges.items():

@@ -21,7 +21,7 @@ def parse(model: type[ModelT], body: bytes) -> ModelT:
     try:
         return model.model_validate(value)
     except ValidationError as invalid:
-        if _depth(value) > LIMITS.depth:
+        if _depth(value) > LIMITS.json_depth:
             raise _too_deep() from None
         raise RequestError(422, "invalid", explain(invalid.errors(include_input=False, include_url=False))) from None
 
@@ -82,7 +82,7 @@ DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
 
 
 def _too_deep() -> RequestError:
-    return RequestError(400, "too_deep", f"the body is nested more than {LIMITS.depth} deep")
+    return RequestError(400, "too_deep", f"the body is nested more than {LIMITS.json_depth} deep")
 
 
 def _depth(value: Any) -> int:

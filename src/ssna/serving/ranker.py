@@ -1,8 +1,8 @@
 """Rankings in a process of their own: HTTP and products of matrices then do not wait for one interpreter.
 
-The server writes questions to the process's standard input and reads answers, in the same order, from its standard
-output. A message is a length and so many bytes of safetensors: nothing in it is ever executed. Whatever goes wrong with
-the process, the server ranks by itself until another one has started.
+The server writes calls to the process's standard input and reads results, in the same order, from its standard output.
+A message is a length and so many bytes of safetensors: nothing in it is ever executed. Whatever goes wrong with the
+process, the server ranks by itself until another one has started.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -24,44 +24,47 @@ from torch import Tensor
 
 from ssna.compute.allocator import tune_allocator
 from ssna.core.ragged import Ints, Ragged
+from ssna.recommender import Recommender
+from ssna.recommender.ranking import RankRequest, rank
 from ssna.scoring import Scorer, below, restore, under
-from ssna.scoring.topk import top
 from ssna.serving.logs import described, log
 
-LOAD, UNLOAD, TOP = range(3)
+LOAD, UNLOAD, RANK = range(3)
 LENGTH = struct.Struct("<Q")
-PAUSE = 1.0  # seconds before a process that ended is started again
-PATIENCE = 60.0  # seconds for an answer; a process that takes longer is stuck, and ended
+RESTART_SECONDS = 1.0  # before a process that ended is started again
+TIMEOUT_SECONDS = 60.0  # for a result; a process that takes longer is stuck, and ended
 THREADS = "SSNA_RANKER_THREADS"
+
+Message = Mapping[str, Tensor]
 
 
 class RankerError(Exception):
-    """The process is gone, or could not answer; never leaves the serving package."""
+    """The process is gone, or could not rank; never leaves the serving package."""
 
 
 class Ranker:
     """The server's end. All methods belong to the event loop; :meth:`start` comes first."""
 
     def __init__(self) -> None:
-        self._wanted: dict[Scorer, int] = {}
-        self._held: set[int | None] = set()
-        self._answers: deque[asyncio.Future[dict[str, Tensor]]] = deque()
+        self._numbers: dict[Recommender, int] = {}  # of all that are to be loaded
+        self._loaded: set[int | None] = set()
+        self._results: deque[asyncio.Future[Message]] = deque()
         self._process: asyncio.subprocess.Process | None = None
-        self._life: asyncio.Task[None] | None = None
-        self._begun = 0
+        self._supervisor: asyncio.Task[None] | None = None
+        self._count = 0
 
     async def start(self) -> None:
         """Start the process; it is started again whenever it ends."""
-        self._process = await _process()
-        self._life = asyncio.create_task(self._live(self._process))
+        self._process = await _start_process()
+        self._supervisor = asyncio.create_task(self._supervise(self._process))
 
     async def close(self) -> None:
         """End the process."""
         process = self._process
-        if self._life is not None:
-            self._life.cancel()
+        if self._supervisor is not None:
+            self._supervisor.cancel()
             with suppress(asyncio.CancelledError):
-                await self._life
+                await self._supervisor
         if process is not None and process.stdin is not None:
             process.stdin.close()
             await process.wait()
@@ -71,188 +74,199 @@ class Ranker:
         """Whether there is a process."""
         return self._process is not None
 
-    def is_loaded(self, scorer: Scorer) -> bool:
-        """Whether the process can rank with ``scorer`` now."""
-        return self._wanted.get(scorer) in self._held
+    def is_loaded(self, recommender: Recommender) -> bool:
+        """Whether the process can rank with ``recommender`` now."""
+        return self._numbers.get(recommender) in self._loaded
 
-    async def load(self, scorer: Scorer) -> None:
-        """Give the process a scorer to rank with; without a process, the next one gets it."""
-        if scorer not in self._wanted:
-            self._begun += 1
-            self._wanted[scorer] = self._begun
+    async def load(self, recommender: Recommender) -> None:
+        """Give the process a recommender to rank with; without a process, the next one gets it."""
+        if recommender not in self._numbers:
+            self._count += 1
+            self._numbers[recommender] = self._count
             with suppress(RankerError):
-                await self._give(scorer)
+                await self._send_load(recommender)
 
-    def unload(self, scorer: Scorer) -> None:
-        """Let the process forget a scorer; what was asked before is answered."""
-        if (number := self._wanted.pop(scorer, None)) in self._held:
+    def unload(self, recommender: Recommender) -> None:
+        """Let the process forget a recommender; earlier calls are answered."""
+        if (number := self._numbers.pop(recommender, None)) in self._loaded:
             self._send_unload(number)
 
-    async def top(
-        self, scorer: Scorer, histories: Ragged, k: int, exclude: Ragged, barred: Ints
+    async def rank(
+        self, recommender: Recommender, request: RankRequest, excluded: Ints
     ) -> tuple[Ints, NDArray[np.float32]]:
-        """As :func:`ssna.scoring.topk.top`, with a scorer that is held; ``barred`` are rows.
+        """As :func:`ssna.recommender.ranking.rank`, with a recommender that is loaded.
 
         Raises:
-            RankerError: there is no answer; rank here.
+            RankerError: there is no result; rank here.
         """
-        number = self._wanted.get(scorer)
-        if number is None:  # dropped while its questions were read
+        if not self.is_loaded(recommender):  # or not any more, since its requests were looked up
             raise RankerError
-        message = {"ask": torch.tensor([TOP, number, k]), "barred": torch.from_numpy(barred)}
-        message |= _packed("histories", histories)
-        if exclude is not histories:  # else the process takes them for both
-            message |= _packed("exclude", exclude)
-        answer = await self._ask(message)
-        rows, scores = answer["rows"].numpy(), answer["scores"].numpy()
-        return rows, scores
+        call = {"call": torch.tensor([RANK, self._numbers[recommender]]), "excluded": torch.from_numpy(excluded)}
+        result = await self._call(call | _pack_request(request))
+        return result["rows"].numpy(), result["scores"].numpy()
 
-    async def _give(self, scorer: Scorer) -> None:
-        number = self._wanted[scorer]
-        content = await asyncio.to_thread(_described, scorer, number)
-        await self._ask(content)
-        self._held.add(number)
-        if self._wanted.get(scorer) != number:  # dropped meanwhile
+    async def _send_load(self, recommender: Recommender) -> None:
+        number = self._numbers[recommender]
+        await self._call(await asyncio.to_thread(_load_call, recommender, number))
+        self._loaded.add(number)
+        if self._numbers.get(recommender) != number:  # unloaded meanwhile
             self._send_unload(number)
 
     def _send_unload(self, number: int | None) -> None:
-        self._held.discard(number)
+        self._loaded.discard(number)
         with suppress(RankerError):
-            self._ask({"ask": torch.tensor([UNLOAD, number])})
+            self._call({"call": torch.tensor([UNLOAD, number])})
 
-    def _ask(self, message: "Mapping[str, Tensor] | bytes") -> "asyncio.Future[dict[str, Tensor]]":
+    def _call(self, message: Message | bytes) -> "asyncio.Future[Message]":
         if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():
             raise RankerError
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[dict[str, Tensor]] = loop.create_future()
-        overdue = loop.call_later(PATIENCE, _end, self._process)
-        answer.add_done_callback(lambda _: overdue.cancel())
-        self._answers.append(answer)
-        content = message if isinstance(message, bytes) else safetensors.save(dict(message))
-        self._process.stdin.write(_framed(content))
-        return answer
+        result: asyncio.Future[Message] = loop.create_future()
+        overdue = loop.call_later(TIMEOUT_SECONDS, _kill, self._process)
+        result.add_done_callback(lambda _: overdue.cancel())
+        self._results.append(result)
+        self._process.stdin.write(_frame(message if isinstance(message, bytes) else safetensors.save(dict(message))))
+        return result
 
-    async def _live(self, process: asyncio.subprocess.Process) -> None:
+    async def _supervise(self, process: asyncio.subprocess.Process) -> None:
         while True:
-            reading = asyncio.create_task(self._read(process))
+            reading = asyncio.create_task(self._read_results(process))
             try:
-                for scorer in tuple(self._wanted):
+                for recommender in tuple(self._numbers):
                     with suppress(RankerError, KeyError):
-                        await self._give(scorer)
+                        await self._send_load(recommender)
                 await reading
             finally:
                 reading.cancel()
-            _end(process)
+            _kill(process)
             log("ranker", level="error", message="ended; the server ranks by itself", status=await process.wait())
-            process = self._process = await _again()
+            process = self._process = await _restart_process()
             log("ranker", message="started again")
 
-    async def _read(self, process: asyncio.subprocess.Process) -> None:
-        """Answers, until the process ends or writes what is none; whoever still waits is told then."""
+    async def _read_results(self, process: asyncio.subprocess.Process) -> None:
+        """Until the process ends or writes what is no result; whoever still waits is told then."""
         assert process.stdout is not None
         try:
             while True:
                 (size,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
                 found = safetensors.load(await process.stdout.readexactly(size))
-                answer = self._answers.popleft()
-                _settle(answer, RankerError() if "failed" in found else found)
+                _settle(self._results.popleft(), RankerError() if "failed" in found else found)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except Exception as error:
             log("ranker", level="error", **described(error))
-            _end(process)
+            _kill(process)
         finally:
             self._process = None
-            self._held.clear()
-            while self._answers:
-                _settle(self._answers.popleft(), RankerError())
+            self._loaded.clear()
+            while self._results:
+                _settle(self._results.popleft(), RankerError())
 
 
-def _settle(answer: "asyncio.Future[dict[str, Tensor]]", found: "dict[str, Tensor] | RankerError") -> None:
-    if answer.done():
+def _settle(result: "asyncio.Future[Message]", found: "Message | RankerError") -> None:
+    if result.done():
         return
     if isinstance(found, RankerError):
-        answer.set_exception(found)
-        answer.exception()  # looked at: of a drop nobody waits for the answer
+        result.set_exception(found)
+        result.exception()  # looked at: nobody waits for the result of an unload
     else:
-        answer.set_result(found)
+        result.set_result(found)
 
 
-def _end(process: asyncio.subprocess.Process) -> None:
+def _kill(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         process.kill()
 
 
-async def _process() -> asyncio.subprocess.Process:
+async def _start_process() -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         env={**os.environ, THREADS: str(torch.get_num_threads())},
     )  # fmt: skip
 
 
-def _framed(content: bytes) -> bytes:
-    return LENGTH.pack(len(content)) + content
-
-
-async def _again() -> asyncio.subprocess.Process:
+async def _restart_process() -> asyncio.subprocess.Process:
     while True:
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(RESTART_SECONDS)
         try:
-            return await _process()
+            return await _start_process()
         except OSError as error:  # no memory, or no process to be had, for now
             log("ranker", level="error", **described(error))
 
 
-def _packed(name: str, rows: Ragged) -> dict[str, Tensor]:
+def _frame(content: bytes) -> bytes:
+    return LENGTH.pack(len(content)) + content
+
+
+def _load_call(recommender: Recommender, number: int) -> bytes:
+    scorer = recommender.scorer
+    config, tensors = scorer.state()
+    described_scorer = json.dumps({"kind": scorer.kind, "config": config}).encode()
+    call = {
+        "call": torch.tensor([LOAD, number]),
+        "scorer": torch.frombuffer(bytearray(described_scorer), dtype=torch.uint8),
+        "counts": torch.from_numpy(recommender.counts),
+    }
+    return safetensors.save(call | under("state.", {name: tensor.contiguous() for name, tensor in tensors.items()}))
+
+
+def _pack_request(request: RankRequest) -> dict[str, Tensor]:
+    message = {"k": torch.from_numpy(request.k), "exclude_seen": torch.from_numpy(request.exclude_seen)}
+    message |= _pack("histories", request.histories) | _pack("deny", request.deny)
+    limited = [number for number, allow in enumerate(request.allow) if allow is not None]
+    if limited:
+        rows = Ragged.from_rows([allow for allow in request.allow if allow is not None])
+        message |= {"limited": torch.tensor(limited)} | _pack("allow", rows)
+    return message
+
+
+def _unpack_request(message: Message) -> RankRequest:
+    k = message["k"].numpy()
+    allow: list[Ints | None] = [None] * len(k)
+    if "limited" in message:
+        for number, rows in zip(message["limited"].tolist(), _unpack("allow", message), strict=True):
+            allow[number] = rows.astype(np.int64)
+    histories, deny = _unpack("histories", message), _unpack("deny", message)
+    return RankRequest(histories, k, message["exclude_seen"].numpy(), tuple(allow), deny)
+
+
+def _pack(name: str, rows: Ragged) -> dict[str, Tensor]:
     return {
         f"{name}.values": torch.from_numpy(rows.values.astype(np.int64, copy=False)),
         f"{name}.offsets": torch.from_numpy(rows.offsets),
     }
 
 
-def _unpacked(name: str, message: Mapping[str, Tensor]) -> Ragged:
+def _unpack(name: str, message: Message) -> Ragged:
     return Ragged(message[f"{name}.values"].numpy(), message[f"{name}.offsets"].numpy())
 
 
-def _described(scorer: Scorer, number: int) -> bytes:
-    config, tensors = scorer.state()
-    words = json.dumps({"kind": scorer.kind, "config": config}).encode()
-    message = {"ask": torch.tensor([LOAD, number]), "words": torch.frombuffer(bytearray(words), dtype=torch.uint8)}
-    return safetensors.save({**message, **under("state.", {name: x.contiguous() for name, x in tensors.items()})})
-
-
-def work(asked: BinaryIO, answers: BinaryIO) -> None:
+def answer_calls(calls: BinaryIO, results: BinaryIO) -> None:
     """The process's end: answer until nothing more can come."""
-    held: dict[int, Scorer] = {}
-    while len(head := asked.read(LENGTH.size)) == LENGTH.size:
+    loaded: dict[int, tuple[Scorer, NDArray[np.int64]]] = {}
+    while len(head := calls.read(LENGTH.size)) == LENGTH.size:
         (size,) = LENGTH.unpack(head)
-        if len(content := asked.read(size)) < size:
-            return  # the server was killed while it asked
+        if len(content := calls.read(size)) < size:
+            return  # the server was killed while it wrote
         message = safetensors.load(content)
         try:
-            answer = _answer(held, message)
+            result = _answer_call(loaded, message)
         except Exception as error:  # the server ranks by itself then, and tells whoever asked
             log("ranker", level="error", **described(error))
-            answer = {"failed": torch.ones(1)}
-        answers.write(_framed(safetensors.save(answer)))
-        answers.flush()
+            result = {"failed": torch.ones(1)}
+        results.write(_frame(safetensors.save(result)))
+        results.flush()
 
 
-def _answer(held: dict[int, Scorer], message: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    kind, number, *rest = message["ask"].tolist()
+def _answer_call(loaded: dict[int, tuple[Scorer, NDArray[np.int64]]], message: Message) -> dict[str, Tensor]:
+    kind, number = message["call"].tolist()
     if kind == LOAD:
-        words: dict[str, Any] = json.loads(message["words"].numpy().tobytes())
-        held[number] = restore(words["kind"], words["config"], below("state.", message))
+        saved = json.loads(message["scorer"].numpy().tobytes())
+        loaded[number] = restore(saved["kind"], saved["config"], below("state.", message)), message["counts"].numpy()
     elif kind == UNLOAD:
-        held.pop(number, None)
+        loaded.pop(number, None)
     else:
-        scorer = held[number]
-        barred = None
-        if len(message["barred"]):
-            barred = torch.zeros(scorer.num_rows, dtype=torch.bool).index_fill_(0, message["barred"], True)
-        histories = _unpacked("histories", message)
-        exclude = _unpacked("exclude", message) if "exclude.values" in message else histories
-        rows, scores = top(scorer, histories, rest[0], exclude, barred)
+        rows, scores = rank(*loaded[number], _unpack_request(message), message["excluded"].numpy())
         return {"rows": torch.from_numpy(rows).contiguous(), "scores": torch.from_numpy(scores).contiguous()}
     return {"done": torch.ones(1)}
 
@@ -262,10 +276,10 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(int(os.environ.get(THREADS, "1")))
-    answering = os.dup(1)
-    os.dup2(2, 1)  # whatever a library prints is no answer
-    with tune_allocator(), suppress(BrokenPipeError), os.fdopen(answering, "wb") as answers:
-        work(sys.stdin.buffer, answers)
+    output = os.dup(1)
+    os.dup2(2, 1)  # whatever a library prints is no result
+    with tune_allocator(), suppress(BrokenPipeError), os.fdopen(output, "wb") as results:
+        answer_calls(sys.stdin.buffer, results)
 
 
 if __name__ == "__main__":

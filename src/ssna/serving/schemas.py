@@ -13,51 +13,51 @@ RunName = Annotated[str | None, Field(max_length=LIMITS.id_length)]
 """One of those that `GET /runs` lists; null is the serving one."""
 
 
-def _whole(value: Any) -> Any:
-    """JSON has one kind of number: 10.0 is a whole one."""
+def _integer(value: Any) -> Any:
+    """JSON has one kind of number: 10.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+Integer = Annotated[int, BeforeValidator(_integer)]
 
 
 def _example(value: dict[str, Any]) -> ConfigDict:
     return ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra={"examples": [value]})
 
 
-QUESTION = {"history": ["sku-17", "sku-4"], "k": 3}
+EXAMPLE = {"history": ["sku-17", "sku-4"], "k": 3}
 
 
-class Question(BaseModel):
-    """A history and what is asked of it."""
+class RecommendRequest(BaseModel):
+    """A history, and which items are wanted for it."""
 
-    model_config = _example(QUESTION)
+    model_config = _example(EXAMPLE)
     history: list[ItemId] = Field(max_length=LIMITS.history)
     """Item ids, oldest first. Unknown ones are skipped and reported."""
-    k: Whole = Field(10, ge=1, le=LIMITS.k)
+    k: Integer = Field(10, ge=1, le=LIMITS.k)
     """How many items to recommend."""
     exclude_seen: bool = True
-    """Leave out the items of the history."""
-    allow: list[ItemId] | None = Field(None, max_length=LIMITS.listed)
+    """Exclude the items of the history."""
+    allow: list[ItemId] | None = Field(None, max_length=LIMITS.listed_ids)
     """Rank these items only."""
-    deny: list[ItemId] = Field(default_factory=list, max_length=LIMITS.listed)
-    """Leave these items out."""
+    deny: list[ItemId] = Field(default_factory=list, max_length=LIMITS.listed_ids)
+    """Exclude these items."""
 
 
-class QuestionWithTexts(Question):
-    """As :class:`Question`, with texts for ids that the catalogue does not have."""
+class RecommendRequestWithTexts(RecommendRequest):
+    """A history, with texts for ids that the catalogue does not have."""
 
-    model_config = _example({**QUESTION, "texts": {"sku-new": "Cordless drill, 18 V. Acme"}})
+    model_config = _example({**EXAMPLE, "texts": {"sku-new": "Cordless drill, 18 V. Acme"}})
     texts: dict[ItemId, Text] = Field(default_factory=dict, max_length=LIMITS.texts)
-    """Unknown id of the history -> its text: read for this request only, and not recommended."""
+    """Unknown id of the history -> its text: known for this request only, and not recommended."""
     run: RunName = None
 
 
-class Questions(BaseModel):
+class RecommendBatchRequest(BaseModel):
     """Several histories; all are answered by one and the same state of the catalogue."""
 
-    model_config = _example({"requests": [QUESTION, {"history": []}]})
-    requests: list[Question] = Field(min_length=1, max_length=LIMITS.batch)
+    model_config = _example({"requests": [EXAMPLE, {"history": []}]})
+    requests: list[RecommendRequest] = Field(min_length=1, max_length=LIMITS.requests)
 
 
 class NewItem(BaseModel):
@@ -68,11 +68,11 @@ class NewItem(BaseModel):
     text: Text
 
 
-class NewItems(BaseModel):
+class PutItemsRequest(BaseModel):
     """Items to add; an added item that is there already gets the new text."""
 
     model_config = _example({"items": [{"item": "sku-new", "text": "Cordless drill, 18 V. Acme"}]})
-    items: list[NewItem] = Field(min_length=1, max_length=LIMITS.put)
+    items: list[NewItem] = Field(min_length=1, max_length=LIMITS.put_items)
 
 
 class ReloadRequest(BaseModel):
@@ -85,20 +85,20 @@ class ReloadRequest(BaseModel):
     """The least share of the first ten that old and new run must have in common."""
 
 
-class Why(BaseModel):
+class ExplainRequest(BaseModel):
     """An item, and the history that it is ranked after."""
 
     model_config = _example({"history": ["sku-17", "sku-4"], "item": "sku-9"})
-    history: list[ItemId] = Field(min_length=1, max_length=LIMITS.explained)
+    history: list[ItemId] = Field(min_length=1, max_length=LIMITS.explained_history)
     item: ItemId
     run: RunName = None
 
 
-class WhatIf(BaseModel):
+class RankTextRequest(BaseModel):
     """The text of an item that does not exist, and the history that it is ranked after."""
 
     model_config = _example({"history": ["sku-17", "sku-4"], "text": "Cordless drill, 18 V. Acme"})
-    history: list[ItemId] = Field(min_length=1, max_length=LIMITS.explained)
+    history: list[ItemId] = Field(min_length=1, max_length=LIMITS.explained_history)
     text: Text
     run: RunName = None
 
@@ -148,7 +148,7 @@ class SimilarItems(BaseModel):
 
 
 class Run(BaseModel):
-    """A run that can be asked."""
+    """A run that recommends."""
 
     name: str
     items: int
@@ -160,8 +160,8 @@ class Runs(BaseModel):
     runs: list[Run]
 
 
-class Part(BaseModel):
-    """What one of the joined scorers adds to a score."""
+class Contribution(BaseModel):
+    """What a member of the ensemble contributes to a score."""
 
     scorer: str
     score: float
@@ -178,43 +178,43 @@ class Influence(BaseModel):
     """The cosine with the explained item; null where there are no vectors."""
 
 
-class Reading(BaseModel):
+class AdapterOutput(BaseModel):
     """What the adapters made of the item's text; contributions are to the cosine of item and history."""
 
     text: float
     """What the text contributes."""
-    ids: float
-    """What was learned for this very item contributes."""
+    id_embedding: float
+    """What the item's id embedding contributes."""
     layers: list[float]
     """What the cosine loses without a layer, top layer first."""
-    heads: list[list[float]]
-    """The weight of each head, a row a layer, top layer first."""
+    expert_weights: list[list[float]]
+    """The weight of each expert, a row a layer, top layer first."""
 
 
-class Explained(BaseModel):
+class Explanation(BaseModel):
     """Why an item has its score after a history."""
 
     item: ScoredItem
     rank: int
     """Among the items that are not of the history."""
-    parts: list[Part]
+    members: list[Contribution]
     """They add up to the score."""
     history: list[Influence]
-    reading: Reading | None
-    """Null where no text is read."""
+    adapters: AdapterOutput | None
+    """Null where the method has no adapters."""
 
 
-class Placed(BaseModel):
-    """Where a text would rank."""
+class TextRank(BaseModel):
+    """The rank of a text, were it a new item."""
 
     score: float
     rank: int
     among: int
-    """Items in that ranking, the new one included, those of the history left out."""
+    """Items in that ranking, the new one included, those of the history excluded."""
     similar: list[ScoredItem]
 
 
-class Changed(BaseModel):
+class ChangeResult(BaseModel):
     """What a change did; it is on the disk."""
 
     added: int = 0
@@ -225,7 +225,7 @@ class Changed(BaseModel):
 
 
 class Comparison(BaseModel):
-    """The new run beside the one that served, before it took its place."""
+    """The new run compared with the one that served, before it took its place."""
 
     run: str
     items: int

@@ -34,30 +34,30 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8000,
-    key: str | None = None,
+    api_key: str | None = None,
     state: Path | None = None,
     runs: Path | None = None,
-    beside: Sequence[Path] = (),
+    compare_with: Sequence[Path] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the run again. The address goes to standard output, logs to stderr.
 
     Args:
         port: 0 takes a free one.
-        key: for changes; None refuses them.
+        api_key: for changes; None refuses them.
         state: where additions are kept; None takes a folder beside the run, named after it.
         runs: a folder from below which other runs may be loaded, besides the run's own folder's.
-        beside: runs that can be asked by name, too, and compared with in the explorer.
+        compare_with: runs that recommend by name, too, and are compared with in the explorer.
 
     Raises:
         SsnaError: the run or the state cannot be read, or the address is taken.
     """
-    if key is not None and not (key and key.isascii() and key.isprintable() and key.strip() == key):
+    if api_key is not None and not (api_key.isascii() and api_key.isprintable() and api_key.strip() == api_key != ""):
         raise SsnaError("the key must be printable ASCII without blanks at its ends, since it travels in a header")
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # one core is left to the event loop
     sys.setswitchinterval(SWITCH_SECONDS)
     with _listening(host, port) as listening, journal(state or default_state(run)) as kept:
-        service = Service.open(run, kept, runs, beside)
-        app = create_app(service, key, lambda: _started(service, listening))
+        service = Service.open(run, kept, runs, compare_with)
+        app = create_app(service, api_key, lambda: _started(service, listening))
         _log_libraries()
         config = uvicorn.Config(
             app, http=Connection, ws="none", log_config=None, access_log=False, lifespan="on",
@@ -93,13 +93,13 @@ def _started(service: Service, listening: socket.socket) -> None:
         tasks.add(task := asyncio.ensure_future(work()))
         task.add_done_callback(tasks.discard)
 
-    begin(lambda: _named(service.start(), "language model"))
-    loop.add_signal_handler(signal.SIGHUP, begin, lambda: _named(service.reload(), "reload"))
+    begin(lambda: _logged(service.start(), "language model"))
+    loop.add_signal_handler(signal.SIGHUP, begin, lambda: _logged(service.changes.reload(), "reload"))
     host, port = listening.getsockname()[:2]
     print(f"{service.snapshot.run} is served at http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
 
 
-async def _named(work: Any, event: str) -> None:
+async def _logged(work: Any, event: str) -> None:
     """What nobody waits for is told in the log."""
     try:
         await work

@@ -203,7 +203,7 @@ def test_a_folder_that_is_no_model_is_an_artifact_error(tmp_path, make):
 def test_the_names_of_the_scorers_tensors_are_stable(recommenders):
     """Saved models depend on them: other names need another ``FORMAT``."""
     _, tensors = recommenders["text-knn"].scorer.state()
-    assert set(tensors) == {"vectors", "admission.mean", "admission.projection"}
+    assert set(tensors) == {"vectors", "text_projection.mean", "text_projection.projection"}
     assert set(recommenders["item-knn"].scorer.state()[1]) == {"values", "columns", "offsets"}
     assert set(recommenders["popularity"].scorer.state()[1]) == {"counts"}
     assert set(scoring.SCORERS) == {"popularity", "neighbour", "linear", "repeat-consumption", "vector", "ensemble"}

@@ -1,12 +1,12 @@
-// The explorer: a history, its answers, and why. Its state is the address; texts of the catalogue are only ever text.
+// The explorer: a history, its recommendations, and why. Its state is the address; texts of the catalogue are only ever text.
 
 import { $, bar, decimals, described, element, hint, later, number, ordinal, refusal, texts } from "./elements.js";
 import { startSearch } from "./search.js";
 import { ask, show } from "./service.js";
 import { details, summary } from "./why.js";
 
-const EXPLAINED = 100; // events, as in limits.py
-const state = { history: [], k: 10, seen: false, run: "", beside: "", item: "", whyRun: "", text: "" };
+const EXPLAINED_HISTORY = 100; // events, as in limits.py
+const state = { history: [], k: 10, seen: false, run: "", compareWith: "", item: "", whyRun: "", text: "" };
 const unknown = new Map(); // item of the history -> who does not know it, in words
 let runs = [];
 
@@ -22,12 +22,12 @@ function readAddress() {
   state.k = Math.min(100, Math.max(1, Number.parseInt(found.get("k") ?? "10", 10) || 10));
   state.seen = found.get("seen") === "1";
   state.run = known(found.get("run")) || runs[0].name;
-  state.beside = found.get("beside") === state.run ? "" : known(found.get("beside"));
+  state.compareWith = found.get("compare_with") === state.run ? "" : known(found.get("compare_with"));
   state.item = found.get("why") ?? "";
   state.whyRun = known(found.get("of")) || state.run;
   state.text = found.get("text") ?? "";
-  const gone = new Set(["run", "beside", "of"].map((part) => found.get(part)).filter((name) => name && !served(name)));
-  say(gone.size ? `No run called ${[...gone].join(" or ")} is served here: what you see is by ${shown().join(" and ")}.` : "");
+  const missing = new Set(["run", "compare_with", "of"].map((part) => found.get(part)).filter((name) => name && !served(name)));
+  say(missing.size ? `No run called ${[...missing].join(" or ")} is served here: what you see is by ${shown().join(" and ")}.` : "");
 }
 
 // A step of its own for the browser's Back, or in place of the last one.
@@ -36,16 +36,16 @@ function writeAddress(how = "replaceState") {
   if (state.k !== 10) parts.set("k", state.k);
   if (state.seen) parts.set("seen", "1");
   if (state.run !== runs[0].name) parts.set("run", state.run);
-  if (state.beside) parts.set("beside", state.beside);
+  if (state.compareWith) parts.set("compare_with", state.compareWith);
   if (state.item) parts.set("why", state.item);
   if (state.item && state.whyRun !== state.run) parts.set("of", state.whyRun);
   if (state.text) parts.set("text", state.text);
   history[how](null, "", `#${parts}`);
 }
 
-// --- history and answers
+// --- history and recommendations
 
-const shown = () => [state.run, state.beside].filter(Boolean);
+const shown = () => [state.run, state.compareWith].filter(Boolean);
 
 function setHistory(items, moved = 0) {
   state.history = items;
@@ -55,25 +55,25 @@ function setHistory(items, moved = 0) {
   refresh();
 }
 
-// Who had the focus in a row has it in the row at that place afterwards, on the same button if there is one.
+// Who had the focus in a row has it in the row at that position afterwards, on the same button if there is one.
 function redraw(part, children, moved = 0) {
   const held = document.activeElement;
-  const place = [...part.querySelectorAll("li")].findIndex((row) => row.contains(held));
+  const position = [...part.querySelectorAll("li")].findIndex((row) => row.contains(held));
   part.replaceChildren(...children);
-  if (place < 0) return;
+  if (position < 0) return;
   const rows = part.querySelectorAll("li");
-  const row = rows[Math.min(place + moved, rows.length - 1)];
+  const row = rows[Math.min(position + moved, rows.length - 1)];
   (row?.querySelector(`[name="${held.name}"]`) ?? row ?? $("query")).focus();
 }
 
 function drawHistory(moved = 0) {
-  redraw($("history"), state.history.map((item, place) => {
-    const without = state.history.filter((_, other) => other !== place);
+  redraw($("history"), state.history.map((item, position) => {
+    const without = state.history.filter((_, other) => other !== position);
     const remove = () => setHistory(without);
-    const earlier = () => setHistory(without.toSpliced(place - 1, 0, item), -1);
+    const earlier = () => setHistory(without.toSpliced(position - 1, 0, item), -1);
     const row = element("li", { tabindex: 0, "data-item": item },
       element("span", {}, ...described(item), element("span", { class: "mark" })),
-      place > 0 ? element("button", { class: "small", type: "button", name: "earlier", "aria-label": "Move earlier", onclick: earlier }, "↑") : null,
+      position > 0 ? element("button", { class: "small", type: "button", name: "earlier", "aria-label": "Move earlier", onclick: earlier }, "↑") : null,
       element("button", { class: "small", type: "button", name: "remove", "aria-label": `Remove ${item}`, onclick: remove }, "×"));
     row.addEventListener("keydown", (event) => {
       if (event.target === row && ["Delete", "Backspace"].includes(event.key)) remove();
@@ -97,21 +97,21 @@ function noteUnknown(answers) {
   markUnknown();
 }
 
-function drawAnswers(answers, problem) {
+function drawRecommendations(answers, problem) {
   $("aside").append($("panel"));
-  if (problem) return redraw($("answers"), [refusal(problem)]);
+  if (problem) return redraw($("recommendations"), [refusal(problem)]);
   noteUnknown(answers);
-  const places = answers.map(({ items }) => new Map(items.map((found, place) => [found.item, place + 1])));
+  const ranks = answers.map(({ items }) => new Map(items.map((found, position) => [found.item, position + 1])));
   const lists = shown().map((name, column) => {
     const { items } = answers[column];
     const scores = items.map((found) => found.score);
     const scale = { most: Math.max(...scores.map(Math.abs)), digits: decimals(scores) };
-    const rows = items.map((found, place) => answerRow(found, place + 1, scale, name, column, places[1 - column]?.get(found.item)));
+    const rows = items.map((found, position) => recommendedRow(found, position + 1, scale, name, column, ranks[1 - column]?.get(found.item)));
     return element("div", { class: column === 1 && "second" },
       element("h2", {}, name, " ", element("small", {}, note(answers[column]))),
       element("ol", { "data-run": name }, ...rows));
   });
-  redraw($("answers"), [element("div", { class: "lists" }, ...lists)]);
+  redraw($("recommendations"), [element("div", { class: "lists" }, ...lists)]);
   markChosen();
 }
 
@@ -121,13 +121,13 @@ function note(answer) {
   return state.history.length ? `${skipped}No known item in the history: by popularity` : "By popularity";
 }
 
-function answerRow(found, place, scale, run, column, there) {
+function recommendedRow(found, rank, scale, run, column, otherRank) {
   const add = () => setHistory([...state.history, found.item]);
   const why = () => choose(found.item, run);
   const button = element("button", { class: "add", type: "button", name: "add", title: "Add to the history", onclick: add },
-    ...described(found.item), there === undefined ? null : element("span", { class: "id" }, ` · ${ordinal(there)} in ${column === 0 ? state.beside : state.run}`));
+    ...described(found.item), otherRank === undefined ? null : element("span", { class: "id" }, ` · ${ordinal(otherRank)} in ${column === 0 ? state.compareWith : state.run}`));
   const row = element("li", { tabindex: -1, "data-item": found.item },
-    element("span", { class: "place" }, String(place)), button,
+    element("span", { class: "position" }, String(rank)), button,
     element("span", {}, element("span", { class: "score" }, number(found.score, scale.digits)), " ",
       state.history.length ? element("button", { class: "small", type: "button", name: "why", "aria-label": `Why ${found.item}`, onclick: why }, "why") : null),
     bar(found.score, scale.most));
@@ -140,19 +140,19 @@ function answerRow(found, place, scale, run, column, there) {
 const narrow = matchMedia("(max-width: 64rem)"); // as in explorer.css
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-// What POST /explain and POST /place have in common.
-async function askOfHistory(path, body) {
-  if (state.history.length > EXPLAINED)
-    throw new Error(`This takes a history of up to ${EXPLAINED} events; this one has ${state.history.length}`);
+// What POST /explain and POST /rank_text have in common.
+async function askAboutHistory(path, body) {
+  if (state.history.length > EXPLAINED_HISTORY)
+    throw new Error(`This takes a history of up to ${EXPLAINED_HISTORY} events; this one has ${state.history.length}`);
   return ask(path, { history: state.history, ...body });
 }
 
 function drawWhy(found, problem) {
   markChosen();
-  const next = state.history.length ? "Choose “why” beside an answer." : "Add an item to the history, then choose “why” beside an answer.";
-  $("told").replaceChildren(...(found ? summary(found, state.whyRun) : [problem ? refusal(problem) : hint(next)]));
+  const next = state.history.length ? "Choose “why” beside a recommendation." : "Add an item to the history, then choose “why” beside a recommendation.";
+  $("summary").replaceChildren(...(found ? summary(found, state.whyRun) : [problem ? refusal(problem) : hint(next)]));
   $("details").replaceChildren(...(found ? details(found) : []));
-  $("panel").className = state.whyRun === state.beside ? "second" : "";
+  $("panel").className = state.whyRun === state.compareWith ? "second" : "";
 }
 
 function markChosen() {
@@ -182,21 +182,21 @@ async function choose(item, run) {
 
 // --- a text that is no item
 
-function drawPlacement(found, problem) {
-  if (problem) return $("placement").replaceChildren(refusal(problem));
-  if (!found) return $("placement").replaceChildren(state.text.trim() ? hint("Add an item to the history: a text is ranked after one.") : "");
+function drawTextRank(found, problem) {
+  if (problem) return $("text-rank").replaceChildren(refusal(problem));
+  if (!found) return $("text-rank").replaceChildren(state.text.trim() ? hint("Add an item to the history: a text is ranked after one.") : "");
   const near = found.similar.slice(0, 5);
   const digits = decimals(near.map((item) => item.score));
-  $("placement").replaceChildren(
-    element("p", { id: "rank" }, `It would stand ${ordinal(found.rank)} of ${found.among.toLocaleString("en")} (score ${number(found.score)}).`),
+  $("text-rank").replaceChildren(
+    element("p", { id: "rank" }, `It would rank ${ordinal(found.rank)} of ${found.among.toLocaleString("en")} (score ${number(found.score)}).`),
     element("h3", {}, "Nearest items"),
     element("ol", {}, ...near.map(({ item, score }) => element("li", {}, ...described(item), element("span", { class: "id" }, ` · ${number(score, digits)}`)))));
 }
 
-function refreshPlacement() {
+function refreshTextRank() {
   writeAddress();
-  if (!state.text.trim() || !state.history.length) return show("placement", async () => null, drawPlacement);
-  return show("placement", () => askOfHistory("place", { text: state.text, run: state.run }), drawPlacement);
+  if (!state.text.trim() || !state.history.length) return show("text-rank", async () => null, drawTextRank);
+  return show("text-rank", () => askAboutHistory("rank_text", { text: state.text, run: state.run }), drawTextRank);
 }
 
 // --- all together
@@ -204,16 +204,16 @@ function refreshPlacement() {
 function refreshWhy() {
   writeAddress();
   if (!state.item || !state.history.length) return show("why", async () => null, drawWhy);
-  return show("why", () => askOfHistory("explain", { item: state.item, run: state.whyRun }), drawWhy);
+  return show("why", () => askAboutHistory("explain", { item: state.item, run: state.whyRun }), drawWhy);
 }
 
 async function refresh() {
   const body = (run) => ({ history: state.history, k: state.k, exclude_seen: !state.seen, run });
   writeAddress();
   await Promise.all([
-    show("answers", () => Promise.all(shown().map((run) => ask("recommend", body(run)))), drawAnswers),
+    show("recommendations", () => Promise.all(shown().map((run) => ask("recommend", body(run)))), drawRecommendations),
     refreshWhy(),
-    refreshPlacement(),
+    refreshTextRank(),
   ]);
 }
 
@@ -221,14 +221,14 @@ function drawRuns() {
   const option = (name, words = name) => element("option", { value: name }, words);
   const others = runs.filter((run) => run.name !== state.run);
   $("run").replaceChildren(...runs.map((run) => option(run.name)));
-  $("beside").replaceChildren(option("", "nothing"), ...others.map((run) => option(run.name)));
-  $("beside").parentNode.hidden = others.length === 0;
-  for (const part of ["run", "beside"]) $(part).value = state[part];
+  $("compare-with").replaceChildren(option("", "nothing"), ...others.map((run) => option(run.name)));
+  $("compare-with").parentNode.hidden = others.length === 0;
+  [$("run").value, $("compare-with").value] = [state.run, state.compareWith];
 }
 
 // A run that comes to the left from the right changes places with the one there.
-function setRuns(run, beside) {
-  [state.run, state.beside] = [run, beside === run ? state.run : beside];
+function setRuns(run, compareWith) {
+  [state.run, state.compareWith] = [run, compareWith === run ? state.run : compareWith];
   if (!shown().includes(state.whyRun)) state.whyRun = run;
   say("");
   drawRuns();
@@ -255,14 +255,14 @@ async function start() {
   try {
     ({ runs } = await ask("runs"));
   } catch (error) {
-    return $("answers").replaceChildren(refusal(error.message));
+    return $("recommendations").replaceChildren(refusal(error.message));
   }
   $("catalogue").textContent = `${runs[0].items.toLocaleString("en")} items`;
-  for (const part of ["run", "beside"]) $(part).addEventListener("change", () => setRuns($("run").value, $("beside").value));
+  for (const part of ["run", "compare-with"]) $(part).addEventListener("change", () => setRuns($("run").value, $("compare-with").value));
   $("k").addEventListener("change", () => { state.k = Math.min(100, Math.max(1, Number.parseInt($("k").value, 10) || 10)); $("k").value = state.k; refresh(); });
   $("seen").addEventListener("change", () => { state.seen = $("seen").checked; refresh(); });
   $("clear").addEventListener("click", () => { setHistory([]); $("query").focus(); });
-  $("text").addEventListener("input", later(300, () => { state.text = $("text").value; refreshPlacement(); }));
+  $("text").addEventListener("input", later(300, () => { state.text = $("text").value; refreshTextRank(); }));
   startSearch((item) => setHistory([...state.history, item]));
   document.addEventListener("keydown", (event) => {
     if (event.key === "/" && !event.target.closest("input, textarea, select")) { event.preventDefault(); $("query").focus(); }

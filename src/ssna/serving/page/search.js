@@ -50,7 +50,7 @@ function note(count, total) {
 
 function draw(query, items, said, chosen) {
   listed = query;
-  $("found").replaceChildren(...items.map((item, place) => element("li", { role: "option", id: `found-${place}`, "data-item": item,
+  $("found").replaceChildren(...items.map((item, position) => element("li", { role: "option", id: `found-${position}`, "data-item": item,
     onmousedown: (event) => { event.preventDefault(); chosen(item); } }, ...described(item))));
   $("found").hidden = items.length === 0;
   $("found-note").replaceChildren(said);
@@ -59,12 +59,12 @@ function draw(query, items, said, chosen) {
   mark(-1);
 }
 
-function mark(place) {
+function mark(position) {
   const options = [...$("found").children];
-  marked = place;
-  options.forEach((option, other) => option.setAttribute("aria-selected", String(other === place)));
-  options[place]?.scrollIntoView({ block: "nearest" });
-  if (options[place]) $("query").setAttribute("aria-activedescendant", options[place].id);
+  marked = position;
+  options.forEach((option, other) => option.setAttribute("aria-selected", String(other === position)));
+  options[position]?.scrollIntoView({ block: "nearest" });
+  if (options[position]) $("query").setAttribute("aria-activedescendant", options[position].id);
   else $("query").removeAttribute("aria-activedescendant");
 }
 

@@ -13,9 +13,9 @@ export function summary(found, run) {
 
 export function details(found) {
   return [
-    found.parts.length < 2 ? "" : table("What the score is made of", "", "parts", found.parts.map((part) => [part.scorer, part.score])),
+    found.members.length < 2 ? "" : table("What each member of the ensemble adds", "", "members", found.members.map((member) => [member.scorer, member.score])),
     ...effects(found.history),
-    ...(found.reading ? reading(found.reading) : []),
+    ...(found.adapters ? adapters(found.adapters) : []),
   ];
 }
 
@@ -39,19 +39,19 @@ function table(heading, order, name, rows) {
       element("td", { class: "number" }, number(value, decimals(values))), element("td", { class: "meter" }, bar(value, most))))));
 }
 
-function reading(found) {
-  const parts = [table("Text and learned vector, in the cosine", "", "shares", [["text", found.text], ["learned for this item", found.ids]])];
+function adapters(found) {
+  const parts = [table("Text and id embedding, in the cosine", "", "contributions", [["text", found.text], ["id embedding", found.id_embedding]])];
   if (found.layers.length)
     parts.push(table("What the cosine loses without a layer", "", "layers", found.layers.map((value, m) => [m === 0 ? "top layer" : `${ordinal(m + 1)} from the top`, value])));
-  if (found.heads.length) {
-    const rows = found.heads.map((weights, m) => element("tr", {}, element("th", { scope: "row" }, String(m + 1)),
+  if (found.expert_weights.length) {
+    const rows = found.expert_weights.map((weights, m) => element("tr", {}, element("th", { scope: "row" }, String(m + 1)),
       ...weights.map((weight) => {
         const cell = element("td", { title: `weight ${number(weight)}` }, weight.toFixed(2).replace("0.", "."));
         cell.style.background = `color-mix(in srgb, var(--run) ${Math.round(80 * weight)}%, transparent)`;
         return cell;
       })));
-    parts.push(element("div", {}, element("h3", {}, "Heads that fired ", element("small", {}, "a row a layer, top first")),
-      element("table", { class: "heads", id: "heads" }, ...rows)));
+    parts.push(element("div", {}, element("h3", {}, "Weights of the experts ", element("small", {}, "a row a layer, top first")),
+      element("table", { class: "experts", id: "experts" }, ...rows)));
   }
   return parts;
 }

@@ -16,9 +16,9 @@ from ssna.runs import train
 from ssna.text import encode
 
 ITEMS = 20
-SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
+SMALL = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=64", "training.epochs=1"]
 METHODS = {
-    "ssna": [*SMALL, "method.heads=2", 'join.methods=["item-knn"]'],
+    "ssna": [*SMALL, "method.num_experts=2", 'ensemble.members=["item-knn"]'],
     "text-knn": ["dim=8"],
     "item-knn": [],
 }
@@ -166,8 +166,8 @@ def test_a_search_is_widened_until_it_finds_enough(monkeypatch):
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     monkeypatch.setattr(ann, "FLAT", 0)
     monkeypatch.setattr(ann, "SEARCH", (1, 2, 256))
-    index = ann._built(faiss, vectors)
-    recall, candidates = ann._tuned(index, vectors, vectors[:200])
+    index = ann._build_index(faiss, vectors)
+    recall, candidates = ann._tune_search(index, vectors, vectors[:200])
     assert (candidates, index.hnsw.efSearch) == (256, 256)
     assert recall >= ann.GOAL
 

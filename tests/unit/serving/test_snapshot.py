@@ -10,10 +10,10 @@ from ssna.data.dataset import IdMap
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer
 from ssna.serving.additions import Additions
+from ssna.serving.changes import with_additions
 from ssna.serving.comparison import compare
 from ssna.serving.refusal import RequestError
-from ssna.serving.schemas import Answer, Question
-from ssna.serving.service import admitted
+from ssna.serving.schemas import Answer, RecommendRequest
 from ssna.serving.snapshot import Snapshot
 
 ITEMS = 30
@@ -27,16 +27,16 @@ def snapshots(run_folders) -> dict[str, Snapshot]:
 
 
 def load(folder: Path, additions: Additions | None = None) -> Snapshot:
-    return admitted(Recommender.load(folder), folder, 1, additions or Additions())
+    return with_additions(Recommender.load(folder), folder, 1, additions or Additions())
 
 
-def ids(snapshot: Snapshot, question: Question) -> list[str]:
-    return snapshot.recommender.items.ids(snapshot.answer([question])[0].rows)
+def ids(snapshot: Snapshot, request: RecommendRequest) -> list[str]:
+    return snapshot.recommender.items.ids(snapshot.rank([request])[0].rows)
 
 
 some_ids = st.lists(st.sampled_from([*KNOWN, "unknown", "ü", 'qu"ote']), max_size=12)
-questions = st.builds(
-    Question,
+requests = st.builds(
+    RecommendRequest,
     history=some_ids,
     k=st.integers(1, 40),
     exclude_seen=st.booleans(),
@@ -47,14 +47,14 @@ questions = st.builds(
 
 @pytest.mark.parametrize("name", METHODS)
 @settings(max_examples=30)
-@given(asked=st.lists(questions, min_size=1, max_size=6))
-def test_any_questions_together_get_the_answers_that_the_recommender_gives_to_each_alone(name, snapshots, asked):
+@given(asked=st.lists(requests, min_size=1, max_size=6))
+def test_any_requests_together_get_what_the_recommender_gives_to_each_alone(name, snapshots, asked):
     snapshot = snapshots[name]
-    for question, ranked in zip(asked, snapshot.answer(asked), strict=True):
+    for request, ranking in zip(asked, snapshot.rank(asked), strict=True):
         expected = snapshot.recommender.recommend(
-            [question.history], question.k, question.exclude_seen, question.allow, question.deny
+            [request.history], request.k, request.exclude_seen, request.allow, request.deny
         )[0]
-        answer = Answer.model_validate_json(snapshot.written(ranked))
+        answer = Answer.model_validate_json(snapshot.json(ranking))
         assert (answer.unknown, answer.fallback) == (list(expected.unknown), expected.fallback)
         assert sorted(found.score for found in answer.items) == pytest.approx(
             sorted(found.score for found in expected.items), abs=1e-5
@@ -62,8 +62,8 @@ def test_any_questions_together_get_the_answers_that_the_recommender_gives_to_ea
         scores = {found.item: found.score for found in expected.items}
         texts = {found.item: found.text for found in expected.items}
         edge = min(scores.values(), default=0.0)  # near it, rounding decides which of two items is among the first k
-        for place, found in enumerate(answer.items):
-            assert found.score == pytest.approx(expected.items[place].score, abs=1e-5)
+        for position, found in enumerate(answer.items):
+            assert found.score == pytest.approx(expected.items[position].score, abs=1e-5)
             assert found.score == pytest.approx(scores.get(found.item, edge), abs=1e-5)
             assert found.text == texts.get(found.item, found.text)
 
@@ -77,7 +77,7 @@ def test_every_user_s_served_rank_is_the_evaluated_one(run_folders, snapshots, r
         table = pq.read_table(folder / "ranks.parquet", filters=[("split", "=", "test")])
         for policy, exclude in (("exclude_seen", True), ("include_seen", False)):
             asked = [  # the view cuts histories, and what was seen before the cut leaves the ranking, too
-                Question(
+                RecommendRequest(
                     history=data.items.ids(history),
                     k=ITEMS,
                     exclude_seen=exclude,
@@ -85,7 +85,7 @@ def test_every_user_s_served_rank_is_the_evaluated_one(run_folders, snapshots, r
                 )
                 for history, seen in zip(split.histories, split.seen, strict=True)
             ]
-            served = snapshots[name].answer(asked)
+            served = snapshots[name].rank(asked)
             wanted = table[f"rank_{policy}"].to_pylist()
             assert len(wanted) == len(served) == 60
             for target, answer, rank in zip(split.targets.tolist(), served, wanted, strict=True):
@@ -98,23 +98,23 @@ def test_every_user_s_served_rank_is_the_evaluated_one(run_folders, snapshots, r
                 assert above < rank <= above + near
 
 
-def test_a_k_of_one_question_does_not_lengthen_the_answer_of_another(snapshots):
-    answers = snapshots["ssna"].answer([Question(history=["i1"], k=2), Question(history=["i1"], k=9)])
+def test_a_k_of_one_request_does_not_lengthen_the_ranking_of_another(snapshots):
+    answers = snapshots["ssna"].rank([RecommendRequest(history=["i1"], k=2), RecommendRequest(history=["i1"], k=9)])
     assert [len(answer.rows) for answer in answers] == [2, 9]
     assert list(answers[1].rows[:2]) == list(answers[0].rows)
 
 
 def test_no_item_allowed_gives_no_item(snapshots):
-    assert ids(snapshots["ssna"], Question(history=["i1"], allow=[])) == []
+    assert ids(snapshots["ssna"], RecommendRequest(history=["i1"], allow=[])) == []
 
 
 def test_hidden_items_are_not_recommended_and_still_count_in_histories(run_folders, snapshots):
     hiding = load(run_folders["ssna"], Additions(hidden=frozenset({"i1", "i2", "not of this run"})))
-    for asked in (Question(history=["i1", "i9"], k=100), Question(history=[], k=100)):
+    for asked in (RecommendRequest(history=["i1", "i9"], k=100), RecommendRequest(history=[], k=100)):
         expected = [item for item in ids(snapshots["ssna"], asked) if item not in ("i1", "i2")]
         assert ids(hiding, asked) == expected
-    assert hiding.answer([Question(history=["i1"])])[0].unknown == []
-    assert ids(hiding, Question(history=["i1"], allow=["i2", "i3"])) == ["i3"]
+    assert hiding.rank([RecommendRequest(history=["i1"])])[0].unknown == []
+    assert ids(hiding, RecommendRequest(history=["i1"], allow=["i2", "i3"])) == ["i3"]
     assert len(hiding) == ITEMS - 2
 
 
@@ -127,7 +127,7 @@ def test_hidden_items_are_neither_found_nor_similar(run_folders):
 
 def test_added_items_are_recommended_with_their_texts(run_folders):
     wider = load(run_folders["ssna"], Additions({"new": "word1 word2"}))
-    answer = json.loads(wider.written(wider.answer([Question(history=["i1"], k=100)])[0]))
+    answer = json.loads(wider.json(wider.rank([RecommendRequest(history=["i1"], k=100)])[0]))
     assert {found["item"]: found["text"] for found in answer["items"]}["new"] == "word1 word2"
     assert (wider.added, len(wider)) == (1, ITEMS + 1)
 
@@ -139,12 +139,12 @@ def test_an_added_item_that_the_run_knows_by_itself_is_the_run_s_own(run_folders
 
 def test_inline_texts_count_in_the_history_and_are_not_recommended(snapshots):
     now = snapshots["text-knn"]
-    widened = now.widened({"mine": now.text("i5")})
-    question = Question(history=["mine"], k=ITEMS)
-    answer = widened.answer([question])[0]
+    wider = now.with_texts({"mine": now.text("i5")})
+    request = RecommendRequest(history=["mine"], k=ITEMS)
+    answer = wider.rank([request])[0]
     assert (answer.unknown, answer.fallback) == ([], False)
-    assert ids(widened, question)[0] == "i5"
-    assert "mine" not in ids(widened, question.model_copy(update={"exclude_seen": False}))
+    assert ids(wider, request)[0] == "i5"
+    assert "mine" not in ids(wider, request.model_copy(update={"exclude_seen": False}))
     assert "mine" not in now
 
 
@@ -163,8 +163,8 @@ def test_answers_are_json_whatever_ids_and_texts_hold():
     recommender = Recommender(
         PopularityScorer(np_counts(len(odd))), IdMap(tuple(odd)), ("", *odd[::-1]), np.arange(len(odd) + 1)
     )
-    snapshot = admitted(recommender, Path("run"), 1, Additions())
-    answer = json.loads(snapshot.written(snapshot.answer([Question(history=['x"'], k=9)])[0]))
+    snapshot = with_additions(recommender, Path("run"), 1, Additions())
+    answer = json.loads(snapshot.json(snapshot.rank([RecommendRequest(history=['x"'], k=9)])[0]))
     assert {found["item"]: found["text"] for found in answer["items"]} == dict(zip(odd, odd[::-1], strict=True))
     assert answer["unknown"] == ['x"']
 
@@ -188,7 +188,7 @@ def test_overlap_is_the_mean_share_of_the_first_ten(snapshots):
     recent = [["i1"], ["i2", "i3"], ["i4"]] * 100
     shares = []
     for history in recent[:256]:
-        asked = Question(history=history, k=10)
+        asked = RecommendRequest(history=history, k=10)
         shares.append(len(set(ids(a, asked)) & set(ids(b, asked))) / 10)
     assert compare(a, b, recent).overlap == pytest.approx(np.mean(shares))
 
@@ -196,4 +196,4 @@ def test_overlap_is_the_mean_share_of_the_first_ten(snapshots):
 def test_a_run_of_other_items_cannot_take_over(snapshots):
     other = Recommender(PopularityScorer(np_counts(1)), IdMap(("z",)), ("", "text"), np.array([0, 1]))
     with pytest.raises(RequestError, match="knows no item"):
-        compare(snapshots["ssna"], admitted(other, Path("other"), 2, Additions()), [])
+        compare(snapshots["ssna"], with_additions(other, Path("other"), 2, Additions()), [])

@@ -19,9 +19,9 @@ TEXT = "word1 word2 word3"
 
 
 @contextmanager
-def served(run: Path, state: Path, beside=()):
+def served(run: Path, state: Path, compare_with=()):
     with journal(state) as kept:
-        service = Service.open(run, kept, beside=beside)
+        service = Service.open(run, kept, compare_with=compare_with)
         service.ready = True
         with TestClient(create_app(service, "secret"), raise_server_exceptions=False) as client:
             client.service = service
@@ -65,7 +65,7 @@ def test_the_page_is_there_and_may_load_nothing_from_elsewhere(client, address, 
 
 
 def test_the_page_has_the_limits_of_the_service(client):
-    assert f"const EXPLAINED = {LIMITS.explained};" in client.get("/explorer.js").text
+    assert f"const EXPLAINED_HISTORY = {LIMITS.explained_history};" in client.get("/explorer.js").text
     page = client.get("/").text
     assert f'maxlength="{LIMITS.query}"' in page
     assert f'maxlength="{LIMITS.text_length}"' in page
@@ -76,15 +76,15 @@ def test_the_serving_run_is_listed_first(client):
     assert runs == [{"name": "ssna", "items": 30}, {"name": "item-knn", "items": 30}]
 
 
-def test_a_run_beside_is_asked_by_its_name(client, run_folders):
+def test_a_run_to_compare_with_recommends_by_its_name(client, run_folders):
     expected = Recommender.load(run_folders["item-knn"]).recommend([HISTORY], k=5)[0]
     answer = client.post("/recommend", json={"history": HISTORY, "k": 5, "run": "item-knn"}).json()
     assert [found["item"] for found in answer["items"]] == [found.item for found in expected.items]
 
 
 def test_the_serving_run_has_a_name_too(client):
-    question = {"history": HISTORY, "k": 5}
-    named, plain = (client.post("/recommend", json=body).json() for body in (question | {"run": "ssna"}, question))
+    body = {"history": HISTORY, "k": 5}
+    named, plain = (client.post("/recommend", json=each).json() for each in (body | {"run": "ssna"}, body))
     assert named == plain
 
 
@@ -92,9 +92,9 @@ def test_a_run_that_is_not_there_is_a_404(client):
     for address, body in (
         ("/recommend", {"history": HISTORY}),
         ("/explain", {"history": HISTORY, "item": "i1"}),
-        ("/place", {"history": HISTORY, "text": TEXT}),
+        ("/rank_text", {"history": HISTORY, "text": TEXT}),
     ):
-        assert error(client.post(address, json=body | {"run": "gone"}), 404) == "unknown_run"
+        assert error(client.post(address, json=body | {"run": "missing"}), 404) == "unknown_run"
 
 
 def test_an_explanation_is_that_of_the_library(client, recommender):
@@ -102,36 +102,36 @@ def test_an_explanation_is_that_of_the_library(client, recommender):
     expected = explain(recommender, HISTORY, "i9")
     assert found["rank"] == expected.rank
     assert found["item"]["score"] == pytest.approx(expected.item.score)
-    assert [part["scorer"] for part in found["parts"]] == [name for name, _ in expected.parts]
+    assert [member["scorer"] for member in found["members"]] == [name for name, _ in expected.members]
     assert [event["effect"] for event in found["history"]] == pytest.approx([e.effect for e in expected.history])
-    assert found["reading"]["heads"] == [pytest.approx(heads) for heads in expected.reading.heads]
+    assert found["adapters"]["expert_weights"] == [pytest.approx(each) for each in expected.adapters.expert_weights]
 
 
-def test_a_run_beside_is_explained_by_itself(client):
+def test_a_run_to_compare_with_is_explained_by_itself(client):
     body = {"history": HISTORY, "item": "i9", "run": "item-knn"}
     found = client.post("/explain", json=body).json()
-    assert [part["scorer"] for part in found["parts"]] == ["item neighbours"]
-    assert found["reading"] is None
+    assert [member["scorer"] for member in found["members"]] == ["item neighbours"]
+    assert found["adapters"] is None
 
 
 def test_an_explanation_needs_an_item_and_a_history_that_are_known(client):
-    assert error(client.post("/explain", json={"history": HISTORY, "item": "gone"}), 404) == "unknown_item"
-    assert error(client.post("/explain", json={"history": ["gone"], "item": "i1"}), 409) == "not_possible"
+    assert error(client.post("/explain", json={"history": HISTORY, "item": "missing"}), 404) == "unknown_item"
+    assert error(client.post("/explain", json={"history": ["missing"], "item": "i1"}), 409) == "not_possible"
     assert error(client.post("/explain", json={"history": [], "item": "i1"}), 422) == "invalid"
-    long = ["i1"] * (LIMITS.explained + 1)
+    long = ["i1"] * (LIMITS.explained_history + 1)
     assert error(client.post("/explain", json={"history": long, "item": "i1"}), 422) == "invalid"
 
 
-def test_a_text_is_placed_as_the_library_places_it(client, recommender):
-    found = client.post("/place", json={"history": HISTORY, "text": TEXT}).json()
+def test_a_text_is_ranked_as_the_library_ranks_it(client, recommender):
+    found = client.post("/rank_text", json={"history": HISTORY, "text": TEXT}).json()
     expected = rank_text(recommender, HISTORY, TEXT)
     assert (found["rank"], found["among"]) == (expected.rank, expected.among)
     assert [near["item"] for near in found["similar"]] == [near.item for near in expected.similar]
 
 
-def test_a_run_that_reads_no_text_places_none(client):
+def test_a_run_that_reads_no_text_ranks_none(client):
     body = {"history": HISTORY, "text": TEXT, "run": "item-knn"}
-    assert error(client.post("/place", json=body), 409) == "not_possible"
+    assert error(client.post("/rank_text", json=body), 409) == "not_possible"
 
 
 def test_an_added_item_is_explained_and_what_is_deleted_is_not(run_folders, tmp_path):
@@ -143,7 +143,7 @@ def test_an_added_item_is_explained_and_what_is_deleted_is_not(run_folders, tmp_
         assert error(client.post("/explain", json={"history": HISTORY, "item": "new"}), 404) == "unknown_item"
 
 
-def test_what_is_deleted_leaves_ranks_and_similar_items(run_folders, tmp_path):
+def test_what_is_deleted_is_excluded_from_ranks_and_similar_items(run_folders, tmp_path):
     with served(run_folders["ssna"], tmp_path) as client:
 
         def second() -> str:
@@ -154,11 +154,11 @@ def test_what_is_deleted_leaves_ranks_and_similar_items(run_folders, tmp_path):
 
         item, body = second(), {"history": HISTORY, "text": TEXT}
         first = client.post("/recommend", json={"history": HISTORY, "k": 1}).json()["items"][0]["item"]
-        near = client.post("/place", json=body).json()
+        near = client.post("/rank_text", json=body).json()
         assert rank() == 2
-        for gone in {first, near["similar"][0]["item"]} - {item}:
-            assert client.delete(f"/items/{gone}", headers={"X-API-Key": "secret"}).status_code == 200
-        found = client.post("/place", json=body).json()
+        for item_id in {first, near["similar"][0]["item"]} - {item}:
+            assert client.delete(f"/items/{item_id}", headers={"X-API-Key": "secret"}).status_code == 200
+        found = client.post("/rank_text", json=body).json()
         assert rank() == 1
         assert first not in [each["item"] for each in found["similar"]]
         assert found["among"] < near["among"]
@@ -174,11 +174,11 @@ def test_two_runs_of_one_name_are_an_error_in_words(run_folders, tmp_path):
 
 def test_explanations_wait_one_behind_the_other_and_not_without_end(run_folders, tmp_path):
     async def ask(service: Service) -> list[object]:
-        thoughts = [service.run_in_background(lambda number=number: number) for number in range(LIMITS.explaining + 2)]
-        return await asyncio.gather(*thoughts, return_exceptions=True)
+        jobs = [service.run_in_background(lambda number=number: number) for number in range(LIMITS.explain_queue + 2)]
+        return await asyncio.gather(*jobs, return_exceptions=True)
 
     with journal(tmp_path) as kept:
         answers = asyncio.run(ask(Service.open(run_folders["item-knn"], kept)))
-    assert answers[: LIMITS.explaining] == list(range(LIMITS.explaining))
+    assert answers[: LIMITS.explain_queue] == list(range(LIMITS.explain_queue))
     assert isinstance(answers[-1], RequestError)
     assert answers[-1].status == 503

@@ -25,10 +25,10 @@ class Gate:
             self.open.release()
 
 
-def with_batcher(test: Callable, waiting: int = 100, together: int = 10, ahead: int | None = None) -> None:
+def with_batcher(test: Callable, limit: int = 100, max_batch_size: int = 10, overlap_from: int | None = None) -> None:
     async def run() -> None:
         gate = Gate()
-        batcher = Batcher(gate, waiting, together, ahead)
+        batcher = Batcher(gate, limit, max_batch_size, overlap_from)
         await asyncio.wait_for(test(gate, batcher), 20)
         gate.let_through(1000)
         await batcher.close()
@@ -37,7 +37,7 @@ def with_batcher(test: Callable, waiting: int = 100, together: int = 10, ahead: 
 
 
 async def asked(batcher: Batcher, *jobs: int, **options) -> list[asyncio.Task]:
-    tasks = [asyncio.create_task(batcher.ask(job, **options)) for job in jobs]
+    tasks = [asyncio.create_task(batcher.submit(job, **options)) for job in jobs]
     for _ in range(3):
         await asyncio.sleep(0)
     return tasks
@@ -53,16 +53,16 @@ def test_what_gathers_during_a_pass_is_answered_in_the_next_one_and_nobody_waits
         first = await asked(batcher, 1)
         await until(lambda: gate.passes == [[1]])
         later = await asked(batcher, 2, 3, 4)
-        assert batcher.waiting == 3
+        assert batcher.queued == 3
         gate.let_through(2)
         assert await asyncio.gather(*first, *later) == [(2, 1), (4, 3), (6, 3), (8, 3)]
         assert gate.passes == [[1], [2, 3, 4]]
-        assert batcher.waiting == 0
+        assert batcher.queued == 0
 
     with_batcher(test)
 
 
-def test_a_pass_takes_no_more_questions_than_it_may_and_a_larger_job_goes_alone():
+def test_a_pass_takes_no_more_requests_than_it_may_and_a_larger_job_goes_alone():
     async def test(gate, batcher):
         await asked(batcher, 0)
         await until(lambda: gate.passes == [[0]])
@@ -81,24 +81,24 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_ask_again():
         await asked(batcher, 0)
         await until(lambda: gate.passes == [[0]])
         waiting = await asked(batcher, 1, 2)
-        with pytest.raises(RequestError, match="2 questions wait already") as refused:
-            await batcher.ask(3)
+        with pytest.raises(RequestError, match="2 requests wait already") as refused:
+            await batcher.submit(3)
         assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "1"})
         gate.let_through(2)
         assert await asyncio.gather(*waiting) == [(2, 2), (4, 2)]
 
-    with_batcher(test, waiting=2)
+    with_batcher(test, limit=2)
 
 
 def test_who_is_cancelled_leaves_the_queue_and_makes_room():
     async def test(gate, batcher):
         await asked(batcher, 0)
         await until(lambda: gate.passes == [[0]])
-        gone, stays = await asked(batcher, 1, 2)
-        gone.cancel()
+        cancelled, stays = await asked(batcher, 1, 2)
+        cancelled.cancel()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert batcher.waiting == 1
+        assert batcher.queued == 1
         gate.let_through(2)
         assert await stays == (4, 1)
         assert gate.passes == [[0], [2]]
@@ -110,17 +110,17 @@ def test_who_is_cancelled_during_the_pass_takes_nothing_from_the_others():
     async def test(gate, batcher):
         await asked(batcher, 0)
         await until(lambda: gate.passes == [[0]])
-        gone, stays = await asked(batcher, 1, 2)
+        cancelled, stays = await asked(batcher, 1, 2)
         gate.let_through(1)
         await until(lambda: len(gate.passes) == 2)
-        gone.cancel()
+        cancelled.cancel()
         gate.let_through(1)
         assert await stays == (4, 2)
 
     with_batcher(test)
 
 
-def test_a_second_pass_begins_beside_the_first_once_enough_wait_and_no_third_one():
+def test_a_second_pass_overlaps_the_first_once_enough_wait_and_no_third_one():
     async def test(gate, batcher):
         first = await asked(batcher, 0)
         few = await asked(batcher, 1, 2)
@@ -134,11 +134,11 @@ def test_a_second_pass_begins_beside_the_first_once_enough_wait_and_no_third_one
             (0, 1), (2, 3), (4, 3), (6, 3), (8, 4), (10, 4), (12, 4), (14, 4)
         ]  # fmt: skip
 
-    with_batcher(test, ahead=3)
+    with_batcher(test, overlap_from=3)
 
 
 def test_a_long_wait_asks_whether_anybody_is_still_there(monkeypatch):
-    monkeypatch.setattr(module, "IMPATIENCE", 0.0)
+    monkeypatch.setattr(module, "CHECK_SECONDS", 0.0)
 
     async def away() -> bool:
         return True
@@ -169,8 +169,8 @@ def test_a_failure_reaches_everybody_of_its_pass_and_the_next_pass_goes_on():
 
         batcher = Batcher(answer, 100, 10)
         with pytest.raises(ZeroDivisionError):
-            await batcher.ask(1)
-        assert await batcher.ask(2) == (2, 1)
+            await batcher.submit(1)
+        assert await batcher.submit(2) == (2, 1)
         await batcher.close()
 
     asyncio.run(run())

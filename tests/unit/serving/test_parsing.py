@@ -7,12 +7,18 @@ from hypothesis import strategies as st
 from ssna.serving.limits import LIMITS
 from ssna.serving.parsing import parse, read_json
 from ssna.serving.refusal import RequestError
-from ssna.serving.schemas import NewItems, Question, Questions, QuestionWithTexts, ReloadRequest
+from ssna.serving.schemas import (
+    PutItemsRequest,
+    RecommendBatchRequest,
+    RecommendRequest,
+    RecommendRequestWithTexts,
+    ReloadRequest,
+)
 
-MODELS = [QuestionWithTexts, Questions, NewItems, ReloadRequest]
+MODELS = [RecommendRequestWithTexts, RecommendBatchRequest, PutItemsRequest, ReloadRequest]
 
 
-def refused(body: bytes, model=QuestionWithTexts) -> RequestError:
+def refused(body: bytes, model=RecommendRequestWithTexts) -> RequestError:
     with pytest.raises(RequestError) as caught:
         parse(model, body)
     assert "\n" not in str(caught.value)
@@ -31,8 +37,10 @@ def body(**changes) -> bytes:
 
 
 def test_a_question_is_read_with_its_defaults():
-    asked = parse(QuestionWithTexts, b'{"history": ["a", "\xc3\xbc"]}')
-    assert asked == QuestionWithTexts(history=["a", "ü"], k=10, exclude_seen=True, allow=None, deny=[], texts={})
+    asked = parse(RecommendRequestWithTexts, b'{"history": ["a", "\xc3\xbc"]}')
+    assert asked == RecommendRequestWithTexts(
+        history=["a", "ü"], k=10, exclude_seen=True, allow=None, deny=[], texts={}
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,7 @@ def test_what_is_no_json_is_refused_with_its_reason(content, code):
 
 
 def test_a_pair_of_surrogates_is_one_character():
-    assert parse(QuestionWithTexts, b'{"history": ["\\ud83d\\ude00"]}').history == ["😀"]
+    assert parse(RecommendRequestWithTexts, b'{"history": ["\\ud83d\\ude00"]}').history == ["😀"]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,7 @@ def test_a_pair_of_surrogates_is_one_character():
         ({"exclude_seen": "yes"}, "exclude_seen"),
         ({"allow": "a"}, "allow"),
         ({"deny": None}, "deny"),
-        ({"deny": ["a"] * (LIMITS.listed + 1)}, str(LIMITS.listed)),
+        ({"deny": ["a"] * (LIMITS.listed_ids + 1)}, str(LIMITS.listed_ids)),
         ({"texts": {"x": ""}}, "texts.x"),
         ({"texts": {"x": " \n\t"}}, "texts.x"),
         ({"texts": {"x": "a" * (LIMITS.text_length + 1)}}, str(LIMITS.text_length)),
@@ -109,14 +117,19 @@ def test_an_error_shows_little_of_what_was_sent():
 
 def test_a_batch_is_not_empty_and_not_larger_than_its_limit():
     question = {"history": []}
-    assert len(parse(Questions, json.dumps({"requests": [question] * LIMITS.batch}).encode()).requests) == LIMITS.batch
-    for count in (0, LIMITS.batch + 1):
-        assert refused(json.dumps({"requests": [question] * count}).encode(), Questions).status == 422
+    assert (
+        len(parse(RecommendBatchRequest, json.dumps({"requests": [question] * LIMITS.requests}).encode()).requests)
+        == LIMITS.requests
+    )
+    for count in (0, LIMITS.requests + 1):
+        assert refused(json.dumps({"requests": [question] * count}).encode(), RecommendBatchRequest).status == 422
 
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(list(Question.model_fields)), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(list(RecommendRequest.model_fields)), inner)
+    ),
     max_leaves=20,
 )
 

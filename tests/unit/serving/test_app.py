@@ -15,7 +15,7 @@ from ssna.serving.app import create_app
 from ssna.serving.http import PATIENCE, body_of
 from ssna.serving.limits import LIMITS, Limits
 from ssna.serving.refusal import RequestError
-from ssna.serving.schemas import Question
+from ssna.serving.schemas import RecommendRequest
 from ssna.serving.server import default_state
 from ssna.serving.service import Service
 
@@ -115,7 +115,7 @@ def test_inline_texts_are_read_for_one_request_only(unchanged):
 
 
 def test_inline_texts_wait_in_bounds(unchanged, monkeypatch):
-    monkeypatch.setattr(service_module, "LIMITS", Limits(reading=0))
+    monkeypatch.setattr(service_module, "LIMITS", Limits(text_queue=0))
     response = unchanged.post("/recommend", json={"history": ["mine"], "texts": {"mine": TEXT}})
     assert error(response, 503)[0] == "busy"
     assert response.headers["retry-after"] == "1"
@@ -191,7 +191,7 @@ def test_a_body_without_end_is_not_read_to_its_end(unchanged):
     async def ask():
         request = Request({"type": "http", "method": "POST", "path": "/", "headers": []}, receive)
         with pytest.raises(RequestError, match="more than"):
-            await body_of(request, Question)
+            await body_of(request, RecommendRequest)
 
     asyncio.run(ask())
 

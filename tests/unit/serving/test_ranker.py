@@ -1,0 +1,159 @@
+import asyncio
+import io
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import numpy as np
+import pytest
+
+from ssna.core.ragged import Ragged
+from ssna.recommender import Recommender
+from ssna.recommender.ranking import RankRequest, rank
+from ssna.serving import ranker as module
+from ssna.serving.ranker import Ranker, RankerError, answer_calls
+
+HISTORIES = Ragged.from_rows([[1, 2], [7], [3, 3, 9, 30], [5] * 30])
+DENIED = Ragged.from_rows([[4], [], [1, 2], [30]])
+NONE = np.zeros(0, dtype=np.int64)
+REQUEST = RankRequest.uniform(HISTORIES, 5)
+OTHER = RankRequest(
+    Ragged.from_rows([[1, 2], [], [3], []]), np.array([3, 9, 1, 4]), np.array([True, True, False, False]),
+    (None, np.array([4, 8, 0, 2]), np.array([3, 5]), None), DENIED,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recommenders(run_folders) -> list[Recommender]:
+    return [Recommender.load(folder) for folder in run_folders.values()]
+
+
+def with_ranker(test: Callable[[Ranker], Awaitable[None]]) -> None:
+    async def run() -> None:
+        ranker = Ranker()
+        await ranker.start()
+        try:
+            await asyncio.wait_for(test(ranker), 60)
+        finally:
+            await ranker.close()
+
+    asyncio.run(run())
+
+
+async def agrees(
+    ranker: Ranker, recommender: Recommender, request: RankRequest = REQUEST, excluded: np.ndarray = NONE
+) -> None:
+    rows, scores = await ranker.rank(recommender, request, excluded)
+    expected = rank(recommender.scorer, recommender.counts, request, excluded)
+    np.testing.assert_array_equal(rows, expected[0])
+    np.testing.assert_allclose(scores, expected[1], atol=1e-6)
+
+
+def test_the_process_ranks_as_this_one_does_with_every_recommender_until_it_is_unloaded(recommenders):
+    async def test(ranker):
+        for each in recommenders:
+            await ranker.load(each)
+        await asyncio.gather(*(agrees(ranker, each) for each in recommenders))
+        await agrees(ranker, recommenders[0], OTHER, np.array([2, 6, 11]))
+        asked = asyncio.ensure_future(agrees(ranker, recommenders[0]))
+        await asyncio.sleep(0)
+        ranker.unload(recommenders[0])
+        await asked  # before it was unloaded
+        assert [ranker.is_loaded(each) for each in recommenders] == [False, True, True]
+        await agrees(ranker, recommenders[1])
+
+    with_ranker(test)
+
+
+def test_a_killed_process_fails_who_waits_and_another_one_loads_the_same(recommenders, monkeypatch, capsys):
+    monkeypatch.setattr(module, "RESTART_SECONDS", 0.0)
+
+    async def test(ranker):
+        await ranker.load(recommenders[0])
+        os.kill(ranker._process.pid, signal.SIGSTOP)
+        asked = asyncio.ensure_future(ranker.rank(recommenders[0], REQUEST, NONE))
+        await asyncio.sleep(0.01)
+        os.kill(ranker._process.pid, signal.SIGKILL)
+        with pytest.raises(RankerError):
+            await asked
+        assert not ranker.is_loaded(recommenders[0])
+        await ranker.load(recommenders[1])  # while there may be no process
+        while not (ranker.is_loaded(recommenders[0]) and ranker.is_loaded(recommenders[1])):
+            await asyncio.sleep(0.05)
+        await agrees(ranker, recommenders[0])
+        await agrees(ranker, recommenders[1])
+
+    with_ranker(test)
+    assert "the server ranks by itself" in capsys.readouterr().err
+
+
+async def another(ranker, process):
+    """The process after this one."""
+    while ranker._process in (process, None):
+        await asyncio.sleep(0.001)
+    return ranker._process
+
+
+def test_a_process_killed_while_it_loads_is_replaced_and_nobody_waits_for_it(recommenders, monkeypatch):
+    monkeypatch.setattr(module, "RESTART_SECONDS", 0.0)
+
+    async def test(ranker):
+        await ranker.load(recommenders[0])
+        for _ in range(3):
+            ranker._process.kill()
+            started = await another(ranker, ranker._process)
+            given = asyncio.ensure_future(ranker.load(recommenders[1]))  # it is starting, and answers nothing yet
+            await asyncio.sleep(0.05)
+            started.kill()
+            await asyncio.wait_for(given, 20)
+            ranker.unload(recommenders[1])
+            await another(ranker, started)
+        while not ranker.is_loaded(recommenders[0]):
+            await asyncio.sleep(0.05)
+        await agrees(ranker, recommenders[0])
+
+    with_ranker(test)
+
+
+def test_a_process_that_is_stuck_is_ended_and_replaced(recommenders, monkeypatch):
+    monkeypatch.setattr(module, "RESTART_SECONDS", 0.0)
+
+    async def test(ranker):
+        await ranker.load(recommenders[0])
+        os.kill(ranker._process.pid, signal.SIGSTOP)
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
+        with pytest.raises(RankerError):
+            await ranker.rank(recommenders[0], REQUEST, NONE)
+        monkeypatch.setattr(module, "TIMEOUT_SECONDS", 60.0)
+        while not ranker.is_loaded(recommenders[0]):
+            await asyncio.sleep(0.05)
+        await agrees(ranker, recommenders[0])
+
+    with_ranker(test)
+
+
+def test_a_recommender_that_was_unloaded_is_no_defect(recommenders):
+    async def test(ranker):
+        await ranker.load(recommenders[0])
+        ranker.unload(recommenders[0])
+        with pytest.raises(RankerError):
+            await ranker.rank(recommenders[0], REQUEST, NONE)
+
+    with_ranker(test)
+
+
+def test_a_call_that_fails_is_an_error_and_the_next_one_is_answered(recommenders):
+    async def test(ranker):
+        await ranker.load(recommenders[0])
+        with pytest.raises(RankerError):
+            await ranker.rank(recommenders[0], RankRequest.uniform(Ragged.from_rows([[10_000]]), 5), NONE)
+        await agrees(ranker, recommenders[0])
+
+    with_ranker(test)
+
+
+@pytest.mark.parametrize("left", [0, 3, 8, 20])
+def test_the_process_ends_when_its_server_does_in_the_middle_of_a_message_too(left):
+    answers = io.BytesIO()
+    answer_calls(io.BytesIO((module.LENGTH.pack(100) + bytes(100))[:left]), answers)
+    assert answers.getvalue() == b""
