@@ -19,7 +19,7 @@ MISS = ITEMS + 1
 class TableScorer:
     """Scores that depend on the history alone, with many ties."""
 
-    kind, layers, rows = "table", 0, ITEMS + 1
+    kind, layers, num_rows = "table", 0, ITEMS + 1
 
     def __init__(self, seed: int = 0, levels: int = 4) -> None:
         self.table = np.random.default_rng(seed).integers(0, levels, (7, ITEMS + 1)).astype(np.float32)
@@ -27,7 +27,7 @@ class TableScorer:
     def of(self, history: np.ndarray) -> np.ndarray:
         return self.table[int(history.sum()) % len(self.table)]
 
-    def read(self, histories: Ragged) -> ScoreFn:
+    def prepare(self, histories: Ragged) -> ScoreFn:
         scores = torch.from_numpy(np.stack([self.of(history) for history in histories]))
         return lambda items: scores[:, items].clone()
 
@@ -35,12 +35,12 @@ class TableScorer:
 class FixedScorer:
     """The same scores for everybody."""
 
-    kind, layers, rows = "fixed", 0, ITEMS + 1
+    kind, layers, num_rows = "fixed", 0, ITEMS + 1
 
     def __init__(self, scores: list[float]) -> None:
         self.scores = torch.tensor([-torch.inf, *scores])
 
-    def read(self, histories: Ragged) -> ScoreFn:
+    def prepare(self, histories: Ragged) -> ScoreFn:
         return lambda items: self.scores[items].repeat(len(histories), 1)
 
 
@@ -151,7 +151,7 @@ def test_no_more_scores_are_held_at_once_than_a_tile_has(monkeypatch, rank):
     asked: list[int] = []
 
     class Watched(VectorScorer):
-        def read(self, histories: Ragged) -> ScoreFn:
+        def prepare(self, histories: Ragged) -> ScoreFn:
             inner = super().prepare(histories)
 
             def read(items: slice | torch.Tensor) -> torch.Tensor:
@@ -168,8 +168,8 @@ def test_no_more_scores_are_held_at_once_than_a_tile_has(monkeypatch, rank):
 class RoundedScorer(FixedScorer):
     """Scores single items a little higher than among others, as another kernel of a product may."""
 
-    def read(self, histories: Ragged) -> ScoreFn:
-        read = super().read(histories)
+    def prepare(self, histories: Ragged) -> ScoreFn:
+        read = super().prepare(histories)
         more = torch.tensor(9.0)
         return lambda items: read(items) if isinstance(items, slice) else torch.nextafter(read(items), more)
 

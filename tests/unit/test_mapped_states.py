@@ -8,7 +8,7 @@ from ssna.methods import frozen
 from ssna.methods.frozen import FrozenEncoder, MappedStates, known_states, top_states
 from ssna.runs import train
 
-SMALL = ("dim=8", "sequence.inner=8", "training.batch_size=32", "training.epochs=2", "training.device=cpu")
+SMALL = ("dim=8", "sequence.ffn_dim=8", "training.batch_size=32", "training.epochs=2", "training.device=cpu")
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def cache(data, make_cache, random_states):
     return make_cache(data, random_states(items=len(data.items)))
 
 
-def place(encoder: FrozenEncoder, monkeypatch, free: float) -> FrozenEncoder:
+def set_up(encoder: FrozenEncoder, monkeypatch, free: float) -> FrozenEncoder:
     monkeypatch.setattr(frozen, "free_memory", lambda device: free)
     encoder.setup(torch.device("cpu"))
     return encoder
@@ -30,17 +30,17 @@ def place(encoder: FrozenEncoder, monkeypatch, free: float) -> FrozenEncoder:
 def test_states_that_fit_are_loaded_and_others_stay_in_their_files(cache, monkeypatch):
     size = 2 * len(cache.rows) * cache.width * 4
     encoder = FrozenEncoder(top_states(cache, 2), torch.nn.Identity())
-    place(encoder, monkeypatch, 2 * size - 1)
+    set_up(encoder, monkeypatch, 2 * size - 1)
     assert encoder.states is None
-    assert not encoder.repeatable  # a CUDA graph cannot read files
-    place(encoder, monkeypatch, 2 * size)
+    assert not encoder.cuda_graph_safe  # a CUDA graph cannot read files
+    set_up(encoder, monkeypatch, 2 * size)
     assert torch.equal(encoder.states, torch.from_numpy(cache.top(2)))
-    assert encoder.repeatable
+    assert encoder.cuda_graph_safe
 
 
 def test_states_in_memory_stay_there(monkeypatch):
     states = torch.randn(2, 5, 3)
-    encoder = place(FrozenEncoder(states, torch.nn.Identity()), monkeypatch, 0)
+    encoder = set_up(FrozenEncoder(states, torch.nn.Identity()), monkeypatch, 0)
     assert encoder.states is states
     assert encoder.cuda_graph_safe
 
@@ -54,19 +54,19 @@ def test_the_states_of_some_items_are_those_of_all_at_their_rows(cache):
 
 @pytest.mark.parametrize("method", ["ssna", "tmlp", "tmoe"])
 def test_a_run_that_reads_its_states_from_files_is_the_same_run(data, cache, method, monkeypatch):
-    places = []
-    placed = FrozenEncoder.setup
-    monkeypatch.setattr(FrozenEncoder, "place", lambda self, device: [placed(self, device), places.append(self)])
+    encoders = []
+    setup = FrozenEncoder.setup
+    monkeypatch.setattr(FrozenEncoder, "setup", lambda self, device: [setup(self, device), encoders.append(self)])
     held = train(data, cache, method=method, settings=SMALL)
     monkeypatch.setattr(frozen, "free_memory", lambda device: 0)
     mapped = train(data, cache, method=method, settings=SMALL)
-    assert [encoder.mapped is None for encoder in places] == [True, False]
+    assert [encoder.mapped is None for encoder in encoders] == [True, False]
     left, right = ([{**epoch, "seconds": 0} for epoch in run.record.epochs] for run in (held, mapped))
     assert left == right
     assert held.record.test == mapped.record.test
 
 
-def test_the_whitened_start_is_learned_from_some_items_of_a_large_catalogue_wherever_its_states_are(cache, monkeypatch):
+def test_whitened_init_is_fitted_to_some_items_of_a_large_catalogue_wherever_its_states_are(cache, monkeypatch):
     everything = torch.from_numpy(cache.top(2))
     assert torch.equal(known_states(top_states(cache, 2)), everything[:, 1:])
     monkeypatch.setattr(frozen, "SOME", 5 * 2 * cache.width)

@@ -9,7 +9,7 @@ from ssna.nn.losses import LOSSES
 from ssna.runs import RECIPES, resolve
 from ssna.training import RunSettings
 from ssna.training.batches import OBJECTIVES
-from ssna.training.settings import BatchSettings, LossSettings
+from ssna.training.settings import LossSettings, TrainingSettings
 
 
 @pytest.fixture
@@ -44,24 +44,15 @@ def test_every_method_alone_has_valid_settings_that_come_back_from_toml(method, 
     assert RunSettings.parse(read_toml(config(settings.to_toml()))) == settings
 
 
-def test_the_recipe_paper_holds_the_settings_of_the_paper():
+def test_the_recipe_paper_has_the_settings_of_the_paper():
     paper = resolve("paper")
-    assert (paper.dim, paper.method.heads, paper.method.integrate, paper.method.start) == (256, 8, "gru", "random")
-    assert (paper.sequence.num_layers, paper.sequence.num_heads, paper.loss.name, paper.loss.temperature) == (
-        2,
-        2,
-        "in-batch",
-        0.07,
-    )
-    assert (paper.training.learning_rate, paper.batches.formulation, paper.text.pooling) == (3e-4, "prefixes", "cls")
-    assert (paper.method.layers, paper.training.batch_size, paper.training.weight_decay) == (3, 256, 0)
-    assert (paper.method.ids, paper.training.warmup_ratio, paper.training.lr_schedule, paper.join.methods) == (
-        False,
-        0,
-        False,
-        (),
-    )
-    assert paper.batches.ahead == 1
+    method, sequence, loss, training = paper.method, paper.sequence, paper.loss, paper.training
+    assert (paper.dim, method.num_experts, method.integrate, method.init) == (256, 8, "gru", "random")
+    assert (sequence.num_layers, sequence.num_heads, loss.name, loss.temperature) == (2, 2, "in-batch", 0.07)
+    assert (training.learning_rate, training.objective, paper.text.pooling) == (3e-4, "prefix", "cls")
+    assert (method.layers, training.batch_size, training.weight_decay) == (3, 256, 0)
+    assert (method.id_embeddings, training.warmup_ratio, training.lr_schedule) == (False, 0, "constant")
+    assert (paper.ensemble.members, paper.distillation.teacher, training.future_targets) == ((), "none", 1)
 
 
 def test_without_recipe_and_method_it_is_the_recipe_best():
@@ -89,12 +80,12 @@ def test_a_method_section_that_is_no_section_gives_way_to_the_method_named(confi
 
 
 def test_an_unknown_key_of_a_method_is_named_with_a_suggestion():
-    with pytest.raises(SettingsError, match=r"method: unknown setting heds; did you mean heads\?"):
-        resolve(method="ssna", settings=["method.heds=3"])
+    with pytest.raises(SettingsError, match=r"method: unknown setting num_expert; did you mean num_experts\?"):
+        resolve(method="ssna", settings=["method.num_expert=3"])
 
 
 def test_one_assignment_needs_no_list():
-    assert resolve(assignments="training.epochs=4").training.epochs == 4
+    assert resolve(settings="training.epochs=4").training.epochs == 4
 
 
 def test_an_unknown_key_of_a_section_is_named_with_a_suggestion():
@@ -131,24 +122,24 @@ def test_a_seed_that_no_generator_takes_is_refused(seed):
         resolve(settings=[f"seed={seed}"])
 
 
-def test_a_width_that_the_heads_cannot_share_is_refused():
+def test_a_dim_that_is_no_multiple_of_num_heads_is_refused():
     with pytest.raises(SettingsError, match="heads"):
         resolve(settings=["dim=256", "sequence.num_heads=3"])
 
 
 @pytest.mark.parametrize(
-    ("settings", "field", "table"), [(LossSettings, "name", LOSSES), (BatchSettings, "formulation", OBJECTIVES)]
+    ("settings", "field", "table"), [(LossSettings, "name", LOSSES), (TrainingSettings, "objective", OBJECTIVES)]
 )
 def test_the_names_a_setting_allows_are_those_of_its_table(settings, field, table):
     assert set(settings.model_fields[field].annotation.__args__) == set(table)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_method_is_called_the_same_in_its_table_and_in_its_settings(method):
+def test_a_method_has_the_same_name_in_its_table_and_in_its_settings(method):
     assert METHODS[method].settings.model_fields["name"].default == method
 
 
-def test_a_setting_without_its_section_is_told_its_section():
+def test_a_setting_without_its_section_gets_its_section_as_a_hint():
     with pytest.raises(SettingsError, match=r"unknown setting epochs; did you mean training\.epochs\?"):
         resolve("best", settings=["epochs=2"])
 
@@ -159,6 +150,6 @@ def test_assigning_another_methods_name_leaves_the_recipes_method_keys_behind():
     assert settings.training == resolve("best").training
 
 
-def test_a_method_assigned_as_a_value_is_told_the_option():
+def test_a_method_assigned_as_a_value_gets_the_option_as_a_hint():
     with pytest.raises(SettingsError, match="choose a method with --method ids"):
         resolve("best", settings=["method=ids"])

@@ -6,7 +6,16 @@ import torch
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyMean, SASRec
-from ssna.scoring import Ensemble, NeighbourScorer, Member, PopularityScorer, RepeatConsumptionScorer, VectorScorer, restore, topk
+from ssna.scoring import (
+    Ensemble,
+    Member,
+    NeighbourScorer,
+    PopularityScorer,
+    RepeatConsumptionScorer,
+    VectorScorer,
+    restore,
+    topk,
+)
 from ssna.scoring.topk import top
 
 HISTORIES = Ragged.from_rows([[1, 2], [3], [4, 4, 1]])
@@ -53,10 +62,10 @@ def test_of_many_equal_items_the_lowest_rows_make_the_list(monkeypatch, tile):
 
 
 @pytest.mark.parametrize("tile", [2, 9])
-def test_barred_items_leave_every_list(monkeypatch, tile):
+def test_excluded_items_leave_every_list(monkeypatch, tile):
     monkeypatch.setattr(topk, "TILE", tile)
-    barred = torch.tensor([False, True, False, True, False])
-    rows, scores = top(popularity(9, 2, 8, 4), HISTORIES, 3, excluded=barred)
+    excluded = torch.tensor([False, True, False, True, False])
+    rows, scores = top(popularity(9, 2, 8, 4), HISTORIES, 3, excluded=excluded)
     assert (rows.tolist(), scores.tolist()) == ([[4, 2, 0]] * 3, [[4, 2, -np.inf]] * 3)
 
 
@@ -65,19 +74,19 @@ def test_the_top_of_no_histories_is_empty():
     assert (rows.shape, scores.shape) == ((0, 2), (0, 2))
 
 
-def test_a_blend_divides_each_scorer_by_its_scale_and_weighs_it():
-    blend = Ensemble([Member(popularity(1, 4), 0.25, 2.0), Member(popularity(3, 1), 0.75, 0.5)])
+def test_an_ensemble_divides_each_member_by_its_scale_and_weighs_it():
+    ensemble = Ensemble([Member(popularity(1, 4), 0.25, 2.0), Member(popularity(3, 1), 0.75, 0.5)])
     expected = [1 / 2 * 0.25 + 3 / 0.5 * 0.75, 4 / 2 * 0.25 + 1 / 0.5 * 0.75]
-    assert blend.score(HISTORIES)[0, 1:].tolist() == pytest.approx(expected)
+    assert ensemble.score(HISTORIES)[0, 1:].tolist() == pytest.approx(expected)
 
 
-def test_a_blend_leaves_the_scores_of_its_parts_alone():
-    part = popularity(1, 4)
-    Ensemble([Member(part, 0.5, 2.0)]).score(HISTORIES)
-    assert part.score(HISTORIES)[0].tolist() == [-np.inf, 1, 4]
+def test_an_ensemble_leaves_the_scores_of_its_members_alone():
+    member = popularity(1, 4)
+    Ensemble([Member(member, 0.5, 2.0)]).score(HISTORIES)
+    assert member.score(HISTORIES)[0].tolist() == [-np.inf, 1, 4]
 
 
-def test_a_blend_reads_as_many_layers_as_the_deepest_of_its_parts():
+def test_an_ensemble_reads_as_many_layers_as_the_deepest_of_its_members():
     deep = popularity(1)
     deep.layers = 3
     assert Ensemble([Member(popularity(1), 0.5, 1.0), Member(deep, 0.5, 1.0)]).layers == 3
@@ -116,7 +125,7 @@ def test_a_description_that_fits_no_scorer_is_an_artifact_error_in_one_line(kind
 
 
 def test_weights_of_another_shape_than_described_are_an_artifact_error():
-    config = {"dim": 4, "max_length": 3, "blocks": 1, "heads": 1, "inner": 4, "dropout": 0.0}
+    config = {"dim": 4, "max_length": 3, "num_layers": 1, "num_heads": 1, "ffn_dim": 4, "dropout": 0.0}
     sequence = SASRec(**config)
     described, tensors = VectorScorer(torch.zeros(3, 4), sequence, 3).state()
     tensors["sequence.position.weight"] = torch.zeros(2, 4)

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssna.nn import qkv_lookup as projection
+from ssna.nn import qkv_lookup
 from ssna.nn.qkv_lookup import QKVLookup
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 
@@ -51,13 +51,13 @@ def test_weights_of_large_scores_do_not_overflow():
 
 @given(
     histories=st.lists(st.lists(st.integers(1, 149), min_size=1, max_size=LONGEST), min_size=2, max_size=8),
-    blocks=st.integers(2, 3),
+    num_layers=st.integers(2, 3),
     seed=st.integers(0, 99),
 )
 @torch.no_grad()
-def test_projections_by_lookup_are_those_of_every_event(histories, blocks, seed):
+def test_a_qkv_lookup_gives_the_projections_of_every_event(histories, num_layers, seed):
     generator = torch.Generator().manual_seed(seed)
-    sasrec = SASRec(DIM, LONGEST, num_layers=blocks, num_heads=2, ffn_dim=16, dropout=0.0).eval()
+    sasrec = SASRec(DIM, LONGEST, num_layers=num_layers, num_heads=2, ffn_dim=16, dropout=0.0).eval()
     for parameter in sasrec.parameters():
         parameter.copy_(torch.randn(parameter.shape, generator=generator) / 2)
     vectors = torch.randn(150, DIM, generator=generator)
@@ -71,11 +71,11 @@ def test_projections_by_lookup_are_those_of_every_event(histories, blocks, seed)
         torch.testing.assert_close(looked_up, plain, atol=2e-4, rtol=2e-4)
 
 
-def test_a_table_is_kept_only_before_a_last_block_and_within_bounds(monkeypatch):
+def test_a_qkv_lookup_is_worthwhile_only_before_a_last_layer_and_within_bounds(monkeypatch):
     vectors = torch.zeros(10, DIM)
     assert QKVLookup.is_worthwhile(MODELS["sasrec"], vectors)
     assert not QKVLookup.is_worthwhile(
         SASRec(DIM, LONGEST, num_layers=1, num_heads=2, ffn_dim=16, dropout=0.0), vectors
     )
-    monkeypatch.setattr(projection, "LARGEST", 10 * 3 * DIM * 4 - 1)
+    monkeypatch.setattr(qkv_lookup, "MAX_BYTES", 10 * 3 * DIM * 4 - 1)
     assert not QKVLookup.is_worthwhile(MODELS["sasrec"], vectors)

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from ssna.core.errors import SettingsError
-from ssna.core.settings import Settings, merge, override, read_toml
+from ssna.core.settings import Settings, merge, read_toml
+from ssna.runs.recipes import override
 
 
 class Inner(Settings):
@@ -148,7 +149,7 @@ def test_a_file_that_is_not_toml_is_named(tmp_path, content):
         read_toml(tmp_path / "bad.toml")
 
 
-def test_an_unknown_key_in_a_list_of_sections_is_told_what_was_meant():
+def test_an_unknown_key_in_a_list_of_sections_gets_a_hint():
     from ssna.grid.spec import GridSpec
 
     tree = {"title": "t", "data": [{"name": "A", "folder": "a"}], "entries": [{"name": "e", "method": "m", "gird": {}}]}

@@ -7,19 +7,19 @@ import pytest
 from ssna.compute.allocator import tune_allocator
 
 
-def test_what_lives_before_is_out_of_the_collectors_sight_inside_only():
+def test_objects_from_before_are_frozen_for_the_garbage_collector_inside_only():
     with tune_allocator():
         assert gc.get_freeze_count() > 1000
     assert gc.get_freeze_count() == 0
 
 
-def test_the_collector_sees_everything_again_after_a_failure():
+def test_the_garbage_collector_is_unfrozen_after_a_failure():
     with pytest.raises(ValueError, match="broken"), tune_allocator():
         raise ValueError("broken")
     assert gc.get_freeze_count() == 0
 
 
-def test_the_c_library_is_asked_to_keep_freed_memory_and_to_fetch_only_large_blocks_alone(monkeypatch):
+def test_malloc_is_told_to_keep_freed_memory_and_to_map_only_large_blocks(monkeypatch):
     asked = {}
     library = SimpleNamespace(mallopt=lambda option, value: asked.update({option: value}))
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)

@@ -13,7 +13,7 @@ from ssna.grid.spec import GridSpec
 
 GRID = """
 title = "small"
-winners = [0, 1]
+more_seeds = [0, 1]
 [[data]]
 name = "A"
 folder = "data/{data}"
@@ -39,8 +39,8 @@ def cache(tmp_path, random_data, random_states, make_cache) -> Path:
 def read(tmp_path, cache):
     def make(settings: str = NO_EPOCHS, method: str = "ssna", data: str = "A", line: str | None = None) -> GridSpec:
         line = f'cache = "{cache}"' if line is None else line
-        (tmp_path / "e.toml").write_text(GRID.format(settings=settings, method=method, data=data, cache=line))
-        return GridSpec.read(tmp_path / "e.toml")
+        (tmp_path / "grid.toml").write_text(GRID.format(settings=settings, method=method, data=data, cache=line))
+        return GridSpec.read(tmp_path / "grid.toml")
 
     return make
 
@@ -54,7 +54,7 @@ def read(tmp_path, cache):
         ),
         (
             {"settings": '"method.layers" = 4'},
-            ["holds 3 of the model's 3 layers", "entry e asks for method.layers = 4: ask for fewer"],
+            ["holds 3 of the model's 3 layers", "entry e asks for method.layers = 4: set fewer"],
         ),
         ({"settings": '"method.layers" = 4', "method": "full"}, ["entry e asks for method.layers = 4"]),
         ({"line": 'cache = "nowhere"'}, ["nowhere does not exist", "`ssna encode` made"]),
@@ -64,15 +64,15 @@ def read(tmp_path, cache):
     ],
 )
 def test_what_does_not_fit_is_named_with_its_remedy_before_anything_runs(read, tmp_path, wrong, words):
-    experiment = read(**wrong)
+    spec = read(**wrong)
     with pytest.raises(SettingsError) as caught:
-        run_grid(experiment, tmp_path / "runs", tmp_path, quiet=True)
+        run_grid(spec, tmp_path / "runs", tmp_path, quiet=True)
     message = str(caught.value)
     assert message.startswith("data set A: ")
     assert all(word in message for word in words)
     assert "\n" not in message
     assert not (tmp_path / "runs").exists()
-    assert survey(experiment, tmp_path / "runs", tmp_path).problems == (message,)
+    assert survey(spec, tmp_path / "runs", tmp_path).problems == (message,)
 
 
 def test_a_cache_of_another_data_set_is_found_before_anything_runs(
@@ -87,10 +87,10 @@ def test_several_problems_are_counted_and_the_plan_lists_them(read, tmp_path):
     settings = '"text.pooling" = "cls", "method.layers" = 2'
     content = GRID.format(settings=settings, method="ssna", data="A", cache='cache = "nowhere"')
     (tmp_path / "two.toml").write_text(content + '[[data]]\nname = "B"\nfolder = "data/B"\n')
-    experiment = GridSpec.read(tmp_path / "two.toml")
+    spec = GridSpec.read(tmp_path / "two.toml")
     with pytest.raises(SettingsError, match=r"^data set A: .* \(1 more: ssna grid --plan\)$"):
-        run_grid(experiment, tmp_path / "runs", tmp_path, quiet=True)
-    assert [line.split(":")[0] for line in survey(experiment, tmp_path, tmp_path).problems] == [
+        run_grid(spec, tmp_path / "runs", tmp_path, quiet=True)
+    assert [line.split(":")[0] for line in survey(spec, tmp_path, tmp_path).problems] == [
         "data set A",
         "data set B",
     ]
@@ -107,22 +107,22 @@ def test_what_fits_is_no_problem(read, tmp_path, method, settings):
     assert not (tmp_path / "runs").exists()
 
 
-def test_runs_are_done_running_or_to_do_and_winners_follow(read, tmp_path):
-    experiment, out = read(method="popularity", settings=""), tmp_path / "runs"
+def test_runs_are_done_running_or_to_do_and_more_seeds_of_the_best_configuration_follow(read, tmp_path):
+    spec, out = read(method="popularity", settings=""), tmp_path / "runs"
 
     def states() -> tuple[list[tuple[int, str]], int]:
-        found = survey(experiment, out, tmp_path)
+        found = survey(spec, out, tmp_path)
         return [(task.settings.seed, state) for task, state in found.runs], found.later
 
     assert states() == ([(0, "to do")], 1)
-    first = survey(experiment, out, tmp_path).runs[0][0]
+    first = survey(spec, out, tmp_path).runs[0][0]
     (out / CLAIMS).mkdir(parents=True)
     with try_lock(out / CLAIMS / str(first.folder).replace("/", "--")):
         assert states() == ([(0, "running")], 1)
     assert states() == ([(0, "to do")], 1)  # its process has ended
-    run_grid(experiment.model_copy(update={"winners": []}), out, tmp_path, quiet=True)
+    run_grid(spec.model_copy(update={"more_seeds": []}), out, tmp_path, quiet=True)
     assert states() == ([(0, "done"), (1, "to do")], 0)
-    run_grid(experiment, out, tmp_path, quiet=True)
+    run_grid(spec, out, tmp_path, quiet=True)
     assert states() == ([(0, "done"), (1, "done")], 0)
 
 
@@ -134,15 +134,20 @@ def test_a_run_of_other_settings_in_the_place_of_one_is_a_problem_and_to_do(read
     assert "was run with other settings; give another -o" in found.problems[0]
 
 
-def test_a_run_from_before_a_setting_existed_stands_if_that_setting_is_at_its_default(read, tmp_path):
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda settings: settings["training"].update(backwards=True), "unknown setting training.backwards"),
+        (lambda settings: settings.pop("ensemble"), "was run with other settings; give another -o"),
+    ],
+)
+def test_a_run_of_another_version_is_a_problem_and_to_do(read, tmp_path, change, message):
     out = tmp_path / "runs"
     run_grid(read(method="item-knn", settings=""), out, tmp_path, quiet=True)
     path = min(out.glob("**/seed=*/record.json"))
     record = json.loads(path.read_text())
-    del record["settings"]["batches"]["ahead"], record["settings"]["join"]
+    change(record["settings"])
     path.write_text(json.dumps(record))
     found = survey(read(method="item-knn", settings=""), out, tmp_path)
-    assert ({state for _, state in found.runs}, found.problems) == ({"done"}, ())
-    record["settings"]["batches"]["backwards"] = True  # of a version to come
-    path.write_text(json.dumps(record))
-    assert survey(read(method="item-knn", settings=""), out, tmp_path).problems
+    assert [state for _, state in found.runs] == ["to do"]
+    assert message in found.problems[0]

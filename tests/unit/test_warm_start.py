@@ -14,7 +14,7 @@ from ssna.training.trainer import Trainer
 
 SMALL = (
     *("dim=16", "sequence.ffn_dim=16", "sequence.num_layers=1", "training.batch_size=64", "training.precision=fp32"),
-    *("training.learning_rate=1e-2", "loss.name=batch-items", "sequence.dropout=0.1", "training.epochs=3"),
+    *("training.learning_rate=1e-2", "loss.name=sampled", "sequence.dropout=0.1", "training.epochs=3"),
 )
 OLD, NEW = 20, 25  # items
 
@@ -58,7 +58,7 @@ def before_the_first_step(monkeypatch):
     steps = Trainer.steps
 
     def watch(trainer, *arguments):
-        seen.update({} if seen else trainer.model.learned())
+        seen.update({} if seen else trainer.model.trainable_state_dict())
         return steps(trainer, *arguments)
 
     monkeypatch.setattr(Trainer, "steps", watch)
@@ -76,14 +76,16 @@ def test_a_run_keeps_the_weights_of_its_best_epoch(data, earlier):
         assert torch.equal(kept[f"sequence.{name}"], weight)
 
 
-def test_before_the_first_step_all_is_as_the_earlier_run_left_it(data, earlier, before_the_first_step):
+def test_before_the_first_step_all_weights_are_those_of_the_earlier_run(data, earlier, before_the_first_step):
     train(data, method="ids", settings=SMALL, seed=5, init_from=earlier, quiet=True)
     kept = weights_of(earlier)
     assert before_the_first_step.keys() == kept.keys()
     assert all(torch.equal(before_the_first_step[name], weight) for name, weight in kept.items())
 
 
-def test_items_are_told_by_their_ids_and_new_ones_begin_as_in_any_run(data, later, earlier, before_the_first_step):
+def test_weights_of_items_are_matched_by_id_and_new_items_are_initialised_as_in_any_run(
+    data, later, earlier, before_the_first_step
+):
     run = train(later, method="ids", settings=SMALL, init_from=earlier, quiet=True)
     warm = dict(before_the_first_step)
     before_the_first_step.clear()
@@ -103,28 +105,28 @@ def test_items_are_told_by_their_ids_and_new_ones_begin_as_in_any_run(data, late
     }
 
 
-def test_a_warm_start_begins_with_a_lower_loss_than_a_cold_one(later, earlier):
-    cold, warm = (train(later, method="ids", settings=SMALL, init_from=run, quiet=True) for run in (None, earlier))
-    assert warm.record.epochs[0]["loss"] < 0.8 * cold.record.epochs[0]["loss"]
-    assert cold.record.init_from is None
+def test_a_warm_start_has_a_lower_first_loss_than_random_weights(later, earlier):
+    random, warm = (train(later, method="ids", settings=SMALL, init_from=run, quiet=True) for run in (None, earlier))
+    assert warm.record.epochs[0]["loss"] < 0.8 * random.record.epochs[0]["loss"]
+    assert random.record.init_from is None
 
 
-def test_what_reads_texts_starts_on_data_without_a_single_known_item(data, make_data, make_cache, tmp_path):
+def test_a_method_that_reads_texts_warm_starts_on_data_without_a_known_item(data, make_data, make_cache, tmp_path):
     settings = (*SMALL, "method.layers=2", "method.num_experts=2", "text.pooling=mean")
     rng = np.random.default_rng(1)
     states = rng.normal(size=(3, OLD, 8)).astype(np.float32)
     cache = make_cache(data, states)
     train(data, cache, method="ssna", settings=settings, out=tmp_path / "run", quiet=True)
     strangers = replace(data, items=IdMap(tuple(f"other {item}" for item in data.items.external)))
-    cold, warm = (
+    random, warm = (
         train(strangers, cache, method="ssna", settings=settings, init_from=run, quiet=True)
         for run in (None, tmp_path / "run")
     )
-    assert warm.record.epochs[0]["loss"] < cold.record.epochs[0]["loss"]
+    assert warm.record.epochs[0]["loss"] < random.record.epochs[0]["loss"]
     assert (warm.record.init_from["items_known"], warm.record.init_from["items_new"]) == (0, OLD)
 
 
-def test_without_an_epoch_the_run_is_evaluated_as_it_is(data, earlier, tmp_path):
+def test_with_no_epochs_the_earlier_run_is_evaluated_as_it_is(data, earlier, tmp_path):
     still = train(data, method="ids", settings=[*SMALL, "training.epochs=0"], init_from=earlier, out=tmp_path / "run")
     assert (still.record.epochs, still.record.best_epoch) == ([], None)
     assert still.record.test == Run.load(earlier).record.test
@@ -132,7 +134,7 @@ def test_without_an_epoch_the_run_is_evaluated_as_it_is(data, earlier, tmp_path)
 
 
 @pytest.mark.parametrize("schedule", [(), ("training.lr_schedule=cosine", "training.warmup_ratio=0.1")])
-def test_without_an_epoch_and_an_earlier_run_it_is_what_training_would_start_from(data, schedule):
+def test_with_no_epochs_and_no_earlier_run_the_initial_weights_are_evaluated(data, schedule):
     run = train(data, method="ids", settings=[*SMALL, "training.epochs=0", *schedule])
     assert run.record.test["include_seen"]["R@10"] >= 0
 

@@ -1,4 +1,4 @@
-"""What an experiment's file asks for, before anything runs."""
+"""What a grid's file asks for, before anything runs."""
 
 from pathlib import Path
 
@@ -7,14 +7,14 @@ import pytest
 from ssna.core.errors import SettingsError
 from ssna.grid.spec import GridSpec, tasks
 
-EXPERIMENTS = Path(__file__).parents[2] / "grids"
+GRID_FILES = Path(__file__).parents[2] / "grids"
 BASE = """
 title = "t"
 recipe = "paper"
 models = ["small", "large"]
 seeds = [0, 1]
-settings = { "batches.formulation" = "causal" }
-[rehearsal]
+settings = { "training.objective" = "autoregressive" }
+[dry_run]
 training.epochs = 3
 [[data]]
 name = "A"
@@ -34,13 +34,13 @@ method = "popularity"
 @pytest.fixture
 def read(tmp_path):
     def make(content: str = BASE) -> GridSpec:
-        (tmp_path / "e.toml").write_text(content)
-        return GridSpec.read(tmp_path / "e.toml")
+        (tmp_path / "grid.toml").write_text(content)
+        return GridSpec.read(tmp_path / "grid.toml")
 
     return make
 
 
-def test_every_point_runs_with_every_seed_and_every_model(read):
+def test_every_configuration_runs_with_every_seed_and_every_model(read):
     ours = [task for task in tasks(read()) if task.entry.name == "ours"]
     found = {(task.model, task.configuration["method.layers"], task.settings.seed) for task in ours}
     assert found == {(model, layers, seed) for model in ("small", "large") for layers in (2, 3) for seed in (0, 1)}
@@ -62,15 +62,12 @@ def test_folders_are_distinct_and_tell_what_runs(read):
     assert Path("A/large/ours/layers=2,learning_rate=0.001,seed=1") in folders
 
 
-def test_settings_are_the_recipes_then_the_experiments_then_the_entrys_then_the_points(read):
+def test_settings_are_the_recipes_then_the_grids_then_the_entrys_then_the_configurations(read):
     task = next(task for task in tasks(read()) if task.configuration.get("method.layers") == 2)
     settings = task.settings
-    assert (settings.batches.formulation, settings.training.batch_size, settings.training.learning_rate) == (
-        "causal",
-        64,
-        1e-3,
-    )
-    assert (settings.method.layers, settings.method.heads, settings.training.early_stopping_patience) == (2, 8, 15)
+    training, method = settings.training, settings.method
+    assert (training.objective, training.batch_size, training.learning_rate) == ("autoregressive", 64, 1e-3)
+    assert (method.layers, method.num_experts, training.early_stopping_patience) == (2, 8, 15)
     assert not settings.dry_run
 
 
@@ -83,16 +80,18 @@ def test_an_entry_may_have_a_recipe_of_its_own(read):
         tasks(read(content.replace("fast", "fst")))
 
 
-def test_a_rehearsal_is_cut_short_and_says_so(read):
+def test_a_dry_run_is_cut_short_and_says_so(read):
     assert {(task.settings.dry_run, task.settings.training.epochs) for task in tasks(read(), dry_run=True)} == {
         (True, 3)
     }
 
 
 def test_two_keys_of_one_name_keep_their_sections_in_the_folder(read):
-    content = BASE.replace('"training.learning_rate" = [1e-3]', '"sequence.heads" = [1], "method.heads" = [4]')
+    content = BASE.replace(
+        '"training.learning_rate" = [1e-3]', '"ensemble.ease.ridge" = [5], "ensemble.cease.ridge" = [7]'
+    )
     task = next(task for task in tasks(read(content)) if task.entry.name == "ours")
-    assert task.label == "method.layers=2,sequence.heads=1,method.heads=4,seed=0"
+    assert task.label == "method.layers=2,ensemble.ease.ridge=5,ensemble.cease.ridge=7,seed=0"
 
 
 @pytest.mark.parametrize(
@@ -115,43 +114,47 @@ def test_only_what_is_named_is_planned(read, names, found):
         ('"method.layers" = [2, 3]', '"method.layer" = [2, 3]', "unknown setting layer; did you mean layers"),
         ('name = "popularity"', 'name = "ours"', "two entries are called ours"),
         ('name = "A"', 'name = "../A"', "a name becomes a folder"),
-        ('title = "t"', 'titel = "t"', "e.toml: title is missing; unknown setting titel$"),
+        ('title = "t"', 'titel = "t"', "grid.toml: title is missing; unknown setting titel$"),
         ('recipe = "paper"', 'recipe = "papr"', "no recipe 'papr'"),
         ("seeds = [0, 1]", "seeds = []", "seeds"),
-        ('folder = "data/A"\n', "", r"e.toml: data\.0\.folder is missing$"),
+        ('folder = "data/A"\n', "", r"grid.toml: data\.0\.folder is missing$"),
         ('models = ["small", "large"]', 'models = ["small", "small"]', "two models are called small"),
-        ('"batches.formulation" = "causal"', '"method.heads" = 4', r"e.toml: \[settings\] holds settings of a method"),
+        (
+            '"training.objective" = "autoregressive"',
+            '"method.num_experts" = 4',
+            r"grid.toml: \[settings\] holds settings of a method",
+        ),
     ],
 )
-def test_a_wrong_experiment_is_named_before_anything_runs(read, old, new, message):
+def test_a_wrong_grid_is_named_before_anything_runs(read, old, new, message):
     assert BASE.count(old) == 1
     with pytest.raises(SettingsError, match=message):
         tasks(read(BASE.replace(old, new)))
 
 
-def test_a_folder_in_the_place_of_an_experiment_is_named(tmp_path):
-    with pytest.raises(SettingsError, match=r"is a folder; name an experiment's \.toml file"):
+def test_a_folder_in_the_place_of_a_grid_is_named(tmp_path):
+    with pytest.raises(SettingsError, match=r"is a folder; name a grid's \.toml file"):
         GridSpec.read(tmp_path)
 
 
-def test_an_unknown_name_is_told_those_there_are(read):
+def test_an_unknown_name_gets_those_there_are(read):
     with pytest.raises(SettingsError, match="has no 'B'; it has A, large, ours, popularity, small"):
         read().only(["B"])
 
 
-GRIDS = [path for path in sorted(EXPERIMENTS.rglob("*.toml")) if path.parent.name != "data"]  # there: for prepare
+PLANS = [path for path in sorted(GRID_FILES.rglob("*.toml")) if path.parent.name != "data"]  # there: for prepare
 
 
-@pytest.mark.parametrize("path", GRIDS, ids=lambda path: "/".join(path.parts[-2:]))
-@pytest.mark.parametrize("rehearse", [False, True])
-def test_every_experiment_of_the_repository_can_be_planned(path, rehearse):
-    planned = tasks(GridSpec.read(path), rehearse)
+@pytest.mark.parametrize("path", PLANS, ids=lambda path: "/".join(path.parts[-2:]))
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_every_grid_of_the_repository_can_be_planned(path, dry_run):
+    planned = tasks(GridSpec.read(path), dry_run)
     folders = {task.folder for task in planned}
     assert len(folders) == len(planned) > 0
 
 
 def test_the_papers_search_spaces_are_those_of_its_hyper_parameter_section():
-    grids = {entry.name: entry.grid for entry in GridSpec.read(EXPERIMENTS / "paper" / "overall.toml").entries}
+    grids = {entry.name: entry.grid for entry in GridSpec.read(GRID_FILES / "paper" / "overall.toml").entries}
     assert grids["ssna"] == {"training.batch_size": [32, 64, 128, 256], "method.layers": [2, 3]}
     assert grids["tmlp"] == {"training.batch_size": [32, 64, 128, 256], "method.depth": [1, 2, 3]}
     assert grids["tmoe"] == {"training.batch_size": [32, 64, 128, 256]}

@@ -1,4 +1,4 @@
-"""Withheld items are ranked by their texts alone, among themselves and among all."""
+"""Held-out items are ranked by their texts alone, among themselves and among all."""
 
 from dataclasses import replace
 
@@ -29,7 +29,7 @@ def rest(whole):
 
 @pytest.fixture(scope="module")
 def cache(whole, language_model, tmp_path_factory):
-    """Of the whole data: it has the withheld texts, too."""
+    """Of the whole data: it has the held-out texts, too."""
     folder = tmp_path_factory.mktemp("cache")
     return encode(whole.texts, language_model, folder, dtype="fp32", device="cpu", quiet=True)[0]
 
@@ -40,12 +40,12 @@ def run(rest, cache, tmp_path_factory):
     return train(rest, cache, method="text-knn", settings=["dim=8"], out=folder, quiet=True), folder
 
 
-def test_ranks_are_those_of_the_cosines_of_the_withheld_texts(run, rest):
-    recommender = run[0].recommender.add_items(rest.withheld.texts)
+def test_cold_start_ranks_are_those_of_the_cosines_of_held_out_texts(run, rest):
+    recommender = run[0].recommender.add_items(rest.held_out.texts)
     vectors = F.normalize(recommender.scorer.vectors, dim=-1).numpy()
-    new = recommender.items.rows(rest.withheld.texts)
-    for number, (history, target) in enumerate(zip(rest.withheld.histories, rest.withheld.targets, strict=True)):
-        scores = vectors @ recommender.intents([history])[0]
+    new = recommender.items.rows(rest.held_out.texts)
+    for number, (history, target) in enumerate(zip(rest.held_out.histories, rest.held_out.targets, strict=True)):
+        scores = vectors @ recommender.user_embeddings([history])[0]
         own = scores[recommender.items.rows([target])[0]] - 1e-4  # vectors of the cache are rounded to 16 bits
         seen = recommender.items.rows(history)
         others = np.setdiff1d(np.arange(1, len(vectors)), seen)
@@ -53,44 +53,44 @@ def test_ranks_are_those_of_the_cosines_of_the_withheld_texts(run, rest):
         assert run[0].cold.everywhere[number] <= (scores[others] >= own).sum() <= run[0].cold.everywhere[number] + 1
 
 
-def test_the_record_and_the_ranks_are_kept_with_the_run(run, rest):
+def test_cold_start_figures_and_ranks_are_kept_with_the_run(run, rest):
     trained, folder = run
     kept = pq.read_table(folder / "cold.parquet")
-    assert tuple(kept["target"].to_pylist()) == rest.withheld.targets
+    assert tuple(kept["target"].to_pylist()) == rest.held_out.targets
     assert kept["rank_among"].to_numpy().tolist() == trained.cold.among.tolist()
     cold = RunRecord.read(folder).cold
-    assert (cold["questions"], cold["withheld"], cold["items"]) == (len(kept), 6, len(rest.items) + 6)
+    assert (cold["questions"], cold["held_out"], cold["items"]) == (len(kept), 6, len(rest.items) + 6)
     assert cold["among"]["R@10"] == 1.0  # of six items
     assert cold["all"]["R@10"] == (trained.cold.everywhere <= 10).mean()
     assert cold["all"]["median"] == np.median(trained.cold.everywhere)
 
 
-def test_states_that_the_cache_lacks_are_read_from_the_texts(run, rest, language_model, tmp_path):
+def test_held_out_states_that_the_cache_lacks_are_read_from_the_texts(run, rest, language_model, tmp_path):
     narrow, _ = encode(rest.texts, language_model, tmp_path / "cache", dtype="fp32", device="cpu", quiet=True)
     found = evaluate_cold(run[0].recommender.scorer, rest, narrow)
     assert np.abs(found.everywhere - run[0].cold.everywhere).max() <= 1  # but for 16 bits
 
 
 @pytest.mark.parametrize("method", ["popularity", "item-knn"])
-def test_a_method_that_reads_no_text_puts_them_last(rest, method):
+def test_a_method_that_reads_no_text_ranks_held_out_items_last(rest, method):
     cold = train(rest, method=method, quiet=True).cold
     assert (cold.among == cold.held_out).all()
     assert cold.figures()["all"]["R@10"] == 0
 
 
-def test_a_method_that_cannot_add_an_item_has_no_figures(rest):
+def test_a_method_that_cannot_add_an_item_has_no_cold_start_figures(rest):
     trained = train(rest, method="ids", settings=SMALL, quiet=True)
     assert (trained.cold, trained.record.cold) == (None, None)
 
 
 def test_data_without_questions_have_none(whole, rest):
     assert train(whole, method="popularity", quiet=True).record.cold is None
-    silent = replace(rest, withheld=HeldOut({"new": "text"}, (), ()))
+    silent = replace(rest, held_out=HeldOut({"new": "text"}, (), ()))
     assert train(silent, method="popularity", quiet=True).record.cold is None
 
 
 def test_ids_of_a_history_that_the_data_lost_are_skipped(run, rest, cache):
-    asked = [(*history, "lost") for history in rest.withheld.histories]
-    longer = replace(rest, withheld=replace(rest.withheld, histories=tuple(asked)))
+    asked = [(*history, "lost") for history in rest.held_out.histories]
+    longer = replace(rest, held_out=replace(rest.held_out, histories=tuple(asked)))
     found = evaluate_cold(run[0].recommender.scorer, longer, cache)
     assert found.everywhere.tolist() == run[0].cold.everywhere.tolist()
