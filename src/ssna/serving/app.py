@@ -76,8 +76,8 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
     metrics = Metrics(service)
     fast_routes: dict[str, Endpoint] = {}
     install(app, metrics, fast_routes)
-    _add_recommending(app, service, fast_routes)
-    _add_reading(app, service, metrics)
+    _add_recommend(app, service, fast_routes)
+    _add_lookups(app, service, metrics)
     add_routes(app, service, lambda model, *statuses: {
         "responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _body_of(model)
     })  # fmt: skip
@@ -87,7 +87,7 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
     return app
 
 
-def _add_reading(app: FastAPI, service: Service, metrics: Metrics) -> None:
+def _add_lookups(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.head("/health", include_in_schema=False)
     @app.get("/health", response_model=schemas.Health)
     async def health() -> Response:
@@ -133,7 +133,7 @@ def _add_reading(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return as_json(f'{{"items":{now.items_json(found)}}}')
 
 
-def _add_recommending(app: FastAPI, service: Service, fast_routes: dict[str, Endpoint]) -> None:
+def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoint]) -> None:
     def fast(path: str, **described: Any) -> Callable[[Endpoint], Endpoint]:
         def add(endpoint: Endpoint) -> Endpoint:
             fast_routes[path] = endpoint

@@ -36,7 +36,7 @@ def body(**changes) -> bytes:
     return json.dumps({"history": ["a"]} | changes).encode()
 
 
-def test_a_question_is_read_with_its_defaults():
+def test_a_request_is_read_with_its_defaults():
     asked = parse(RecommendRequestWithTexts, b'{"history": ["a", "\xc3\xbc"]}')
     assert asked == RecommendRequestWithTexts(
         history=["a", "ü"], k=10, exclude_seen=True, allow=None, deny=[], texts={}
@@ -116,13 +116,12 @@ def test_an_error_shows_little_of_what_was_sent():
 
 
 def test_a_batch_is_not_empty_and_not_larger_than_its_limit():
-    question = {"history": []}
-    assert (
-        len(parse(RecommendBatchRequest, json.dumps({"requests": [question] * LIMITS.requests}).encode()).requests)
-        == LIMITS.requests
-    )
+    def batch(count: int) -> bytes:
+        return json.dumps({"requests": [{"history": []}] * count}).encode()
+
+    assert len(parse(RecommendBatchRequest, batch(LIMITS.requests)).requests) == LIMITS.requests
     for count in (0, LIMITS.requests + 1):
-        assert refused(json.dumps({"requests": [question] * count}).encode(), RecommendBatchRequest).status == 422
+        assert refused(batch(count), RecommendBatchRequest).status == 422
 
 
 json_values = st.recursive(

@@ -1,0 +1,41 @@
+"""Clients of a service in this process, and what they send."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from starlette.testclient import TestClient
+
+from ssna.serving.additions import journal
+from ssna.serving.app import create_app
+from ssna.serving.service import Service
+
+KEY = {"X-API-Key": "secret"}
+ITEMS = 30
+TEXT = "word1 word2 word3"
+PUT = {"items": [{"item": "new", "text": TEXT}]}
+
+
+@contextmanager
+def served(run: Path, state: Path, key: str | None = "secret", runs: Path | None = None):
+    """A client of a service of ``run``, in this process."""
+    with journal(state) as kept:
+        service = Service.open(run, kept, runs)
+        service.ready = True
+        with TestClient(create_app(service, key), raise_server_exceptions=False) as client:
+            client.service = service
+            yield client
+
+
+def items(response) -> list[str]:
+    assert response.status_code == 200, response.text
+    return [found["item"] for found in response.json()["items"]]
+
+
+def error(response, status: int) -> tuple[str, str]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/json"
+    found = response.json()
+    assert set(found) == {"error"}
+    assert set(found["error"]) == {"code", "message"}
+    assert "\n" not in found["error"]["message"]
+    return found["error"]["code"], found["error"]["message"]
