@@ -15,7 +15,7 @@ from ssna.scoring import RepeatConsumptionScorer, Scorer, VectorScorer, restore
 from ssna.scoring.topk import Tiles, chunks, top
 
 ITEMS, NEW = 20, 3
-SMALL = ["dim=8", "sequence.inner=8", "training.batch_size=64", "training.epochs=1"]
+SMALL = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=64", "training.epochs=1"]
 SCORERS: dict[str, list[str]] = {
     "popularity": [],
     "repeat": [],
@@ -25,13 +25,18 @@ SCORERS: dict[str, list[str]] = {
     "text-knn": ["dim=8"],
     "text-linear": ["method.ridge=1"],
     "blend": ["dim=8"],
-    "ssna": [*SMALL, "method.heads=2"],
+    "ssna": [*SMALL, "method.num_experts=2"],
     "ids": SMALL,
-    "ssna joined": [*SMALL, "method.heads=2", 'join.methods=["item-knn", "text-knn"]'],
-    "ssna joined with weights": [*SMALL, "method.heads=2", 'join.methods=["cease", "text-knn"]', "join.repeats=true"],
-    "ids joined": [*SMALL, 'join.methods=["item-knn", "text-knn"]'],
+    "ssna ensemble": [*SMALL, "method.num_experts=2", 'ensemble.members=["item-knn", "text-knn"]'],
+    "ssna ensemble with repeat consumption": [
+        *SMALL,
+        "method.num_experts=2",
+        'ensemble.members=["cease", "text-knn"]',
+        "ensemble.repeat_consumption=true",
+    ],
+    "ids ensemble": [*SMALL, 'ensemble.members=["item-knn", "text-knn"]'],
 }
-WITHOUT_TEXT = ("ids", "ids joined")
+WITHOUT_TEXT = ("ids", "ids ensemble")
 WITH_TEXT = [name for name in SCORERS if name not in WITHOUT_TEXT]
 HISTORIES: Sequence[Sequence[int]] = [[1], [], [3, 3, 3], [5, 2, 9, 14, 1, 1, 7, 8, 2, 11, 12, 13], [20, 19], [4] * 30]
 
@@ -111,7 +116,7 @@ def test_scores_of_single_items_are_those_that_they_have_in_their_tiles(scorer, 
     assert torch.equal(single, tiles[torch.arange(len(items)), items])
 
 
-def test_the_top_is_the_sorted_scores_of_equal_ones_the_lower_row_first_in_tiles_of_any_size(scorer, monkeypatch):
+def test_the_top_k_is_the_sorted_scores_of_equal_ones_the_lower_row_first_in_tiles_of_any_size(scorer, monkeypatch):
     for tile in (3, 8, ITEMS + 1):
         monkeypatch.setattr("ssna.scoring.topk.TILE", tile)
         rows, values = top(scorer, Ragged.from_rows(HISTORIES), 7)
@@ -122,7 +127,7 @@ def test_the_top_is_the_sorted_scores_of_equal_ones_the_lower_row_first_in_tiles
 
 
 @pytest.fixture
-def sketching(monkeypatch) -> None:
+def approximating(monkeypatch) -> None:
     """However small the catalogue, and on every processor."""
     monkeypatch.setattr("ssna.scoring.topk.SHARE", 0)
     monkeypatch.setattr("ssna.scoring.vectors.multiplies_bf16", lambda: True)
@@ -131,17 +136,17 @@ def sketching(monkeypatch) -> None:
 @pytest.mark.parametrize("tile", [4, 11, ITEMS + 1])
 @pytest.mark.parametrize("many", [1, 8, 1000])  # none, some or all are left to the exact scores
 @pytest.mark.parametrize("strand", [1, 3, 16])
-@pytest.mark.usefixtures("sketching")
-def test_the_top_from_a_sketch_is_the_top(scorer, monkeypatch, tile, strand, many):
+@pytest.mark.usefixtures("approximating")
+def test_the_top_k_from_an_approximation_is_the_top_k(scorer, monkeypatch, tile, strand, many):
     monkeypatch.setattr("ssna.scoring.topk.TILE", tile)
     histories, k = Ragged.from_rows(HISTORIES), 3
     gone = Ragged.from_rows([[2], [1, 2, 3], list(range(1, ITEMS)), [], [7], [4]])
-    barred = torch.zeros(ITEMS + 1, dtype=torch.bool).index_fill_(0, torch.tensor([6, 13]), True)
+    excluded = torch.zeros(ITEMS + 1, dtype=torch.bool).index_fill_(0, torch.tensor([6, 13]), True)
     monkeypatch.setattr("ssna.scoring.topk.STRAND", strand)
     monkeypatch.setattr("ssna.scoring.topk.MANY", many)
-    rows, values = top(scorer, histories, k, gone, barred)
+    rows, values = top(scorer, histories, k, gone, excluded)
     monkeypatch.setattr("ssna.scoring.topk.SHARE", ITEMS)
-    expected = top(scorer, histories, k, gone, barred)
+    expected = top(scorer, histories, k, gone, excluded)
     np.testing.assert_allclose(values, expected[1], rtol=1e-5, atol=1e-5)
     with np.errstate(invalid="ignore"):  # minus infinity less minus infinity, where fewer are left
         clear = np.abs(np.diff(expected[1], prepend=np.inf, append=-np.inf)) > 1e-4
@@ -150,21 +155,21 @@ def test_the_top_from_a_sketch_is_the_top(scorer, monkeypatch, tile, strand, man
     np.testing.assert_array_equal(rows[clear], expected[0][clear])
 
 
-@pytest.mark.usefixtures("sketching")
-def test_no_score_of_a_sketch_is_further_from_the_right_one_than_it_says(scorer):
+@pytest.mark.usefixtures("approximating")
+def test_no_approximate_score_is_further_from_the_exact_one_than_its_error(scorer):
     histories = Ragged.from_rows(HISTORIES)
-    if (sketch := scorer.sketch(histories)) is None:
-        pytest.skip("this scorer has no sketch")
-    rough, right = sketch.read(slice(3, ITEMS + 1))
-    exact = scorer.read(histories)(slice(3, ITEMS + 1))
-    assert ((rough - exact).abs() <= sketch.error + 1e-6).all()
+    if (approximation := scorer.approximate(histories)) is None:
+        pytest.skip("this scorer has no approximation")
+    rough, right = approximation.read(slice(3, ITEMS + 1))
+    exact = scorer.prepare(histories)(slice(3, ITEMS + 1))
+    assert ((rough - exact).abs() <= approximation.error + 1e-6).all()
     owner = torch.arange(len(HISTORIES)).repeat_interleave(4)
     columns = owner * 2 + torch.tensor([5, 0, 1, 5]).repeat(len(HISTORIES))
     torch.testing.assert_close(right(owner, columns), exact[owner, columns], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.usefixtures("sketching")
-def test_what_a_sketch_cannot_tell_apart_is_scored_rightly_and_of_equal_items_the_lower_row_comes_first():
+@pytest.mark.usefixtures("approximating")
+def test_what_an_approximation_cannot_tell_apart_is_scored_exactly_and_of_equal_items_the_lower_row_comes_first():
     rng = np.random.default_rng(0)
     direction = rng.standard_normal(64)
     vectors = torch.from_numpy(direction + 0.05 * rng.standard_normal((500, 64))).float()
@@ -243,54 +248,56 @@ def test_adding_items_leaves_the_scorer_itself_alone(scorer, extended):
 @pytest.mark.parametrize("name", WITH_TEXT)
 def test_items_added_one_by_one_score_as_items_added_at_once(scorer, extended, new_states):
     for row in range(NEW):
-        scorer = scorer.extended(new_states[:, row : row + 1])
+        scorer = scorer.add_items(new_states[:, row : row + 1])
     torch.testing.assert_close(scores_of(scorer), scores_of(extended), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", WITH_TEXT)
-def test_an_extended_scorer_survives_its_state(extended):
+def test_a_scorer_with_added_items_survives_its_state(extended):
     assert torch.equal(scores_of(restore(extended.kind, *extended.state())), scores_of(extended))
 
 
 @pytest.mark.parametrize("name", WITHOUT_TEXT)
 def test_a_scorer_that_knows_items_by_ids_alone_admits_no_others(scorer, new_states):
     with pytest.raises(ArtifactError, match="cannot admit items by their texts"):
-        scorer.extended(new_states)
+        scorer.add_items(new_states)
 
 
-KEPT = [0, *(row for row in range(1, ITEMS + 1) if row not in (1, 7, 8, 20))]
+SELECTED = [0, *(row for row in range(1, ITEMS + 1) if row not in (1, 7, 8, 20))]
 
 
 def renumbered(history: Sequence[int]) -> list[int]:
-    return [KEPT.index(row) for row in history if row in KEPT]
+    return [SELECTED.index(row) for row in history if row in SELECTED]
 
 
-def test_items_that_stay_keep_their_scores_when_others_leave(scorer):
-    histories = [[row for row in history if row in KEPT] for history in HISTORIES]
-    smaller = scorer.kept(torch.tensor(KEPT))
-    expected = scores_of(scorer, histories)[:, KEPT]
+def test_selected_items_keep_their_scores(scorer):
+    histories = [[row for row in history if row in SELECTED] for history in HISTORIES]
+    smaller = scorer.select_items(torch.tensor(SELECTED))
+    expected = scores_of(scorer, histories)[:, SELECTED]
     found = scores_of(smaller, [renumbered(history) for history in histories])
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_smaller_scorer_survives_its_state(scorer):
-    smaller = scorer.kept(torch.tensor(KEPT))
+    smaller = scorer.select_items(torch.tensor(SELECTED))
     histories = [renumbered(history) for history in HISTORIES]
     assert torch.equal(scores_of(restore(smaller.kind, *smaller.state()), histories), scores_of(smaller, histories))
 
 
-def test_leaving_items_out_leaves_the_scorer_itself_alone(scorer):
+def test_selecting_items_leaves_the_scorer_itself_alone(scorer):
     before = scores_of(scorer)
-    scorer.kept(torch.tensor(KEPT))
+    scorer.select_items(torch.tensor(SELECTED))
     assert torch.equal(scores_of(scorer), before)
 
 
 @pytest.mark.parametrize("name", WITH_TEXT)
-def test_items_can_be_added_after_others_left(scorer, extended, new_states):
-    wider = scorer.kept(torch.tensor(KEPT)).extended(new_states)
-    rows = [*KEPT, *range(ITEMS + 1, ITEMS + NEW + 1)]
+def test_items_can_be_added_after_others_were_removed(scorer, extended, new_states):
+    wider = scorer.select_items(torch.tensor(SELECTED)).add_items(new_states)
+    rows = [*SELECTED, *range(ITEMS + 1, ITEMS + NEW + 1)]
     expected = scores_of(extended, [[3, ITEMS + 2]])[:, rows]
-    torch.testing.assert_close(scores_of(wider, [[KEPT.index(3), len(KEPT) + 1]]), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        scores_of(wider, [[SELECTED.index(3), len(SELECTED) + 1]]), expected, rtol=1e-4, atol=1e-5
+    )
 
 
 def test_chunks_cover_all_histories_in_their_order(monkeypatch):

@@ -90,8 +90,8 @@ def whitened(states: np.ndarray) -> list[np.ndarray]:
 def text_knn(states: np.ndarray, history: list[int]) -> list[float]:
     """Cosine of the decayed sum of the last five items' whitened unit vectors, 0.5^k, with every item's."""
     unit = whitened(states)
-    intent = sum(0.5**k * unit[item - 1] for k, item in enumerate(list(reversed(history))[:5]))
-    return [float(intent @ row / np.linalg.norm(intent)) for row in unit]
+    user = sum(0.5**k * unit[item - 1] for k, item in enumerate(list(reversed(history))[:5]))
+    return [float(user @ row / np.linalg.norm(user)) for row in unit]
 
 
 def text_linear(data: Dataset, states: np.ndarray, history: list[int], kept: int) -> list[float]:
@@ -111,8 +111,8 @@ def text_linear(data: Dataset, states: np.ndarray, history: list[int], kept: int
                 y.append(events[t])
     a = np.array(x)
     weights = np.linalg.solve(a.T @ a + 3.0 * np.eye(kept), a.T @ np.array(y))
-    intent = sum(0.5**k * unit[item - 1] for k, item in enumerate(list(reversed(history))[:2])) @ weights
-    return [float(intent @ row / np.linalg.norm(intent)) for row in unit]
+    user = sum(0.5**k * unit[item - 1] for k, item in enumerate(list(reversed(history))[:2])) @ weights
+    return [float(user @ row / np.linalg.norm(user)) for row in unit]
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=str)
@@ -120,28 +120,28 @@ def text_linear(data: Dataset, states: np.ndarray, history: list[int], kept: int
 def test_text_linear_is_a_ridge_regression_on_the_texts_around(data, cache, states, history, at_once, monkeypatch):
     monkeypatch.setattr(text_linear_module, "AT_ONCE", at_once)
     settings = {"ridge": 3.0, "window": 2, "decay": 0.5, "layers": 2}
-    scores = fitted("text-linear", data, cache, directions=5, **settings).score(Ragged.from_rows([history]))[0, 1:]
+    scores = fitted("text-linear", data, cache, n_components=5, **settings).score(Ragged.from_rows([history]))[0, 1:]
     np.testing.assert_allclose(scores, text_linear(data, states, history, 5), rtol=1e-3, atol=1e-4)
 
 
-def test_text_linear_keeps_half_as_many_directions_as_there_are_items_and_reads_the_layers_there_are(data, cache):
+def test_text_linear_keeps_half_as_many_components_as_there_are_items_and_reads_the_layers_there_are(data, cache):
     scorer = fitted("text-linear", data, cache, layers=99)
     assert (scorer.vectors.shape[1], scorer.layers) == ((ITEMS - 1) // 2, len(cache.layers))
 
 
 def test_text_linear_is_whitened_by_some_of_the_items_where_there_are_more(data, cache, monkeypatch):
-    whole = fitted("text-linear", data, cache, directions=3)
+    whole = fitted("text-linear", data, cache, n_components=3)
     monkeypatch.setattr(text_linear_module, "ENOUGH", 10)
-    some, again = (fitted("text-linear", data, cache, directions=3) for _ in range(2))
+    some, again = (fitted("text-linear", data, cache, n_components=3) for _ in range(2))
     assert some.vectors.shape == whole.vectors.shape
     assert not torch.allclose(some.vectors, whole.vectors)
     torch.testing.assert_close(some.vectors, again.vectors)
 
 
 def test_text_linear_learns_from_some_of_the_events_where_there_are_more(data, cache):
-    whole, some = (fitted("text-linear", data, cache, events=events) for events in (10**6, 20))
+    whole, some = (fitted("text-linear", data, cache, max_events=events) for events in (10**6, 20))
     assert not torch.allclose(whole.sequence.weight, some.sequence.weight)
-    again = fitted("text-linear", data, cache, events=20)
+    again = fitted("text-linear", data, cache, max_events=20)
     torch.testing.assert_close(some.sequence.weight, again.sequence.weight)
 
 
@@ -172,7 +172,7 @@ def test_text_knn_follows_its_definition(data, cache, states, history):
     np.testing.assert_allclose(scores, text_knn(states, history), rtol=1e-4, atol=1e-5)
 
 
-def test_the_blend_is_both_divided_by_their_standard_deviation_in_equal_parts(data, cache, states):
+def test_a_blend_has_both_members_divided_by_their_standard_deviation_with_equal_weights(data, cache, states):
     valid = [row.tolist() for row in data.valid.histories]
     by_item, by_text = ([score(source, h) for h in valid] for score, source in ((item_knn, data), (text_knn, states)))
     expected = 0.5 * np.array(by_item) / np.std(by_item) + 0.5 * np.array(by_text) / np.std(by_text)
@@ -180,11 +180,11 @@ def test_the_blend_is_both_divided_by_their_standard_deviation_in_equal_parts(da
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_blend_of_three_has_them_in_equal_parts(data, cache):
-    parts = ["ease", "item-knn", "text-knn"]
-    scores = fitted("blend", data, cache, parts=parts, ease={"ridge": 2.0}).score(data.valid.histories)[:, 1:]
+def test_a_blend_of_three_members_has_equal_weights(data, cache):
+    members = ["ease", "item-knn", "text-knn"]
+    scores = fitted("blend", data, cache, members=members, ease={"ridge": 2.0}).score(data.valid.histories)[:, 1:]
     settings = {"ease": {"ridge": 2.0}}
-    alone = [fitted(name, data, cache, **settings.get(name, {})).score(data.valid.histories)[:, 1:] for name in parts]
+    alone = [fitted(name, data, cache, **settings.get(name, {})).score(data.valid.histories)[:, 1:] for name in members]
     expected = sum(one / one.std(correction=0) / 3 for one in alone)
     np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-4)
 
@@ -204,20 +204,21 @@ def test_the_scores_of_a_history_do_not_know_its_targets(make_data, data):
 
 
 def test_folding_pairs_in_parts_changes_nothing(data, monkeypatch):
-    whole = training_free.co_occurrence(data.train, ITEMS, 1000).toarray()
+    whole = training_free.co_occurrence(data.train, ITEMS).toarray()
     monkeypatch.setattr(training_free, "FOLD", 10)
-    np.testing.assert_allclose(training_free.co_occurrence(data.train, ITEMS, 1000).toarray(), whole, rtol=1e-5)
+    np.testing.assert_allclose(training_free.co_occurrence(data.train, ITEMS).toarray(), whole, rtol=1e-5)
 
 
-def test_events_further_apart_than_the_reach_do_not_count_as_together(make_data):
+def test_events_further_apart_than_the_maximal_distance_do_not_co_occur(make_data, monkeypatch):
+    monkeypatch.setattr(training_free, "MAX_DISTANCE", 2)
     data = make_data([[1, 2, 3, 4, 4, 4]])
-    together = training_free.co_occurrence(data.train, 4, reach=2).toarray()
+    together = training_free.co_occurrence(data.train, 4).toarray()
     assert together[1].tolist() == pytest.approx([0, 0, 1, 1 / 2, 0])
 
 
 def test_the_most_frequent_items_alone_have_weights(make_data):
     data = make_data([[1, 2, 3, 9, 9], [1, 2, 4, 9, 9], [2, 1, 3, 9, 9], [5, 2, 9, 9]])
-    matrix = fitted("ease", data, None, items=3).similarity.toarray()
+    matrix = fitted("ease", data, None, max_items=3).similarity.toarray()
     assert {int(row) for row in np.flatnonzero(matrix.any(axis=1))} == {1, 2, 3}
     assert {int(column) for column in np.flatnonzero(matrix.any(axis=0))} == {1, 2, 3}
     assert most_frequent(data.train, 9, 2).tolist() == [1, 2]

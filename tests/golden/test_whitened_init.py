@@ -1,4 +1,4 @@
-"""An untrained SSNA that starts whitened has the geometry of the joint PCA whitening of its layers."""
+"""An untrained SSNA with whitened init has the geometry of the joint PCA whitening of its layers."""
 
 import numpy as np
 import pytest
@@ -42,24 +42,24 @@ def untrained(h: np.ndarray, dim: int, integrate: str) -> np.ndarray:
 
 @pytest.mark.parametrize("layers", [1, 3])
 @pytest.mark.parametrize("integrate", ["mean", "weighted"])
-def test_linear_integrations_begin_as_the_joint_whitening_exactly(integrate, layers):
+def test_linear_integrations_are_initialised_as_the_joint_whitening_exactly(integrate, layers):
     h = layers_of("alike")[:layers]
     np.testing.assert_allclose(cosines(untrained(h, 12, integrate)), cosines(whitened(h, 12)), atol=1e-3)
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("kind", ["different", "alike"])
-def test_the_gru_begins_as_the_joint_whitening_but_for_the_bend_of_its_tanh(kind, layers):
+def test_the_gru_is_initialised_as_the_joint_whitening_but_for_its_tanh(kind, layers):
     h = layers_of(kind)[:layers]
     assert np.corrcoef(cosines(untrained(h, 12, "gru")), cosines(whitened(h, 12)))[0, 1] > 0.99
 
 
 @pytest.mark.xfail(
-    reason="heads tell like layers apart by differences of large numbers, which leave tanh's linear range; "
+    reason="experts tell like layers apart by differences of large numbers, which leave tanh's linear range; "
     "with MiniLM on Scientific and the recipe best (3 layers, 256 wide) the correlation is 0.979",
     strict=True,
 )
-def test_the_gru_begins_as_the_joint_whitening_where_the_kept_directions_tell_like_layers_apart():
+def test_the_gru_is_initialised_as_the_joint_whitening_where_the_components_tell_like_layers_apart():
     h = layers_of("alike")
     assert np.corrcoef(cosines(untrained(h, 32, "gru")), cosines(whitened(h, 32)))[0, 1] > 0.99
 
