@@ -32,16 +32,16 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture
 def visit(chromium: Any, file: str, request: pytest.FixtureRequest) -> Callable[..., Any]:
-    """The open page, on a screen of that width, in that scheme; it must ask for nothing and complain of nothing."""
+    """The open page, on a screen of that width, in that scheme; it must request nothing and report no error."""
 
     def go(width: int = 1200, scheme: str = "light") -> Any:
         page = chromium.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
-        asked: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: asked.append(message.text))
+        requests: list[str] = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("console", lambda message: requests.append(message.text))
         page.goto(file)
         request.addfinalizer(page.close)
-        assert asked == [file]
+        assert requests == [file]
         return page
 
     return go

@@ -12,7 +12,8 @@ from ssna.runs.record import read_evaluation
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, random_data):
+def folder(tmp_path_factory, random_data):
+    """Data, and runs of three methods."""
     folder = tmp_path_factory.mktemp("examples")
     texts = [f"<b>text</b> {row} " + "long " * 40 * (row % 2) for row in range(1, 81)]
     made = random_data(seed=3, users=500, items=80)
@@ -25,18 +26,18 @@ def place(tmp_path_factory, random_data):
 
 
 @pytest.fixture(scope="module")
-def data(place):
-    return load(place / "data")
+def data(folder):
+    return load(folder / "data")
 
 
 @pytest.fixture(scope="module")
-def found(place):
-    return result_groups(find([place / "runs"]))
+def found(folder):
+    return result_groups(find([folder / "runs"]))
 
 
-def test_counts_are_those_of_the_ranks_and_no_user_is_counted_for_both_methods(place, data, found):
+def test_counts_are_those_of_the_ranks_and_no_user_is_counted_for_both_methods(folder, data, found):
     (one,) = examples(found, [data], of="item-knn", against="popularity")
-    mine, other = (read_evaluation(place / "runs" / name, "test") for name in ("item-knn", "popularity"))
+    mine, other = (read_evaluation(folder / "runs" / name, "test") for name in ("item-knn", "popularity"))
     ranks = [evaluation.ranks["exclude_seen"] for evaluation in (mine, other)]
     assert one.counts == (
         int(((ranks[0] <= 10) & (ranks[1] > 50)).sum()),
@@ -103,24 +104,24 @@ def test_the_page_has_them_as_text_whatever_they_hold(data, found):
         (["--table", "examples", "--data", "DATA"], "none of the runs"),  # no run of ssna, and no --of
     ],
 )
-def test_words_that_do_not_go_together_are_refused(place, capsys, words, message):
-    words = [str(place / "data") if word == "DATA" else word for word in words]
-    assert ssna("compare", place / "runs", *words) != 0
+def test_options_that_do_not_go_together_are_refused(folder, capsys, words, message):
+    words = [str(folder / "data") if word == "DATA" else word for word in words]
+    assert ssna("compare", folder / "runs", *words) != 0
     assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
 
 
-def test_the_command_prints_them_and_puts_them_into_the_page(place, data, found, capsys):
+def test_the_command_prints_them_and_puts_them_into_the_page(folder, data, found, capsys):
     words = [
         "compare",
-        str(place / "runs"),
+        str(folder / "runs"),
         "--of",
         "item-knn",
         "--against",
         "popularity",
         "--data",
-        str(place / "data"),
+        str(folder / "data"),
     ]
     assert ssna(*words, "--table", "examples") == 0
     assert capsys.readouterr().out == as_text(examples(found, [data], of="item-knn", against="popularity"))
-    assert ssna(*words, "--format", "html", "-o", place / "page.html") == 0
-    assert "Where it wins and loses" in (place / "page.html").read_text(encoding="utf-8")
+    assert ssna(*words, "--format", "html", "-o", folder / "page.html") == 0
+    assert "Where it wins and loses" in (folder / "page.html").read_text(encoding="utf-8")

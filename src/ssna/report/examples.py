@@ -120,7 +120,7 @@ def examples(
 
 
 def as_text(found: Sequence[Examples]) -> str:
-    """For a terminal."""
+    """Plain text, for a terminal."""
     return "\n".join(line for one in found for line in _lines(one)) + "\n"
 
 

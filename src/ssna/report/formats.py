@@ -22,7 +22,7 @@ def render(tables: Sequence[Table], form: str) -> str:
 
 
 def text(table: Table) -> str:
-    """For a terminal: best ``*``, second ``+``."""
+    """Plain text, for a terminal: best ``*``, second ``+``."""
     ranked = any(table.rank(figure) for figure in table.figures())
 
     def sign(cell: Cell) -> str:
@@ -43,7 +43,7 @@ def text(table: Table) -> str:
 
 
 def md(table: Table) -> str:
-    """For GitHub."""
+    """Markdown with a table as GitHub has it."""
     rules = ["---"] * table.labels + ["---:"] * (len(table.head) - table.labels)
     rows = [[_highlighted(table, cell, _md, "**{}**", "<u>{}</u>") for cell in row] for row in table.rows]
     lines = [f"| {' | '.join(row)} |" for row in [[_md(_flat(head)) for head in table.head], rules, *rows]]

@@ -125,7 +125,7 @@ def _settings(entry: Entry) -> str:
 def _facts(entry: Entry) -> Iterator[tuple[str, str]]:
     """What decided an entry's figures, besides the settings."""
     record = entry.record
-    yield "settings tried", f"{entry.tried} (runs: {len(entry.candidates)})"
+    yield "configurations tried", f"{entry.tried} (runs: {len(entry.candidates)})"
     yield "runs", ", ".join(run.path.name for run in entry.runs)
     for name, values in (("states", record.cache), ("ensemble", record.ensemble), ("versions", record.versions)):
         if values:

@@ -220,7 +220,7 @@ def _line_styles(entries: Sequence[Entry]) -> LineStyles:
 
 
 def _plain(text: str) -> str:
-    """Names are text: no mathematics, no control characters, no leading underscore, which older legends hide."""
+    """A name as plain text: no mathematics, no control characters, no leading underscore, which older legends hide."""
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     text = text if len(text) <= 60 else f"{text[:59]}…"
     return (" " if text.startswith("_") else "") + text.replace("$", r"\$")

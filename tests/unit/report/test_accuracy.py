@@ -32,8 +32,8 @@ def test_accuracy_over_seeds_has_the_sample_deviation(group: ResultGroup) -> Non
 
 def test_each_column_of_accuracy_is_a_comparison_group(group: ResultGroup) -> None:
     table = overall(group)
-    places = {row[0]: [table.rank(cell) for cell in row[1:]] for row in table.rows}
-    assert places == {"tmlp": [3] * 8, "ssna": [1] * 8, "popularity": [2] * 8}
+    ranks = {row[0]: [table.rank(cell) for cell in row[1:]] for row in table.rows}
+    assert ranks == {"tmlp": [3] * 8, "ssna": [1] * 8, "popularity": [2] * 8}
 
 
 def test_accuracy_names_data_users_items_and_both_policies(group: ResultGroup) -> None:
@@ -56,8 +56,8 @@ def test_a_dry_run_is_compared_with_no_result(tmp_path: Path) -> None:
     for name, level, settings in (("a", 0.1, {}), ("b", 0.2, {}), ("short", 0.9, {"dry_run": True})):
         make_run(tmp_path / name, test=figures(level), settings=settings)
     table = overall(group_of(tmp_path))
-    places = {row[0]: table.rank(row[1]) for row in table.rows if isinstance(row[1], Figure)}
-    assert places == {"a": 2, "b": 1, "short ‡": None}
+    ranks = {row[0]: table.rank(row[1]) for row in table.rows if isinstance(row[1], Figure)}
+    assert ranks == {"a": 2, "b": 1, "short ‡": None}
 
 
 def test_beyond_accuracy_is_a_second_table_whose_figures_are_not_compared(group: ResultGroup) -> None:

@@ -81,5 +81,5 @@ def test_memory_says_which_memory_it_is(tmp_path: Path) -> None:
 def test_memory_of_training_free_methods_is_noise_and_not_shown(group: ResultGroup) -> None:
     (table,) = TABLES["memory"]([group])
     assert values(table, "popularity") == [None, None, 1000]
-    places = {row[0]: table.rank(row[1]) for row in table.rows if isinstance(row[1], Figure)}
-    assert places == {"ssna": 1, "tmlp": 1}
+    ranks = {row[0]: table.rank(row[1]) for row in table.rows if isinstance(row[1], Figure)}
+    assert ranks == {"ssna": 1, "tmlp": 1}

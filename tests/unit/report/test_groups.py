@@ -84,8 +84,11 @@ def test_runs_of_no_grid_are_not_taken_for_those_of_a_grid_that_are_called_alike
 
 
 def test_best_settings_have_a_column_an_entry_and_setting(tmp_path: Path) -> None:
-    for entry, point in {"tmlp": {"method.depth": 3, "training.batch_size": 256}, "lora": {"dropout": 0.1}}.items():
-        make_run(tmp_path / entry, **of_grid(entry, **point))
+    for entry, configuration in {
+        "tmlp": {"method.depth": 3, "training.batch_size": 256},
+        "lora": {"dropout": 0.1},
+    }.items():
+        make_run(tmp_path / entry, **of_grid(entry, **configuration))
     make_run(tmp_path / "pantry", fingerprint="beef", data={"name": "pantry"}, **of_grid("lora", dropout=0.3))
     (table,) = TABLES["best-settings"](result_groups(find([tmp_path])))
     assert table.head == ("data", "model", "lora\ndropout", "tmlp\nmethod.depth", "tmlp\ntraining.batch_size")

@@ -1,4 +1,4 @@
-"""The page: whole in one file, every name escaped, and what a figure needs beside it."""
+"""The HTML page: whole in one file, every name escaped, and notes for every figure."""
 
 import re
 from dataclasses import replace

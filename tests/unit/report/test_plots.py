@@ -1,4 +1,4 @@
-"""Plots: the right figures at the right place, nothing hidden, and the same bytes every time."""
+"""Plots: the right figures, nothing hidden, and the same bytes every time."""
 
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -43,7 +43,7 @@ def group(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["svg", "png", "pdf"])
-def test_a_plot_made_again_has_the_same_bytes_and_no_date(group, tmp_path, form, monkeypatch) -> None:
+def test_a_plot_drawn_twice_has_the_same_bytes_and_no_date(group, tmp_path, form, monkeypatch) -> None:
     for name, epoch in (("first", "0"), ("second", "1700000000")):
         monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
         write(by_popularity([group]), tmp_path / f"{name}.{form}")
@@ -171,11 +171,11 @@ def test_bins_with_few_users_have_open_markers_and_the_caption_says_so(tmp_path,
     run = make_run(tmp_path / "run", events=many + few, history=many + few, ranks=[1] * (2 * MIN_USERS - 1))
     line, hollow = plot(result_groups([run])).axes[0].lines
     starts = [*(POPULARITY if plot is by_popularity else HISTORY).lower_bounds.values()]
-    places = [np.searchsorted(starts, number, side="right") - 1 for number in (7, 30)]
-    assert line.get_markevery() == [places[0]]
+    bins = [np.searchsorted(starts, number, side="right") - 1 for number in (7, 30)]
+    assert line.get_markevery() == [bins[0]]
     assert hollow.get_markerfacecolor() == "none"
-    assert places[1] in hollow.get_xdata()
-    assert places[0] not in hollow.get_xdata()
+    assert bins[1] in hollow.get_xdata()
+    assert bins[0] not in hollow.get_xdata()
     assert f"open markers: fewer than {MIN_USERS}" in plot.caption
 
 
@@ -209,8 +209,8 @@ def test_an_entry_looks_the_same_on_every_data_set(tmp_path) -> None:
     runs = [run("f00d", "one"), run("f00d", "two"), run("beef", "two"), run("beef", "three")]
     first, second = accuracy_against_seconds(result_groups(runs)).axes[::2]
     one, two = first.lines
-    again, three = second.lines if second.lines[0].get_color() == two.get_color() else second.lines[::-1]
-    assert (again.get_color(), again.get_marker()) == (two.get_color(), two.get_marker())
+    same, three = second.lines if second.lines[0].get_color() == two.get_color() else second.lines[::-1]
+    assert (same.get_color(), same.get_marker()) == (two.get_color(), two.get_marker())
     assert len({line.get_color() for line in (one, two, three)}) == 3
 
 
