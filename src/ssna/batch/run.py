@@ -1,4 +1,4 @@
-"""Histories through a recommender into answers: rows and columns, no Python object an item."""
+"""Histories through a recommender into result files: rows and columns, no Python object an item."""
 
 import time
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ssna.batch.answers import FORMAT, Answers, Identity
-from ssna.batch.questions import HISTORY, USER, Questions
+from ssna.batch.histories import HISTORY, USER, HistoryFiles
+from ssna.batch.results import FORMAT, Identity, ResultFiles
 from ssna.compute.allocator import tune_allocator
 from ssna.core.progress import progress
 from ssna.core.ragged import Ragged
@@ -27,9 +27,9 @@ class BatchReport:
     """What one start did.
 
     Attributes:
-        histories: answered now.
-        reused: answered by earlier starts.
-        seconds: from the first history on; loading the model is left out.
+        histories: ranked now.
+        reused: ranked by earlier starts.
+        seconds: from the first history on, without loading the model.
     """
 
     histories: int
@@ -60,20 +60,20 @@ def recommend_all(
         SsnaError: ``users`` cannot be read, or ``out`` was begun with others, or with another model or ``k``.
     """
     check_k(k)
-    questions = Questions.open(users)
-    answers = Answers(out, _identity(run, questions, k, exclude_seen))
-    with answers.writing():
-        if answers.finished:
-            return BatchReport(0, questions.rows, 0.0)
-        report = _answer(Recommender.load(run), questions, answers, k, exclude_seen, quiet)
-        answers.join(_parts(questions))
+    histories = HistoryFiles.open(users)
+    results = ResultFiles(out, _identity(run, histories, k, exclude_seen))
+    with results.writing():
+        if results.finished:
+            return BatchReport(0, histories.rows, 0.0)
+        report = _rank_missing(Recommender.load(run), histories, results, k, exclude_seen, quiet)
+        results.merge(_parts(histories))
     return report
 
 
-def answer(recommender: Recommender, block: pa.Table, k: int, exclude_seen: bool) -> pa.Table:
+def rank_block(recommender: Recommender, block: pa.Table, k: int, exclude_seen: bool) -> pa.Table:
     """``user`` and ``history`` -> what :func:`recommend_all` writes of them."""
-    histories = block[HISTORY].combine_chunks()
-    known = _known(recommender, histories.chunk(0) if isinstance(histories, pa.ChunkedArray) else histories)
+    lists = block[HISTORY].combine_chunks()
+    known = _known(recommender, lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists)
     request = RankRequest.uniform(known, k, exclude_seen)
     rows, scores = rank(recommender.scorer, recommender.counts, request)
     found = scores > -np.inf
@@ -97,31 +97,31 @@ def _known(recommender: Recommender, histories: pa.ListArray) -> Ragged:
     return Ragged(rows[rows > 0], kept[np.concatenate([[0], np.cumsum(lengths)])])
 
 
-def _answer(
-    recommender: Recommender, questions: Questions, answers: Answers, k: int, exclude_seen: bool, quiet: bool
+def _rank_missing(
+    recommender: Recommender, histories: HistoryFiles, results: ResultFiles, k: int, exclude_seen: bool, quiet: bool
 ) -> BatchReport:
-    missing = [part for part in range(_parts(questions)) if not answers.has(part, _rows(questions, part))]
-    todo = sum(_rows(questions, part) for part in missing)
+    missing = [part for part in range(_parts(histories)) if not results.has(part, _rows(histories, part))]
+    todo = sum(_rows(histories, part) for part in missing)
     done, began = 0, time.perf_counter()
-    with progress("recommend", total=questions.rows, quiet=quiet) as advance, tune_allocator():
-        advance(questions.rows - todo, "")
-        pieces = _pieces(questions, missing[0] * PART) if missing else iter(())
+    with progress("recommend", total=histories.rows, quiet=quiet) as advance, tune_allocator():
+        advance(histories.rows - todo, "")
+        pieces = _pieces(histories, missing[0] * PART) if missing else iter(())
         for number, blocks in groupby(pieces, key=lambda piece: piece[0]):
             if number not in missing:
                 continue
-            with answers.new_part(number, _schema(questions)) as write:
+            with results.new_part(number, _schema(histories)) as write:
                 for _, block in blocks:
-                    write(answer(recommender, block, k, exclude_seen))
+                    write(rank_block(recommender, block, k, exclude_seen))
                     done += len(block)
                     advance(len(block), f"{done / (time.perf_counter() - began):,.0f} histories/s")
-    return BatchReport(done, questions.rows - todo, time.perf_counter() - began)
+    return BatchReport(done, histories.rows - todo, time.perf_counter() - began)
 
 
-def _pieces(questions: Questions, start: int) -> Iterator[tuple[int, pa.Table]]:
+def _pieces(histories: HistoryFiles, start: int) -> Iterator[tuple[int, pa.Table]]:
     """Rows from ``start`` on, each piece with the part that it belongs to; of no rows at all, one empty piece."""
-    if questions.rows == 0:
-        yield 0, _schema(questions).empty_table().select([USER]).append_column(HISTORY, pa.array([], _STRINGS))
-    for block in questions.blocks(start, BLOCK):
+    if histories.rows == 0:
+        yield 0, _schema(histories).empty_table().select([USER]).append_column(HISTORY, pa.array([], _STRINGS))
+    for block in histories.blocks(start, BLOCK):
         while len(block):
             piece = block.slice(0, PART - start % PART)
             yield start // PART, piece
@@ -131,24 +131,24 @@ def _pieces(questions: Questions, start: int) -> Iterator[tuple[int, pa.Table]]:
 _STRINGS = pa.list_(pa.string())
 
 
-def _schema(questions: Questions) -> pa.Schema:
-    return pa.schema({USER: questions.user, "items": _STRINGS, "scores": pa.list_(pa.float32()), "known": pa.int32()})
+def _schema(histories: HistoryFiles) -> pa.Schema:
+    return pa.schema({USER: histories.user, "items": _STRINGS, "scores": pa.list_(pa.float32()), "known": pa.int32()})
 
 
-def _parts(questions: Questions) -> int:
-    return max(1, -(-questions.rows // PART))
+def _parts(histories: HistoryFiles) -> int:
+    return max(1, -(-histories.rows // PART))
 
 
-def _rows(questions: Questions, part: int) -> int:
-    return min(PART, questions.rows - part * PART)
+def _rows(histories: HistoryFiles, part: int) -> int:
+    return min(PART, histories.rows - part * PART)
 
 
-def _identity(run: Path, questions: Questions, k: int, exclude_seen: bool) -> Identity:
+def _identity(run: Path, histories: HistoryFiles, k: int, exclude_seen: bool) -> Identity:
     return {
         "format": FORMAT,
         "k": k,
         "exclude_seen": exclude_seen,
         "part": PART,
         "model": artifact.identity(run),
-        "file of histories": questions.identity(),
+        "file of histories": histories.identity(),
     }

@@ -5,7 +5,6 @@ unfinished last line, which was never answered; it is cut off at the next start.
 checksum is damage, and nothing is cut.
 """
 
-import fcntl
 import json
 import os
 import zlib
@@ -17,6 +16,7 @@ from typing import IO
 
 from ssna.core.errors import ArtifactError
 from ssna.core.files import fsync, write_file
+from ssna.core.locks import try_lock
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 
@@ -73,8 +73,8 @@ class Additions:
 
     def after(self, change: Change) -> "Additions":
         """With one more change."""
-        gone = {*change.put, *change.delete}  # a replaced text takes its place at the end, as in the catalogue
-        texts = {item: text for item, text in self.texts.items() if item not in gone} | dict(change.put)
+        removed = {*change.put, *change.delete}  # a replaced text goes to the end, as in the catalogue
+        texts = {item: text for item, text in self.texts.items() if item not in removed} | dict(change.put)
         return Additions(texts, self.hidden.union(change.hide).difference(change.show))
 
 
@@ -129,15 +129,13 @@ def journal(folder: Path) -> Iterator[Journal]:
         raise ArtifactError(f"{folder} is a file; name a folder for additions with --state")
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("ab") as lock, _undone(folder if made else None):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    with try_lock(folder / LOCK) as free, _undone(folder if made else None):
+        if not free:
             raise ArtifactError(
                 f"another server keeps its additions in {folder}; stop it, or name another folder with --state"
-            ) from None
+            )
         path = folder / JOURNAL
-        additions, lines = _replayed(path)
+        additions, lines = _replay(path)
         if lines > max(WORTH_REWRITING, 2 * len(additions)):
             whole = Change(put=additions.texts, hide=tuple(sorted(additions.hidden)))
             write_file(path, whole.line())
@@ -160,7 +158,7 @@ def _undone(folder: Path | None) -> Iterator[None]:
         raise
 
 
-def _replayed(path: Path) -> tuple[Additions, int]:
+def _replay(path: Path) -> tuple[Additions, int]:
     """All changes, and how many lines they are; an unfinished last line is cut off."""
     additions, lines, end = Additions(), 0, 0
     if not path.exists():

@@ -1,6 +1,5 @@
-"""Answers on the disk: parts that are whole or absent, so that a run that was killed goes on behind the last one."""
+"""Recommendations on the disk: parts that are whole or absent, so that a killed run goes on behind the last one."""
 
-import fcntl
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ssna.core.errors import ArtifactError, SsnaError
-from ssna.core.files import fsync, read_json, write_json
+from ssna.core.files import read_json, write_aside, write_json
+from ssna.core.locks import try_lock
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST, LOCK = "_batch.json", ".lock"  # readers of folders of Parquet skip names that begin so
 KEY = b"ssna"
 
@@ -24,12 +24,12 @@ Write = Callable[[pa.Table], None]
 
 
 @dataclass(frozen=True)
-class Answers:
-    """Where answers go.
+class ResultFiles:
+    """Where recommendations go.
 
     Attributes:
         out: a file ``*.parquet``, which stands once all parts do, or a folder of parts.
-        identity: what the answers depend on (JSON values); kept, and compared when a run goes on.
+        identity: what the recommendations depend on (JSON values); kept, and compared when a run goes on.
     """
 
     out: Path
@@ -42,7 +42,7 @@ class Answers:
 
     @property
     def in_one_file(self) -> bool:
-        """Whether parts are joined in the end."""
+        """Whether parts are merged in the end."""
         return self.out.suffix == ".parquet" and not self.out.is_dir()
 
     @contextmanager
@@ -58,11 +58,9 @@ class Answers:
             raise SsnaError(f"{self.out} holds other files and is left alone; name another output folder")
         self._check_file()
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCK).open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise SsnaError(f"{self.out} is being written by another run; wait for it") from None
+        with try_lock(self.folder / LOCK) as free:
+            if not free:
+                raise SsnaError(f"{self.out} is being written by another run; wait for it")
             self._begin()
             yield
             if self.finished:
@@ -70,7 +68,7 @@ class Answers:
 
     @property
     def finished(self) -> bool:
-        """Whether the one file stands."""
+        """Whether the one file is there."""
         return self.in_one_file and self.out.exists()
 
     @property
@@ -82,7 +80,7 @@ class Answers:
         return self.folder / f"part-{number:05d}.parquet"
 
     def has(self, number: int, rows: int) -> bool:
-        """Whether a part stands. Raises :class:`ArtifactError` if it has not ``rows`` rows."""
+        """Whether a part is there. Raises :class:`ArtifactError` if it has not ``rows`` rows."""
         path = self.part(number)
         if not path.exists():
             return False
@@ -96,16 +94,16 @@ class Answers:
 
     @contextmanager
     def new_part(self, number: int, schema: pa.Schema) -> Iterator[Write]:
-        """A part to write tables to, each a row group; it stands once the block ends well."""
-        with _whole(self.part(number), schema) as write:
+        """A part to write tables to, each a row group; it is there once the block ends well."""
+        with _table_writer(self.part(number), schema) as write:
             yield write
 
-    def join(self, parts: int) -> None:
+    def merge(self, parts: int) -> None:
         """Parts into the one file, row group by row group, if one was asked for."""
         if not self.in_one_file:
             return
         schema = pq.read_schema(self.part(0)).with_metadata({KEY: json.dumps(self.identity).encode()})
-        with _whole(self.out, schema) as write:
+        with _table_writer(self.out, schema) as write:
             for number in range(parts):
                 part = pq.ParquetFile(self.part(number))
                 for group in range(part.num_row_groups):
@@ -128,28 +126,23 @@ class Answers:
             self._compare(read_json(self.folder / MANIFEST, maker="ssna recommend"))
         elif not self.finished:
             write_json(self.folder / MANIFEST, self.identity)
-        for torn in self.folder.glob(".*.aside"):
-            torn.unlink()
+        for leftover in self.folder.glob(".*.aside"):
+            leftover.unlink()
 
     def _compare(self, found: Identity) -> None:
+        if (given := found.get("format")) != FORMAT:
+            raise SsnaError(f"{self.out} has format {given!r}, this ssna reads {FORMAT}; delete it, or name another")
         different = [name for name in self.identity if found.get(name) != self.identity[name]]
         if different:
             shown = {name: (found.get(name), self.identity[name]) for name in different}
             words = ", ".join(
-                f"{name} {old!r} (asked: {new!r})" if isinstance(new, int) else f"another {name}"
+                f"{name} {old!r} (asked for: {new!r})" if isinstance(new, int) else f"another {name}"
                 for name, (old, new) in shown.items()
             )
             raise SsnaError(f"{self.out} was begun with {words}; name another output, or delete it")
 
 
 @contextmanager
-def _whole(path: Path, schema: pa.Schema) -> Iterator[Write]:
-    aside = path.with_name(f".{path.name}.aside")
-    try:
-        with pq.ParquetWriter(aside, schema, compression="zstd") as writer:
-            yield lambda table: writer.write_table(table.cast(schema))
-        fsync(aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-    fsync(path.parent)
+def _table_writer(path: Path, schema: pa.Schema) -> Iterator[Write]:
+    with write_aside(path) as aside, pq.ParquetWriter(aside, schema, compression="zstd") as writer:
+        yield lambda table: writer.write_table(table.cast(schema))

@@ -17,7 +17,7 @@ BUFFER = 2**20  # bytes of a column read ahead: of a large row group not all is 
 
 
 @dataclass(frozen=True)
-class Questions:
+class HistoryFiles:
     """One Parquet file, or all of a folder in the order of their names.
 
     Attributes:
@@ -31,7 +31,7 @@ class Questions:
     user: pa.DataType
 
     @classmethod
-    def open(cls, path: Path) -> "Questions":
+    def open(cls, path: Path) -> "HistoryFiles":
         """Look at the files' schemas. Raises :class:`DataError` if there is none, or one is something else."""
         if not path.exists():
             raise DataError(f"{path} does not exist; name a file or a folder of histories in Parquet")
