@@ -188,3 +188,16 @@ def test_coined_words_are_found():
     )
     assert [name for _, name in identifiers(tree) if words(name) & COINED] == ["BatchRoom", "left_behind"]
     assert [text for _, text in messages(tree) if coined_in(text)] == ["3 items were left out"]
+
+
+OF_OTHERS = {"--no-deps", "--nproc-per-node", "--break-system-packages"}  # of pip and torchrun
+
+
+def test_every_option_that_a_message_names_exists():
+    known = {word for verb in VERBS for word in command_words(verb)} | {"--help", "--version", "--set"} | OF_OTHERS
+    unknown = []
+    for path in sorted((ROOT / "src").rglob("*.py")):
+        for line, text in messages(ast.parse(path.read_text(encoding="utf-8"))):
+            named = re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)
+            unknown += [f"{path.name}:{line} {option}" for option in named if option not in known]
+    assert not unknown
