@@ -190,7 +190,15 @@ def test_coined_words_are_found():
     assert [text for _, text in messages(tree) if coined_in(text)] == ["3 items were left out"]
 
 
-OF_OTHERS = {"--no-deps", "--nproc-per-node", "--break-system-packages"}  # of pip and torchrun
+OF_OTHERS = {
+    "--no-deps",
+    "--nproc-per-node",
+    "--always",
+    "--dirty",
+    "--abbrev",
+    "--exclude",
+    "--error-unmatch",
+}  # pip, torchrun, git
 
 
 def test_every_option_that_a_message_names_exists():
