@@ -15,7 +15,7 @@ from ssna.core.errors import DataError, SsnaError
 
 
 class Format(StrEnum):
-    """What histories come in and answers go out as."""
+    """What histories come in and recommendations go out as."""
 
     jsonl = "jsonl"
     parquet = "parquet"
@@ -56,7 +56,7 @@ def _batch(run: Path, users: str, k: int, include_seen: bool, out: Path | None, 
 
     report = recommend_all(run, Path(users), out, k, exclude_seen=not include_seen, quiet=quiet)
     if not quiet:
-        earlier = f", {report.reused:,} were answered before" if report.reused else ""
+        earlier = f", {report.reused:,} were ranked before" if report.reused else ""
         typer.echo(
             f"{report.histories:,} histories in {report.seconds:,.1f} s: {report.speed:,.0f} a second{earlier}; {out}",
             err=True,
@@ -70,18 +70,20 @@ def _stream(run: Path, users: str, k: int, include_seen: bool) -> None:
     if users == "-" and sys.stdin.isatty():
         typer.echo('histories, a line each, then Ctrl-D: {"user": "me", "history": ["sku-17", "sku-4"]}', err=True)
     with nullcontext(sys.stdin) if users == "-" else Path(users).open(encoding="utf-8") as lines:
-        questions, answered = _parse(lines), 0
-        while block := list(islice(questions, 256)):
-            histories = [question["history"] for question in block]
-            answers = recommender.recommend(histories, k, exclude_seen=not include_seen)
-            for question, answer in zip(block, answers, strict=True):
-                items = [{"item": item.item, "score": item.score, "text": item.text} for item in answer.items]
-                line = {"user": question.get("user"), "items": items}
-                typer.echo(json.dumps(line | _notes(answer.unknown, answer.fallback), ensure_ascii=False))
-            answered += len(block)
-    if not answered:
-        said = "standard input" if users == "-" else users
-        typer.echo(f'{said} held no histories; write a line each: {{"user": "me", "history": ["sku-17"]}}', err=True)
+        requests, ranked = _parse(lines), 0
+        while block := list(islice(requests, 256)):
+            histories = [request["history"] for request in block]
+            found = recommender.recommend(histories, k, exclude_seen=not include_seen)
+            for request, recommendation in zip(block, found, strict=True):
+                items = [{"item": item.item, "score": item.score, "text": item.text} for item in recommendation.items]
+                line = {"user": request.get("user"), "items": items}
+                typer.echo(
+                    json.dumps(line | _notes(recommendation.unknown, recommendation.fallback), ensure_ascii=False)
+                )
+            ranked += len(block)
+    if not ranked:
+        source = "standard input" if users == "-" else users
+        typer.echo(f'{source} held no histories; write a line each: {{"user": "me", "history": ["sku-17"]}}', err=True)
 
 
 def _notes(unknown: tuple[str, ...], fallback: str | None) -> dict[str, Any]:
@@ -93,15 +95,15 @@ def _parse(lines: IO[str]) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            question = json.loads(line)
-            history = question["history"]
+            request = json.loads(line)
+            history = request["history"]
             if not isinstance(history, list) or not all(isinstance(item, str | int) for item in history):
                 raise TypeError
         except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
             raise DataError(
                 f'line {number} is not {{"user": ..., "history": [item, ...]}}: {line.strip()[:80]}'
             ) from None
-        yield question | {"history": [str(item) for item in history]}
+        yield request | {"history": [str(item) for item in history]}
 
 
 def _decoded(lines: IO[str]) -> Iterator[str]:

@@ -17,4 +17,4 @@ TARGETS: dict[str, Callable[[Source, Path], list[str]]] = {
     "onnx": to_onnx,
     "hub": to_hub,
 }
-"""Each writes one folder, whole or not at all, and returns what is to be said about it, a line each."""
+"""Name -> writes one folder, whole or not at all, and returns what people are told about it, a line each."""

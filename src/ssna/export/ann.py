@@ -14,10 +14,10 @@ from ssna.core.errors import DataError
 from ssna.core.progress import progress
 from ssna.core.ragged import Ragged
 from ssna.data import load
-from ssna.export.source import Source, needs
+from ssna.export.source import Source, require
 
 INDEX, IDS = "index.faiss", "ids.parquet"
-FLAT = 50_000  # items up to which an exact index answers within a millisecond or so
+FLAT = 50_000  # items up to which an exact index finds within a millisecond or so
 LINKS, BUILD = 32, 200  # of each item in an HNSW graph, and candidates while it is built: faiss' guidelines
 SEARCH = (64, 128, 256, 512, 1024)  # candidates while it is searched: the first that reaches
 GOAL = 0.98  # recall at K is stored in the index
@@ -28,29 +28,31 @@ ADDED = 10_000  # vectors between two looks at the clock
 
 def to_faiss(source: Source, out: Path) -> list[str]:
     """``index.faiss`` over unit vectors by inner product; ``ids.parquet``: the item of each of its rows, from 0."""
-    faiss = needs("faiss", "ann")
+    faiss = require("faiss", "ann")
     vectors = np.ascontiguousarray(source.model.directions[1:].numpy())
-    queries, of = _queries(source)
+    queries, origin = _queries(source)
     faiss.omp_set_num_threads(torch.get_num_threads())
-    index = _built(faiss, vectors)
-    recall, candidates = _tuned(index, vectors, queries)
+    index = _build_index(faiss, vectors)
+    recall, candidates = _tune_search(index, vectors, queries)
     about = {
         "files": [INDEX, IDS],
         "kind": type(index).__name__,
         "metric": "inner product of unit vectors, which is their cosine",
         "candidates": candidates,
-        "recall": {"k": min(K, len(vectors)), "against": "exact search", "queries": len(queries), "of": of,
+        "recall": {"k": min(K, len(vectors)), "against": "exact search", "queries": len(queries), "of": origin,
                    "value": recall},
     }  # fmt: skip
     with source.folder(out, "faiss", about) as folder:
         faiss.write_index(index, str(folder / INDEX))
         ids, texts = source.recommender.items.column, pa.array(source.recommender.texts[1:])
         pq.write_table(pa.table({"row": np.arange(len(vectors)), "item": ids, "text": texts}), folder / IDS)
-    said = f"{type(index).__name__} of {len(vectors):,} items: recall@{min(K, len(vectors))} {recall:.4f} against exact"
-    return [f"{said}, {len(queries):,} intents of {of}", *source.warnings]
+    summary = (
+        f"{type(index).__name__} of {len(vectors):,} items: recall@{min(K, len(vectors))} {recall:.4f} against exact"
+    )
+    return [f"{summary}, {len(queries):,} user embeddings of {origin}", *source.warnings]
 
 
-def _built(faiss: Any, vectors: NDArray[np.float32]) -> Any:
+def _build_index(faiss: Any, vectors: NDArray[np.float32]) -> Any:
     width = vectors.shape[1]
     if len(vectors) <= FLAT:
         index = faiss.IndexFlatIP(width)
@@ -64,7 +66,7 @@ def _built(faiss: Any, vectors: NDArray[np.float32]) -> Any:
     return index
 
 
-def _tuned(index: Any, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> tuple[float, int | None]:
+def _tune_search(index: Any, vectors: NDArray[np.float32], queries: NDArray[np.float32]) -> tuple[float, int | None]:
     """Recall at ``K``, and the candidates of a search that it took (None for an exact index)."""
     k = min(K, len(vectors))
     unit = torch.from_numpy(vectors)
@@ -83,23 +85,23 @@ def _tuned(index: Any, vectors: NDArray[np.float32], queries: NDArray[np.float32
 
 
 def _recall(found: NDArray[np.int64], wanted: NDArray[np.int64]) -> float:
-    """The share of ``wanted (n, k)`` that stands in the same row of ``found``."""
+    """The share of ``wanted (n, k)`` that is in the same row of ``found``."""
     return float((found[:, :, None] == wanted[:, None, :]).any(axis=1).mean())
 
 
 def _queries(source: Source) -> tuple[NDArray[np.float32], str]:
-    """At most ``QUERIES`` unit intents, and what they are of: test histories if there are data, else single items."""
+    """At most ``QUERIES`` unit user embeddings, and of what: test histories if there are data, else single items."""
     recommender, rng = source.recommender, np.random.default_rng(0)
     if source.data is None:
         rows = rng.choice(len(recommender.items), min(QUERIES, len(recommender.items)), replace=False) + 1
-        histories, of = Ragged(rows, np.arange(len(rows) + 1)), "histories of one item"
+        histories, origin = Ragged(rows, np.arange(len(rows) + 1)), "histories of one item"
     else:
         data = load(source.data)
-        there = np.concatenate([[0], recommender.items.rows(data.items.external)])
-        asked = rng.permutation(len(data.test))[:QUERIES]
-        known = [there[row][there[row] > 0] for row in data.test.histories.take(asked)]
-        histories, of = Ragged.from_rows([row for row in known if len(row)]), "test histories"
+        row_of = np.concatenate([[0], recommender.items.rows(data.items.external)])
+        users = rng.permutation(len(data.test))[:QUERIES]
+        known = [row_of[row][row_of[row] > 0] for row in data.test.histories.take(users)]
+        histories, origin = Ragged.from_rows([row for row in known if len(row)]), "test histories"
         if not len(histories):
             raise DataError(f"{source.data} names no item of {source.run}; give the data that it was trained on")
-    intents = F.normalize(source.model.user_embeddings(histories), dim=-1)
-    return np.ascontiguousarray(intents.numpy()), of
+    embeddings = F.normalize(source.model.user_embeddings(histories), dim=-1)
+    return np.ascontiguousarray(embeddings.numpy()), origin

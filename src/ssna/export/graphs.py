@@ -14,7 +14,7 @@ from ssna.nn.sasrec import Block, RecencyLinear, RecencyMean, SASRec
 
 
 def user_model(sequence: nn.Module) -> nn.Module:
-    """``vectors (B, L, D)``, ``lengths (B,)`` -> unit intents ``(B, D)``; what stands behind a length is not read."""
+    """``vectors (B, L, D)``, ``lengths (B,)`` -> unit user embeddings ``(B, D)``; the rest is not read."""
     if isinstance(sequence, SASRec):
         return PaddedSASRec(sequence)
     if isinstance(sequence, RecencyMean):
@@ -22,9 +22,9 @@ def user_model(sequence: nn.Module) -> nn.Module:
     raise ArtifactError(f"a {type(sequence).__name__} cannot be exported; SASRec, text-kNN and text-linear can")
 
 
-def item_model(admission: nn.Module) -> nn.Module:
+def item_model(text_projection: nn.Module) -> nn.Module:
     """``states (a, n, d)``, top layer first -> ``vectors (n, D)``."""
-    return PlainAdapters(admission) if isinstance(admission, LayerAdapters) else admission
+    return PlainAdapters(text_projection) if isinstance(text_projection, LayerAdapters) else text_projection
 
 
 class PaddedSASRec(nn.Module):
@@ -35,10 +35,10 @@ class PaddedSASRec(nn.Module):
         self.sasrec = sasrec
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """See :func:`user_model`."""
+        """``vectors (B, L, D)``, ``lengths (B,)`` -> unit user embeddings ``(B, D)``."""
         positions = torch.arange(vectors.shape[1], device=vectors.device)
         x = self.sasrec.norm(vectors + self.sasrec.position(positions))
-        later = positions[None, :] > positions[:, None]  # padding stands behind, so that no item sees it
+        later = positions[None, :] > positions[:, None]  # padding comes last, so that no item sees it
         for block in self.sasrec.blocks:
             x = _through(block, x, later)  # type: ignore[arg-type]
         last = (lengths - 1).clamp(min=0)[:, None, None].expand(-1, 1, x.shape[2])
@@ -66,12 +66,12 @@ class PaddedRecencyMean(nn.Module):
         self.window, self.decay = int(mean.config["window"]), float(mean.config["decay"])
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """See :func:`user_model`."""
+        """``vectors (B, L, D)``, ``lengths (B,)`` -> unit user embeddings ``(B, D)``."""
         back = lengths[:, None] - 1 - torch.arange(vectors.shape[1], device=vectors.device)  # (B, L)
         read = (back >= 0) & (back < self.window)
         weights = torch.where(read, self.decay ** back.clamp(min=0).float(), 0.0)
-        intents = (weights[:, :, None] * vectors).sum(dim=1)
-        return _unit(intents if self.weight is None else intents @ self.weight, lengths)
+        embeddings = (weights[:, :, None] * vectors).sum(dim=1)
+        return _unit(embeddings if self.weight is None else embeddings @ self.weight, lengths)
 
 
 class PlainAdapters(nn.Module):
@@ -82,7 +82,7 @@ class PlainAdapters(nn.Module):
         self.adapters = adapters
 
     def forward(self, states: Tensor) -> Tensor:
-        """See :func:`item_model`."""
+        """``states (a, n, d)``, top layer first -> ``vectors (n, D)``."""
         z = [_mixed(adapter, states[layer]) for layer, adapter in enumerate(self.adapters.adapters)]  # type: ignore[arg-type]
         integrate = self.adapters.integrate
         v: Tensor = _gru(integrate.cell, z) if isinstance(integrate, GruIntegration) else integrate(z)
@@ -93,8 +93,8 @@ def _mixed(adapter: MoEWhiteningAdapter, h: Tensor) -> Tensor:
     """``h (n, d)`` -> ``z (n, D)``: ``sum_k softmax(hB)_k (h W_k - b_k W_k)``."""
     weights = F.softmax(h @ adapter.route_mean, dim=-1)  # (n, K)
     shifts = torch.einsum("kd,dkD->kD", adapter.shift, adapter.projection)
-    heads = (h @ adapter.projection.flatten(1)).unflatten(1, shifts.shape) - shifts  # (n, K, D)
-    z: Tensor = (weights[:, :, None] * heads).sum(dim=1)
+    experts = (h @ adapter.projection.flatten(1)).unflatten(1, shifts.shape) - shifts  # (n, K, D)
+    z: Tensor = (weights[:, :, None] * experts).sum(dim=1)
     return z
 
 
@@ -112,6 +112,6 @@ def _gru(cell: nn.GRUCell, z: list[Tensor]) -> Tensor:
     return state
 
 
-def _unit(intents: Tensor, lengths: Tensor) -> Tensor:
+def _unit(embeddings: Tensor, lengths: Tensor) -> Tensor:
     """At unit length; zero for an empty history."""
-    return F.normalize(intents, dim=-1) * (lengths > 0)[:, None]
+    return F.normalize(embeddings, dim=-1) * (lengths > 0)[:, None]

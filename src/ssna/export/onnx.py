@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ssna.core.errors import ArtifactError
 from ssna.export.graphs import item_model, user_model
-from ssna.export.source import Source, needs
+from ssna.export.source import Source, require
 from ssna.export.vectors import ITEMS, write_items
 
 USER, ADAPTERS = "user.onnx", "adapters.onnx"
@@ -23,12 +23,12 @@ TOLERANCE = 1e-4
 def to_onnx(source: Source, out: Path) -> list[str]:
     """``user.onnx``, ``items.parquet`` with its inputs, and ``adapters.onnx`` where the model can admit new items."""
     for module in ("onnx", "onnxscript", "onnxruntime"):
-        needs(module, "onnx")
+        require(module, "onnx")
     about: dict[str, Any] = {}
     with source.folder(out, "onnx", about) as folder:
         write_items(source, folder / ITEMS, inputs=True)
         about |= {"files": [ITEMS, USER], "user": _user(source, folder / USER)}
-        if source.model.admission is not None:
+        if source.model.text_projection is not None:
             about["adapters"] = _adapters(source, folder / ADAPTERS)
             about["files"].append(ADAPTERS)
     differences = ", ".join(f"{name} {about[name]['difference']:.0e}" for name in ("user", "adapters") if name in about)
@@ -48,26 +48,26 @@ def _user(source: Source, path: Path) -> dict[str, Any]:
         chosen = torch.randint(1, len(model.vectors), (rows, length), generator=generator)
         return model.vectors[chosen], torch.randint(0, length + 1, (rows,), generator=generator)
 
-    _write(module, some(3, min(2, longest)), ["vectors", "lengths"], ["intent"], shapes, path)
-    asked = [some(rows, length) for rows, length in ((1, 1), (2, longest), (33, -(-longest // 2)))]
+    _write(module, some(3, min(2, longest)), ["vectors", "lengths"], ["user_embedding"], shapes, path)
+    examples = [some(rows, length) for rows, length in ((1, 1), (2, longest), (33, -(-longest // 2)))]
     return {
         "inputs": {
             "vectors": f"float32 (batch, length, {width}): column `input` of {ITEMS} for each item of a history, "
             f"oldest first, the latest {longest} at most; anything behind a history's end",
             "lengths": "int64 (batch): items of each history, 0 for none",
         },
-        "outputs": {"intent": f"float32 (batch, {width}), unit length; zero for an empty history"},
-        "scores": f"inner product of `intent` with the column `vector` of {ITEMS}",
+        "outputs": {"user_embedding": f"float32 (batch, {width}), unit length; zero for an empty history"},
+        "scores": f"inner product of `user_embedding` with the column `vector` of {ITEMS}",
         "max_history": longest,
-        "difference": _compared(module, path, asked),
+        "difference": _compared(module, path, examples),
     }
 
 
 def _adapters(source: Source, path: Path) -> dict[str, Any]:
     model, encoding = source.model, source.recommender.encoding
-    assert model.admission is not None
+    assert model.text_projection is not None
     assert encoding is not None, "what admits items by their texts has an encoding"
-    module = item_model(model.admission).eval()
+    module = item_model(model.text_projection).eval()
 
     def some(rows: int) -> tuple[Tensor, ...]:
         generator = torch.Generator().manual_seed(rows)
@@ -97,7 +97,7 @@ def _write(
     shapes: Sequence[dict[int, Any]],
     path: Path,
 ) -> None:
-    with _silence(), torch.no_grad():
+    with _quiet_exporter(), torch.no_grad():
         program = torch.onnx.export(
             module,
             example,
@@ -113,11 +113,11 @@ def _write(
 
 
 @torch.no_grad()
-def _compared(module: nn.Module, path: Path, asked: Sequence[tuple[Tensor, ...]]) -> float:
+def _compared(module: nn.Module, path: Path, examples: Sequence[tuple[Tensor, ...]]) -> float:
     """The largest difference between torch and onnxruntime. Raises :class:`ArtifactError` if it is no rounding."""
-    session = needs("onnxruntime", "onnx").InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    session = require("onnxruntime", "onnx").InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names, largest = [one.name for one in session.get_inputs()], 0.0
-    for example in asked:
+    for example in examples:
         found = session.run(None, dict(zip(names, (tensor.numpy() for tensor in example), strict=True)))[0]
         largest = max(largest, (module(*example) - torch.from_numpy(found)).abs().max().item())
     if not largest <= TOLERANCE:
@@ -126,7 +126,7 @@ def _compared(module: nn.Module, path: Path, asked: Sequence[tuple[Tensor, ...]]
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def _quiet_exporter() -> Iterator[None]:
     """The exporter tells of libraries that nobody needs here."""
     logger = logging.getLogger("torch.onnx")
     before = logger.level

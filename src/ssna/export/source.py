@@ -13,7 +13,7 @@ from ssna.core.files import new_folder, read_json, write_json
 from ssna.recommender import Recommender, artifact
 from ssna.scoring import Ensemble, RepeatConsumptionScorer, Scorer, VectorScorer, name_of, vector_member
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "export.json"
 RECORD = "record.json"  # of a run folder
 
@@ -46,35 +46,34 @@ class Source:
 
     @cached_property
     def model(self) -> VectorScorer:
-        """The part that has vectors. Raises :class:`ArtifactError` if there is none."""
-        part = vector_member(self.recommender.scorer)
-        if part is None:
+        """The member that has vectors, or the scorer itself. Raises :class:`ArtifactError` if there is none."""
+        member = vector_member(self.recommender.scorer)
+        if member is None:
             raise ArtifactError(
                 f"{self.run} is a {self.recommender.scorer.kind} model without vectors; export one of ssna, tmlp, "
                 "tmoe, lora, adalora, full, ids, text-knn or text-linear"
             )
-        return part
+        return member
 
     @cached_property
-    def left_out(self) -> list[str]:
-        """The parts of a blend that are not exported, with their shares; callers leave out what was seen."""
-        parts = _parts(self.recommender.scorer, 1.0)
-        others = [(share, scorer) for share, scorer in parts if scorer is not self.model]
+    def omitted(self) -> list[str]:
+        """The members of an ensemble that are not exported, with their weights; repeat consumption is not among them,
+        since callers exclude what was seen."""
         return [
-            f"{_words(part)} (share {share:.2f})"
-            for share, part in others
-            if not isinstance(part, RepeatConsumptionScorer)
+            f"{_described(member)} (weight {weight:.2f})"
+            for weight, member in _members(self.recommender.scorer, 1.0)
+            if member is not self.model and not isinstance(member, RepeatConsumptionScorer)
         ]
 
     @property
     def warnings(self) -> list[str]:
-        """For people, when answers will differ from those of the recommender."""
-        if not self.left_out:
+        """For people, when rankings will differ from those of the recommender."""
+        if not self.omitted:
             return []
-        share = next(share for share, scorer in _parts(self.recommender.scorer, 1.0) if scorer is self.model)
+        weight = next(weight for weight, member in _members(self.recommender.scorer, 1.0) if member is self.model)
         return [
-            f"note: of this blend the {_words(self.model)} (share {share:.2f}) are exported, without "
-            f"{' and '.join(self.left_out)}: rankings will differ"
+            f"note: of this ensemble the {_described(self.model)} (weight {weight:.2f}) are exported, without "
+            f"{' and '.join(self.omitted)}: rankings will differ"
         ]
 
     @contextmanager
@@ -88,12 +87,12 @@ class Source:
                 "model": artifact.identity(self.run),
                 "items": len(self.recommender.items),
                 "width": self.model.vectors.shape[1],
-                "left_out": self.left_out,
+                "omitted": self.omitted,
             }
             write_json(aside / MANIFEST, known | about)
 
 
-def needs(module: str, extra: str) -> Any:
+def require(module: str, extra: str) -> Any:
     """A library that comes with an extra. Raises :class:`SsnaError` if it is missing."""
     try:
         return import_module(module)
@@ -101,14 +100,14 @@ def needs(module: str, extra: str) -> Any:
         raise SsnaError(f"{module} is not installed; pip install 'ssna[{extra}]'") from None
 
 
-def _parts(scorer: Scorer, share: float) -> Iterator[tuple[float, Scorer]]:
+def _members(scorer: Scorer, weight: float) -> Iterator[tuple[float, Scorer]]:
     if not isinstance(scorer, Ensemble):
-        yield share, scorer
+        yield weight, scorer
         return
-    for part in scorer.members:
-        yield from _parts(part.scorer, share * part.weight)
+    for member in scorer.members:
+        yield from _members(member.scorer, weight * member.weight)
 
 
-def _words(scorer: Scorer) -> str:
+def _described(scorer: Scorer) -> str:
     name = name_of(scorer)
     return "model's vectors" if name == "model" else name

@@ -18,7 +18,7 @@ def to_parquet(source: Source, out: Path) -> list[str]:
     about = {
         "files": [ITEMS],
         "metric": "cosine; vectors have unit length, so that the inner product is the same",
-        "queries": "ssna.Recommender.load(RUN).intents(histories), or the user model of `ssna export --to onnx`",
+        "queries": "ssna.Recommender.load(RUN).user_embeddings(histories), or the user model of `--to onnx`",
     }
     with source.folder(out, "parquet", about) as folder:
         write_items(source, folder / ITEMS)

@@ -26,11 +26,11 @@ def model_card(contents: Contents, repo: str, record: Mapping[str, Any] | None =
     """
     parts = [HEAD + f"# {repo.rstrip('/').rsplit('/', 1)[-1]}", _about(contents, record)]
     parts += [] if record is None else [_figures(record)]
-    return "\n\n".join([*parts, _use(contents, repo), _inside(contents)]) + "\n"
+    return "\n\n".join([*parts, _use(contents, repo), _contents(contents)]) + "\n"
 
 
 def _about(contents: Contents, record: Mapping[str, Any] | None) -> str:
-    method = "" if record is None else f"Method: `{record['method']}`{_joined(record)}, seed {record['seed']}. "
+    method = "" if record is None else f"Method: `{record['method']}`{_ensemble(record)}, seed {record['seed']}. "
     model = contents.encoding
     reads = "It reads no item text." if model is None else f"Item texts were read by `{_name(model.model)}`, frozen."
     return (
@@ -45,7 +45,7 @@ def _figures(record: Mapping[str, Any]) -> str:
         f"| {policy.replace('_', ' ')} |" + "".join(f" {record['test'][policy][name]:.4f} |" for name in names)
         for policy in POLICIES
     ]
-    cut = " **A rehearsal: training was cut short on purpose.**" if record["settings"].get("rehearsal") else ""
+    cut = " **A dry run: training was cut short on purpose.**" if record["settings"].get("dry_run") else ""
     note = (
         f"{record['users']:,} users, all {record['items']:,} items ranked, split {data['split']}; "
         f"data set {_named(data['name'])}`{record['fingerprint']}`.{cut}"
@@ -65,7 +65,7 @@ recommender.recommend([{history!r}], k=10)
 ```"""
 
 
-def _inside(contents: Contents) -> str:
+def _contents(contents: Contents) -> str:
     admits = (
         "New items are admitted by their texts with `add_items`, without training."
         if contents.encoding is not None and contents.scorer.layers
@@ -77,11 +77,11 @@ def _inside(contents: Contents) -> str:
     )
 
 
-def _joined(record: Mapping[str, Any]) -> str:
-    shares = record.get("join") or {}
-    if len(shares) < 2:
+def _ensemble(record: Mapping[str, Any]) -> str:
+    weights = record.get("ensemble") or {}
+    if len(weights) < 2:
         return ""
-    return " joined with others in the shares " + describe_weights(shares)
+    return ", an ensemble with the weights " + describe_weights(weights)
 
 
 def _named(data: str | None) -> str:

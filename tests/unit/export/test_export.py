@@ -75,30 +75,30 @@ def test_every_item_has_its_unit_vector_and_its_text_in_the_parquet_file(source,
 
 
 @pytest.mark.parametrize("history", HISTORIES)
-def test_intents_find_in_the_exported_vectors_what_the_vectors_of_the_model_rank(source, tmp_path, history):
+def test_user_embeddings_find_in_the_exported_vectors_what_the_vectors_of_the_model_rank(source, tmp_path, history):
     TARGETS["parquet"](source, tmp_path / "out")
     table = pq.read_table(tmp_path / "out" / "items.parquet")
-    scores = np.array(table["vector"].to_pylist()) @ source.recommender.intents([history])[0]
+    scores = np.array(table["vector"].to_pylist()) @ source.recommender.user_embeddings([history])[0]
     found = [table["item"][int(row)].as_py() for row in np.argsort(-scores)[:5]]
     assert found == ranked_by_vectors(source, history)
 
 
-def test_a_history_of_which_nothing_is_known_has_no_intent(source):
-    assert np.abs(source.recommender.intents([["nothing"], []])).max() == 0
+def test_a_history_of_which_nothing_is_known_has_no_user_embedding(source):
+    assert np.abs(source.recommender.user_embeddings([["nothing"], []])).max() == 0
 
 
-def test_what_a_blend_leaves_out_is_said_and_kept(source, tmp_path):
-    said = TARGETS["parquet"](source, tmp_path / "out")
-    shares = {part.scorer.kind: part.weight for part in source.recommender.scorer.parts}
-    left_out = f"item neighbours (share {shares['neighbour']:.2f})"
-    assert said[-1].startswith(f"note: of this blend the model's vectors (share {shares['vector']:.2f})")
-    assert left_out in said[-1]
-    assert read(tmp_path / "out")["left_out"] == [left_out]
+def test_members_of_an_ensemble_that_are_omitted_are_named_and_kept(source, tmp_path):
+    lines = TARGETS["parquet"](source, tmp_path / "out")
+    weights = {member.scorer.kind: member.weight for member in source.recommender.scorer.members}
+    omitted = f"item neighbours (weight {weights['neighbour']:.2f})"
+    assert lines[-1].startswith(f"note: of this ensemble the model's vectors (weight {weights['vector']:.2f})")
+    assert omitted in lines[-1]
+    assert read(tmp_path / "out")["omitted"] == [omitted]
 
 
-def test_a_model_that_is_no_blend_leaves_nothing_out(runs, tmp_path):
-    said = TARGETS["parquet"](Source(runs / "text-knn"), tmp_path / "out")
-    assert (len(said), read(tmp_path / "out")["left_out"]) == (1, [])
+def test_a_model_that_is_no_ensemble_omits_nothing(runs, tmp_path):
+    lines = TARGETS["parquet"](Source(runs / "text-knn"), tmp_path / "out")
+    assert (len(lines), read(tmp_path / "out")["omitted"]) == (1, [])
 
 
 @pytest.mark.parametrize("to", ["parquet", "faiss", "onnx"])
@@ -108,7 +108,7 @@ def test_a_model_without_vectors_is_refused(runs, tmp_path, to):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_recommender_without_vectors_has_no_intents(runs):
+def test_a_recommender_without_vectors_has_no_user_embeddings(runs):
     with pytest.raises(ArtifactError, match="no vectors"):
         Recommender.load(runs / "item-knn").user_embeddings([["i1"]])
 
@@ -127,14 +127,14 @@ def test_a_library_that_is_missing_is_named_with_its_extra(source, tmp_path, mon
 def test_the_index_finds_what_the_vectors_of_the_model_rank(source, tmp_path, monkeypatch, kind):
     faiss = pytest.importorskip("faiss")
     monkeypatch.setattr(ann, "FLAT", 0 if "HNSW" in kind else ITEMS)
-    said = TARGETS["faiss"](source, tmp_path / "out")
+    lines = TARGETS["faiss"](source, tmp_path / "out")
     index = faiss.read_index(str(tmp_path / "out" / "index.faiss"))
     ids = pq.read_table(tmp_path / "out" / "ids.parquet")["item"]
-    _, rows = index.search(source.recommender.intents(HISTORIES), 5)
+    _, rows = index.search(source.recommender.user_embeddings(HISTORIES), 5)
     for history, found in zip(HISTORIES, rows, strict=True):
         assert [ids[int(row)].as_py() for row in found] == ranked_by_vectors(source, history)
     assert read(tmp_path / "out")["kind"] == kind
-    assert (read(tmp_path / "out")["recall"]["value"], "recall@10 1.0000" in said[0]) == (1.0, True)
+    assert (read(tmp_path / "out")["recall"]["value"], "recall@10 1.0000" in lines[0]) == (1.0, True)
 
 
 def test_recall_is_measured_with_the_test_histories_of_the_data(runs, data, tmp_path):
@@ -190,7 +190,7 @@ def session(path):
 
 
 @pytest.mark.parametrize(("batch", "longest"), [(1, 1), (1, 8), (3, 5), (40, 8)])
-def test_the_user_graph_gives_the_intents_of_the_recommender(graphs, batch, longest):
+def test_the_user_graph_gives_the_user_embeddings_of_the_recommender(graphs, batch, longest):
     source, out = graphs
     rng = np.random.default_rng(batch)
     histories = [rng.integers(1, ITEMS + 1, rng.integers(1, longest + 1)).tolist() for _ in range(batch)]
@@ -199,12 +199,12 @@ def test_the_user_graph_gives_the_intents_of_the_recommender(graphs, batch, long
     for row, history in enumerate(histories):
         vectors[row, : len(history)] = inputs[np.array(history) - 1]
     lengths = np.array([len(history) for history in histories])
-    found = session(out / "user.onnx").run(["intent"], {"vectors": vectors, "lengths": lengths})[0]
-    expected = source.recommender.intents([[f"i{row}" for row in history] for history in histories])
+    found = session(out / "user.onnx").run(["user_embedding"], {"vectors": vectors, "lengths": lengths})[0]
+    expected = source.recommender.user_embeddings([[f"i{row}" for row in history] for history in histories])
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_an_empty_history_has_a_zero_intent_in_the_graph_too(graphs):
+def test_an_empty_history_has_a_zero_user_embedding_in_the_graph_too(graphs):
     zero = session(graphs[1] / "user.onnx").run(None, {"vectors": np.ones((1, 2, 8), np.float32), "lengths": [0]})[0]
     assert np.abs(zero).max() == 0
 
@@ -214,7 +214,7 @@ def test_the_graph_of_the_adapters_gives_the_vectors_of_new_items(graphs, items)
     source, out = graphs
     states = np.random.default_rng(items).normal(size=(source.model.layers, items, 16)).astype(np.float32)
     found = session(out / "adapters.onnx").run(["vectors"], {"states": states})[0]
-    expected = source.model.extended(torch.from_numpy(states)).vectors[ITEMS + 1 :]
+    expected = source.model.add_items(torch.from_numpy(states)).vectors[ITEMS + 1 :]
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
