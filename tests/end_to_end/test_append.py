@@ -79,7 +79,7 @@ def test_thresholds_of_ratings_and_windows_of_time_hold_for_what_is_appended(tmp
     columns = (*LOG, "stars", "label")
     old = [(user, item, time, 1 + time % 5, title) for user, item, time, title in square(users=9)]
     new = [("u1", "i1", time, stars, "t") for time in (500, 1_002, 2_000) for stars in ("", 1, 5)]
-    names = {"user": "who", "item": "what", "time": "at", "text": "label", "rating": "stars"}
+    names = {"user_col": "who", "item_col": "what", "time_col": "at", "text_cols": "label", "rating_col": "stars"}
     rules = {"min_rating": 2, "since": 1_001, "until": 1_900, "min_user": 3, "min_item": 3, "quiet": True}
     logs = [write_csv(tmp_path / f"log-{k}.csv", part, columns) for k, part in enumerate((old, new))]
     whole = prepare(tmp_path / "log-*.csv", **names, **rules)
@@ -92,13 +92,13 @@ def test_thresholds_of_ratings_and_windows_of_time_hold_for_what_is_appended(tmp
 
 def test_ratings_that_do_not_count_are_not_named(shop):
     with pytest.raises(SettingsError, match="was prepared without min_rating"):
-        append(shop / "data", shop / "new.csv", rating="stars", quiet=True)
+        append(shop / "data", shop / "new.csv", rating_col="stars", quiet=True)
 
 
 def test_another_format_with_columns_of_its_own_can_be_appended(shop):
     rows = [json.dumps({"customer": user, "sku": item, "date": time}) for user, item, time in NEW]
     (shop / "new.jsonl").write_text("\n".join(rows))
-    columns = {"user": "customer", "item": "sku", "time": "date"}
+    columns = {"user_col": "customer", "item_col": "sku", "time_col": "date"}
     other = append(shop / "data", shop / "new.jsonl", **columns, quiet=True)
     assert other.fingerprint == append(shop / "data", shop / "new.csv", quiet=True).fingerprint
 
@@ -125,8 +125,8 @@ def test_logs_that_were_appended_before_are_noticed(shop, capsys):
     capsys.readouterr()
     assert ssna("prepare", "--append", shop / "new.csv", shop / "more", "-o", shop / "twice") == 0
     told = capsys.readouterr().err
-    assert "look      new.csv: logs of this name were in the data already" in told
-    assert "look      6 events repeat one of the same user, item and time" in told
+    assert "warning   new.csv: logs of this name were in the data already" in told
+    assert "warning   6 events repeat one of the same user, item and time" in told
 
 
 def test_checking_appends_nothing(shop, capsys):
@@ -144,8 +144,8 @@ def test_a_rule_cannot_be_given_again(shop, capsys, rule):
     assert not (shop / "more").exists()
 
 
-def without_left_out(folder):
-    (folder / "left_out.parquet").unlink()
+def without_dropped_rows(folder):
+    (folder / "dropped.parquet").unlink()
 
 
 def saved_again(folder):
@@ -159,7 +159,7 @@ def older(folder):
     path.write_text(json.dumps(manifest))
 
 
-@pytest.mark.parametrize("change", [without_left_out, saved_again, older])
+@pytest.mark.parametrize("change", [without_dropped_rows, saved_again, older])
 def test_a_folder_that_kept_nothing_of_what_it_left_out_says_so_with_the_remedy(shop, change):
     change(shop / "data")
     with pytest.raises(DataError, match=r"data does not keep the rows .*; prepare it anew from its logs"):
@@ -168,12 +168,12 @@ def test_a_folder_that_kept_nothing_of_what_it_left_out_says_so_with_the_remedy(
 
 
 def rows_lost(folder):
-    path = folder / "left_out.parquet"
+    path = folder / "dropped.parquet"
     pq.write_table(pq.read_table(path).slice(1), path)
 
 
 def bytes_lost(folder):
-    path = folder / "left_texts.parquet"
+    path = folder / "dropped_texts.parquet"
     path.write_bytes(path.read_bytes()[:-20])
 
 
@@ -190,7 +190,15 @@ def test_logs_with_times_and_data_without_do_not_go_together(shop):
     (shop / "lines/items.tsv").write_text("item\ttitle\nx\tX\ny\tY\nz\tZ\n")
     prepare(shop / "lines", out=shop / "untimed", quiet=True)
     with pytest.raises(DataError, match=r"new.csv has times and .*untimed has none"):
-        append(shop / "untimed", shop / "new.csv", format="table", user="who", item="what", time="at", quiet=True)
+        append(
+            shop / "untimed",
+            shop / "new.csv",
+            format="table",
+            user_col="who",
+            item_col="what",
+            time_col="at",
+            quiet=True,
+        )
     with pytest.raises(DataError, match=r"data has times and .*sequences.txt has none"):
         append(shop / "data", shop / "lines", format="auto", quiet=True)
 

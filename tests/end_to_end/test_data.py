@@ -88,10 +88,11 @@ def test_a_file_gives_options_and_what_is_typed_goes_on_top(log, tmp_path, capsy
     columns = write_csv(tmp_path / "columns.csv", square(), ("who", "what", "when", "called"))
     config = tmp_path / "shop.toml"
     config.write_text(
-        '[prepare]\nuser = "who"\nitem = "what"\ntime = "when"\ntext = ["called"]\nmin_item = 3\nmax_history = 7\n'
+        '[prepare]\nuser_col = "who"\nitem_col = "what"\ntime_col = "when"\ntext_cols = ["called"]\n'
+        "min_item = 3\nmax_history = 7\n"
     )
     assert ssna("prepare", columns, "--config", config, "--max-history", 9, "-o", "data") == 0
-    assert "warning" not in capsys.readouterr().err
+    assert "not as shop.toml expects" not in capsys.readouterr().err
     data = load("data")
     assert data.max_history == 9
     assert "every item at least 3" in data.manifest["rules"]["k_core"]

@@ -21,7 +21,7 @@ ONLINE_RETAIL = SHARED / "online_retail" / "online_retail.parquet"
 PREPARE = """
 import re, sys, time, ssna
 began = time.perf_counter()
-columns = dict(user="CustomerID", item="Description", time="InvoiceDate", text="Description")
+columns = dict(user_col="CustomerID", item_col="Description", time_col="InvoiceDate", text_cols="Description")
 data = ssna.prepare(sys.argv[1], **columns, quiet=True)
 accounted = data.manifest["interactions"] + sum(data.manifest["dropped"].values())
 print(data.fingerprint, data.manifest["rows_read"], accounted)

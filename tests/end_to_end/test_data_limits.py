@@ -36,14 +36,14 @@ def test_events_rated_too_low_or_not_at_all_are_counted_and_gone(tmp_path, plain
     assert data.fingerprint == plain
     assert dropped(data) == {"no_rating": 2, "below_min_rating": 2}
     assert data.manifest["rows_read"] == 40
-    assert data.manifest["rules"]["rating"] == "events rated below 4, or not at all, are left out"
+    assert data.manifest["rules"]["rating"] == "events rated below 4, or not at all, are dropped"
 
 
 def test_a_rating_at_the_threshold_is_high_enough(tmp_path, plain):
     path = write_csv(tmp_path / "log.csv", rated(), ("user", "item", "time", "title", "how good"))
-    assert ready(path, rating="how good", min_rating=4.5).fingerprint == plain
+    assert ready(path, rating_col="how good", min_rating=4.5).fingerprint == plain
     with pytest.raises(DataError, match=r"below_min_rating 36.*lower min_rating"):
-        ready(path, rating="how good", min_rating=4.51)
+        ready(path, rating_col="how good", min_rating=4.51)
 
 
 def test_without_a_threshold_ratings_are_not_looked_at(tmp_path, plain):
@@ -116,11 +116,11 @@ def test_what_is_outside_the_window_needs_no_text(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"since": "soon"}, "since = 'soon' is no time; give a date"),
-        ({"until": "2020-02-30"}, "until = '2020-02-30' is no time"),
-        ({"since": "inf"}, "since = 'inf' is no time"),
+        ({"since": "soon"}, "since = 'soon': it is no time; give a date"),
+        ({"until": "2020-02-30"}, "until = '2020-02-30': it is no time"),
+        ({"since": "inf"}, "since = 'inf': it is no time"),
         ({"since": "2020-01-01", "until": "2020-01-01"}, "is not before until"),
-        ({"rating": "stars"}, "rating = 'stars': it is for min_rating"),
+        ({"rating_col": "stars"}, "rating_col = 'stars': it is for min_rating"),
     ],
 )
 def test_limits_that_make_no_sense_are_refused_before_anything_is_read(tmp_path, options, message):
@@ -140,7 +140,7 @@ def test_a_format_without_ratings_or_times_says_so(tmp_path):
 def test_the_command_line_and_a_file_take_limits_too(tmp_path, capsys):
     log = write_csv(tmp_path / "log.csv", [*rated(), ("u1", "i1", 1_001, "", 1), ("u1", "i1", 86_400, "", 5)], RATED)
     config = tmp_path / "shop.toml"
-    config.write_text('[prepare]\nmin_rating = 2\nuntil = 1970-01-02\nrating = "rating"\n')
+    config.write_text('[prepare]\nmin_rating = 2\nuntil = 1970-01-02\nrating_col = "rating"\n')
     assert ssna("prepare", log, "--config", config, "--check", "--json", "--quiet") == 0
     from_file = json.loads(capsys.readouterr().out)
     assert from_file["dropped"]["below_min_rating"] == from_file["dropped"]["after_until"] == 1

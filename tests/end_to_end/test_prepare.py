@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from ssna.cli import app
 from ssna.data import load
-from ssna.data.prepare import FormatName
+from ssna.data.options import FormatName
 from ssna.data.sources import FORMATS
 
 COLUMNS = ("--user-col", "customer", "--item-col", "sku", "--time-col", "date")
@@ -67,7 +67,7 @@ def test_thresholds_and_the_history_are_settable(shop):
 
 
 @pytest.mark.parametrize(
-    "option", [("--max-history", "0"), ("--format", "criteo"), ("--missing-text", "guess"), ("--min-user", "x")]
+    "option", [("--max-history", "x"), ("--format", "criteo"), ("--missing-text", "guess"), ("--min-user", "x")]
 )
 def test_a_wrong_option_is_a_usage_error(shop, option):
     assert prepare(*option).exit_code == 2

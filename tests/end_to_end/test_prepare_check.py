@@ -79,8 +79,8 @@ def test_the_summary_is_short_and_says_how_many_targets_depend_on_ties():
     done = prepare("-o", "data")
     assert "2 (33.3%) test targets are last by the rule for ties alone" in done.stderr
     assert "6 of 8, 6.7 events each" in done.stderr
-    assert "look      the first event is of 1970-" in done.stderr
-    assert "look      times such as 'soon' cannot be read; write ISO dates" in done.stderr
+    assert "warning   the first event is of 1970-" in done.stderr
+    assert "warning   times such as 'soon' cannot be read; write ISO dates" in done.stderr
     assert len(done.stderr.splitlines()) <= 15
 
 

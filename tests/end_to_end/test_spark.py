@@ -303,7 +303,9 @@ def test_every_format_is_read_alike(tmp_path, session, make):
 
 @pytest.mark.skipif(not ONLINE_RETAIL.exists(), reason="the shared data is not here")
 def test_online_retail_is_one_data_set(session):
-    require_equal(ONLINE_RETAIL, user="CustomerID", item="Description", time="InvoiceDate", text="Description")
+    require_equal(
+        ONLINE_RETAIL, user_col="CustomerID", item_col="Description", time_col="InvoiceDate", text_cols="Description"
+    )
 
 
 def test_a_session_that_runs_is_used_and_left_as_it_was(session, tmp_path):
@@ -402,4 +404,4 @@ def test_spark_appends_as_duckdb_does_and_keeps_the_same_rows(session, tmp_path)
     assert found["spark"] == found["duckdb"]
 
 
-KEPT = ("left_out.parquet", "left_texts.parquet")
+KEPT = ("dropped.parquet", "dropped_texts.parquet")

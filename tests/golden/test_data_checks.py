@@ -53,7 +53,7 @@ def test_statistics_are_those_of_plain_counting(log, max_history):
     assert found["per_item"]["mean"] == sum(lengths) / ITEMS
     assert found["repeats"] == sum(len(row) - len(set(row)) for row in rows)
     assert found["targets"]["test"] == {
-        "asked": len(rows),
+        "evaluation_users": len(rows),
         "never_trained": sum(row[-1] not in trained for row in rows),
         "repeated": sum(row[-1] in row[:-1] for row in rows),
     }

@@ -63,7 +63,7 @@ def test_every_view_is_the_naive_one_and_nothing_else_is_refused(rows):
             timed(rows)
         return
     data = timed(rows)
-    assert data.cuts.moments == (t_valid, t_test)
+    assert data.split_points.moments == (t_valid, t_test)
     assert [row.tolist() for row in data.train] == [[i for i, second in row if second < t_valid] for row in rows]
     assert (asked(data.valid), asked(data.test)) == (valid, test)
 
@@ -72,20 +72,20 @@ def test_every_view_is_the_naive_one_and_nothing_else_is_refused(rows):
 def test_no_history_holds_an_event_at_or_after_the_beginning_of_its_window_nor_its_target_one_before(rows):
     data = cut(rows)
     times = data.histories.times
-    for split, moment in zip((data.valid, data.test), data.cuts.moments, strict=True):
+    for split, moment in zip((data.valid, data.test), data.split_points.moments, strict=True):
         first = data.histories.offsets[split.users]
         target = first + split.seen.lengths
         assert (times[target - 1] < moment).all()
         assert (times[target] >= moment).all()
-    assert (times[data.valid.seen.lengths + data.histories.offsets[data.valid.users]] < data.cuts.moments[1]).all()
-    assert len(data.train.values) == (times < data.cuts.moments[0]).sum() <= 0.8 * len(times)
+    assert (times[data.valid.seen.lengths + data.histories.offsets[data.valid.users]] < data.split_points.moments[1]).all()
+    assert len(data.train.values) == (times < data.split_points.moments[0]).sum() <= 0.8 * len(times)
 
 
 @given(logs(), st.randoms(use_true_random=False))
 def test_the_order_of_the_users_changes_nothing(rows, random):
     data, order = cut(rows), random.sample(range(len(rows)), len(rows))
     other = timed([rows[user] for user in order])
-    assert other.cuts.moments == data.cuts.moments
+    assert other.split_points.moments == data.split_points.moments
     for mine, others in ((data.valid, other.valid), (data.test, other.test)):
         assert {order[user]: question for user, question in asked(others).items()} == asked(mine)
 
@@ -107,7 +107,7 @@ def test_other_times_change_the_fingerprint_exactly_when_a_row_is_cut_elsewhere(
         )
     ]
     other = cut(moved)
-    same = (other.cuts.valid == data.cuts.valid).all() and (other.cuts.test == data.cuts.test).all()
+    same = (other.split_points.valid == data.split_points.valid).all() and (other.split_points.test == data.split_points.test).all()
     assert (other.fingerprint == data.fingerprint) == same
 
 
@@ -117,5 +117,5 @@ def test_any_split_by_time_comes_back_from_the_disk(rows):
     with TemporaryDirectory() as folder:
         save(data, Path(folder) / "data")
         loaded = load(Path(folder) / "data")
-    assert (loaded.protocol, loaded.fingerprint, loaded.cuts.moments) == ("time", data.fingerprint, data.cuts.moments)
+    assert (loaded.protocol, loaded.fingerprint, loaded.split_points.moments) == ("time", data.fingerprint, data.split_points.moments)
     assert asked(loaded.test) == asked(data.test)

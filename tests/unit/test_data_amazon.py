@@ -156,13 +156,15 @@ def test_a_few_ids_that_look_like_the_other_kind_do_not_turn_users_and_items_rou
     assert data.items.external == tuple(sorted(ITEMS))
 
 
-def test_where_the_values_do_not_tell_users_from_items_the_user_is_asked(tmp_path):
+def test_where_the_values_do_not_tell_users_from_items_the_message_says_what_to_give(tmp_path):
     logs = tmp_path / "ratings.csv"
     logs.write_text("".join(f"B00000000{k},B00000000{j},5.0,{NIGHT + k}\n" for k in range(6) for j in range(6)))
-    with pytest.raises(DataError, match=r"--user-col 1 --item-col 2 if it is of 2014, --user-col 2 --item-col 1"):
+    with pytest.raises(
+        DataError, match=r"user_col = '1' and item_col = '2' if it is of 2014, user_col = '2' and item_col = '1'"
+    ):
         prepare(logs, missing_text="id", quiet=True)
     one, two = (
-        prepare(logs, user=user, item=item, missing_text="id", min_user=0, min_item=0, quiet=True)
+        prepare(logs, user_col=user, item_col=item, missing_text="id", min_user=0, min_item=0, quiet=True)
         for user, item in (("1", "2"), ("2", "1"))
     )
     assert one.manifest["users"] == two.manifest["users"] == 6
@@ -181,7 +183,7 @@ def test_several_categories_at_once_are_a_pattern(tmp_path):
 
 
 def test_without_the_meta_file_the_remedy_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"no column of item text is known.*--items"):
+    with pytest.raises(DataError, match=r"no column of item text is known.*items' own file \(items\)"):
         prepare(reviews(tmp_path / "reviews.json.gz"), quiet=True)
     assert prepare(reviews(tmp_path / "reviews.json.gz"), missing_text="id", quiet=True).texts[1] == "037540404X"
 

@@ -127,8 +127,8 @@ def test_text_is_not_missed_where_every_item_has_some(prepared, expected):
         ([], {}, "holds no events"),
         (square(), {"min_user": 7}, "below_min_user 36.*lower min_user or min_item"),
         (square(), {"min_item": 7}, "below_min_item 36.*lower min_user or min_item"),
-        (square(), {"time": "title"}, "no_time 36.*check the time column"),
-        ([(user, item, time, "") for user, item, time, _ in square()], {}, "no_text 36.*missing_text='id'"),
+        (square(), {"time_col": "title"}, "no_time 36.*check the time column"),
+        ([(user, item, time, "") for user, item, time, _ in square()], {}, "no_text 36.*missing_text = 'id'"),
     ],
 )
 def test_when_nobody_is_left_the_error_says_why_and_what_to_do(prepared, rows, options, message):

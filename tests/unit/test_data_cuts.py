@@ -29,7 +29,7 @@ def test_training_is_what_came_before_validation_whoever_did_it():
 
 def test_the_target_is_the_first_event_from_the_cut_on_and_the_history_all_before_the_cut():
     data = timed(LOG)
-    assert data.cuts.moments == (8, 9)
+    assert data.split_points.moments == (8, 9)
     assert (data.valid.users.tolist(), data.valid.targets.tolist()) == ([0, 1], [3, 1])
     assert rows(data.valid.seen) == [[1, 2], [2, 1, 4]]
     assert (data.test.users.tolist(), data.test.targets.tolist()) == ([0, 2], [5, 3])
@@ -38,16 +38,16 @@ def test_the_target_is_the_first_event_from_the_cut_on_and_the_history_all_befor
 
 def test_a_second_event_in_the_window_is_nobodys_target_but_enters_the_test_history():
     data = timed([[(1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (1, 5), (1, 6), (1, 7), (2, 8), (3, 8), (4, 9), (5, 10)]])
-    assert data.cuts.moments == (8, 9)  # of twelve stamps those at places 9 and 10
+    assert data.split_points.moments == (8, 9)  # of twelve stamps those at places 9 and 10
     assert (data.valid.targets.tolist(), data.test.targets.tolist()) == ([2], [4])
     assert data.test.seen[0].tolist()[-2:] == [2, 3]
 
 
 def test_events_of_one_second_never_straddle_a_cut():
     data = timed([[(1, 0), (2, 1), (3, 1), (4, 1), (1, 2), (1, 3)]])
-    assert data.cuts.moments == (2, 3)
+    assert data.split_points.moments == (2, 3)
     data = timed([[(1, 0), (2, 1), (3, 2), (4, 2), (1, 2), (1, 3)]])
-    assert data.cuts.moments == (2, 3)
+    assert data.split_points.moments == (2, 3)
     assert (rows(data.train), data.valid.targets.tolist(), rows(data.test.seen)) == ([[1, 2]], [3], [[1, 2, 3, 4, 1]])
 
 
@@ -77,7 +77,7 @@ def test_the_fingerprint_knows_the_test_cut_too():
         timed([[*row, *((2, second) for second in late)] for row, late in zip(early, lates, strict=True)])
         for lates in (((20, 22), (21, 23)), ((20, 21), (22, 23)))
     )
-    assert (one.cuts.valid == other.cuts.valid).all()
+    assert (one.split_points.valid == other.split_points.valid).all()
     assert one.fingerprint != other.fingerprint
 
 
@@ -94,12 +94,12 @@ def test_the_fingerprint_tells_the_splits_apart_and_knows_where_rows_are_cut():
     [
         ([[(1, 0), (2, 1)], []], "missing or not in the order"),
         ([[(1, 1), (2, 0)], [(1, 5)]], "missing or not in the order"),
-        ([[(1, 0), (2, 0), (3, 0)]], "before and in validation.*split by leave-one-out"),
+        ([[(1, 0), (2, 0), (3, 0)]], "before and in validation.*take split = 'leave-one-out'"),
         (
             [[(1, 0), (1, 1), (1, 2), (1, 3), (1, 4)], [(2, 8), (2, 9)]],
-            "cut at 1970-01-01T00:00:08Z and .* in validation",
+            "split at 1970-01-01T00:00:08Z and .* in validation",
         ),
-        ([[(1, t) for t in range(9)], [(2, 9)]], "before and in test.*split by leave-one-out"),
+        ([[(1, t) for t in range(9)], [(2, 9)]], "before and in test.*take split = 'leave-one-out'"),
     ],
 )
 def test_what_cannot_be_cut_is_refused_at_birth(rows, message):
@@ -110,7 +110,7 @@ def test_what_cannot_be_cut_is_refused_at_birth(rows, message):
 def test_without_times_the_message_names_both_remedies():
     data = timed(LOG)
     histories = type(data.histories)(data.histories.items, None, data.histories.offsets)
-    with pytest.raises(DataError, match=r"no times.*--time-col.*leave-one-out"):
+    with pytest.raises(DataError, match=r"no times.*time_col.*leave-one-out"):
         type(data)(data.users, data.items, data.texts, histories, 50, protocol="time")
 
 
@@ -123,13 +123,19 @@ def test_the_split_comes_back_from_the_disk_and_people_can_read_it(tmp_path):
     data = timed(LOG)
     save(data, tmp_path / "data")
     loaded = load(tmp_path / "data")
-    assert (loaded.protocol, loaded.cuts.moments, loaded.fingerprint) == ("time", (8, 9), data.fingerprint)
+    assert (loaded.protocol, loaded.split_points.moments, loaded.fingerprint) == ("time", (8, 9), data.fingerprint)
     manifest = json.loads((tmp_path / "data/manifest.json").read_text())
-    assert (manifest["split"], manifest["asked"], manifest["unseen_targets"]) == ("time", {"valid": 2, "test": 2}, 2)
+    assert (manifest["split"], manifest["evaluation_users"], manifest["unseen_targets"]) == (
+        "time",
+        {"valid": 2, "test": 2},
+        2,
+    )
     assert manifest["moments"]["valid"] == {"seconds": 8, "date": "1970-01-01T00:00:08Z"}
 
 
-@pytest.mark.parametrize("changes", [{"split": "leave-one-out"}, {"split": "random"}, {"asked": {}}, {"moments": {}}])
+@pytest.mark.parametrize(
+    "changes", [{"split": "leave-one-out"}, {"split": "random"}, {"evaluation_users": {}}, {"moments": {}}]
+)
 def test_a_manifest_with_another_split_is_refused(tmp_path, changes):
     save(timed([[*row, (1, 10), (1, 11), (1, 12)] for row in LOG]), tmp_path / "data")
     path = tmp_path / "data/manifest.json"

@@ -87,5 +87,5 @@ def test_tables_of_the_same_names_with_other_columns_stay_tables(tmp_path):
 
 def test_columns_are_settled_by_the_format(tmp_path):
     smallest(tmp_path)
-    with pytest.raises(DataError, match="movielens settles user itself"):
-        prepare(tmp_path, user="x", quiet=True)
+    with pytest.raises(DataError, match="movielens needs no user_col"):
+        prepare(tmp_path, user_col="x", quiet=True)

@@ -33,7 +33,7 @@ def test_texts_are_the_token_fields_with_the_year_behind_the_title(folder):
 
 
 def test_the_fields_of_the_text_can_be_named(folder):
-    assert texts(prepare(folder, quiet=True, text=["class", "movie_title"]))["i4"] == 'Drama War. "Film" 4'
+    assert texts(prepare(folder, quiet=True, text_cols=["class", "movie_title"]))["i4"] == 'Drama War. "Film" 4'
 
 
 def test_histories_follow_the_time_stamps(folder):
@@ -48,19 +48,19 @@ def test_the_folder_the_file_and_the_common_beginning_all_lead_there(folder, nam
 
 def test_a_field_that_is_not_there_is_named_without_types(folder):
     with pytest.raises(DataError, match=r"films.item has no column 'titel'; it has: item_id, movie_title"):
-        prepare(folder, quiet=True, text=["titel"])
+        prepare(folder, quiet=True, text_cols=["titel"])
 
 
 def test_without_times_there_is_no_order_and_the_remedy_is_named(folder):
     path = folder / "films.inter"
     path.write_text(path.read_text().replace("timestamp", "moment"))
-    with pytest.raises(DataError, match=r"no column 'timestamp'; .*--time-col.*, moment; .*--format sequences"):
+    with pytest.raises(DataError, match=r"no column 'timestamp'; .*time_col.*, moment; .*format = 'sequences'"):
         prepare(folder, quiet=True)
-    assert len(prepare(folder, quiet=True, time="moment").users) == 6
+    assert len(prepare(folder, quiet=True, time_col="moment").users) == 6
 
 
 def test_items_have_no_file_of_their_own(folder, tmp_path):
-    with pytest.raises(DataError, match="recbole settles items itself"):
+    with pytest.raises(DataError, match="recbole needs no items"):
         prepare(folder, items=write_csv(tmp_path / "items.csv", square()), quiet=True)
 
 

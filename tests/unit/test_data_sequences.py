@@ -36,7 +36,7 @@ def test_an_asin_is_no_text_unless_it_is_asked_for(folder):
     path = folder / "items.tsv"
     path.write_text(path.read_text().replace("extra", "asin"))
     assert texts(prepare(folder, quiet=True))["3"] == "Three"
-    assert texts(prepare(folder, quiet=True, text=["asin", "title"]))["3"] == "Toys. Three"
+    assert texts(prepare(folder, quiet=True, text_cols=["asin", "title"]))["3"] == "Toys. Three"
 
 
 def test_there_is_no_core_but_three_events_are_needed(folder):

@@ -12,7 +12,7 @@ from data_files import square, write_csv
 
 from ssna.core.errors import DataError, SsnaError
 from ssna.data import Dataset, Histories, IdMap, load, prepare, save, storage
-from ssna.data.dropped import LeftOut
+from ssna.data.dropped import Dropped
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +218,7 @@ def test_a_manifest_that_does_not_belong_is_refused(folder, changes, message):
 def test_a_folder_from_before_there_were_two_splits_is_leave_one_out(dataset, folder):
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
-    for key in ("split", "asked", "unseen_targets"):
+    for key in ("split", "evaluation_users", "unseen_targets"):
         del manifest[key]
     path.write_text(json.dumps(manifest))
     loaded = load(folder)
@@ -239,12 +239,12 @@ def test_loading_needs_neither_ibis_nor_duckdb(folder):
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True)
 
 
-def test_what_is_left_out_and_cannot_be_written_leaves_no_folder(tmp_path, monkeypatch):
+def test_dropped_rows_that_cannot_be_written_leave_no_folder(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     log = write_csv(tmp_path / "log.csv", square())
-    monkeypatch.setattr(LeftOut, "write", full)
+    monkeypatch.setattr(Dropped, "write", full)
     with pytest.raises(DataError, match="No space left on device"):
         prepare(log, out=tmp_path / "data", quiet=True)
     assert not (tmp_path / "data").exists()

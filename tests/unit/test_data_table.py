@@ -28,7 +28,7 @@ def test_the_five_lines_that_everyone_sees_first_work(tmp_path):
     log = write_csv(tmp_path / "purchases.csv", rows, ("customer", "sku", "date"))
     shelf = [(f"i{k}", f"Pan {k}", "ACME &amp; Sons", "9.99") for k in range(9)]
     items = write_csv(tmp_path / "products.csv", shelf, ("sku", "title", "brand", "price"))
-    data = ready(log, items=items, user="customer", item="sku", time="date", text=["title", "brand"])
+    data = ready(log, items=items, user_col="customer", item_col="sku", time_col="date", text_cols=["title", "brand"])
     assert texts(data)["i4"] == "Pan 4. ACME & Sons"
     assert data.items.external == tuple(f"i{k}" for k in range(6))
     columns = {"user": "customer", "item": "sku", "time": "date", "text": ["title", "brand"]}
@@ -78,7 +78,7 @@ def test_a_byte_order_mark_and_windows_line_ends_do_not_matter(tmp_path, expecte
     path = write_csv(tmp_path / "log.csv", square())
     assert b"\r\n" in path.read_bytes()
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    assert ready(path, user="user").fingerprint == expected
+    assert ready(path, user_col="user").fingerprint == expected
     path.write_bytes(path.read_bytes().replace(b"\r\n", b"\n"))
     assert ready(path).fingerprint == expected
 
@@ -144,7 +144,7 @@ def test_keys_that_come_late_in_json_lines_are_columns_too(tmp_path):
     path = write_json_lines(tmp_path / "log.jsonl", [row[:3] for row in square()], ("user", "item", "time"))
     with path.open("a") as file:
         file.writelines(json.dumps({"item": f"i{k}", "text.en": f"Late {k}"}) + "\n" for k in range(6))
-    data = ready(path, text="text.en")
+    data = ready(path, text_cols="text.en")
     assert texts(data)["i5"] == "Late 5"
     assert dropped(data) == {"no_user": 6}
 
@@ -181,12 +181,12 @@ def test_without_named_text_columns_title_categories_and_brand_are_taken_in_this
 
 def test_named_text_columns_are_joined_in_the_order_named(tmp_path):
     path = write_csv(tmp_path / "log.csv", [(*row, "ACME") for row in square()], ("user", "item", "time", "t", "b"))
-    assert texts(ready(path, text=["b", "t"]))["i0"] == "ACME. Title 0"
+    assert texts(ready(path, text_cols=["b", "t"]))["i0"] == "ACME. Title 0"
 
 
 def test_a_single_text_column_may_be_given_by_its_name_alone(tmp_path):
     path = write_csv(tmp_path / "log.csv", square(), ("user", "item", "time", "what it is"))
-    assert texts(ready(path, text="what it is"))["i0"] == "Title 0"
+    assert texts(ready(path, text_cols="what it is"))["i0"] == "Title 0"
 
 
 def test_no_text_columns_at_all_are_fine_where_the_id_is_the_text(tmp_path):
@@ -213,23 +213,23 @@ def log_bytes(tmp_path):
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
     path = write_csv(tmp_path / "log.csv", square())
     with pytest.raises(DataError, match=r"log.csv has no column 'usr'; did you mean 'user'\? It has: user, item, time"):
-        ready(path, user="usr")
+        ready(path, user_col="usr")
     with pytest.raises(DataError, match=r"no column 'zzz'; it has: user, item, time, title"):
-        ready(path, text=["title", "zzz"])
+        ready(path, text_cols=["title", "zzz"])
 
 
 def test_a_column_that_cannot_be_guessed_is_asked_for(tmp_path):
     path = write_csv(tmp_path / "log.csv", square(), ("who", "item", "time", "title"))
-    with pytest.raises(DataError, match=r"which column is the user\? .*--user-col.*: who, item, time, title$"):
+    with pytest.raises(DataError, match=r"which column is the user\? .*user_col.*: who, item, time, title$"):
         ready(path)
     path = write_csv(tmp_path / "log.csv", square(), ("user", "item", "when", "title"))
-    with pytest.raises(DataError, match=r"which column is the time\? .*--time-col.*, title; .*--format sequences"):
+    with pytest.raises(DataError, match=r"which column is the time\? .*time_col.*, title; .*format = 'sequences'"):
         ready(path)
 
 
 def test_missing_text_columns_are_asked_for(tmp_path):
     path = write_csv(tmp_path / "log.csv", square(), ("user", "item", "time", "what"))
-    with pytest.raises(DataError, match=r"no column of item text is known.*--text-cols"):
+    with pytest.raises(DataError, match=r"no column of item text is known.*text_cols"):
         ready(path)
 
 
@@ -282,7 +282,7 @@ def test_a_missing_file_is_an_error_of_one_line(tmp_path, name):
 def test_a_file_that_cannot_be_used_is_named_with_a_remedy(tmp_path, name, content, message):
     path = bad(tmp_path, name, content)
     with pytest.raises(DataError, match=message) as caught:
-        ready(path, user="user", item="user", time="user", text="user")
+        ready(path, user_col="user", item_col="user", time_col="user", text_cols="user")
     assert name in str(caught.value)
     assert str(caught.value).count("\n") <= 1
     assert len(str(caught.value)) < 500
@@ -316,7 +316,7 @@ def test_a_parquet_file_whose_middle_is_damaged_is_refused(tmp_path):
     content[4:4000] = b"\xff" * 3996
     path.write_bytes(content)
     with pytest.raises(DataError, match="cannot be read"):
-        ready(path, user="a", item="b", time="c", text="a")
+        ready(path, user_col="a", item_col="b", time_col="c", text_cols="a")
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,9 @@ def test_arguments_out_of_range_are_refused_before_anything_is_read(tmp_path, op
 
 @pytest.mark.skipif(not ONLINE_RETAIL.exists(), reason="the shared data is not here")
 def test_online_retail_comes_out_clean():
-    data = ready(ONLINE_RETAIL, user="CustomerID", item="Description", time="InvoiceDate", text="Description")
+    data = ready(
+        ONLINE_RETAIL, user_col="CustomerID", item_col="Description", time_col="InvoiceDate", text_cols="Description"
+    )
     assert data.manifest["rows_read"] == 541_909
     assert data.manifest["dropped"]["no_user"] == 135_080
     assert "17850" in data.users
@@ -441,9 +443,9 @@ def test_compact_dates_are_refused_and_not_taken_for_seconds(tmp_path, spelling)
         ready(write_csv(tmp_path / "log.csv", rows))
 
 
-@pytest.mark.parametrize("given", [{}, {"item": "artikel"}])
+@pytest.mark.parametrize("given", [{}, {"item_col": "artikel"}])
 def test_the_items_own_file_may_call_them_otherwise(tmp_path, given):
-    name = given.get("item", "Product ID")
+    name = given.get("item_col", "Product ID")
     rows = "".join(f"{user},{item},{time}\n" for user, item, time, _ in square())
     (tmp_path / "log.csv").write_text(f"user,{name},time\n{rows}")
     (tmp_path / "items.csv").write_text("item,title\n" + "".join(f"i{k},Pan {k}\n" for k in range(6)))

@@ -1,12 +1,12 @@
 import pyarrow as pa
 import pytest
 
-from ssna.data.texts import item_texts, joined
+from ssna.data.texts import joined, joined_rows, longest
 
 
 def texts(*rows):
-    return item_texts(
-        pa.table({name: list(column) for name, column in zip("iab", zip(*rows, strict=True), strict=True)})
+    return longest(
+        joined_rows(pa.table({name: list(column) for name, column in zip("iab", zip(*rows, strict=True), strict=True)}))
     )
 
 

@@ -122,8 +122,8 @@ def test_files_that_are_not_utf8_are_refused(folder):
 
 
 def test_columns_cannot_be_named(folder):
-    with pytest.raises(DataError, match="unisrec settles text itself"):
-        prepare(folder, quiet=True, text="title")
+    with pytest.raises(DataError, match="unisrec needs no text_cols"):
+        prepare(folder, quiet=True, text_cols="title")
 
 
 @pytest.fixture(scope="module")

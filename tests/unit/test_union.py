@@ -75,7 +75,7 @@ def test_times_are_kept_only_if_all_have_them():
         ({name: made([[1, 2] * 20] * 9, 2, times=True, protocol="time") for name in "ab"}, "a is split by time"),
         (
             {"a": ONE, "b": holdout_items(made([[1, 2, 3, 4, 5, 6]] * 9, 6), 0.3, np.random.default_rng(0))[0]},
-            "b has items withheld",
+            "b has items held out",
         ),
     ],
 )

@@ -84,7 +84,7 @@ def main() -> None:
     try:
         app()
     except SsnaError as error:
-        _fail(str(error), 1)
+        _fail(error.for_command_line, 1)
     except FileNotFoundError as error:
         _fail(f"{error.filename} does not exist; check the path", 1)
     except FileExistsError as error:

@@ -42,29 +42,29 @@ def sample(
 
     smaller = sample_users(load(folder), users, np.random.default_rng(seed))
     save(smaller, out)
-    _say(smaller, out)
+    _report(smaller, out)
 
 
 @data.command()
-def withhold(
+def holdout_items(
     folder: Folder,
     out: Annotated[Path, typer.Option("-o", "--out", metavar="DATA", help="The data folder to write.")],
     share: Annotated[float, typer.Option(min=0, max=1, help="Of the items, at random.")] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Another seed chooses others.")] = 0,
 ) -> None:
-    """The data without some items; runs on it say how well these are placed by their texts alone."""
+    """The data without some items, held out; runs on it say how well these are ranked by their texts alone."""
     import numpy as np
 
     from ssna.data import load, save
-    from ssna.data.holdout import holdout_items as withhold_items
+    from ssna.data.holdout import holdout_items as hold_out
 
-    rest, withheld = withhold_items(load(folder), share, np.random.default_rng(seed))
+    rest, held_out = hold_out(load(folder), share, np.random.default_rng(seed))
     save(rest, out)
-    _say(rest, out)
-    typer.echo(f"{len(withheld.texts):,} items withheld, {len(withheld.targets):,} questions about them", err=True)
+    _report(rest, out)
+    typer.echo(f"{len(held_out.texts):,} items held out, {len(held_out.targets):,} questions about them", err=True)
 
 
-def _say(smaller: "Dataset", out: Path) -> None:
+def _report(smaller: "Dataset", out: Path) -> None:
     typer.echo(
         f"{len(smaller.users):,} users, {len(smaller.items):,} items, {len(smaller.histories.items):,} events, "
         f"{smaller.fingerprint}, written to {out}",

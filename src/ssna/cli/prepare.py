@@ -1,14 +1,39 @@
 """``ssna prepare``: logs and item texts -> a data folder."""
 
+import inspect
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ssna.data.prepare import FormatName
-from ssna.data.rules import Dedup, EngineName, MissingText
-from ssna.data.split_points import SplitRule
+from ssna.data.options import APPENDING, PrepareOptions
+
+
+def _with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """``command``, which takes the fields of :class:`PrepareOptions` as keywords, with an option for each of them.
+
+    In the help they stand before ``--check``.
+    """
+    parameters = dict(inspect.signature(command).parameters)
+    del parameters["options"]
+    first = list(parameters).index("check")
+    ordered = [*parameters.values()]
+    ordered[first:first] = _options()
+    command.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
+    return command
+
+
+_TYPES: dict[str, Any] = {"text_cols": list[str] | None, "since": str | None, "until": str | None}  # as they are typed
+
+
+def _options() -> Iterator[inspect.Parameter]:
+    for name, field in PrepareOptions.model_fields.items():
+        extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+        metavar = str(extra["metavar"]) if "metavar" in extra else None
+        kind: Any = Annotated[_TYPES.get(name, field.annotation), typer.Option(help=field.description, metavar=metavar)]
+        yield inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=field.default, annotation=kind)
 
 
 def _defaults(context: typer.Context, path: Path | None) -> Path | None:
@@ -16,27 +41,29 @@ def _defaults(context: typer.Context, path: Path | None) -> Path | None:
     if path is not None:
         from ssna.data.settings import PrepareSettings
 
-        context.default_map = PrepareSettings.read(path).prepare.options()
+        context.default_map = PrepareSettings.read(path).given
     return path
 
 
-# What goes together with --append. All else is a rule, and the rules stand in the data folder.
-_APPENDING = {
-    *("logs", "append", "out", "items", "format", "user_col", "item_col", "time_col", "text_cols"),
-    *("rating_col", "engine", "spark_master", "check", "plot", "as_json", "quiet"),
-}
+def _given(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
+    """The options that are typed, or stand in the file."""
+    sources = {name: context.get_parameter_source(name) for name in options}
+    given = {name: options[name] for name, source in sources.items() if source and source.name != "DEFAULT"}
+    if "text_cols" in given:
+        given["text_cols"] = [name.strip() for names in given["text_cols"] for name in names.split(",")]
+    return given
 
 
-def _refuse_rules(context: typer.Context) -> None:
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if name not in _APPENDING and source is not None and source.name != "DEFAULT":
+def _refuse_rules(given: dict[str, Any]) -> None:
+    for name in given:
+        if name not in APPENDING:
             raise typer.BadParameter(
                 "the rules of the data folder hold for what is appended; leave this out",
                 param_hint=f"--{name.replace('_', '-')}",
             )
 
 
+@_with_options
 def prepare(
     context: typer.Context,
     logs: Annotated[
@@ -58,7 +85,7 @@ def prepare(
         typer.Option(
             metavar="LOGS",
             help="Add these logs, and the texts of --items, to the data folder DATA; ids keep their rows, "
-            "and the rules are those of DATA.",
+            "and the rules are those of DATA; so are format and columns, if not given.",
         ),
     ] = None,
     config: Annotated[
@@ -67,57 +94,9 @@ def prepare(
             metavar="FILE",
             is_eager=True,
             callback=_defaults,
-            help="A TOML file with options, called as in Python (user, items, text, ...), and the counts to expect.",
+            help="A TOML file: under [prepare] the options below, with _ for - (user_col, ...); under [expected] the "
+            "counts to expect.",
         ),
-    ] = None,
-    format: Annotated[
-        FormatName | None,
-        typer.Option(help="The format of LOGS. [default: auto, from the files; with --append that of DATA]"),
-    ] = None,
-    user_col: Annotated[str | None, typer.Option(metavar="NAME", help="The column of user ids.")] = None,
-    item_col: Annotated[str | None, typer.Option(metavar="NAME", help="The column of item ids, in both files.")] = None,
-    time_col: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column of times: seconds, milliseconds, or ISO dates.")
-    ] = None,
-    text_cols: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME,...", help="The columns of an item's text, in order; may be given several times."),
-    ] = None,
-    rating_col: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The column of ratings, for --min-rating.")
-    ] = None,
-    min_rating: Annotated[
-        float | None, typer.Option(metavar="X", help="Leave out events rated below X, or not at all.")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Leave out what was before: a date (UTC), or seconds since 1970.")
-    ] = None,
-    until: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Leave out what was at this moment or later.")
-    ] = None,
-    min_user: Annotated[
-        int | None,
-        typer.Option(min=0, help="The fewest events a user needs. [default: 5; off for unisrec and sequences]"),
-    ] = None,
-    min_item: Annotated[
-        int | None,
-        typer.Option(min=0, help="The fewest events an item needs. [default: 5; off for unisrec and sequences]"),
-    ] = None,
-    max_history: Annotated[int, typer.Option(min=1, help="The events that a history holds when it is used.")] = 50,
-    missing_text: Annotated[MissingText, typer.Option(help="What happens to items without text.")] = "drop",
-    dedup: Annotated[
-        Dedup,
-        typer.Option(help="Count events of one user, item and time once; or keep a user's first or last on an item."),
-    ] = "none",
-    split: Annotated[
-        SplitRule,
-        typer.Option(help="Test on each user's last event, or on what came after a moment that all users share."),
-    ] = "leave-one-out",
-    engine: Annotated[
-        EngineName, typer.Option(help="What reads and computes; spark needs the extra of that name, and Java.")
-    ] = "duckdb",
-    spark_master: Annotated[
-        str | None, typer.Option(metavar="URL", help="Where Spark runs. [default: local[*]]")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Print all that is known of the data; write nothing.")] = False,
     plot: Annotated[
@@ -125,6 +104,7 @@ def prepare(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar and no summary.")] = False,
+    **options: Any,
 ) -> None:
     """Read logs and item texts, clean them, and write a data folder."""
     from ssna.data import append as append_logs
@@ -137,35 +117,12 @@ def prepare(
         raise typer.BadParameter("give a folder to write, or --check to write none", param_hint="-o")
     if plot is not None:
         require_kind(plot)
-    columns: dict[str, Any] = {
-        "user": user_col,
-        "item": item_col,
-        "time": time_col,
-        "text": None if text_cols is None else [name.strip() for names in text_cols for name in names.split(",")],
-        "rating": rating_col,
-    }
-    where: dict[str, Any] = {"engine": engine, "spark_master": spark_master, "out": out, "quiet": quiet}
-    earlier = None if out is None else _fingerprint(out)
+    given, before = _given(context, options), None if out is None else _fingerprint(out)
     if append is not None:
-        _refuse_rules(context)
-        dataset = append_logs(logs, append, items, format=format, **columns, **where)
+        _refuse_rules(given)
+        dataset = append_logs(logs, append, items, out=out, quiet=quiet, **given)
     else:
-        dataset = prepare_data(
-            logs,
-            items,
-            format=format or "auto",
-            **columns,
-            min_rating=min_rating,
-            since=since,
-            until=until,
-            min_user=min_user,
-            min_item=min_item,
-            max_history=max_history,
-            missing_text=missing_text,
-            dedup=dedup,
-            split=split,
-            **where,
-        )
+        dataset = prepare_data(logs, items, out=out, quiet=quiet, **given)
     if plot is not None:
         draw_lengths(dataset, plot)
         if not quiet:
@@ -176,7 +133,7 @@ def prepare(
     elif check:
         typer.echo("\n".join(everything(found)))
     elif not quiet:
-        replaced = "" if earlier is None else f", in the place of {earlier}"
+        replaced = "" if before is None else f", in the place of {before}"
         written = f"data      {found['fingerprint']}, written to {out}{replaced}"
         typer.echo("\n".join([*summary(found), written]), err=True)
     if config is not None:

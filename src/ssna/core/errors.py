@@ -37,6 +37,9 @@ class SsnaError(Exception):
     def __str__(self) -> str:
         return _OPTION.sub(r"\1", super().__str__())
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self)!r})"
+
     @property
     def for_command_line(self) -> str:
         """The message, with options as the command line has them."""

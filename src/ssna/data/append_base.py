@@ -6,6 +6,7 @@ to what the core is taken of: a user's first or last event on an item may be ano
 So whoever was in the data set stays in it, and the rows of users and items can stay what they are.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,14 @@ from ssna.core.errors import DataError
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.cleaning import CORE, NO_TEXT
 from ssna.data.dataset import Dataset, Histories, IdMap
-from ssna.data.dropped import EXACT, LEFT_OUT, LEFT_TEXTS, RARE, REASON, TEXT, whole
+from ssna.data.dropped import DROPPED, DROPPED_TEXTS, EXACT, RARE, REASON, TEXT, whole
 from ssna.data.engine import Engine
 from ssna.data.ids import with_ids
-from ssna.data.limits import Limits
-from ssna.data.rules import Rules
+from ssna.data.options import COLUMNS, PrepareOptions
 from ssna.data.sources import ITEM, RATING, USER, WHEN, Request, Source
 from ssna.data.storage import damaged, load, read_whole
 
+OWN_ITEMS = "own_items"  # beside the options in the manifest
 _BACK = (NO_TEXT, RARE)  # reasons that later logs can do away with
 
 
@@ -35,57 +36,54 @@ class AppendBase:
     """A data folder and what :mod:`ssna.data.dropped` says that it keeps.
 
     Attributes:
-        options: as the manifest has them: rules, columns, and whether the items had a file of their own.
-        left_out, left_texts: the tables of these names. exact: ``(m,)`` when, of all events of ``data``.
+        options: those that it was prepared with, its format among them.
+        own_items: whether the items had a file of their own.
+        dropped_rows, dropped_texts: the tables of ``dropped.parquet`` and ``dropped_texts.parquet``.
+        exact: ``(m,)`` when, of all events of ``data``.
     """
 
     folder: Path
     data: Dataset
-    options: dict[str, Any]
-    left_out: pa.Table
-    left_texts: pa.Table
+    options: PrepareOptions
+    own_items: bool
+    dropped_rows: pa.Table
+    dropped_texts: pa.Table
     exact: Ints
 
     @classmethod
     def read(cls, folder: Path) -> "AppendBase":
-        """Raises :class:`DataError` if it is no data folder, is damaged, or keeps nothing of what was left out."""
+        """Raises :class:`DataError` if it is no data folder, is damaged, or keeps nothing of what was dropped."""
         data = load(folder)
-        options = data.manifest.get("options")
-        if options is None or not (folder / LEFT_OUT).is_file():
+        stored = data.manifest.get("options")
+        if stored is None or not (folder / DROPPED).is_file():
             raise DataError(
-                f"{folder} does not keep the rows that were left out (it is a sample, or an earlier version of ssna "
+                f"{folder} does not keep the rows that were dropped (it is a sample, or an earlier version of ssna "
                 "made it), so nothing can be appended to it; prepare it anew from its logs"
             )
         with damaged(folder):
-            left_out, left_texts = read_whole(folder / LEFT_OUT), read_whole(folder / LEFT_TEXTS)
+            options = PrepareOptions.model_validate({name: stored[name] for name in stored if name != OWN_ITEMS})
+            dropped_rows, dropped_texts = read_whole(folder / DROPPED), read_whole(folder / DROPPED_TEXTS)
             exact = whole(data.histories)
             if (folder / EXACT).is_file():
                 exact = read_whole(folder / EXACT)[WHEN].to_numpy()
             counted = data.manifest["dropped"]
             rows = sum(counted.values()) - counted["unreadable_row"] - counted["duplicate"]
-            if len(exact) != len(data.histories.items) or left_out.num_rows != rows:
-                raise DataError(f"{LEFT_OUT} has {left_out.num_rows} rows, but the manifest counts {rows}")
-        return cls(folder, data, options, left_out, left_texts, exact)
+            if len(exact) != len(data.histories.items) or dropped_rows.num_rows != rows:
+                raise DataError(f"{DROPPED} has {dropped_rows.num_rows} rows, but the manifest counts {rows}")
+        return cls(folder, data, options, stored[OWN_ITEMS], dropped_rows, dropped_texts, exact)
 
-    @property
-    def format(self) -> str:
-        """That its first logs had."""
-        return str(self.data.manifest["source"]["format"])
+    def request(self, logs: Path, items: Path | None, given: Mapping[str, Any]) -> Request:
+        """For ``logs``, by the rules of the data set, with the options ``given`` in place of its own.
 
-    def request(self, logs: Path, items: Path | None, format_name: str) -> Request:
-        """For ``logs``: the columns of the first ones, if they have the same format; no text where the items' file is
-        missing that it was in."""
-        same_place = (items is not None) == self.options["own_items"]
-        text = self.options["columns"]["text"] if same_place else None if items is not None else ()
-        columns = self.options["columns"] | {"text": None if text is None else tuple(text)}
-        rated = self.rules.limits.min_rating is not None
-        return Request(logs, items, **(columns if format_name == self.format else {}), rated=rated)
-
-    @property
-    def rules(self) -> Rules:
-        """That it was prepared by."""
-        stored = self.options["rules"]
-        return Rules(**{**stored, "limits": Limits(**stored["limits"])})
+        Columns are those of the first logs, if they have the same format; no text where the items' file is missing
+        that it was in.
+        """
+        kept = self.options.model_dump(exclude_unset=True)
+        if given.get("format", self.options.format) != self.options.format:
+            kept = {name: value for name, value in kept.items() if name not in COLUMNS}
+        elif (items is not None) != self.own_items:
+            kept["text_cols"] = None if items is not None else ()
+        return Request(logs, items, PrepareOptions.of(**{**kept, **given}))
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -105,7 +103,7 @@ class AppendBase:
             raise DataError(f"{having} has times and {lacking} has none; append logs of the same kind")
         source = with_ids(source)
         before = ibis.union(self._kept(engine), self._waiting(engine), distinct=False)
-        rating = self.rules.limits.min_rating
+        rating = self.options.min_rating
         if rating is not None:  # which all of them reach, or they would not be here
             before = before.mutate(**{RATING: ibis.literal(rating, "float64")})
         new = source.events if timed else _behind(before, source.events)
@@ -115,18 +113,18 @@ class AppendBase:
 
     def settled(self, engine: Engine) -> Table:
         """User, item, when and reason of the rows that do not come back."""
-        rows = engine.import_arrow(self.left_out)
+        rows = engine.import_arrow(self.dropped_rows)
         return rows.filter(~rows[REASON].isin(_BACK))
 
     def texts(self, engine: Engine) -> Table:
         """Item and text of all items that were described, in as many rows as there are."""
         items = zip(self.data.items.external, self.data.texts[1:], strict=True)
-        goes_by_id = self.rules.missing_text == "id"
-        known = [(item, text) for item, text in items if not (goes_by_id and item == text)]
+        id_is_text = self.options.missing_text == "id"
+        known = [(item, text) for item, text in items if not (id_is_text and item == text)]
         catalogue = pa.table(
-            {ITEM: [item for item, _ in known], TEXT: [text for _, text in known]}, schema=self.left_texts.schema
+            {ITEM: [item for item, _ in known], TEXT: [text for _, text in known]}, schema=self.dropped_texts.schema
         )
-        return engine.import_arrow(pa.concat_tables([catalogue, self.left_texts]))
+        return engine.import_arrow(pa.concat_tables([catalogue, self.dropped_texts]))
 
     def joined_by(self, dataset: Dataset) -> dict[str, int]:
         """How many rows came to the data set, how many of them stay, and how many of these repeat another at the same
@@ -171,7 +169,7 @@ class AppendBase:
         return events.join(users, "user_row").join(items, "item_row").select(USER, ITEM, WHEN)
 
     def _waiting(self, engine: Engine) -> Table:
-        rows = engine.import_arrow(self.left_out)
+        rows = engine.import_arrow(self.dropped_rows)
         return rows.filter(rows[REASON].isin(_BACK)).select(USER, ITEM, WHEN)
 
 

@@ -101,7 +101,7 @@ def _targets(dataset: Dataset, split: Split) -> dict[str, int]:
     """How many there are; how many nobody trained on; how many stand in the user's own history."""
     own = split.seen.values == np.repeat(split.targets, split.seen.lengths)
     return {
-        "asked": len(split),
+        "evaluation_users": len(split),
         "never_trained": int((~dataset.trained[split.targets]).sum()),
         "repeated": len(np.unique(split.seen.row_of_value[own])),
     }

@@ -9,8 +9,7 @@ from ibis.expr.types import Value
 
 from ssna.data.engine import Engine
 from ssna.data.ids import HAS_TEXT
-from ssna.data.limits import Limits
-from ssna.data.rules import Dedup
+from ssna.data.options import Dedup, PrepareOptions
 from ssna.data.sources import ITEM, RATING, USER, WHEN
 from ssna.data.split_points import MIN_EVENTS
 
@@ -54,13 +53,15 @@ class FilteredEvents:
         return self.rows.filter(self.rows.reason == list(self.counts).index(reason))
 
 
-def filter_events(engine: Engine, events: Table, limits: Limits) -> FilteredEvents:
-    """Events are not used that lack something, are beyond ``limits``, or of items without text; the first holds.
+def filter_events(engine: Engine, events: Table, options: PrepareOptions) -> FilteredEvents:
+    """Events are not used that lack something, are outside ratings or times asked for, or are of items without text.
+
+    Of several reasons the first holds.
 
     Args:
-        events: as :func:`ssna.data.ids.coded` has them.
+        events: as :func:`ssna.data.ids.encode_ids` has them.
     """
-    reasons = _reasons(events, limits)
+    reasons = _reasons(events, options)
     names = ("", *reasons, NO_TEXT)
     place = {name: ibis.literal(number, "int8") for number, name in enumerate(names)}
     # Not "has none", which is null where there is no item: that has its reason by then.
@@ -71,16 +72,17 @@ def filter_events(engine: Engine, events: Table, limits: Limits) -> FilteredEven
     return FilteredEvents(judged, {name: found.get(number, 0) for number, name in enumerate(names)})
 
 
-def _reasons(events: Table, limits: Limits) -> dict[str, Value]:
+def _reasons(events: Table, options: PrepareOptions) -> dict[str, Value]:
     """In the order of asking: name and condition of what rules an event out, whatever its item's text."""
     reasons = {"no_user": events[USER].isnull(), "no_item": events[ITEM].isnull(), "no_time": events[WHEN].isnull()}
-    if limits.min_rating is not None:
+    since, until = options.window
+    if options.min_rating is not None:
         reasons["no_rating"] = events[RATING].isnull()
-        reasons["below_min_rating"] = events[RATING] < limits.min_rating
-    if limits.since is not None:
-        reasons["before_since"] = events[WHEN] < limits.since
-    if limits.until is not None:
-        reasons["after_until"] = events[WHEN] >= limits.until
+        reasons["below_min_rating"] = events[RATING] < options.min_rating
+    if since is not None:
+        reasons["before_since"] = events[WHEN] < since
+    if until is not None:
+        reasons["after_until"] = events[WHEN] >= until
     return reasons
 
 

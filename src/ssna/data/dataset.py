@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ssna.core.errors import DataError
+from ssna.core.errors import DataError, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.moments import parts
-from ssna.data.split_points import CUTS, Cuts, SplitRule, asked
+from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, evaluation_users
 
 SplitName = Literal["valid", "test"]
 
@@ -100,7 +100,7 @@ class Split:
 
     Attributes:
         name: ``"valid"`` or ``"test"``.
-        users: ``(n,)`` who is asked: user rows from 0, rising.
+        users: ``(n,)`` the evaluation users: rows from 0, rising.
         histories: ``n`` rows, each cut to the data set's ``max_history`` latest items.
         seen: ``n`` rows, the same histories uncut: what ``exclude_seen`` takes out of the ranking.
         targets: ``(n,)`` item rows.
@@ -124,12 +124,12 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Items that a data set was stripped of, and users who chose one.
+    """Items held out of a data set, and users who chose one.
 
     Attributes:
-        texts: outside id -> text of each withheld item.
-        histories: one list of outside ids a question, oldest first, without withheld items.
-        targets: the withheld item that came next, one a question.
+        texts: outside id -> text of each held-out item.
+        histories: one list of outside ids a question, oldest first, without held-out items.
+        targets: the held-out item that came next, one a question.
     """
 
     texts: dict[str, str]
@@ -138,7 +138,7 @@ class HeldOut:
 
     def __post_init__(self) -> None:
         if len(self.histories) != len(self.targets) or not set(self.targets) <= set(self.texts):
-            raise DataError("every question about a withheld item has a history, and one of these items as its target")
+            raise DataError("every question about a held-out item has a history, and one of these items as its target")
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,8 +147,8 @@ class Dataset:
 
     Attributes:
         manifest: what ``prepare`` reports: counts, dropped rows by reason, source, rules (JSON values only).
-        protocol: how histories are split: one of ``CUTS``.
-        withheld: items kept out of it altogether, and the questions about them, or None.
+        protocol: how histories are split: one of ``SPLIT_RULES``.
+        held_out: items held out of it altogether, and the questions about them, or None.
     """
 
     users: IdMap
@@ -170,62 +170,63 @@ class Dataset:
         if len(self.histories.ragged) != len(self.users):
             raise DataError("there must be one history a user")
         if len(self.users) == 0:
-            raise DataError("no user is left; lower min_user or min_item, or give more logs")
-        if self.protocol not in CUTS:
-            raise DataError(f"the split {self.protocol!r} is not known; it must be one of {', '.join(CUTS)}")
-        self.cuts  # noqa: B018 - refuses what cannot be cut
+            fewer = f"lower {option('min_user')} or {option('min_item')}"
+            raise DataError(f"no user is left; {fewer}, or give more logs")
+        if self.protocol not in SPLIT_RULES:
+            raise DataError(f"the split {self.protocol!r} is not known; it must be one of {', '.join(SPLIT_RULES)}")
+        self.split_points  # noqa: B018 - refuses what cannot be split
         if self.histories.items.max() > len(self.items):
             raise DataError("a history names an item that is not in the catalogue")
         if self.max_history < 1:
-            raise DataError("max_history must be at least 1")
+            raise DataError(f"{option('max_history', self.max_history)}: it must be at least 1")
 
     @cached_property
-    def cuts(self) -> Cuts:
-        """Where the protocol cuts each user's row."""
-        return CUTS[self.protocol](self.histories.ragged, self.histories.times)
+    def split_points(self) -> SplitPoints:
+        """Where the protocol splits each user's row."""
+        return SPLIT_RULES[self.protocol](self.histories.ragged, self.histories.times)
 
     @cached_property
     def train(self) -> Ragged:
-        """``U`` rows: what stands before each user's validation cut, whole. By time, rows may be empty."""
-        return self.histories.ragged.cut(np.zeros_like(self.cuts.valid), self.cuts.valid)
+        """``U`` rows: what stands before each user's validation target, whole. By time, rows may be empty."""
+        return self.histories.ragged.cut(np.zeros_like(self.split_points.valid), self.split_points.valid)
 
     @cached_property
     def valid(self) -> Split:
-        """The event at the validation cut, given all before it: the last but one, or the first from ``t_valid`` on
-        (of users who have one before ``t_test``)."""
-        return self._ask("valid")
+        """The event at the validation split point, given all before it: the last but one, or the first from ``t_valid``
+        on (of users who have one before ``t_test``)."""
+        return self._split("valid")
 
     @cached_property
     def test(self) -> Split:
-        """The event at the test cut, given all before it (those of validation too): the last one, or the first from
-        ``t_test`` on."""
-        return self._ask("test")
+        """The event at the test split point, given all before it (those of validation too): the last one, or the first
+        from ``t_test`` on."""
+        return self._split("test")
 
     def split(self, name: SplitName) -> Split:
         """``valid`` or ``test`` by name."""
         return {"valid": self.valid, "test": self.test}[name]
 
-    def asked(self, name: SplitName) -> tuple[Ints, Ints]:
-        """``(n,)`` who is asked, user rows from 0, rising; ``(n,)`` the places of the targets in their histories."""
-        ends = (self.cuts.valid, self.cuts.test, self.histories.ragged.lengths)
+    def evaluation_users(self, name: SplitName) -> tuple[Ints, Ints]:
+        """``(n,)`` their rows from 0, rising; ``(n,)`` the places of the targets in their histories."""
+        ends = (self.split_points.valid, self.split_points.test, self.histories.ragged.lengths)
         at, until = ends[:2] if name == "valid" else ends[1:]
-        users = asked(at, until)
+        users = evaluation_users(at, until)
         return users, at[users]
 
     def _targets(self, name: SplitName) -> Ints:
-        users, places = self.asked(name)
+        users, places = self.evaluation_users(name)
         targets: Ints = self.histories.items[self.histories.offsets[users] + places].astype(np.int64)
         return targets
 
-    def _ask(self, name: SplitName) -> Split:
-        users, places = self.asked(name)
+    def _split(self, name: SplitName) -> Split:
+        users, places = self.evaluation_users(name)
         seen = self.histories.ragged.take(users).cut(np.zeros_like(users), places)
         return Split(name, users, seen.last(self.max_history), seen, self._targets(name))
 
     @cached_property
     def interactions_used(self) -> int:
         """Events that the test view reads: each target, and at most ``max_history`` before it."""
-        users, places = self.asked("test")
+        users, places = self.evaluation_users("test")
         return len(users) + int(np.minimum(places, self.max_history).sum())
 
     @cached_property
@@ -244,9 +245,10 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits over ids, texts, histories, cuts, ``max_history``; equal exactly when figures can be compared.
+        """16 hex digits over ids, texts, histories, split points and ``max_history``.
 
-        Times are left out: they have done their work once the events are in order, and cut.
+        They are equal exactly when figures can be compared. Times are left out: they have done their work once the
+        events are in order, and split.
         """
         digest = hashlib.sha256(b"ssna-dataset-1")
         for strings in (self.users.external, self.items.external, self.texts):
@@ -254,8 +256,8 @@ class Dataset:
         digest.update(np.ascontiguousarray(self.histories.offsets, dtype="<i8").data)
         digest.update(np.ascontiguousarray(self.histories.items, dtype="<i4").data)
         digest.update(str(self.max_history).encode())
-        if self.protocol != "leave-one-out":  # whose cuts follow from the histories
-            digest.update(np.concatenate([self.cuts.valid, self.cuts.test]).astype("<i8").tobytes())
+        if self.protocol != "leave-one-out":  # whose split points follow from the histories
+            digest.update(np.concatenate([self.split_points.valid, self.split_points.test]).astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
 

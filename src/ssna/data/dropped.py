@@ -1,9 +1,9 @@
 """What a data folder keeps of the logs beside the data set, so that later logs can be appended to it.
 
-``left_out.parquet``
+``dropped.parquet``
     the rows that are not in ``events.parquet``: user, item, when (as :class:`ssna.data.sources.Source` has them) and
     reason. Only rows that nobody could read, and duplicates, are not there; they are counted in the manifest.
-``left_texts.parquet``
+``dropped_texts.parquet``
     item and text of what the items' file describes and the catalogue does not hold; an item may have several rows.
 ``exact.parquet``
     when, for every row of ``events.parquet``, if whole seconds (or places in the history) do not say it.
@@ -29,7 +29,7 @@ from ssna.data.sources import ITEM, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
 from ssna.data.texts import joined_rows
 
-LEFT_OUT, LEFT_TEXTS, EXACT = "left_out.parquet", "left_texts.parquet", "exact.parquet"
+DROPPED, DROPPED_TEXTS, EXACT = "dropped.parquet", "dropped_texts.parquet", "exact.parquet"
 REASON, TEXT = "reason", "text"
 RARE = "rare"  # the k-core's; which of its reasons, depends on the round
 
@@ -38,7 +38,7 @@ _TEXTS = pa.schema({ITEM: pa.string(), TEXT: pa.string()})
 
 
 @dataclass(frozen=True, eq=False)
-class LeftOut:
+class Dropped:
     """What there is to write.
 
     Attributes:
@@ -46,8 +46,8 @@ class LeftOut:
         usable: user, item, when of the rows that the core was taken of.
         core: what the k-core left of them.
         users, items: the ids of their codes.
-        settled: like ``unusable``, of earlier goes, with ids in the place of codes; or None.
-        parts: of all items, as the source has them; or None. texts: item and text, of earlier goes; or None.
+        settled: like ``unusable``, of the append base, with ids in the place of codes; or None.
+        parts: of all items, as the source has them; or None. texts: item and text, of the append base; or None.
         own_text: items of the catalogue whose text is their id because they are described so, not because they are not.
     """
 
@@ -63,8 +63,8 @@ class LeftOut:
 
     def write(self, engine: Engine, packed: Packed, folder: Path) -> None:
         """Stream everything into ``folder``."""
-        _stream(folder / LEFT_OUT, _ROWS, engine.batches(self._rows()))
-        _stream(folder / LEFT_TEXTS, _TEXTS, self._texts(engine))
+        _stream(folder / DROPPED, _ROWS, engine.batches(self._rows()))
+        _stream(folder / DROPPED_TEXTS, _TEXTS, self._texts(engine))
         if packed.exact is not None:
             _stream(folder / EXACT, pa.schema({WHEN: pa.int64()}), [pa.table({WHEN: packed.exact})])
 
@@ -73,8 +73,8 @@ class LeftOut:
         users, items = self.core.users, self.core.items
         gone = (self.usable.anti_join(users, USER), self.usable.semi_join(users, USER).anti_join(items, ITEM))
         rare = (rows.mutate(reason=ibis.literal(RARE)) for rows in gone)
-        coded = ibis.union(*(rows.select(*_ROWS.names) for rows in (self.unusable, *rare)), distinct=False)
-        rows = decode_ids(coded, self.users, self.items)
+        encoded = ibis.union(*(rows.select(*_ROWS.names) for rows in (self.unusable, *rare)), distinct=False)
+        rows = decode_ids(encoded, self.users, self.items)
         return rows if self.settled is None else ibis.union(rows, self.settled.select(*_ROWS.names), distinct=False)
 
     def _texts(self, engine: Engine) -> Iterator[pa.Table]:

@@ -15,9 +15,9 @@ from ibis import Table
 from ibis.common.exceptions import IbisError
 from ibis.expr.types import Value
 
-from ssna.core.errors import DataError, SettingsError
+from ssna.core.errors import DataError, SettingsError, option
 from ssna.data.error_hints import forbidden, not_utf8
-from ssna.data.rules import EngineName
+from ssna.data.options import EngineName
 
 _LONGEST_MESSAGE = 200
 
@@ -68,7 +68,7 @@ class Engine(ABC):
 
     @abstractmethod
     def release(self, table: Table) -> None:
-        """Forget rows that :meth:`hold` or :meth:`import_arrow` kept."""
+        """Forget rows that :meth:`materialize` or :meth:`import_arrow` kept."""
 
     @abstractmethod
     def import_arrow(self, table: pa.Table) -> Table:
@@ -108,7 +108,7 @@ def open_engine(name: EngineName = "duckdb", master: str | None = None) -> Abstr
         module = import_module(_ENGINES[name])
     except ImportError as cause:
         raise SettingsError(
-            f"engine = {name!r} cannot be loaded ({cause}); install it: pip install 'ssna[{name}]'"
+            f"{option('engine', name)} cannot be loaded ({cause}); install it: pip install 'ssna[{name}]'"
         ) from None
     opened: AbstractContextManager[Engine] = module.opened(master)
     return opened

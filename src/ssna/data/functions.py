@@ -1,9 +1,7 @@
 """Functions that Ibis has not, or writes differently for DuckDB and Spark: each engine defines them in its own SQL.
 
-In expressions they look like functions of the engine: ``whole(column)``. :data:`SIGNATURES` lists them all.
+In expressions they look like functions of the engine: ``whole(column)``.
 """
-
-import inspect
 
 import ibis
 import ibis.expr.datatypes as dt
@@ -36,5 +34,3 @@ def ssna_rounded(number: dt.Float64) -> dt.Int64:
 _ALL = (ssna_whole, ssna_decimal, ssna_number, ssna_moment, ssna_microseconds, ssna_rounded)
 
 whole, decimal, number, moment, microseconds, rounded = map(ibis.udf.scalar.builtin, _ALL)
-
-SIGNATURES = {function.__name__: inspect.signature(function) for function in _ALL}

@@ -1,4 +1,4 @@
-"""Items withheld from training altogether: what a text recommender must place by their texts alone."""
+"""Items held out of training altogether: what a text recommender must place by their texts alone."""
 
 from dataclasses import replace
 from typing import Any
@@ -26,16 +26,16 @@ def holdout_items(data: Dataset, share: float, rng: np.random.Generator) -> tupl
             where a question may lie before the end of training.
     """
     if data.protocol != "leave-one-out":
-        raise DataError("items are withheld under leave-one-out only; a split by time has unseen targets of its own")
+        raise DataError("items are held out under leave-one-out only; a split by time has unseen targets of its own")
     count = round(share * len(data.items))
     if not 0 < count < len(data.items):
-        raise DataError(f"withholding {share:.0%} of {len(data.items)} items leaves a side empty; choose another share")
+        raise DataError(f"holding out {share:.0%} of {len(data.items)} items leaves a side empty; choose another share")
     gone = np.zeros(len(data.items) + 1, dtype=bool)
     gone[rng.choice(np.arange(1, len(gone)), size=count, replace=False)] = True
-    rest, withheld = _without(data, gone), _questions(data, gone)
+    rest, held_out = _without(data, gone), _questions(data, gone)
     manifest: dict[str, Any] = {key: data.manifest[key] for key in STILL_TRUE if key in data.manifest}
-    of = {"fingerprint": data.fingerprint, "items": len(data.items), "withheld": count}
-    return replace(rest, held_out=withheld, manifest={**manifest, **describe(rest), "withheld_of": of}), withheld
+    of = {"fingerprint": data.fingerprint, "items": len(data.items), "held_out": count}
+    return replace(rest, held_out=held_out, manifest={**manifest, **describe(rest), "held_out_of": of}), held_out
 
 
 def _without(data: Dataset, gone: Mask) -> Dataset:
@@ -43,7 +43,7 @@ def _without(data: Dataset, gone: Mask) -> Dataset:
     keep = ~gone[events.values]
     lengths = np.bincount(events.row_of_value[keep], minlength=len(events))
     if lengths.max() < MIN_EVENTS:
-        raise DataError("no user has three events left; withhold fewer items")
+        raise DataError("no user has three events left; hold out fewer items")
     return restrict(data, keep & (lengths >= MIN_EVENTS)[events.row_of_value])
 
 
@@ -59,7 +59,7 @@ def _questions(data: Dataset, gone: Mask) -> HeldOut:
 
 
 def _until_last(events: Ragged, gone: Mask) -> list[NDArray[np.integer]]:
-    """Each user's events up to and with the last withheld one, for users who have one."""
+    """Each user's events up to and with the last held-out one, for users who have one."""
     found = []
     for items in events:
         places = np.flatnonzero(gone[items])

@@ -1,4 +1,4 @@
-"""Where histories are cut into training, validation and test: before a user's last events, or at two moments."""
+"""Where histories are split into training, validation and test: before a user's last events, or at two moments."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,19 +6,20 @@ from typing import Literal
 
 import numpy as np
 
-from ssna.core.errors import DataError
+from ssna.core.errors import DataError, option
 from ssna.core.ragged import Ints, Ragged
 
 SplitRule = Literal["leave-one-out", "time"]
 MIN_EVENTS = 3  # leave-one-out: one event to learn from, one to validate on, one to test on
 NO_TIMES = (
-    "has no times, which a split by time needs; give a table that has them (--time-col), or split by leave-one-out"
+    f"has no times, which a split by time needs; give a table that has them ({option('time_col')}), or "
+    f"take {option('split', 'leave-one-out')}"
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Cuts:
-    """Places in each user's row of events. A question's history stands before its cut, its target is the event there.
+class SplitPoints:
+    """Places in each user's row of events. A question's history stands before its place, its target is the event there.
 
     Attributes:
         valid: ``(U,)`` all before is for training; the validation target, where it lies before ``test``.
@@ -31,7 +32,7 @@ class Cuts:
     moments: tuple[int, int] | None = None
 
 
-def leave_one_out(histories: Ragged, times: Ints | None) -> Cuts:
+def leave_one_out(histories: Ragged, times: Ints | None) -> SplitPoints:
     """The last event is for testing, the one before it for validation.
 
     Raises:
@@ -39,11 +40,11 @@ def leave_one_out(histories: Ragged, times: Ints | None) -> Cuts:
     """
     if histories.lengths.min() < MIN_EVENTS:
         raise DataError(f"a user has fewer than {MIN_EVENTS} events, too few for leave-one-out")
-    return Cuts(histories.lengths - 2, histories.lengths - 1)
+    return SplitPoints(histories.lengths - 2, histories.lengths - 1)
 
 
-def by_time(histories: Ragged, times: Ints | None) -> Cuts:
-    """Each row is cut at ``t_valid`` and ``t_test``: an event at that very second stands behind the cut.
+def by_time(histories: Ragged, times: Ints | None) -> SplitPoints:
+    """Each row is split at ``t_valid`` and ``t_test``: an event at that very second stands behind the split point.
 
     With all ``m`` stamps sorted, they are those at places ``⌊8m/10⌋`` and ``⌊9m/10⌋`` (from 0): the latest stamps with
     at most 80 % and 90 % of the events strictly before them.
@@ -52,7 +53,7 @@ def by_time(histories: Ragged, times: Ints | None) -> Cuts:
         times: ``(m,)`` seconds since 1970, rising within each row.
 
     Raises:
-        DataError: there are no times, they are out of order, or a split asks nobody.
+        DataError: there are no times, they are out of order, or a split has no evaluation users.
     """
     if times is None:
         raise DataError(f"the data set {NO_TIMES}")
@@ -62,15 +63,15 @@ def by_time(histories: Ragged, times: Ints | None) -> Cuts:
     t_valid, t_test = np.sort(times)[[8 * len(times) // 10, 9 * len(times) // 10]].tolist()
     valid, test = (np.bincount(row[times < moment], minlength=len(histories)) for moment in (t_valid, t_test))
     for name, at, until in (("validation", valid, test), ("test", test, histories.lengths)):
-        if not len(asked(at, until)):
+        if not len(evaluation_users(at, until)):
             raise DataError(
-                f"cut at {iso(t_valid)} and {iso(t_test)}, no user has events both before and in {name}; "
-                "give logs of more users or over a longer time, or split by leave-one-out"
+                f"split at {iso(t_valid)} and {iso(t_test)}, no user has events both before and in {name}; "
+                f"give logs of more users or over a longer time, or take {option('split', 'leave-one-out')}"
             )
-    return Cuts(valid, test, (t_valid, t_test))
+    return SplitPoints(valid, test, (t_valid, t_test))
 
 
-def asked(at: Ints, until: Ints) -> Ints:
+def evaluation_users(at: Ints, until: Ints) -> Ints:
     """``(n,)`` rising: users with an event at places ``[at, until)`` of their row, both ``(U,)``, and one before."""
     return np.flatnonzero((at > 0) & (at < until))
 
@@ -80,4 +81,7 @@ def iso(seconds: int) -> str:
     return f"{np.datetime64(seconds, 's')}Z"
 
 
-CUTS: dict[SplitRule, Callable[[Ragged, Ints | None], Cuts]] = {"leave-one-out": leave_one_out, "time": by_time}
+SPLIT_RULES: dict[SplitRule, Callable[[Ragged, Ints | None], SplitPoints]] = {
+    "leave-one-out": leave_one_out,
+    "time": by_time,
+}

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ssna.core.errors import DataError
 from ssna.core.files import new_folder, read_json, write_json
-from ssna.data.dataset import Dataset, Histories, IdMap, HeldOut
+from ssna.data.dataset import Dataset, HeldOut, Histories, IdMap
 from ssna.data.split_points import iso
 
 FORMAT = 1
@@ -20,7 +20,17 @@ MANIFEST = "manifest.json"
 ITEMS = "items.parquet"
 USERS = "users.parquet"
 EVENTS = "events.parquet"
-WITHHELD, QUESTIONS = "withheld.parquet", "questions.parquet"
+HELD_OUT, QUESTIONS = "held_out.parquet", "questions.parquet"
+
+# What folders of before have: the format is the same.
+_FORMER_HELD_OUT = "withheld.parquet"
+_FORMER_KEYS = {
+    "asked": "evaluation_users",
+    "withheld_of": "held_out_of",
+    "withheld": "held_out",
+    "strange_time": "unreadable_time",
+    "say_nothing": "placeholder_ids",
+}
 
 _ITEM_SCHEMA = pa.schema({"id": pa.string(), "text": pa.string()})
 _QUESTION_SCHEMA = pa.schema({"history": pa.list_(pa.string()), "target": pa.string()})
@@ -44,11 +54,11 @@ def describe(dataset: Dataset) -> dict[str, Any]:
 def _describe_split(dataset: Dataset) -> dict[str, Any]:
     described: dict[str, Any] = {
         "split": dataset.protocol,
-        "asked": {name: len(dataset.asked(name)[0]) for name in ("valid", "test")},
+        "evaluation_users": {name: len(dataset.evaluation_users(name)[0]) for name in ("valid", "test")},
         "unseen_targets": dataset.unseen_targets,
     }
-    if dataset.cuts.moments is not None:
-        moments = zip(("valid", "test"), dataset.cuts.moments, strict=True)
+    if dataset.split_points.moments is not None:
+        moments = zip(("valid", "test"), dataset.split_points.moments, strict=True)
         described["moments"] = {name: {"seconds": moment, "date": iso(moment)} for name, moment in moments}
     return described
 
@@ -58,7 +68,8 @@ def save(dataset: Dataset, folder: str | Path) -> None:
 
     ``users.parquet`` (id) and ``items.parquet`` (id, text) hold row 1 first; ``events.parquet`` holds every user's
     events in order, as rows of the two (user, item, and seconds since 1970 where the source has times). Where items
-    are withheld, ``withheld.parquet`` (id, text) holds them, and ``questions.parquet`` (history, target) what is asked.
+    are held out, ``held_out.parquet`` (id, text) holds them, and ``questions.parquet`` (history, target) the questions
+    about them.
 
     Raises:
         SsnaError: ``folder`` holds something else.
@@ -83,7 +94,7 @@ def write(dataset: Dataset, folder: Path) -> None:
     _write(folder / ITEMS, pa.table(items, schema=_ITEM_SCHEMA))
     _write(folder / EVENTS, pa.table(events))
     if dataset.held_out is not None:
-        _write_withheld(dataset.held_out, folder)
+        _write_held_out(dataset.held_out, folder)
     write_json(folder / MANIFEST, reported)
 
 
@@ -101,12 +112,13 @@ def load(folder: str | Path) -> Dataset:
         DataError: ``folder`` is not a data set, is of another format version, or is damaged.
     """
     folder = Path(folder)
-    manifest = read_json(folder / MANIFEST, DataError, maker="ssna prepare")
+    manifest = _in_todays_words(read_json(folder / MANIFEST, DataError, maker="ssna prepare"))
     if manifest.get("format") != FORMAT:
         raise DataError(
             f"{folder} is not a data set of format {FORMAT} (its manifest says {manifest.get('format')!r}); "
             "name a folder that `ssna prepare` of this version made"
         )
+    held_out = next((folder / name for name in (HELD_OUT, _FORMER_HELD_OUT) if (folder / name).exists()), None)
     with damaged(folder):
         users = _read(folder / USERS, {"id"})
         items = _read(folder / ITEMS, {"id", "text"})
@@ -119,7 +131,7 @@ def load(folder: str | Path) -> Dataset:
             max_history=manifest["max_history"],
             manifest=manifest,
             protocol=manifest.get("split", "leave-one-out"),
-            held_out=_withheld(folder) if (folder / WITHHELD).exists() else None,
+            held_out=None if held_out is None else _read_held_out(held_out),
         )
         if "split" not in manifest:  # made when there was but one
             manifest.update(_describe_split(dataset))
@@ -130,15 +142,23 @@ def load(folder: str | Path) -> Dataset:
     return dataset
 
 
-def _write_withheld(withheld: HeldOut, folder: Path) -> None:
-    items = {"id": list(withheld.texts), "text": list(withheld.texts.values())}
-    questions = {"history": withheld.histories, "target": withheld.targets}
-    _write(folder / WITHHELD, pa.table(items, schema=_ITEM_SCHEMA))
+def _in_todays_words(manifest: dict[str, Any]) -> dict[str, Any]:
+    renamed = {_FORMER_KEYS.get(key, key): value for key, value in manifest.items()}
+    for section in ("checks", "held_out_of"):
+        if isinstance(within := renamed.get(section), dict):
+            renamed[section] = {_FORMER_KEYS.get(key, key): value for key, value in within.items()}
+    return renamed
+
+
+def _write_held_out(held_out: HeldOut, folder: Path) -> None:
+    items = {"id": list(held_out.texts), "text": list(held_out.texts.values())}
+    questions = {"history": held_out.histories, "target": held_out.targets}
+    _write(folder / HELD_OUT, pa.table(items, schema=_ITEM_SCHEMA))
     _write(folder / QUESTIONS, pa.table(questions, schema=_QUESTION_SCHEMA))
 
 
-def _withheld(folder: Path) -> HeldOut:
-    items, questions = _read(folder / WITHHELD, {"id", "text"}), _read(folder / QUESTIONS, {"history", "target"})
+def _read_held_out(path: Path) -> HeldOut:
+    items, questions = _read(path, {"id", "text"}), _read(path.with_name(QUESTIONS), {"history", "target"})
     return HeldOut(
         texts=dict(zip(items["id"].to_pylist(), items["text"].to_pylist(), strict=True)),
         histories=tuple(map(tuple, questions["history"].to_pylist())),

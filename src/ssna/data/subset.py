@@ -43,10 +43,10 @@ def restrict(data: Dataset, events: NDArray[np.bool_]) -> Dataset:
 def sample(data: Dataset, users: int, rng: np.random.Generator) -> Dataset:
     """``users`` of its users, at random, with their whole histories; and the items that these name.
 
-    Items may have fewer events than ``prepare`` asked for. A split by time is cut anew, at moments of the sample.
+    Items may have fewer events than ``prepare`` asked for. A split by time is made anew, at moments of the sample.
 
     Raises:
-        DataError: there are not so many users, or a split by time asks nobody.
+        DataError: there are not so many users, or a split by time has no evaluation users.
     """
     if not 0 < users <= len(data.users):
         raise DataError(f"there are {len(data.users)} users to choose from, not {users}; choose fewer, at least 1")

@@ -21,7 +21,7 @@ def described(dataset: Dataset) -> dict[str, Any]:
 def summary(manifest: Mapping[str, Any]) -> list[str]:
     """The lines that stand on the screen after a run."""
     dropped = ", ".join(f"{reason} {count:,}" for reason, count in manifest["dropped"].items() if count)
-    checks, asked = manifest["checks"], manifest["asked"]
+    checks, users = manifest["checks"], manifest["evaluation_users"]
     average = manifest["interactions"] / manifest["users"]
     lines = [
         f"read      {manifest['rows_read']:,} events{_files(manifest['source'])}",
@@ -33,7 +33,7 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
         f"events    {manifest['interactions']:,} ({manifest['interactions_used']:,} read in the test)",
         f"split     {_split(manifest)}",
         *([] if manifest.get("period") is None else [f"period    {_period(manifest['period'])}"]),
-        f"asked     {asked['valid']:,} users in validation, {asked['test']:,} in test "
+        f"evaluated {users['valid']:,} users in validation, {users['test']:,} in test "
         f"({manifest['unseen_targets']:,} test targets never occur in training)",
     ]
     if "appended_to" in manifest:
@@ -44,10 +44,10 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
     undecided = (checks["same_time"] or {}).get("test_targets", 0)
     if undecided and manifest["split"] == "leave-one-out":
         lines.append(
-            f"ties      {_share(undecided, asked['test'])} test targets are last by the rule for ties alone: "
+            f"ties      {_share(undecided, users['test'])} test targets are last by the rule for ties alone: "
             "what one user did at one time has no order of its own"
         )
-    lines += [f"look      {doubt}" for doubt in doubts(manifest)]
+    lines += [f"warning   {warning}" for warning in warnings(manifest)]
     return lines
 
 
@@ -60,7 +60,7 @@ def _columns(source: Mapping[str, Any]) -> Iterator[str]:
         yield f"columns   {', '.join(said)}"
 
 
-def doubts(manifest: Mapping[str, Any]) -> Iterator[str]:
+def warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
     """What may not be as it was meant, and what to do about it."""
     checks, joined, period = manifest["checks"], manifest.get("appended_to"), manifest.get("period")
     if period is not None and period["first"] < _EARLY:
@@ -68,9 +68,9 @@ def doubts(manifest: Mapping[str, Any]) -> Iterator[str]:
             f"the first event is of {period['first']}: numbers are read as seconds since 1970; if they count days, or "
             "spell dates, write ISO dates"
         )
-    if "strange_time" in checks:
-        yield f"times such as {checks['strange_time']!r} cannot be read; write ISO dates (2024-05-31), or numbers"
-    for kind, words in checks.get("say_nothing", {}).items():
+    if "unreadable_time" in checks:
+        yield f"times such as {checks['unreadable_time']!r} cannot be read; write ISO dates (2024-05-31), or numbers"
+    for kind, words in checks.get("placeholder_ids", {}).items():
         if words:
             yield f"{kind} called {', '.join(words)} are {kind} like any other; leave cells empty where there is none"
     if joined is None or "again" not in joined:  # nothing was appended, or by an earlier version
@@ -88,7 +88,7 @@ def everything(whole: Mapping[str, Any]) -> list[str]:
     """All that :func:`described` knows, section by section."""
     return [
         line
-        for section in (_rows(whole), _core(whole), _table(whole), _lengths(whole), _targets(whole), _doubts(whole))
+        for section in (_rows(whole), _core(whole), _table(whole), _lengths(whole), _targets(whole), _checks(whole))
         for line in section
     ]
 
@@ -168,17 +168,17 @@ def _lengths(whole: Mapping[str, Any]) -> Iterable[str]:
 def _targets(whole: Mapping[str, Any]) -> Iterable[str]:
     yield f"Split: {_split(whole)}"
     for name, targets in whole["statistics"]["targets"].items():
-        asked = targets["asked"]
+        users = targets["evaluation_users"]
         yield (
-            f"  {name:6}{asked:>11,} users asked; {_share(targets['never_trained'], asked)} targets never occur in "
-            f"training, {_share(targets['repeated'], asked)} stand in the user's own history"
+            f"  {name:6}{users:>11,} evaluation users; {_share(targets['never_trained'], users)} targets never occur "
+            f"in training, {_share(targets['repeated'], users)} stand in the user's own history"
         )
     yield ""
 
 
-def _doubts(whole: Mapping[str, Any]) -> Iterable[str]:
+def _checks(whole: Mapping[str, Any]) -> Iterable[str]:
     figures, checks, events = whole["statistics"], whole.get("checks", {}), whole["interactions"]
-    yield "To look at"
+    yield "Checks"
     found = {"events on an item that the user had before": _share(figures["repeats"], events)}
     tied = checks.get("same_time")
     if tied is not None:
@@ -186,8 +186,8 @@ def _doubts(whole: Mapping[str, Any]) -> Iterable[str]:
         found["events at the same time as another of the user"] = _share(tied["events"], events)
     if tied is not None and whole["split"] == "leave-one-out":
         for name in ("valid", "test"):
-            asked = whole["asked"][name]
-            found[f"{name} targets that only the rule for ties decides"] = _share(tied[f"{name}_targets"], asked)
+            users = whole["evaluation_users"][name]
+            found[f"{name} targets that only the rule for ties decides"] = _share(tied[f"{name}_targets"], users)
     if checks:
         found["items in the logs without text"] = _share(checks["items_without_text"], checks["items_read"])
         found["items with text that no event names"] = f"{checks['items_never_named']:,}"
@@ -196,7 +196,7 @@ def _doubts(whole: Mapping[str, Any]) -> Iterable[str]:
     if figures["period"] is not None:
         found["first event"], found["last event"] = figures["period"]["first"], figures["period"]["last"]
     yield from _pairs(found)
-    yield from (f"  {doubt}" for doubt in (doubts(whole) if checks else ()))
+    yield from (f"  warning: {warning}" for warning in (warnings(whole) if checks else ()))
     if "rules" in whole and tied is not None:
         yield f"  the rule for ties: {whole['rules']['ties']}"
 

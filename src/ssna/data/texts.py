@@ -11,13 +11,8 @@ TEXT_RULE = (
 )
 
 
-def item_texts(parts: pa.Table) -> dict[str, str]:
-    """Item id -> text, for the items that have one. ``parts``: the id, then a column for each part, in order."""
-    return longest(joined_rows(parts))
-
-
 def joined_rows(parts: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:
-    """Id and text of every row; the text may be empty. ``parts`` as in :func:`item_texts`."""
+    """Id and text of every row; the text may be empty. ``parts``: the id, then a column for each part, in order."""
     ids, *columns = (column.to_pylist() for column in parts.columns)
     for item, *values in zip(ids, *columns, strict=True):
         yield item, joined(values)

@@ -6,7 +6,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from ssna.core.errors import DataError
+from ssna.core.errors import DataError, option
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.data.storage import describe
 
@@ -21,7 +21,7 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
 
     Raises:
         DataError: there is none, a name is empty, they differ in ``max_history`` or in how they are split, or are split
-            by time (each at moments of its own) or stripped of items.
+            by time (each at moments of its own) or items were held out of one.
     """
     if not data or "" in data:
         raise DataError("a union needs at least one data set, and a name for each")
@@ -35,9 +35,10 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
                 raise DataError(f"{what} is {mine} in {first[0]} and {theirs} in {name}: prepare one of them again")
     sets = tuple(data.values())
     if len(sets) > 1 and first[1].protocol != "leave-one-out":
-        raise DataError(f"{first[0]} is split by time, and so cannot be joined: prepare it again without --split time")
-    if len(sets) > 1 and (stripped := [name for name, each in data.items() if each.held_out]):
-        raise DataError(f"{stripped[0]} has items withheld, and so cannot be joined: give the data it was made of")
+        remedy = f"prepare it again with {option('split', 'leave-one-out')}"
+        raise DataError(f"{first[0]} is split by time, and so cannot be joined: {remedy}")
+    if len(sets) > 1 and (parts := [name for name, each in data.items() if each.held_out]):
+        raise DataError(f"{parts[0]} has items held out, and so cannot be joined: give the data it was made of")
     rows = accumulate((len(each.items) for each in sets), initial=0)
     events = accumulate((len(each.histories.items) for each in sets), initial=0)
     times = [each.histories.times for each in sets if each.histories.times is not None]

@@ -12,7 +12,6 @@ Files only grow. Layers are written before their keys, so a row that has a key i
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -162,11 +161,6 @@ class LayerCache:
     def max_tokens(self) -> int:
         """Where longer texts were cut."""
         return self.encoding.max_tokens
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """12 hex digits; with the data set's own fingerprint, equal exactly for the same vectors."""
-        return self.encoding.fingerprint
 
     def top(self, a: int, items: Ints | None = None) -> NDArray[np.float32]:
         """``(a, I + 1, d)``: the top ``a`` layers, the last layer first, as Eq. 4 takes them; row 0 is zero.

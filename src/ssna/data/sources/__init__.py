@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ssna.core.errors import DataError
 from ssna.data.engine import Engine
+from ssna.data.options import FormatName
 from ssna.data.sources import amazon, movielens, recbole, sequences, table, unisrec
 from ssna.data.sources.opening import unknown
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source
@@ -20,7 +21,7 @@ class Format:
     Attributes:
         recognises: whether a path looks like it.
         read: the reader.
-        core: the events that a user and an item need where nothing else is asked for; 0 where the files come ready.
+        core: the events that a user and an item need if no other number is given; 0 where the files come ready.
     """
 
     recognises: Callable[[Path], bool]
@@ -29,7 +30,7 @@ class Format:
 
 
 # In the order in which ``auto`` tries them: a folder of UniSRec's files holds .inter files, too.
-FORMATS: dict[str, Format] = {
+FORMATS: dict[FormatName, Format] = {
     "unisrec": Format(unisrec.recognises, unisrec.read, core=0),
     "recbole": Format(recbole.recognises, recbole.read, core=5),
     "sequences": Format(sequences.recognises, sequences.read, core=0),
@@ -39,7 +40,7 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def find_format(path: Path) -> str:
+def find_format(path: Path) -> FormatName:
     """The first of ``FORMATS`` that recognises ``path``. Raises :class:`DataError` if none does."""
     for name, known in FORMATS.items():
         if known.recognises(path):

@@ -21,8 +21,9 @@ from pathlib import Path
 
 from ibis import Table
 
-from ssna.core.errors import DataError
+from ssna.core.errors import DataError, option
 from ssna.data.engine import Engine, reading
+from ssna.data.options import PrepareOptions
 from ssna.data.sources.delimited import open_headless
 from ssna.data.sources.literals import as_json, is_literal
 from ssna.data.sources.opening import files_at, open_file, open_table, tables_at
@@ -64,28 +65,28 @@ def read(engine: Engine, request: Request) -> Source:
         DataError: a file or a column is not there or cannot be read; or a file of ratings has no header, and its values
             do not tell users from items.
     """
-    log = _open_log(engine, request.logs)
+    options, log = request.options, _open_log(engine, request.logs)
     if log.names == _PLACES:
-        user, item = _places(log, request)
-        rating, time = request.rating or "3", request.time or "4"
+        user, item = _places(log, options)
+        rating, time = options.rating_col or "3", options.time_col or "4"
     else:
         user, item, time = (
             given or _name(log, known, role)
             for given, known, role in (
-                (request.user, _USER, "user"),
-                (request.item, _ITEM, "item"),
-                (request.time, _TIME, "time"),
+                (options.user_col, _USER, "user"),
+                (options.item_col, _ITEM, "item"),
+                (options.time_col, _TIME, "time"),
             )
         )
-        rating = request.rating or (_name(log, _RATING, "rating") if request.rated else "")
+        rating = options.rating_col or (_name(log, _RATING, "rating") if options.rated else "")
     events = {USER: (user, as_text), ITEM: (item, as_text), WHEN: (time, as_microseconds)}
-    if request.rated:
+    if options.rated:
         events[RATING] = (rating, as_number)
     rows = log.select(events)
     catalogue = None if request.items is None else open_table(engine, request.items)
     return Source(
         events=rows.table,
-        parts=None if catalogue is None else _parts(catalogue, request),
+        parts=None if catalogue is None else _parts(catalogue, options),
         timed=True,
         unreadable=rows.unreadable,
         files=log.files if catalogue is None else log.files + catalogue.files,
@@ -113,24 +114,28 @@ def _is_headless(path: Path) -> bool:
         return _RATINGS_LINE.fullmatch(first_line(path)) is not None
 
 
-def _places(log: TableFile, request: Request) -> tuple[str, str]:
+def _places(log: TableFile, options: PrepareOptions) -> tuple[str, str]:
     """The columns of users and items, from the shares of all values that look like Amazon's item numbers."""
-    if request.user is not None and request.item is not None:
-        return request.user, request.item
+    if options.user_col is not None and options.item_col is not None:
+        return options.user_col, options.item_col
     values = log.select({"first": ("1", as_id), "second": ("2", as_id)}).table
     shares = values.agg(**{name: values[name].re_search(_ASIN).mean() for name in values.columns})
     first, second = shares.to_pyarrow().to_pylist()[0].values()
     if min(first or 0, second or 0) <= 1 - _SURE and max(first or 0, second or 0) >= _SURE:
         return ("1", "2") if second > first else ("2", "1")
     raise DataError(
-        f"{log.path} has no header, and its values do not tell users from items; say --user-col 1 --item-col 2 if "
-        "it is of 2014, --user-col 2 --item-col 1 if it is of 2018"
+        f"{log.path} has no header, and its values do not tell users from items; give {_columns('1', '2')} if it is of "
+        f"2014, {_columns('2', '1')} if it is of 2018"
     )
 
 
-def _parts(catalogue: TableFile, request: Request) -> Table:
-    item = request.item if request.item in catalogue.names else _name(catalogue, _ITEM, "item")
-    names = request.text
+def _columns(user: str, item: str) -> str:
+    return f"{option('user_col', user)} and {option('item_col', item)}"
+
+
+def _parts(catalogue: TableFile, options: PrepareOptions) -> Table:
+    item = options.item_col if options.item_col in catalogue.names else _name(catalogue, _ITEM, "item")
+    names = options.text_cols
     if names is None:
         names = tuple(name for known in _TEXT for name in known if name in catalogue.names)
     return catalogue.select(
@@ -144,7 +149,7 @@ def _name(file: TableFile, known: tuple[str, ...], role: str) -> str:
             return name
     raise DataError(
         f"{file.path} has no {role} as Amazon's files have ({' or '.join(known)}), it has: {listed(file.names)}; "
-        "for another table leave --format amazon out"
+        f"for another table leave {option('format', 'amazon')} out"
     )
 
 

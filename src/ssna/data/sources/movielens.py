@@ -56,7 +56,7 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged.
     """
-    request.refuse("movielens", "items", "user", "item", "time", "text", "rating")
+    request.refuse("items", "user_col", "item_col", "time_col", "text_cols", "rating_col")
     found = _find(request.logs)
     if found is None:
         names = ", or ".join(f"{kind.ratings} beside {kind.films}" for kind in KINDS)
@@ -65,7 +65,7 @@ def read(engine: Engine, request: Request) -> Source:
     ratings, films = folder / kind.ratings, require(folder / kind.films, folder, kind.films)
     user, item, rating, time = _COLUMNS
     events = {USER: (user, as_text), ITEM: (item, as_text), WHEN: (time, as_microseconds)}
-    if request.rated:
+    if request.options.rated:
         events[RATING] = (rating, as_number)
     rows = kind.open_ratings(engine, ratings).select(events)
     return Source(

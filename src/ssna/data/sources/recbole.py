@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ibis import Table
 
-from ssna.core.errors import DataError
+from ssna.core.errors import DataError, option
 from ssna.data.engine import Engine
 from ssna.data.sources.opening import open_tsv
 from ssna.data.sources.source import (
@@ -39,20 +39,21 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file or a field is not there, or a file cannot be read.
     """
-    request.refuse("recbole", "items")
+    request.refuse("items")
     inter = require(find_one(request.logs, ".inter"), request.logs, "NAME.inter")
     item_file = require(inter.with_suffix(".item"), inter.parent, inter.with_suffix(".item").name)
     log, catalogue = open_tsv(engine, inter), open_tsv(engine, item_file)
-    item = request.item or "item_id"
+    options = request.options
+    item = options.item_col or "item_id"
     events = {
-        USER: (_field(log, request.user or "user_id"), as_text),
+        USER: (_field(log, options.user_col or "user_id"), as_text),
         ITEM: (_field(log, item), as_text),
-        WHEN: (_time(log) if request.time is None else _field(log, request.time), as_microseconds),
+        WHEN: (_time(log) if options.time_col is None else _field(log, options.time_col), as_microseconds),
     }
-    if request.rated:
-        events[RATING] = (_field(log, request.rating or "rating"), as_number)
+    if options.rated:
+        events[RATING] = (_field(log, options.rating_col or "rating"), as_number)
     rows = log.select(events)
-    names = request.text if request.text is not None else _text_fields(catalogue, item)
+    names = options.text_cols if options.text_cols is not None else _text_fields(catalogue, item)
     texts = {f"part_{place}": (_field(catalogue, name), as_text) for place, name in enumerate(names, start=1)}
     described = catalogue.select({ITEM: (_field(catalogue, item), as_id)} | texts).table
     return Source(
@@ -79,7 +80,7 @@ def _time(log: TableFile) -> str:
     fields = _fields(log)
     if "timestamp" not in fields:
         raise DataError(
-            f"{log.path} has no column 'timestamp'; name another with time=... (--time-col); it has: {listed(fields)}; "
+            f"{log.path} has no column 'timestamp'; name another with {option('time_col')}; it has: {listed(fields)}; "
             f"{NEEDS_TIMES}"
         )
     return fields["timestamp"]

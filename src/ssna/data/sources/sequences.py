@@ -27,12 +27,12 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file or a column is not there, or a user stands on two lines.
     """
-    request.refuse("sequences", "items", "user", "item", "time")
-    request.refuse_ratings("sequences")
+    request.refuse("items", "user_col", "item_col", "time_col")
+    request.refuse_ratings()
     folder = request.logs if request.logs.is_dir() else request.logs.parent
     sequences = require(folder / _SEQUENCES, folder, _SEQUENCES)
     catalogue = open_tsv(engine, require(folder / _ITEMS, folder, _ITEMS))
-    names = request.text
+    names = request.options.text_cols
     if names is None:
         names = tuple(name for name in catalogue.names if name.lower() not in _NOT_TEXT)
     texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}

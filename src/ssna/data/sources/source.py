@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ibis import Table
 
-from ssna.core.errors import DataError
+from ssna.core.errors import DataError, option
+from ssna.data.options import PrepareOptions
 
 # Column names of every table between the readers and the packed arrays.
 USER = "user"
@@ -17,7 +18,7 @@ RATING = "rating"
 
 NEEDS_TIMES = (
     "histories need an order: where no column says when, give a line a user, oldest first, in sequences.txt beside "
-    "items.tsv (--format sequences)"
+    f"items.tsv ({option('format', 'sequences')})"
 )
 
 _MOST_NAMES = 20
@@ -25,28 +26,24 @@ _MOST_NAMES = 20
 
 @dataclass(frozen=True)
 class Request:
-    """Where the logs are, and which columns to read; None leaves the choice to the format."""
+    """Where the logs are and, if they have a file of their own, the item texts; and what is asked of them."""
 
     logs: Path
-    items: Path | None = None
-    user: str | None = None
-    item: str | None = None
-    time: str | None = None
-    text: tuple[str, ...] | None = None
-    rating: str | None = None
-    rated: bool = False  # whether ratings are asked for
+    items: Path | None
+    options: PrepareOptions
 
-    def refuse_ratings(self, format_name: str) -> None:
-        """Raise :class:`DataError` if ratings are asked for, as ``format_name`` has none."""
-        self.refuse(format_name, "rating")
-        if self.rated:
-            raise DataError(f"{self.logs}: the format {format_name} has no ratings; leave min_rating out")
+    def refuse_ratings(self) -> None:
+        """Raise :class:`DataError` if ratings are asked for, as the format has none."""
+        self.refuse("rating_col")
+        if self.options.rated:
+            remedy = f"leave {option('min_rating')} out"
+            raise DataError(f"{self.logs}: the format {self.options.format} has no ratings; {remedy}")
 
-    def refuse(self, format_name: str, *names: str) -> None:
-        """Raise :class:`DataError` if one of the fields ``names`` is given, as ``format_name`` has no use for it."""
+    def refuse(self, *names: str) -> None:
+        """Raise :class:`DataError` if one of the options ``names``, or ``items``, is given; the format needs none."""
         for name in names:
-            if getattr(self, name) is not None:
-                raise DataError(f"{self.logs}: the format {format_name} settles {name} itself; leave {name} out")
+            if (self.items if name == "items" else getattr(self.options, name)) is not None:
+                raise DataError(f"{self.logs}: the format {self.options.format} needs no {option(name)}; leave it out")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +61,7 @@ class Source:
         files: the files read.
         typed: whether the logs tell numbers from text; a CSV does not.
         passed_over: files in the folder of the logs that are no logs by their names.
-        strange_time: looks for a time that cannot be read, in the logs once more.
+        unreadable_time: looks for a time that cannot be read, in the logs once more.
         columns: what was read as what, where the columns have names: ``user``, ``item``, ``time``, ..., and the list
             ``text``.
     """
@@ -76,7 +73,7 @@ class Source:
     files: tuple[Path, ...]
     typed: bool = True
     passed_over: tuple[Path, ...] = ()
-    strange_time: Callable[[], str | None] | None = None
+    unreadable_time: Callable[[], str | None] | None = None
     columns: Mapping[str, str | list[str]] | None = None
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ibis import Table
 
-from ssna.core.errors import DataError
+from ssna.core.errors import DataError, option
 from ssna.data.engine import Engine, reading
 from ssna.data.sources.opening import open_table, passed_over_at, tables_at
 from ssna.data.sources.source import ITEM, NEEDS_TIMES, RATING, USER, WHEN, Request, Source, listed
@@ -30,20 +30,19 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file or a column is not there, or a file cannot be read.
     """
-    log = open_table(engine, request.logs)
-    item = _name(log, request.item, USUAL_ITEM, "item")
+    options, log = request.options, open_table(engine, request.logs)
+    item = _name(log, options.item_col, USUAL_ITEM, "item")
     events = {
-        USER: (_name(log, request.user, USUAL_USER, "user"), as_text),
+        USER: (_name(log, options.user_col, USUAL_USER, "user"), as_text),
         ITEM: (item, as_text),
-        WHEN: (_name(log, request.time, USUAL_TIME, "time"), as_microseconds),
+        WHEN: (_name(log, options.time_col, USUAL_TIME, "time"), as_microseconds),
     }
-    if request.rated:
-        events[RATING] = (_name(log, request.rating, USUAL_RATING, "rating"), as_number)
+    if options.rated:
+        events[RATING] = (_name(log, options.rating_col, USUAL_RATING, "rating"), as_number)
     when = events[WHEN][0]
     catalogue = log if request.items is None else open_table(engine, request.items)
-    texts = {
-        f"part_{place}": (name, as_text) for place, name in enumerate(_text_names(catalogue, request.text), start=1)
-    }
+    names = _text_names(catalogue, options.text_cols)
+    texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
     if request.items is None:
         rows = log.select(events | texts)
         with reading(log.path):
@@ -62,10 +61,10 @@ def read(engine: Engine, request: Request) -> Source:
         files=log.files if request.items is None else log.files + catalogue.files,
         typed=log.typed,
         passed_over=passed_over_at(request.logs),
-        strange_time=lambda: _strange_time(log, when),
+        unreadable_time=lambda: _unreadable_time(log, when),
         columns={
             **{"time" if role == WHEN else role: name for role, (name, _) in events.items()},
-            "text": [name for name, _ in texts.values()],
+            "text": list(names),
         },
     )
 
@@ -87,10 +86,10 @@ def _same_item(catalogue: TableFile, item: str) -> str:
     return found[0]
 
 
-def _strange_time(log: TableFile, when: str) -> str | None:
+def _unreadable_time(log: TableFile, when: str) -> str | None:
     rows = log.select({"raw": (when, as_text), WHEN: (when, as_microseconds)}).table
-    strange: str | None = rows.filter(rows[WHEN].isnull() & (rows.raw.strip() != "")).raw.min().to_pyarrow().as_py()
-    return strange
+    found: str | None = rows.filter(rows[WHEN].isnull() & (rows.raw.strip() != "")).raw.min().to_pyarrow().as_py()
+    return found
 
 
 def _name(file: TableFile, given: str | None, usual: tuple[str, ...], role: str) -> str:
@@ -99,7 +98,7 @@ def _name(file: TableFile, given: str | None, usual: tuple[str, ...], role: str)
     found = _usual(file, usual)
     if not found:
         raise DataError(
-            f"{file.path}: which column is the {role}? Name it with {role}=... (--{role}-col); "
+            f"{file.path}: which column is the {role}? Name it with {option(f'{role}_col')}; "
             f"it has: {listed(file.names)}{f'; {NEEDS_TIMES}' if role == 'time' else ''}"
         )
     return found[0]

@@ -38,8 +38,8 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged, or the rows of a user contradict each other.
     """
-    request.refuse("unisrec", "items", "user", "item", "time", "text")
-    request.refuse_ratings("unisrec")
+    request.refuse("items", "user_col", "item_col", "time_col", "text_cols")
+    request.refuse_ratings()
     train_file = require(find_one(request.logs, ".train.inter"), request.logs, "NAME.train.inter")
     stem = train_file.name.removesuffix(".train.inter")
     valid_file, test_file, text_file, index_file = (
