@@ -23,7 +23,7 @@ OPERATIONS = [
     "POST /reload",
     "GET /runs",
     "POST /explain",
-    "POST /place",
+    "POST /rank_text",
     "GET /health",
     "GET /ready",
     "GET /metrics",

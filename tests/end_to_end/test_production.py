@@ -17,7 +17,7 @@ def shop(language_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shop")
     data, cache = small_data(folder), folder / "cache"
     assert ssna("encode", data, "-o", cache, "--model", language_model, "--quiet") == 0
-    assert ssna("data", "withhold", data, "--share", "0.2", "-o", folder / "rest") == 0
+    assert ssna("data", "holdout-items", data, "--share", "0.2", "-o", folder / "rest") == 0
     for name, source, method in (
         ("run", "data", "text-knn"),
         ("cold", "rest", "text-knn"),
@@ -33,8 +33,8 @@ def shop(language_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_parquet_holds_the_answers_that_json_lines_hold(shop: Path, tmp_path: Path, capsys) -> None:
-    out = tmp_path / "answers.parquet"
+def test_parquet_holds_the_items_that_json_lines_hold(shop: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "items.parquet"
     words = ("recommend", shop / "runs" / "run", "-k", 4)
     assert ssna(*words, "--users", shop / "users.parquet", "--format", "parquet", "-o", out) == 0
     assert "3 histories in" in capsys.readouterr().err
@@ -54,24 +54,24 @@ def test_a_run_is_exported_by_its_verb(shop: Path, tmp_path: Path, capsys, to: s
     assert (tmp_path / "out" / "items.parquet").exists()
 
 
-def test_withheld_items_are_placed_by_their_texts_and_shown_beside_chance(shop: Path, capsys) -> None:
+def test_held_out_items_are_ranked_by_their_texts_and_compared_with_chance(shop: Path, capsys) -> None:
     assert ssna("compare", shop / "runs" / "cold", shop / "runs" / "top", "--table", "cold", "--format", "csv") == 0
     printed = capsys.readouterr().out
     assert "chance" in printed
     assert ssna("evaluate", shop / "runs" / "cold", "--json") == 0
     cold = json.loads(capsys.readouterr().out)["cold"]
-    assert (cold["withheld"], cold["items"]) == (8, 40)
+    assert (cold["held_out"], cold["items"]) == (8, 40)
     assert ssna("evaluate", shop / "runs" / "cold") == 0
-    assert "about 8 withheld items" in capsys.readouterr().out
+    assert "8 held-out items" in capsys.readouterr().out
     assert ssna("evaluate", shop / "runs" / "run", "--json") == 0
     assert "cold" not in json.loads(capsys.readouterr().out)
 
 
-def test_data_without_its_withheld_items_recommends_none_of_them(shop: Path) -> None:
-    withheld = package.load_data(shop / "rest").held_out
+def test_data_without_its_held_out_items_recommends_none_of_them(shop: Path) -> None:
+    held_out = package.load_data(shop / "rest").held_out
     recommender = package.Recommender.load(shop / "runs" / "cold")
-    assert not set(withheld.texts) & set(recommender.items.external)
-    assert set(withheld.texts) <= set(recommender.add_items(withheld.texts).items.external)
+    assert not set(held_out.texts) & set(recommender.items.external)
+    assert set(held_out.texts) <= set(recommender.add_items(held_out.texts).items.external)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_data_without_its_withheld_items_recommends_none_of_them(shop: Path) -> 
         (["export", "{shop}/runs/run", "--to", "parquet", "-o", "{shop}"], "left alone"),
         (["export", "{shop}/runs/run", "--to", "parquet", "-o", "{tmp}/out", "--data", "{shop}/data"], "--data"),
         (["export", "{shop}/runs/run", "--to", "onnx", "-o", "{tmp}/out", "--repo", "me/shop"], "--repo"),
-        (["data", "withhold", "{shop}/data", "--share", "0.001", "-o", "{tmp}/out"], "share"),
+        (["data", "holdout-items", "{shop}/data", "--share", "0.001", "-o", "{tmp}/out"], "share"),
     ],
 )  # fmt: skip
 def test_bad_input_gets_one_clear_line_and_leaves_nothing(

@@ -87,7 +87,7 @@ def server(runs) -> Iterator[Server]:
 
 
 def spoilt(chance: random.Random) -> bytes:
-    """A body that is no question, of one of many kinds."""
+    """A body that is no request, of one of many kinds."""
     kind = chance.randrange(10)
     valid = json.dumps(
         {"history": [f"i{chance.randrange(40)}" for _ in range(chance.randrange(1, 9))], "k": 5}
@@ -166,7 +166,7 @@ def test_any_id_can_be_added_read_and_deleted_by_its_quoted_address(server):
 
 @contextmanager
 def load(server: Server, threads: int = 4) -> Iterator[list[tuple[int, Any]]]:
-    """Questions without end, until the block ends; their answers."""
+    """Requests without end, until the block ends; their answers."""
     answers: list[tuple[int, Any]] = []
     ended = threading.Event()
 
@@ -192,7 +192,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def test_no_question_fails_while_runs_are_reloaded_and_items_come_and_go(server):
+def test_no_request_fails_while_runs_are_reloaded_and_items_come_and_go(server):
     before = server.ask("GET", "/ready")[1]
     with load(server) as answers:
         for number, run in enumerate(["text-knn", "ssna"] * 3):
@@ -205,7 +205,7 @@ def test_no_question_fails_while_runs_are_reloaded_and_items_come_and_go(server)
     assert server.ask("GET", "/ready")[1] == before | {"version": before["version"] + 6}
 
 
-def test_sighup_reads_the_run_again_without_a_failed_question(server, runs):
+def test_sighup_reads_the_run_again_without_a_failed_request(server, runs):
     version = server.ask("GET", "/ready")[1]["version"]
     with load(server) as answers:
         server.process.send_signal(signal.SIGHUP)

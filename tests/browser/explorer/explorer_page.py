@@ -1,0 +1,57 @@
+"""The explorer's page as a test sees it: by keyboard and by mouse, wide and narrow, light and dark."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'"> of all"""
+ITEMS = 30
+PHONE: Any = {"width": 400, "has_touch": True, "is_mobile": True}
+SMALL = [
+    "dim=8",
+    "sequence.ffn_dim=8",
+    "training.epochs=2",
+    "method.num_experts=2",
+    "method.layers=2",
+    "method.id_embeddings=true",
+]
+
+
+def history(page: Any) -> list[str]:
+    return page.locator("#history .id").all_inner_texts()
+
+
+def recommended(page: Any, run: str = "best") -> list[str]:
+    page.wait_for_selector(f"ol[data-run='{run}'] li")
+    return page.locator(f"ol[data-run='{run}'] li").evaluate_all("rows => rows.map((row) => row.dataset.item)")
+
+
+def wait_for_events(page: Any, count: int) -> None:
+    page.wait_for_selector(f"#history li:nth-child({count}):last-child")
+
+
+def state(page: Any) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(page.url).fragment)
+
+
+def wait_until_seen(page: Any, selector: str) -> None:
+    page.wait_for_function(
+        "s => { const { top, bottom } = document.querySelector(s).getBoundingClientRect();"
+        " return 0 <= top && bottom <= innerHeight; }",
+        arg=selector,
+    )
+
+
+def focus(page: Any) -> str:
+    """The row that has the focus, by its item, and the button there; else the id of what has it."""
+    return page.evaluate(
+        "(({id, name, tagName} = document.activeElement, row = document.activeElement.closest('li')) =>"
+        " row ? [row.querySelector('.id').textContent, name].filter(Boolean).join(' ') : id || tagName)()"
+    )
+
+
+def wait_for_recommendations_after(page: Any, act: Callable[[], Any]) -> None:
+    """Until the recommendations that the act changes are drawn again."""
+    old = page.query_selector("#recommendations .lists")
+    act()
+    page.wait_for_function("old => !old.isConnected && document.querySelector('#recommendations .lists li')", arg=old)
