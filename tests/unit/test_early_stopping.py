@@ -1,0 +1,60 @@
+"""When training stops, and which epoch it keeps."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from small_training import settings_of
+
+from ssna.data.dataset import Dataset
+from ssna.methods.ids import Ids
+from ssna.training import fit
+
+pytestmark = pytest.mark.usefixtures("seeded")
+
+
+@pytest.fixture(scope="module")
+def data(random_data: Callable[..., Dataset]) -> Dataset:
+    return random_data(seed=2)
+
+
+@pytest.fixture
+def encoder(data) -> Ids:
+    return Ids(len(data.items), 8)
+
+
+def test_training_stops_after_early_stopping_patience_epochs_without_a_better_one(data, encoder, validation_recalls):
+    validation_recalls(0.1, 0.3, 0.3, 0.2, 0.3, 0.9)
+    fitted = fit(encoder, data, settings_of("training.epochs=6", "training.early_stopping_patience=3"))
+    assert len(fitted.epochs) == 5
+
+
+def test_the_best_epoch_is_the_first_with_the_highest_recall_at_10(data, encoder, validation_recalls):
+    validation_recalls(0.1, 0.3, 0.3, 0.2)
+    assert fit(encoder, data, settings_of("training.epochs=4")).best_epoch == 2
+
+
+def test_the_weights_of_the_best_epoch_are_kept(data, encoder, validation_recalls):
+    validation_recalls(0.1, 0.3, 0.2)
+    passed = []
+
+    def copy(_, weights):
+        passed.append({name: weight.clone() for name, weight in weights.items()})
+
+    fitted = fit(encoder, data, settings_of("training.epochs=3"), on_epoch=copy)
+    kept = {f"sequence.{name}": weight for name, weight in fitted.sequence.state_dict().items()}
+    kept |= {f"encoder.{name}": weight for name, weight in encoder.state_dict().items()}
+    assert {name: torch.equal(weight, passed[1][name]) for name, weight in kept.items()} == dict.fromkeys(kept, True)
+
+
+def test_the_item_vectors_of_the_scorer_are_those_of_the_best_epoch(data, encoder, validation_recalls):
+    validation_recalls(0.3, 0.2, 0.1)
+    fitted = fit(encoder, data, settings_of("training.epochs=3"))
+    assert torch.equal(fitted.scorer.vectors[1:], encoder.vectors.weight[1:])
+
+
+def test_weights_are_passed_on_after_epochs_that_were_the_best_so_far(data, encoder, validation_recalls):
+    validation_recalls(0.1, 0.1, 0.3, 0.2)
+    passed = []
+    fit(encoder, data, settings_of("training.epochs=4"), on_epoch=lambda _, weights: passed.append(bool(weights)))
+    assert passed == [True, False, True, False]

@@ -1,0 +1,103 @@
+"""A run, its folder and its record."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from small_training import SMALL, settings_of
+
+from ssna.core.errors import ArtifactError, SettingsError
+from ssna.data.dataset import Dataset
+from ssna.runs import Run, RunRecord, train
+from ssna.runs.recipes import override
+from ssna.training import RunSettings
+
+
+@pytest.fixture(scope="module")
+def data(random_data: Callable[..., Dataset]) -> Dataset:
+    return random_data(seed=2)
+
+
+def test_a_run_folder_gives_the_run_back(data, new_name):
+    folder = new_name()
+    run = train(data, method="ids", settings=SMALL, out=folder, quiet=True)
+    loaded = type(run).load(folder)
+    assert loaded.record == run.record
+    for split, evaluation in run.evaluations.items():
+        for policy in evaluation.ranks:
+            np.testing.assert_array_equal(loaded.evaluations[split].ranks[policy], evaluation.ranks[policy])
+            np.testing.assert_array_equal(loaded.evaluations[split].lists[policy], evaluation.lists[policy])
+        np.testing.assert_array_equal(loaded.evaluations[split].targets, evaluation.targets)
+    history = [["i1", "i2"]]
+    assert loaded.recommender.recommend(history) == run.recommender.recommend(history)
+
+
+@pytest.mark.parametrize("file", ["record.json", "ranks.parquet", "model/model.json"])
+@pytest.mark.parametrize("kept", [None, 0.0, 0.5])
+def test_a_run_folder_with_a_missing_or_truncated_file_is_an_artifact_error_in_one_line(data, new_name, file, kept):
+    folder = new_name()
+    train(data, method="popularity", out=folder, quiet=True)
+    content = (folder / file).read_bytes()
+    (folder / file).unlink()
+    if kept is not None:
+        (folder / file).write_bytes(content[: int(kept * len(content))])
+    with pytest.raises(ArtifactError, match=r"[\w.]+") as caught:
+        Run.load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"method": "ids"}', '{"unknown": 1}'])
+def test_a_record_of_another_program_is_an_artifact_error(data, new_name, content):
+    folder = new_name()
+    train(data, method="popularity", out=folder, quiet=True)
+    (folder / "record.json").write_text(content)
+    with pytest.raises(ArtifactError, match="is no record of this version"):
+        Run.load(folder)
+
+
+def test_the_settings_of_a_run_folder_train_the_same_run_again(data, new_name):
+    folder = new_name()
+    run = train(data, method="ids", settings=SMALL, seed=4, out=folder, quiet=True)
+    repeated = train(data, config=folder / "settings.toml", quiet=True)
+    assert (repeated.record.settings, repeated.record.test) == (run.record.settings, run.record.test)
+
+
+def test_a_run_folder_has_its_promised_files(data, new_name):
+    folder = new_name()
+    train(data, method="ids", settings=SMALL, out=folder, quiet=True)
+    assert {"settings.toml", "record.json", "ranks.parquet", "model"} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_failed_run_leaves_no_folder(data, new_name):
+    folder = new_name()
+    with pytest.raises(SettingsError):
+        train(data, method="ssna", out=folder, quiet=True)
+    assert not folder.exists()
+
+
+def test_overriding_a_setting_changes_the_record(data):
+    run = train(data, method="ids", settings=[*SMALL, "seed=7"], quiet=True)
+    assert run.record.settings == RunSettings.parse(override(settings_of().tree(), ["seed=7"])).tree()
+
+
+def test_paths_in_the_place_of_data_or_cache_are_an_error_in_words():
+    with pytest.raises(SettingsError, match="not paths"):
+        train("data", "cache")
+
+
+def test_a_cache_pooled_in_another_way_than_the_recipe_asks_for_is_refused(data, make_cache, random_states):
+    with pytest.raises(SettingsError, match="ask for mean vectors, the cache holds cls"):
+        train(data, make_cache(data, random_states(), pooling="cls"), "best", quiet=True)
+
+
+def test_a_method_that_reads_text_says_so_without_a_cache(data):
+    with pytest.raises(SettingsError, match="ssna reads item texts"):
+        train(data, method="ssna", quiet=True)
+
+
+def test_a_blend_without_a_member_that_reads_texts_needs_no_cache(data):
+    run = train(data, method="blend", settings=['method.members=["ease", "item-knn"]'], quiet=True)
+    assert run.record.cache is None
+    with pytest.raises(SettingsError, match="reads item texts"):
+        train(data, method="blend", settings=['method.members=["ease", "text-knn"]'], quiet=True)
