@@ -64,8 +64,8 @@ def index(made: list[Path]) -> str:
     lines = [
         "# All tables and plots",
         "",
-        "Built from the kept runs with this site (`benchmarks/report.py`). A group's name says which language model and",
-        "which comparison it is; [the overview](index.md#the-kept-runs) says how each was made.",
+        "Built from the kept runs with this site (`benchmarks/report.py`). A group's name says which language model",
+        "and which comparison it is; [the overview](index.md#the-kept-runs) says how each was made.",
     ]
     for group in sorted({path.parent.as_posix() for path in made}):
         lines += ["", f"## {group}", ""]
