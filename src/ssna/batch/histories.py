@@ -102,4 +102,6 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, pa.ArrowException) as cause:
         reason = " ".join(str(cause).split())[:200]
-        raise DataError(f"{path} holds no histories that can be read: {reason}; see --help") from None
+        raise DataError(
+            f"{path} holds no histories that can be read: {reason}\nit needs columns {USER!r} and {HISTORY!r}, lists of item ids"
+        ) from None

@@ -28,7 +28,7 @@ class ResultFiles:
     """Where recommendations go.
 
     Attributes:
-        out: a file ``*.parquet``, which stands once all parts do, or a folder of parts.
+        out: a file ``*.parquet``, which is there once all parts are, or a folder of parts.
         identity: what the recommendations depend on (JSON values); kept, and compared when a run goes on.
     """
 

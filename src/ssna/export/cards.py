@@ -15,5 +15,5 @@ def to_hub(source: Source, out: Path) -> list[str]:
         source.recommender.write(folder)
         write_file(folder / CARD, model_card(source.recommender.contents, source.repo or out.name, source.record))
     if source.repo is None:
-        return [f"{', '.join((*artifact.FILES, CARD))}; push them with --repo OWNER/NAME"]
+        return [f"{', '.join((*artifact.FILES, CARD))}; no repository was named, so nothing was pushed"]
     return [f"pushed: {hub.upload(out, source.repo, private=source.private, token=None, revision=None)}"]

@@ -100,7 +100,7 @@ def explain(recommender: Recommender, history: Sequence[str], item: str, deny: C
 
     Raises:
         SsnaError: the item is unknown, or nothing of the history is known.
-        EncoderError: the language model is gone.
+        EncoderError: the language model is missing.
     """
     row = int(recommender.items.rows([item])[0])
     if row == 0:
@@ -138,7 +138,7 @@ def rank_text(
     Raises:
         SsnaError: the text is empty, or nothing of the history is known.
         ArtifactError: the method admits no items by their texts.
-        EncoderError: the language model is gone.
+        EncoderError: the language model is missing.
     """
     if not text.strip():
         raise SsnaError("the text is empty, so there is nothing to rank it by")

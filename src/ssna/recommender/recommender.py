@@ -28,7 +28,7 @@ from ssna.text import Encoding, embed
 
 @dataclass(frozen=True)
 class ScoredItem:
-    """One recommended item; the higher the score the better, comparable within one answer only."""
+    """One recommended item; the higher the score the better, comparable within one recommendation only."""
 
     item: str
     score: float
@@ -184,8 +184,10 @@ class Recommender:
         )
 
     def remove_items(self, items: Sequence[str]) -> "Recommender":
-        """A recommender that knows these items no more: neither in answers nor in histories. The others keep their
-        scores, and an id that left may come back through :meth:`add_items`, with the same text or another.
+        """A recommender that knows these items no more: neither in recommendations nor in histories.
+
+        The others keep their scores. An id that left may come back through :meth:`add_items`, with the same text or
+        another.
 
         Raises:
             SsnaError: an id is not known, or none would be left.
@@ -218,7 +220,7 @@ class Recommender:
             self.write(aside)
 
     def write(self, folder: Path) -> None:
-        """As :meth:`save`, into a folder that somebody else moves into place."""
+        """As :meth:`save`, into a folder that the caller moves into place."""
         artifact.write(folder, self.contents)
 
     @classmethod

@@ -42,8 +42,9 @@ class Change:
 
     def line(self) -> bytes:
         """As the journal keeps it."""
-        parts = {"put": dict(self.put), "delete": self.delete, "hide": self.hide, "show": self.show}
-        content = json.dumps({name: part for name, part in parts.items() if part}, ensure_ascii=False).encode()
+        sections = {"put": dict(self.put), "delete": self.delete, "hide": self.hide, "show": self.show}
+        filled = {name: section for name, section in sections.items() if section}
+        content = json.dumps(filled, ensure_ascii=False).encode()
         return b"%08x %s\n" % (zlib.crc32(content), content)
 
     @classmethod

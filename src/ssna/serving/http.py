@@ -23,7 +23,7 @@ from ssna.serving.refusal import RequestError
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 JSON = "application/json"
-READ_AT_MOST = 16  # times the limit are read, and dropped, before the connection is cut: most clients listen only then
+READ_AT_MOST = 16  # times the limit are read and discarded before the connection is cut: most clients listen only then
 REASONS = {404: "there is nothing at this address; see /openapi.json", 405: "this address has other methods"}
 
 
@@ -64,7 +64,7 @@ def error_response(status: int, code: str, message: str, headers: Mapping[str, s
 
 
 def refusal_response(error: RequestError | SsnaError) -> Response:
-    """What is told of an error that was foreseen."""
+    """The response to an error that was foreseen."""
     if isinstance(error, RequestError):
         return error_response(error.status, error.code, str(error), error.headers)
     status, code = (503, "no_language_model") if isinstance(error, EncoderError) else (409, "not_possible")
@@ -149,7 +149,7 @@ async def _respond(endpoint: Endpoint, request: Request) -> Response:
 
 
 def _route(scope: Scope) -> str:
-    """The pattern, not the address: ids stand in addresses."""
+    """The pattern, not the address: addresses hold ids."""
     return getattr(scope.get("route"), "path", "none")
 
 

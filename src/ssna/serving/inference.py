@@ -22,14 +22,14 @@ MANY_IDS = 8_192  # that are looked up, or written as JSON, within a few millise
 
 @dataclass(frozen=True)
 class Job:
-    """Requests that one snapshot answers: ``snapshot``, or without one what serves when their turn comes."""
+    """Requests that one snapshot ranks: ``snapshot``, or without one what serves when their turn comes."""
 
     requests: Sequence[RecommendRequest]
     snapshot: Snapshot | None = None
 
 
 class Inference:
-    """The runs that can be asked. Its methods belong to the event loop.
+    """The runs that recommend. Its methods belong to the event loop.
 
     Args:
         snapshot: what serves first; :meth:`serve` changes it.
@@ -68,7 +68,7 @@ class Inference:
         self._ranker = ranker
 
     async def serve(self, snapshot: Snapshot) -> None:
-        """From the return on, ``snapshot`` answers."""
+        """From the return on, ``snapshot`` recommends."""
         new, old = snapshot.recommender, self.snapshot.recommender
         if self._ranker is not None and new is not old:
             await self._ranker.load(new)

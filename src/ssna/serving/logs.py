@@ -1,4 +1,4 @@
-"""Logs as JSON lines on standard error; no history, no id and no text ever stands in them."""
+"""Logs as JSON lines on standard error; no history, no id and no text is ever in them."""
 
 import json
 import logging
@@ -28,5 +28,5 @@ def described(error: BaseException) -> dict[str, str]:
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
-    place = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-    return {"error": type(error).__name__, "at": place}
+    where = "" if trace is None else f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+    return {"error": type(error).__name__, "at": where}

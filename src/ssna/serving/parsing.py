@@ -70,7 +70,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) < len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise RequestError(400, "duplicate_key", f"the key {short(twice)!r} stands twice in an object")
+        raise RequestError(400, "duplicate_key", f"the key {short(twice)!r} occurs twice in an object")
     return value
 
 

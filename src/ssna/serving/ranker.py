@@ -251,7 +251,7 @@ def answer_calls(calls: BinaryIO, results: BinaryIO) -> None:
         message = safetensors.load(content)
         try:
             result = _answer_call(loaded, message)
-        except Exception as error:  # the server ranks by itself then, and tells whoever asked
+        except Exception as error:  # the server ranks by itself then, and the client notices nothing
             log("ranker", level="error", **described(error))
             result = {"failed": torch.ones(1)}
         results.write(_frame(safetensors.save(result)))

@@ -1,4 +1,4 @@
-"""The service without HTTP: what answers, what changes it, and how both start and stop."""
+"""The service without HTTP: what recommends, what changes it, and how both start and stop."""
 
 import gc
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ class Service:
         snapshot: what serves first.
         journal: keeps additions.
         roots: folders below which a run may be loaded from.
-        compare_with: other runs that can be asked, by their names.
+        compare_with: other runs that recommend, by their names.
 
     Attributes:
         inference: recommends.
@@ -48,7 +48,7 @@ class Service:
 
         Args:
             runs: a folder of runs that may be loaded later; those in the folder of ``run`` may, too.
-            compare_with: further runs, to be asked by their names.
+            compare_with: further runs that recommend by their names.
 
         Raises:
             ArtifactError: one is missing, foreign or damaged, or cannot admit what was added.
@@ -73,7 +73,7 @@ class Service:
         :attr:`ready`.
 
         Raises:
-            EncoderError: the language model is gone; everything but new texts is served all the same.
+            EncoderError: the language model is missing; everything but new texts is served all the same.
         """
         try:
             await self.inference.start()

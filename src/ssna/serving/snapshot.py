@@ -139,7 +139,7 @@ class Snapshot:
         return [f"{item} {text}".casefold() for item, text in items]
 
     def _fragment(self, row: int) -> tuple[str, str]:
-        """What stands before and after an item's score; made once for each item that was ever recommended."""
+        """The JSON before and after an item's score; made once for each item that was ever recommended."""
         item = json.dumps(self.recommender.items.external[row - 1], ensure_ascii=False)
         text = json.dumps(self.recommender.texts[row], ensure_ascii=False)
         return self._fragments.setdefault(row, (f'{{"item":{item},"score":', f',"text":{text}}}'))
