@@ -102,6 +102,5 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, pa.ArrowException) as cause:
         reason = " ".join(str(cause).split())[:200]
-        raise DataError(
-            f"{path} holds no histories that can be read: {reason}\nit needs columns {USER!r} and {HISTORY!r}, lists of item ids"
-        ) from None
+        needed = f"it needs a column {USER!r} and a column {HISTORY!r} of lists of item ids"
+        raise DataError(f"{path} holds no histories that can be read: {reason}; {needed}") from None
