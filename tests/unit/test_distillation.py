@@ -212,3 +212,20 @@ def test_a_distilled_model_ranks_more_like_its_teacher(make_data):
         return float(torch.corrcoef(torch.stack([ours, theirs]))[0, 1])
 
     assert likeness(distilled) > likeness(alone) + 0.1
+
+
+@pytest.mark.parametrize(("monitor", "distilled"), [("N@10", [True, False]), ("R@10", [True, True])])
+def test_teacher_and_model_are_compared_by_distillation_monitor(data, validation_ranks, monitor, distilled):
+    """After its first epoch the model hits less often than the teacher, but at a better rank."""
+    teacher, model = [10] * 5 + [99] * 5, [1] * 3 + [99] * 7
+    validation_ranks(teacher, model, model)
+    fitted = fit_after_trial(data, 0, "training.epochs=2", f"distillation.monitor={monitor}")
+    assert [epoch.distilled for epoch in fitted.epochs] == distilled
+
+
+@pytest.mark.parametrize(("monitor", "restarted"), [("N@10", False), ("R@10", True)])
+def test_a_trial_is_won_or_lost_by_distillation_monitor(data, validation_ranks, monitor, restarted):
+    teacher, model = [10] * 5 + [99] * 5, [1] * 3 + [99] * 7
+    validation_ranks(teacher, *[model] * 4)
+    fitted = fit_after_trial(data, 1, "training.epochs=2", f"distillation.monitor={monitor}")
+    assert any(epoch.restarted for epoch in fitted.epochs) == restarted

@@ -58,3 +58,19 @@ def test_weights_are_passed_on_after_epochs_that_were_the_best_so_far(data, enco
     passed = []
     fit(encoder, data, settings_of("training.epochs=4"), on_epoch=lambda _, weights: passed.append(bool(weights)))
     assert passed == [True, False, True, False]
+
+
+LOW_HITS = [10] * 5 + [99] * 5  # R@10 0.5, N@10 0.14
+FEW_FIRST = [1] * 3 + [99] * 7  # R@10 0.3, N@10 0.3
+
+
+@pytest.mark.parametrize(("monitor", "best"), [("R@10", 1), ("N@10", 2), ("R@10+N@10", 1), ("N@10+N@50", 2)])
+def test_the_best_epoch_is_chosen_by_training_monitor(data, encoder, validation_ranks, monitor, best):
+    validation_ranks(LOW_HITS, FEW_FIRST)
+    assert fit(encoder, data, settings_of(f"training.monitor={monitor}")).best_epoch == best
+
+
+def test_early_stopping_counts_epochs_without_a_better_training_monitor(data, encoder, validation_ranks):
+    validation_ranks(LOW_HITS, FEW_FIRST, LOW_HITS, FEW_FIRST)
+    patience = ("training.epochs=4", "training.early_stopping_patience=1", "training.monitor=N@10")
+    assert len(fit(encoder, data, settings_of(*patience)).epochs) == 3

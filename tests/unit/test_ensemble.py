@@ -10,7 +10,7 @@ from small_training import SMALL
 
 from ssna.data.dataset import Dataset
 from ssna.evaluation import evaluate
-from ssna.evaluation.metrics import monitored, ndcg
+from ssna.evaluation.metrics import METRICS, monitored, ndcg
 from ssna.runs import train
 from ssna.scoring import Ensemble, Member, PopularityScorer, Scorer
 from ssna.training import ensemble as ensemble_module
@@ -187,3 +187,34 @@ def test_the_record_has_the_weights_of_the_ensemble(data):
 def test_a_training_free_method_ignores_the_ensemble_of_a_recipe(data, method):
     run = train(data, recipe="best", method=method, quiet=True)
     assert run.record.ensemble is None
+
+
+def test_another_ensemble_monitor_chooses_other_weights(random_data):
+    data, monitors = random_data(seed=3), ("R@10", "N@10", MONITOR)
+    settings = [*SMALL, 'ensemble.members=["ease", "item-knn", "popularity"]']
+    runs = {
+        monitor: train(data, method="ids", settings=[*settings, f"ensemble.monitor={monitor}"], quiet=True)
+        for monitor in monitors
+    }
+    assert len({tuple(run.record.ensemble.items()) for run in runs.values()}) == 3
+    for monitor, run in runs.items():
+        best = max(monitored(other.record.valid["exclude_seen"], monitor) for other in runs.values())
+        assert monitored(run.record.valid["exclude_seen"], monitor) == best
+
+
+def test_another_ensemble_monitor_chooses_another_repeat_consumption(make_data):
+    """Of all targets a third was seen before; to rank these first costs hits of the others."""
+    rng, rows = np.random.default_rng(3), []
+    for user in range(60):
+        *history, other = rng.permutation(np.arange(1, 21))[:12].tolist()
+        rows.append([*history, history[0] if user % 3 == 0 else other, other])
+    data = make_data(rows, 20)
+    popularity = PopularityScorer(torch.from_numpy(np.bincount(data.train.values, minlength=21)))
+    model = Ensemble([Member(popularity, 1.0, 2.0)])
+    found = {name: with_repeat_consumption(model, data.valid, 50, name) for name in METRICS}
+    gains = {
+        name: {by: evaluate(one, data.valid).metrics()["include_seen"][name] for by, one in found.items()}
+        for name in METRICS
+    }
+    assert len({one.members[-1].weight for one in found.values()}) > 1
+    assert all(of_metric[name] == max(of_metric.values()) for name, of_metric in gains.items())

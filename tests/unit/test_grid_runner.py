@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from ssna.core.locks import try_lock
 from ssna.data.storage import save
 from ssna.grid.runner import CLAIMS, run_grid, survey
 from ssna.grid.spec import GridSpec
+from ssna.runs import RunRecord
 
 GRID = """
 title = "small"
@@ -151,3 +153,19 @@ def test_a_run_of_another_version_is_a_problem_and_to_do(read, tmp_path, change,
     found = survey(read(method="item-knn", settings=""), out, tmp_path)
     assert [state for _, state in found.runs] == ["to do"]
     assert message in found.problems[0]
+
+
+@pytest.mark.parametrize("monitor", ["R@10", "N@50"])
+def test_the_best_configuration_is_chosen_by_training_monitor(read, tmp_path, monitor):
+    """It alone runs with more seeds; the configurations that are best by the two monitors differ."""
+    spec = read(method="item-knn", settings=f'"training.monitor" = "{monitor}"')
+    entry = spec.entries[0].model_copy(update={"grid": {"method.window": [1, 2, 3, 5], "method.decay": [0.3, 1.0]}})
+    folders = run_grid(spec.model_copy(update={"entries": [entry]}), tmp_path / "runs", tmp_path, quiet=True)
+    records = [RunRecord.read(folder) for folder in folders]
+
+    def best_by(metric: str) -> dict[str, Any]:
+        first = [record for record in records if record.seed == 0]
+        return max(first, key=lambda record: record.valid["exclude_seen"][metric]).grid
+
+    assert best_by("R@10") != best_by("N@50")
+    assert [record.grid for record in records if record.seed == 1] == [best_by(monitor)]

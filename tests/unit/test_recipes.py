@@ -153,3 +153,45 @@ def test_assigning_another_methods_name_leaves_the_recipes_method_keys_behind():
 def test_a_method_assigned_as_a_value_gets_the_option_as_a_hint():
     with pytest.raises(SettingsError, match="choose a method with --method ids"):
         resolve("best", settings=["method=ids"])
+
+
+@pytest.mark.parametrize("member", ["item-knn", "text-knn"])
+def test_a_member_of_an_ensemble_is_set_by_its_method_name(member):
+    settings = resolve(method="ids", settings=[f"ensemble.{member}.decay=0.25", f"ensemble.members=['{member}']"])
+    assert settings.ensemble.of(member).decay == 0.25
+    assert settings.tree()["ensemble"][member]["decay"] == 0.25
+
+
+def test_a_member_of_a_blend_is_set_by_its_method_name():
+    settings = resolve(method="blend", settings=["method.item-knn.decay=0.25", "method.ease.ridge=7"])
+    assert (settings.method.of("item-knn").decay, settings.method.of("ease").ridge) == (0.25, 7)
+
+
+def test_sections_by_method_name_come_back_from_toml(config):
+    settings = resolve(method="ids", settings=["ensemble.item-knn.decay=0.25", "ensemble.text-linear.max_events=9"])
+    text = settings.to_toml()
+    assert "[ensemble.item-knn]" in text
+    assert RunSettings.parse(read_toml(config(text))) == settings
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("ensemble.item-knn.decy=0.5", "unknown setting ensemble.item-knn.decy; did you mean ensemble.item-knn.decay?"),
+        ("ensemble.item-knn.reach=9", "unknown setting ensemble.item-knn.reach; known here: decay, name, window"),
+        ("ensemble.item_knn.decay=0.5", "unknown setting ensemble.item_knn; did you mean ensemble.item-knn?"),
+        ("ensemble.itemknn.decay=0.5", "unknown setting ensemble.itemknn; did you mean ensemble.item-knn?"),
+        ("ensemble.item-knn.decay=2", "ensemble.item-knn.decay = 2: Input should be less than or equal to 1"),
+        ("ensemble.members=['item_knn']", "ensemble.members.0 = 'item_knn'"),
+    ],
+)
+def test_a_wrong_setting_of_an_ensemble_member_is_one_line_with_a_hint(assignment, message):
+    with pytest.raises(SettingsError) as caught:
+        resolve(method="ids", settings=[assignment])
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_wrong_setting_of_a_blend_member_is_named_with_a_hint():
+    with pytest.raises(SettingsError, match=r"method: unknown setting item-knn\.decy; did you mean item-knn\.decay\?"):
+        resolve(method="blend", settings=["method.item-knn.decy=0.5"])

@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -101,3 +103,40 @@ def test_a_blend_without_a_member_that_reads_texts_needs_no_cache(data):
     assert run.record.cache is None
     with pytest.raises(SettingsError, match="reads item texts"):
         train(data, method="blend", settings=['method.members=["ease", "text-knn"]'], quiet=True)
+
+
+@pytest.fixture(scope="module")
+def record(data, tmp_path_factory):
+    """That of a finished run, as JSON."""
+    folder = tmp_path_factory.mktemp("run")
+    train(data, method="popularity", out=folder, quiet=True)
+    return json.loads((folder / "record.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda record: record.update(join=None), "unexpected keyword argument 'join'"),
+        (lambda record: record.pop("ensemble"), "missing 1 required positional argument: 'ensemble'"),
+        (lambda record: record["settings"].update(batches={}), "unknown setting batches"),
+        (lambda record: record["settings"]["loss"].update(samples=3), "unknown setting loss.samples"),
+        (lambda record: record["settings"]["method"].update(name="magic"), "unknown method 'magic'"),
+        (lambda record: record["settings"]["training"].update(epochs=-1), "training.epochs = -1"),
+    ],
+)
+def test_a_record_of_unknown_keys_or_settings_is_one_clear_line(record, tmp_path, change, reason):
+    changed = json.loads(json.dumps(record))
+    RunRecord.read(write(tmp_path, changed))
+    change(changed)
+    with pytest.raises(ArtifactError) as caught:
+        RunRecord.read(write(tmp_path, changed))
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path / 'record.json'} is no record of this version (")
+    assert message.endswith("; train again")
+    assert reason in message
+    assert "\n" not in message
+
+
+def write(folder: Path, record: dict[str, Any]) -> Path:
+    (folder / "record.json").write_text(json.dumps(record))
+    return folder

@@ -1,6 +1,6 @@
 """What a training step asks of an encoder, reports and leaves behind."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -10,10 +10,11 @@ from small_training import settings_of
 from ssna.core.errors import TrainingError
 from ssna.data.dataset import Dataset
 from ssna.methods.ids import Ids
-from ssna.nn.losses import LOSSES
+from ssna.nn.losses import LOSSES, Loss
 from ssna.nn.sasrec import SASRec
 from ssna.training import Step, fit
 from ssna.training.loop import batches_of
+from ssna.training.profiler import Profiler
 from ssna.training.trainer import Model, Trainer, TrainerHooks
 
 pytestmark = pytest.mark.usefixtures("seeded")
@@ -164,3 +165,52 @@ def test_the_loss_reported_is_the_mean_over_targets_not_over_steps(data, encoder
 def test_the_model_ranks_in_full_precision_after_training_in_half(data, encoder):
     fitted = fit(encoder, data, settings_of("training.precision=bf16", "training.epochs=1"))
     assert fitted.scorer.score(data.valid.histories).dtype == torch.float32
+
+
+class RecordingHooks(TrainerHooks):
+    """Writes down what is called, and where spans end."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    @contextmanager
+    def span(self, name: str) -> Iterator[None]:
+        self.calls.append(name)
+        yield
+        self.calls.append(f"/{name}")
+
+    def on_step_end(self) -> None:
+        self.calls.append("on_step_end")
+
+    def on_epoch_end(self) -> None:
+        self.calls.append("on_epoch_end")
+
+
+def test_trainer_hooks_are_called_around_batches_losses_and_steps(data, encoder):
+    hooks = RecordingHooks()
+    settings = settings_of("training.gradient_accumulation_steps=2", "training.batch_size=60").training
+    batches = batches_of(data, settings_of("training.batch_size=60"))
+    assert len(batches) == 3
+    model = Model(encoder, SASRec(8, data.max_history, 1, 1, 8, 0.0))
+    steps = Trainer(model, settings, Loss("in-batch", 0.1), 2, hooks).steps(batches, lambda _: None)
+    whole, half = ["batches", "/batches", *2 * ["loss", "/loss"]], ["batches", "/batches", "loss", "/loss"]
+    next(steps)
+    assert hooks.calls == ["step", *whole, "/step", "on_step_end"]
+    hooks.calls.clear()
+    assert len(list(steps)) == 1
+    last = ["step", "batches", "/batches", "/step", "on_epoch_end"]  # there are no more
+    assert hooks.calls == ["step", *half, "/step", "on_step_end", *last]
+
+
+def test_a_profiler_is_given_to_the_trainer_as_its_hooks(data, encoder, monkeypatch):
+    given = []
+    init = Trainer.__init__
+
+    def recording_init(self, *arguments):
+        given.append(arguments[-1])
+        init(self, *arguments)
+
+    monkeypatch.setattr(Trainer, "__init__", recording_init)
+    profiler = Profiler(lambda table: None)
+    fit(encoder, data, settings_of("training.epochs=1"), profiler=profiler)
+    assert given == [profiler]
