@@ -14,10 +14,11 @@ from command_line import ssna
 from ssna.data.storage import save
 from ssna.runs.record import RECORD
 
+pytestmark = pytest.mark.slow
 GRID = """
 title = "small"
-winners = [0, 1]
-settings = { "dim" = 16, "sequence.inner" = 16, "training.epochs" = 4, "training.batch_size" = 32 }
+more_seeds = [0, 1]
+settings = { "dim" = 16, "sequence.ffn_dim" = 16, "training.epochs" = 4, "training.batch_size" = 32 }
 [[data]]
 name = "A"
 folder = "data/A"
@@ -27,13 +28,13 @@ folder = "data/B"
 [[entries]]
 name = "ids"
 method = "ids"
-grid = { "training.learning_rate" = [1e-3, 3e-3, 1e-2], "sequence.blocks" = [1, 2] }
+grid = { "training.learning_rate" = [1e-3, 3e-3, 1e-2], "sequence.num_layers" = [1, 2] }
 [[entries]]
 name = "item-knn"
 method = "item-knn"
-winners = []
+more_seeds = []
 """
-RUNS = 2 * (3 * 2 + 1 + 1)  # points, item-knn, the winner's other seed; on both data sets
+RUNS = 2 * (3 * 2 + 1 + 1)  # configurations, item-knn, another seed of the best configuration; on both data sets
 
 
 @pytest.fixture(scope="module")
@@ -80,12 +81,12 @@ def table(folder: Path, file: Path) -> str:
 
 def test_a_grid_makes_one_folder_a_run(unbroken: Path) -> None:
     assert len(records(unbroken)) == RUNS
-    assert "A/ids/learning_rate=0.001,blocks=1,seed=0" in records(unbroken)
+    assert "A/ids/learning_rate=0.001,num_layers=1,seed=0" in records(unbroken)
     seconds = [name for name in records(unbroken) if name.startswith("A/ids/") and name.endswith("seed=1")]
     assert len(seconds) == 1
 
 
-def test_the_winner_is_the_point_with_the_best_validation(unbroken: Path) -> None:
+def test_the_configuration_with_more_seeds_is_the_best_on_validation(unbroken: Path) -> None:
     from ssna.runs import RunRecord
 
     for data in "AB":
@@ -103,7 +104,7 @@ def test_a_finished_grid_runs_nothing(root: Path, unbroken: Path) -> None:
     assert records(unbroken) == before
 
 
-def test_a_killed_grid_goes_on_in_two_processes_that_do_no_run_twice(root: Path, unbroken: Path) -> None:
+def test_a_killed_grid_resumes_in_two_processes_that_do_no_run_twice(root: Path, unbroken: Path) -> None:
     killed = start(root, "killed")
     deadline = time.monotonic() + 120
     while len(records(root / "killed")) < 3 and time.monotonic() < deadline:
@@ -127,7 +128,7 @@ def test_a_killed_grid_goes_on_in_two_processes_that_do_no_run_twice(root: Path,
 
 
 def test_a_folder_with_runs_of_other_settings_is_refused(root: Path, unbroken: Path, capsys) -> None:
-    assert run(root, "unbroken", "--rehearse") == 1
+    assert run(root, "unbroken", "--dry-run") == 1
     message = capsys.readouterr().err
     assert "was run with other settings; give another -o" in message
 
@@ -140,7 +141,7 @@ def test_a_missing_data_set_is_named_before_anything_runs(root: Path, capsys) ->
 
 
 def test_a_run_that_fails_does_not_stop_the_others(root: Path, capsys) -> None:
-    broken = GRID.replace("[1e-3, 3e-3, 1e-2]", "[1e-3, 1e30]").replace("winners = [0, 1]", "winners = [0]")
+    broken = GRID.replace("[1e-3, 3e-3, 1e-2]", "[1e-3, 1e30]").replace("more_seeds = [0, 1]", "more_seeds = [0]")
     (root / "broken.toml").write_text(broken)
     words = ["grid", str(root / "broken.toml"), "-o", str(root / "broken"), "--root", str(root), "--only", "A"]
     assert ssna(*words) == 1
@@ -154,8 +155,8 @@ def test_the_plan_names_every_run_and_runs_none(root: Path, capsys) -> None:
     assert ssna("grid", str(root / "grid.toml"), "-o", str(root / "none"), "--root", str(root), "--plan") == 0
     said = capsys.readouterr()
     assert len(said.out.splitlines()) == 14
-    assert "to do   A/ids/learning_rate=0.001,blocks=1,seed=0" in said.out.splitlines()
-    assert said.err == "0 done, 0 running, 14 to do, 2 more when winners are known\n"
+    assert "to do   A/ids/learning_rate=0.001,num_layers=1,seed=0" in said.out.splitlines()
+    assert said.err == "0 done, 0 running, 14 to do, 2 more when best configurations are known\n"
     assert not (root / "none").exists()
 
 
@@ -174,9 +175,9 @@ def test_the_plan_reports_what_is_missing_and_lists_the_runs_all_the_same(root: 
     assert said.err.count("problem: data set B: ") == 1
 
 
-def test_rehearsals_say_so_in_the_record_and_in_the_table(root: Path) -> None:
-    assert run(root, "rehearsed", "--rehearse", "--only", "A") == 0
-    np.testing.assert_equal("rehearsal" in table_text(root / "rehearsed", root / "rehearsed.md"), True)
+def test_dry_runs_say_so_in_the_table(root: Path) -> None:
+    assert run(root, "dry", "--dry-run", "--only", "A") == 0
+    np.testing.assert_equal("dry run" in table_text(root / "dry", root / "dry.md"), True)
 
 
 def table_text(folder: Path, file: Path) -> str:

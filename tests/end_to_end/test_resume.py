@@ -21,9 +21,11 @@ checkpoint.Checkpoint.__init__ = lambda self, path, identity: every(self, path, 
 from ssna.cli import main
 main()
 """
-CHANGES = ("epochs=6", "batch_size=32", "decay=true", "weight_decay=0.1")
-LOSS = ("name=sampled", "teacher=ease")
-WORDS = ("--method", "ids", *(f"--set=training.{change}" for change in CHANGES), *(f"--set=loss.{one}" for one in LOSS))
+SETTINGS = (
+    *("training.epochs=6", "training.batch_size=32", "training.lr_schedule=cosine", "training.weight_decay=0.1"),
+    *("loss.name=sampled", "distillation.teacher=ease"),
+)
+WORDS = ("--method", "ids", *(f"--set={setting}" for setting in SETTINGS))
 
 
 @pytest.fixture
@@ -43,6 +45,7 @@ def killed(command: list[str], checkpoint: Path, writes: int) -> None:
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_run_killed_twice_and_resumed_is_the_unbroken_one(data, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -61,7 +64,8 @@ def test_a_run_killed_twice_and_resumed_is_the_unbroken_one(data, tmp_path, monk
         assert (broken / file.relative_to(whole)).read_bytes() == file.read_bytes()
 
 
-def test_a_run_of_other_settings_is_not_gone_on_from(data, tmp_path, capsys):
+@pytest.mark.slow
+def test_a_checkpoint_of_other_settings_is_not_resumed_from(data, tmp_path, capsys):
     run, checkpoint = tmp_path / "run", tmp_path / ".run.checkpoint"
     killed([sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(run), *WORDS], checkpoint, 3)
     assert ssna("train", data, "-o", run, *WORDS, "--seed", 1, "--resume") != 0
@@ -79,7 +83,8 @@ def test_a_damaged_checkpoint_is_named(data, tmp_path, capsys):
     assert "delete it" in message
 
 
-def test_a_run_that_starts_from_another_goes_on_from_where_it_was_killed(data, tmp_path, capsys, monkeypatch):
+@pytest.mark.slow
+def test_a_warm_started_run_resumes_from_its_checkpoint(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in killed: sums on other numbers of threads round otherwise
     first, whole, broken = tmp_path / "first", tmp_path / "whole", tmp_path / "broken"
     assert ssna("train", data, "-o", first, *WORDS, "--seed", 3, "--quiet") == 0
@@ -89,20 +94,21 @@ def test_a_run_that_starts_from_another_goes_on_from_where_it_was_killed(data, t
         [sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(broken), *warm], tmp_path / ".broken.checkpoint", 5
     )
     assert ssna("train", data, "-o", broken, *WORDS, "--resume") != 0
-    assert "run with other start" in capsys.readouterr().err
+    assert "run with other initial weights" in capsys.readouterr().err
     subprocess.run([sys.executable, "-m", "ssna", "train", data, "-o", broken, *warm, "--resume"], check=True)
     assert figures(broken) == figures(whole)
     assert (broken / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 
-def test_a_run_may_take_the_place_of_the_one_it_started_from(data, tmp_path):
+@pytest.mark.slow
+def test_a_run_may_replace_the_one_it_was_warm_started_from(data, tmp_path):
     words = ("train", data, "-o", tmp_path / "run", *WORDS, "--quiet")
     assert ssna(*words) == 0
     assert ssna(*words, "--init-from", tmp_path / "run") == 0
-    assert json.loads((tmp_path / "run/record.json").read_text())["start"]["run"] == "run"
+    assert json.loads((tmp_path / "run/record.json").read_text())["init_from"]["run"] == "run"
 
 
-def test_a_run_that_is_finished_is_not_trained_again_when_it_is_resumed(data, tmp_path, capsys):
+def test_a_finished_run_is_not_trained_again_when_it_is_resumed(data, tmp_path, capsys):
     words = ("train", data, "-o", tmp_path / "run", "--method", "ids", "--set", "training.epochs=1")
     assert ssna(*words) == 0
     stamp = (tmp_path / "run/record.json").stat().st_mtime_ns
@@ -115,8 +121,8 @@ def test_a_run_that_is_finished_is_not_trained_again_when_it_is_resumed(data, tm
     assert (tmp_path / "run/record.json").stat().st_mtime_ns == stamp
 
 
-@pytest.mark.parametrize("other", ["settings", "data", "start"])
-def test_another_run_takes_the_place_of_a_finished_one_though_it_is_resumed(data, tmp_path, capsys, other):
+@pytest.mark.parametrize("other", ["settings", "data", "init_from"])
+def test_a_finished_run_of_another_kind_is_replaced_though_resume_is_given(data, tmp_path, capsys, other):
     words = ("-o", tmp_path / "run", "--method", "ids", "--set", "training.epochs=1", "--resume")
     assert ssna("train", data, *words) == 0
     if other == "data":
@@ -124,7 +130,7 @@ def test_another_run_takes_the_place_of_a_finished_one_though_it_is_resumed(data
         (tmp_path / "log.csv").write_text("".join(log))
         assert ssna("prepare", tmp_path / "log.csv", "-o", tmp_path / "other", "--quiet") == 0
         data = tmp_path / "other"
-    changed = {"settings": ("--seed", 1), "data": (), "start": ("--init-from", tmp_path / "run")}[other]
+    changed = {"settings": ("--seed", 1), "data": (), "init_from": ("--init-from", tmp_path / "run")}[other]
     capsys.readouterr()
     assert ssna("train", data, *words, *changed) == 0
     said = capsys.readouterr().err
@@ -132,7 +138,8 @@ def test_another_run_takes_the_place_of_a_finished_one_though_it_is_resumed(data
     assert "nothing to resume" not in said
 
 
-def test_a_run_is_gone_on_from_though_an_earlier_one_of_its_settings_was_finished(data, tmp_path):
+@pytest.mark.slow
+def test_a_run_is_resumed_though_an_earlier_one_of_its_settings_was_finished(data, tmp_path):
     command = [sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(tmp_path / "run"), *WORDS]
     assert ssna("train", data, "-o", tmp_path / "run", *WORDS, "--quiet") == 0
     stamp = (tmp_path / "run/record.json").stat().st_mtime_ns

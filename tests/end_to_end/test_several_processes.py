@@ -12,6 +12,7 @@ from ssna.data import load
 from ssna.text import LayerCache
 from ssna.text.cache import KEY_BYTES, KEYS
 
+pytestmark = pytest.mark.slow
 DYING = """
 import os, signal
 from ssna.training.checkpoint import Checkpoint
@@ -28,7 +29,7 @@ from ssna.cli import main
 main()
 """
 CHANGES = ("training.epochs=6", "training.batch_size=32", "training.precision=fp32", "sequence.dropout=0.1")
-LOSS = ("loss.name=sampled", "loss.teacher=ease", "loss.unaided=2")
+LOSS = ("loss.name=sampled", "distillation.teacher=ease", "distillation.trial_epochs=2")
 WORDS = ("--method", "ids", *(f"--set={change}" for change in (*CHANGES, *LOSS)))
 
 
@@ -43,7 +44,7 @@ def data(tmp_path_factory, distinct_texts) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shared(data, tmp_path_factory) -> tuple[Path, str]:
+def distributed_run(data, tmp_path_factory) -> tuple[Path, str]:
     """The run of two processes, and what it said."""
     folder = tmp_path_factory.mktemp("shared") / "run"
     done = torchrun("-m", "ssna", "train", data, "-o", folder, *WORDS)
@@ -51,15 +52,15 @@ def shared(data, tmp_path_factory) -> tuple[Path, str]:
     return folder, done.stderr
 
 
-def test_two_processes_give_one_run_with_the_curve_of_one_process(data, shared, tmp_path):
-    run, said = shared
+def test_two_processes_give_one_run_with_the_curve_of_one_process(data, distributed_run, tmp_path):
+    run, said = distributed_run
     assert [path.name for path in run.parent.iterdir()] == ["run"]
     assert ssna("train", data, "-o", tmp_path / "alone", *WORDS, "--quiet") == 0
     (epochs, best, test), (expected, _, _) = figures(run), figures(tmp_path / "alone")
     assert [epoch["loss"] for epoch in epochs] == pytest.approx([epoch["loss"] for epoch in expected], rel=0.02)
-    assert [epoch["again"] for epoch in epochs] == [epoch["again"] for epoch in expected]
-    assert [epoch["taught"] for epoch in epochs] == [epoch["taught"] for epoch in expected]
-    assert sum(epoch["taught"] for epoch in epochs) > 0
+    assert [epoch["restarted"] for epoch in epochs] == [epoch["restarted"] for epoch in expected]
+    assert [epoch["distilled"] for epoch in epochs] == [epoch["distilled"] for epoch in expected]
+    assert sum(epoch["distilled"] for epoch in epochs) > 0
     assert epochs[-1]["loss"] < epochs[2]["loss"] - 0.01
     assert said.count("epoch   1  loss") == said.count("run: ") == 1
     assert json.loads((run / "record.json").read_text())["machine"]["processes"] == 2
@@ -68,19 +69,19 @@ def test_two_processes_give_one_run_with_the_curve_of_one_process(data, shared, 
     assert test.keys() == {"exclude_seen", "include_seen"}
 
 
-def test_a_process_that_dies_ends_all_and_the_run_goes_on_with_as_many(data, shared, tmp_path, capsys):
+def test_a_process_that_dies_ends_all_and_as_many_resume_the_run(data, distributed_run, tmp_path, capsys):
     script, run, checkpoint = tmp_path / "dying.py", tmp_path / "run", tmp_path / ".run.checkpoint"
     script.write_text(DYING)
     died = torchrun(script, "train", data, "-o", run, *WORDS)
     assert died.returncode != 0
-    assert "processes.py" not in died.stderr  # torchrun prints a traceback of its own, and we none
+    assert "distributed.py" not in died.stderr  # torchrun prints a traceback of its own, and we none
     assert {path.name for path in tmp_path.iterdir()} == {script.name, checkpoint.name}
     assert ssna("train", data, "-o", run, *WORDS, "--resume") == 1
     assert "was left by a run with 2 processes" in capsys.readouterr().err
     resumed = torchrun("-m", "ssna", "train", data, "-o", run, *WORDS, "--resume")
     assert resumed.returncode == 0, resumed.stderr
     assert {path.name for path in tmp_path.iterdir()} == {script.name, run.name}
-    assert figures(run) == figures(shared[0])
+    assert figures(run) == figures(distributed_run[0])
 
 
 def test_two_processes_fill_one_cache_with_the_vectors_of_one(data, language_model, tmp_path):

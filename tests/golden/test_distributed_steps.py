@@ -19,6 +19,7 @@ from ssna.nn.losses import LOSSES
 from ssna.training import batches
 from ssna.training.loop import batches_of
 
+pytestmark = pytest.mark.slow
 Results = Callable[[str], list[dict[str, Tensor]]]
 
 

