@@ -160,7 +160,7 @@ def older(folder):
 
 
 @pytest.mark.parametrize("change", [without_dropped_rows, saved_again, older])
-def test_a_folder_that_kept_nothing_of_what_it_left_out_says_so_with_the_remedy(shop, change):
+def test_a_folder_without_its_dropped_rows_cannot_be_appended_to_and_says_so(shop, change):
     change(shop / "data")
     with pytest.raises(DataError, match=r"data does not keep the rows .*; prepare it anew from its logs"):
         append(shop / "data", shop / "new.csv", out=shop / "more", quiet=True)

@@ -4,11 +4,10 @@ import datetime as dt
 import json
 
 import pytest
+from amazon_files import meta_2014, ratings, reviews
 from command_line import ssna
-from data_files import dropped, square, write_csv, write_parquet
-from test_data_amazon import meta_2014, ratings, reviews
-from test_data_movielens import colons
-from test_data_recbole import atomic
+from data_files import atomic, dropped, square, write_csv, write_parquet
+from movielens_files import colons
 
 from ssna.core.errors import DataError, SettingsError
 from ssna.data import prepare

@@ -44,6 +44,11 @@ def write_json_lines(path: Path, rows: Iterable[Row], columns: Sequence[str] = C
     return path
 
 
+def atomic(path: Path, rows: Iterable[Row], header: Row) -> None:
+    """One of RecBole's files."""
+    path.write_text("\n".join("\t".join(map(str, row)) for row in [header, *rows]) + "\n", encoding="utf-8")
+
+
 def histories(dataset: Dataset) -> dict[str, list[str]]:
     """Outside ids throughout."""
     rows = dataset.histories.ragged

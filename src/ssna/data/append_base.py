@@ -28,7 +28,7 @@ from ssna.data.sources import ITEM, RATING, USER, WHEN, Request, Source
 from ssna.data.storage import damaged, load, read_whole
 
 OWN_ITEMS = "own_items"  # beside the options in the manifest
-_BACK = (NO_TEXT, RARE)  # reasons that later logs can do away with
+_RECOVERABLE = (NO_TEXT, RARE)  # reasons that later logs can do away with
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +87,11 @@ class AppendBase:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many rows do not come back, by reason: those of :meth:`settled`, unreadable ones, and duplicates."""
+        """How many rows do not come back, by reason: those of :meth:`dropped_for_good`, unreadable ones, duplicates."""
         counts: dict[str, int] = self.data.manifest["dropped"]
         return {reason: count for reason, count in counts.items() if reason not in (NO_TEXT, *CORE)}
 
-    def followed_by(self, engine: Engine, source: Source) -> Source:
+    def prepended_to(self, engine: Engine, source: Source) -> Source:
         """``source`` with all rows of the data set that are in it or may come back, before its own.
 
         Raises:
@@ -102,19 +102,19 @@ class AppendBase:
             having, lacking = (self.folder, source.files[0]) if timed else (source.files[0], self.folder)
             raise DataError(f"{having} has times and {lacking} has none; append logs of the same kind")
         source = with_ids(source)
-        before = ibis.union(self._kept(engine), self._waiting(engine), distinct=False)
+        before = ibis.union(self._kept(engine), self._recoverable(engine), distinct=False)
         rating = self.options.min_rating
         if rating is not None:  # which all of them reach, or they would not be here
             before = before.mutate(**{RATING: ibis.literal(rating, "float64")})
-        new = source.events if timed else _behind(before, source.events)
+        new = source.events if timed else _moved_behind(before, source.events)
         return replace(
             source, events=engine.materialize(ibis.union(before, new.select(*before.columns), distinct=False))
         )
 
-    def settled(self, engine: Engine) -> Table:
+    def dropped_for_good(self, engine: Engine) -> Table:
         """User, item, when and reason of the rows that do not come back."""
         rows = engine.import_arrow(self.dropped_rows)
-        return rows.filter(~rows[REASON].isin(_BACK))
+        return rows.filter(~rows[REASON].isin(_RECOVERABLE))
 
     def texts(self, engine: Engine) -> Table:
         """Item and text of all items that were described, in as many rows as there are."""
@@ -126,7 +126,7 @@ class AppendBase:
         )
         return engine.import_arrow(pa.concat_tables([catalogue, self.dropped_texts]))
 
-    def joined_by(self, dataset: Dataset) -> dict[str, int]:
+    def appended_counts(self, dataset: Dataset) -> dict[str, int]:
         """How many rows came to the data set, how many of them stay, and how many of these repeat another at the same
         time."""
         before, now = self.data.manifest, dataset.manifest
@@ -137,7 +137,7 @@ class AppendBase:
             "repeats": repeats[1] - repeats[0],
         }
 
-    def numbering(self, dataset: Dataset) -> Dataset:
+    def renumbered(self, dataset: Dataset) -> Dataset:
         """``dataset`` with the rows of users and items that they have here; new ones come behind, in their order."""
         user_rows, item_rows = (
             _first(old, new) for old, new in ((self.data.users, dataset.users), (self.data.items, dataset.items))
@@ -168,12 +168,12 @@ class AppendBase:
         events = engine.import_arrow(pa.table({name: pa.array(values, pa.int64()) for name, values in rows.items()}))
         return events.join(users, "user_row").join(items, "item_row").select(USER, ITEM, WHEN)
 
-    def _waiting(self, engine: Engine) -> Table:
+    def _recoverable(self, engine: Engine) -> Table:
         rows = engine.import_arrow(self.dropped_rows)
-        return rows.filter(rows[REASON].isin(_BACK)).select(USER, ITEM, WHEN)
+        return rows.filter(rows[REASON].isin(_RECOVERABLE)).select(USER, ITEM, WHEN)
 
 
-def _behind(before: Table, events: Table) -> Table:
+def _moved_behind(before: Table, events: Table) -> Table:
     """Places in a history, moved behind those that its user had before."""
     places = before.group_by(USER).agg(places=before[WHEN].max() + 1)
     joined = events.left_join(places, USER).drop(f"{USER}_right")

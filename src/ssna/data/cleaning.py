@@ -66,10 +66,10 @@ def filter_events(engine: Engine, events: Table, options: PrepareOptions) -> Fil
     place = {name: ibis.literal(number, "int8") for number, name in enumerate(names)}
     # Not "has none", which is null where there is no item: that has its reason by then.
     conditions = (*((holds, place[name]) for name, holds in reasons.items()), (events[HAS_TEXT], place[""]))
-    judged = engine.materialize(events.select(USER, ITEM, WHEN, reason=ibis.cases(*conditions, else_=place[NO_TEXT])))
-    counts = judged.group_by("reason").agg(rows=judged.count()).to_pyarrow().to_pydict()
+    labelled = engine.materialize(events.select(USER, ITEM, WHEN, reason=ibis.cases(*conditions, else_=place[NO_TEXT])))
+    counts = labelled.group_by("reason").agg(rows=labelled.count()).to_pyarrow().to_pydict()
     found = dict(zip(counts["reason"], counts["rows"], strict=True))
-    return FilteredEvents(judged, {name: found.get(number, 0) for number, name in enumerate(names)})
+    return FilteredEvents(labelled, {name: found.get(number, 0) for number, name in enumerate(names)})
 
 
 def _reasons(events: Table, options: PrepareOptions) -> dict[str, Value]:
@@ -113,8 +113,7 @@ class Round:
 @dataclass(frozen=True, eq=False)
 class Core:
     """What is left of some events: ``events``, not computed yet; tables of the ``users`` and ``items`` in them, and how
-    many ``rows`` each has; and the ``rounds`` that it took.
-    """
+    many ``rows`` each has; and the ``rounds`` that it took."""
 
     events: Table
     users: Table

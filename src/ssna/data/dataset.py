@@ -57,7 +57,7 @@ class IdMap:
         return pa.array(self.external, pa.string())
 
     def rows_of(self, ids: Any) -> Ints:
-        """As :meth:`rows`, of an Arrow array of strings: for millions of ids."""
+        """``(m,)`` rows of ``ids``, an Arrow array of strings; 0 for one that is not known. For millions of ids."""
         found = pc.index_in(ids, value_set=self.column)
         rows: Ints = pc.add(pc.fill_null(found, -1), 1).to_numpy(zero_copy_only=False).astype(np.int64)
         return rows

@@ -46,7 +46,7 @@ class Dropped:
         usable: user, item, when of the rows that the core was taken of.
         core: what the k-core left of them.
         users, items: the ids of their codes.
-        settled: like ``unusable``, of the append base, with ids in the place of codes; or None.
+        dropped_for_good: like ``unusable``, of the append base, with ids in the place of codes; or None.
         parts: of all items, as the source has them; or None. texts: item and text, of the append base; or None.
         own_text: items of the catalogue whose text is their id because they are described so, not because they are not.
     """
@@ -56,7 +56,7 @@ class Dropped:
     core: Core
     users: Ids
     items: Ids
-    settled: Table | None
+    dropped_for_good: Table | None
     parts: Table | None
     texts: Table | None
     own_text: tuple[str, ...]
@@ -75,7 +75,11 @@ class Dropped:
         rare = (rows.mutate(reason=ibis.literal(RARE)) for rows in gone)
         encoded = ibis.union(*(rows.select(*_ROWS.names) for rows in (self.unusable, *rare)), distinct=False)
         rows = decode_ids(encoded, self.users, self.items)
-        return rows if self.settled is None else ibis.union(rows, self.settled.select(*_ROWS.names), distinct=False)
+        return (
+            rows
+            if self.dropped_for_good is None
+            else ibis.union(rows, self.dropped_for_good.select(*_ROWS.names), distinct=False)
+        )
 
     def _texts(self, engine: Engine) -> Iterator[pa.Table]:
         names, kept = self.items.names, self.core.items

@@ -43,7 +43,7 @@ class JsonLines:
 
     Attributes:
         names: the keys of all objects, in alphabetical order.
-        texts: new name -> key, to a table of text (held) and the number of lines that are no object.
+        texts: new name -> key, to a table of text (materialized) and the number of lines that are no object.
     """
 
     names: tuple[str, ...]
@@ -76,12 +76,12 @@ class Engine(ABC):
 
     @abstractmethod
     def read_parquet(self, path: Path) -> Table:
-        """The rows of one Parquet file, not held."""
+        """The rows of one Parquet file, not materialized."""
 
     @abstractmethod
     def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
-        """Cells of a file of text: new name -> place and conversion, to a table (held) and the number of rows that
-        cannot be taken apart."""
+        """Cells of a file of text: new name -> place and conversion, to a table (materialized) and the number of rows
+        that cannot be taken apart."""
 
     @abstractmethod
     def read_json(self, path: Path) -> JsonLines:
@@ -103,7 +103,7 @@ def open_engine(name: EngineName = "duckdb", master: str | None = None) -> Abstr
     Raises:
         SettingsError: the engine is not installed, or cannot be reached; or ``TMPDIR`` is no place for its files.
     """
-    _require_room()
+    _require_temporary_folder()
     try:
         module = import_module(_ENGINES[name])
     except ImportError as cause:
@@ -114,7 +114,7 @@ def open_engine(name: EngineName = "duckdb", master: str | None = None) -> Abstr
     return opened
 
 
-def _require_room() -> None:
+def _require_temporary_folder() -> None:
     """Python itself would pass over such a ``TMPDIR``, and fill another disk."""
     named = os.environ.get("TMPDIR")
     if named and not (Path(named).is_dir() and os.access(named, os.W_OK | os.X_OK)):

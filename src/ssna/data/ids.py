@@ -20,11 +20,11 @@ class Ids:
 
     Attributes:
         names: ``id`` (trimmed) and ``code`` (int32, from 0, in the order of the ids as text).
-        spellings: ``raw``, as events have it, ``id`` and ``code``.
+        codes: ``raw``, as events have it, ``id`` and ``code``; several raw values may have one code.
     """
 
     names: Table
-    spellings: Table
+    codes: Table
 
 
 def read_ids(engine: Engine, events: Table, key: str, typed: bool) -> Ids:
@@ -35,12 +35,12 @@ def read_ids(engine: Engine, events: Table, key: str, typed: bool) -> Ids:
     """
     distinct = events.select(**{_RAW: events[key]}).distinct()
     tidied = engine.materialize(distinct.mutate(**{ID: tidy_id(distinct[_RAW])}))
-    spelt = tidied.filter(tidied[ID].notnull())
+    filled = tidied.filter(tidied[ID].notnull())
     if not typed:
-        spelt = without_fractions(spelt, ID)
-    spellings = engine.materialize(spelt.mutate(**{CODE: ibis.dense_rank().over(order_by=ID).cast("int32")}))
+        filled = without_fractions(filled, ID)
+    codes = engine.materialize(filled.mutate(**{CODE: ibis.dense_rank().over(order_by=ID).cast("int32")}))
     engine.release(tidied)
-    return Ids(engine.materialize(spellings.group_by(CODE).agg(**{ID: spellings[ID].min()})), spellings)
+    return Ids(engine.materialize(codes.group_by(CODE).agg(**{ID: codes[ID].min()})), codes)
 
 
 def encode_ids(events: Table, users: Ids, items: Ids, with_text: Table | None) -> Table:
@@ -49,7 +49,7 @@ def encode_ids(events: Table, users: Ids, items: Ids, with_text: Table | None) -
     Args:
         with_text: ``code`` of the items that have text; None counts all.
     """
-    user, item = users.spellings, items.spellings
+    user, item = users.codes, items.codes
     text = ibis.literal(True) if with_text is None else item[CODE].isin(with_text[CODE])
     item = item.mutate(**{HAS_TEXT: text})
     joined = events.left_join(user, events[USER] == user[_RAW]).left_join(item, events[ITEM] == item[_RAW])

@@ -28,8 +28,8 @@ def parts(count: int) -> Iterator[slice]:
     return (slice(start, min(start + _BLOCK, count)) for start in range(0, count, _BLOCK))
 
 
-def sum_of_counts(codes: NDArray[np.integer]) -> Ints:
-    """As :func:`numpy.bincount`."""
+def count_codes(codes: NDArray[np.integer]) -> Ints:
+    """``(codes,)`` how often each code occurs, as :func:`numpy.bincount` counts, block by block."""
     counts = np.zeros(int(codes.max()) + 1, dtype=np.int64)
     for part in parts(len(codes)):
         counts += np.bincount(codes[part], minlength=len(counts))
@@ -52,9 +52,10 @@ class Moments:
 
     @classmethod
     def of(cls, items: NDArray[np.integer], exact: Ints, offsets: Ints) -> "Moments":
-        """Args:
-        items: ``(m,)``; ``exact``: ``(m,)`` times in any unit, rising within each history.
-        offsets: of the histories, from 0 to ``m``; none is empty.
+        """Groups of ``items`` ``(m,)`` by their times ``exact`` ``(m,)``, in any unit, rising within each history.
+
+        Args:
+            offsets: of the histories, from 0 to ``m``; none is empty.
         """
         new = np.ones(len(exact), dtype=bool)
         np.not_equal(exact[1:], exact[:-1], out=new[1:])
@@ -67,5 +68,5 @@ class Moments:
         return cls(starts, sizes, mixed)
 
     def mixed_at(self, events: Ints) -> NDArray[np.bool_]:
-        """For each of ``events``: whether its group is mixed."""
+        """``(n,)`` whether the group of each of ``events`` is mixed; these are places among all events."""
         return self.mixed[np.searchsorted(self.starts, events, side="right") - 1]

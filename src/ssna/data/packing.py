@@ -12,7 +12,7 @@ from ssna.data.checks import same_time
 from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
 from ssna.data.ids import CODE, ID, Ids
-from ssna.data.moments import Moments, blocks, parts, sum_of_counts
+from ssna.data.moments import Moments, blocks, count_codes, parts
 from ssna.data.sources import ITEM, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
 
@@ -44,22 +44,22 @@ def pack(engine: Engine, events: Table, count: int, users: Ids, items: Ids, time
     """
     lengths, item, exact = _ordered(engine, events, count)
     user_ids, _ = _numbered(users, lengths)
-    item_ids, row_of_code = _numbered(items, sum_of_counts(item))
+    item_ids, row_of_code = _numbered(items, count_codes(item))
     offsets = np.concatenate([[0], np.cumsum(lengths[lengths > 0])]).astype(np.int64)
     for part in parts(count):
         item[part] = row_of_code[item[part]]
-    _settle_ties(engine, item, exact, offsets, user_ids, item_ids)
+    _break_ties(engine, item, exact, offsets, user_ids, item_ids)
     histories = Histories(item, None, offsets)
     tied = same_time(histories, exact) if timed else None
-    told = _told(exact, offsets, timed)
+    suffices = _seconds_or_places_suffice(exact, offsets, timed)
     if timed:  # in place, where no fractions are lost
-        seconds = np.floor_divide(exact, MICROSECONDS, out=exact if told else None)
+        seconds = np.floor_divide(exact, MICROSECONDS, out=exact if suffices else None)
         histories = Histories(item, seconds, offsets)
     return Packed(
         users=tuple(user_ids.to_pylist()),
         items=tuple(item_ids.to_pylist()),
         histories=histories,
-        exact=None if told else exact,
+        exact=None if suffices else exact,
         same_time=tied,
     )
 
@@ -89,7 +89,7 @@ def _numbered(ids: Ids, counts: Ints) -> tuple[pa.StringArray, NDArray[np.int32]
     return names.take(pa.array(np.flatnonzero(counts))), rows
 
 
-def _told(exact: Ints, offsets: Ints, timed: bool) -> bool:
+def _seconds_or_places_suffice(exact: Ints, offsets: Ints, timed: bool) -> bool:
     """Whether whole seconds, or places in the histories, say all of ``exact``."""
     if timed:
         return not any((exact[part] % MICROSECONDS).any() for part in parts(len(exact)))
@@ -100,7 +100,7 @@ def _told(exact: Ints, offsets: Ints, timed: bool) -> bool:
     return True
 
 
-def _settle_ties(
+def _break_ties(
     engine: Engine,
     item: NDArray[np.int32],
     exact: Ints,

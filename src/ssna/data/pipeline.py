@@ -107,7 +107,7 @@ def _dataset(
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}
-    dataset = dataset if base is None else base.numbering(dataset)
+    dataset = dataset if base is None else base.renumbered(dataset)
     report = {
         "rows_read": len(packed.histories.items) + sum(dropped.values()),
         "dropped": dropped,
@@ -118,7 +118,7 @@ def _dataset(
     }
     dataset.manifest.update({**describe(dataset), **report})
     if base is not None:
-        dataset.manifest["appended_to"] |= base.joined_by(dataset)
+        dataset.manifest["appended_to"] |= base.appended_counts(dataset)
     return dataset
 
 
@@ -151,7 +151,7 @@ def _dropped(read: ReadLogs, cleaned: "_Cleaned", options: PrepareOptions) -> Dr
         core=cleaned.core,
         users=read.users,
         items=read.items,
-        settled=read.settled,
+        dropped_for_good=read.dropped_for_good,
         parts=read.source.parts,
         texts=read.known,
         own_text=own,

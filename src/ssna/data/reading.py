@@ -28,7 +28,7 @@ class ReadLogs:
     Attributes:
         source: as read; its events follow those of the append base that count, or may count again.
         users, items: the ids of every row that could be read, of all logs.
-        settled: rows of earlier logs that are dropped for good; or None.
+        dropped_for_good: rows of earlier logs that are dropped for good; or None.
         known: item and text, of earlier logs; or None.
         texts: of the items that are named.
     """
@@ -36,7 +36,7 @@ class ReadLogs:
     source: Source
     users: Ids
     items: Ids
-    settled: Table | None
+    dropped_for_good: Table | None
     known: Table | None
     texts: dict[str, str]
 
@@ -74,15 +74,15 @@ def read_logs(engine: Engine, request: Request, base: AppendBase | None) -> Read
     if options.windowed and not source.timed:
         remedy = f"leave {option('since')} and {option('until')} out, or give a table that has them"
         raise DataError(f"{request.logs} has no times; {remedy}")
-    settled = known = None
+    dropped_for_good = known = None
     named = source.events
     if base is not None:
-        source = base.followed_by(engine, source)
-        settled, known = base.settled(engine), base.texts(engine)
-        named = ibis.union(*(rows.select(USER, ITEM) for rows in (source.events, settled)), distinct=False)
+        source = base.prepended_to(engine, source)
+        dropped_for_good, known = base.dropped_for_good(engine), base.texts(engine)
+        named = ibis.union(*(rows.select(USER, ITEM) for rows in (source.events, dropped_for_good)), distinct=False)
     with reading(request.logs):
         users, items = (read_ids(engine, named, key, source.typed) for key in (USER, ITEM))
-    return ReadLogs(source, users, items, settled, known, _texts(source, items, known, request))
+    return ReadLogs(source, users, items, dropped_for_good, known, _texts(source, items, known, request))
 
 
 def _texts(source: Source, items: Ids, known: Table | None, request: Request) -> dict[str, str]:

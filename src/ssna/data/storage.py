@@ -80,7 +80,7 @@ def save(dataset: Dataset, folder: str | Path) -> None:
 
 
 def write(dataset: Dataset, folder: Path) -> None:
-    """As :func:`save`, into a folder that somebody else moves into place."""
+    """Write the files of :func:`save` into ``folder``, which exists and which the caller moves into place."""
     histories = dataset.histories
     events = {
         "user": np.repeat(np.arange(1, len(dataset.users) + 1, dtype=np.int32), histories.ragged.lengths),

@@ -137,7 +137,7 @@ def _core(whole: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _table(whole: Mapping[str, Any]) -> Iterable[str]:
-    """As the paper's Table 1."""
+    """The columns of the paper's Table 1: of the data set, and of the logs before anything was dropped."""
     figures = whole["statistics"]
     yield f"{'':10}{'users':>12}{'items':>12}{'events':>14}{'a user':>10}{'an item':>10}{'density':>10}"
     yield (

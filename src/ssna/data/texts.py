@@ -19,7 +19,7 @@ def joined_rows(parts: pa.Table | pa.RecordBatch) -> Iterator[tuple[str, str]]:
 
 
 def longest(rows: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """One text an item; items without text are left out. Rows may come in any order, and in several goes."""
+    """One text an item; items without text are left out. Rows may come in any order, and one part after the other."""
     texts: dict[str, str] = {}
     for item, text in rows:
         known = texts.get(item, "")

@@ -22,15 +22,21 @@ _LINE = "line"
 
 
 def read_parquet(engine: Engine, path: Path) -> Table:
-    """See :meth:`Engine.read_parquet`."""
+    """The rows of one Parquet file, which stay in it. A name is never a pattern."""
     return engine.connection.read_parquet(glob.escape(str(path)))
 
 
 def select_cells(
     engine: Engine, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]
 ) -> tuple[Table, int]:
-    """See :meth:`Engine.select_cells`. The header was read by us, so that nothing about the file is guessed from its
-    first rows."""
+    """Cells by their places, as a materialized table, and the number of rows that DuckDB rejects.
+
+    The header was read by us, so that nothing about the file is guessed from its first rows.
+
+    Raises:
+        DataError: a quote is never closed, or line ends are of two kinds.
+        UnicodeDecodeError: rows are rejected because they are not UTF-8.
+    """
     rejects = engine.new_name()
     rows = engine.connection.read_csv(
         glob.escape(str(path)),
@@ -59,7 +65,12 @@ def select_cells(
 
 
 def read_json(engine: Engine, path: Path) -> JsonLines:
-    """See :meth:`Engine.read_json`."""
+    """Keys of all objects, and a function that reads some of them as text; each line stays JSON until then.
+
+    Raises:
+        DataError: a line is too long.
+        UnicodeDecodeError: no line holds an object, and one is not UTF-8.
+    """
     rows = engine.connection.read_json(
         glob.escape(str(path)),
         columns={_LINE: "JSON"},

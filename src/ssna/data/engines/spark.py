@@ -24,7 +24,7 @@ LOCAL = "local[*]"
 
 
 class SparkEngine(Engine):
-    """Tables are views; what is held is a checkpoint, which forgets how it was made.
+    """Tables are views; what is materialized is a checkpoint, which forgets how it was made.
 
     Without that, every round of the k-core would plan all rounds before it again, twice as much in each. A file that
     does not come line by line in good order is taken apart by DuckDB, and handed over as Parquet: what counts as a row
@@ -41,26 +41,26 @@ class SparkEngine(Engine):
         self.session = session
         self._closing = closing
         self._duck: Engine | None = None
-        self._held: dict[str, Any] = {}
+        self._materialized: dict[str, Any] = {}
 
     def materialize(self, expression: Table) -> Table:
         frame = self.session.sql(self.connection.compile(expression)).localCheckpoint()
         table = self.view(frame)
-        self._held[table.op().name] = frame._jdf.queryExecution().logical().rdd()
+        self._materialized[table.op().name] = frame._jdf.queryExecution().logical().rdd()
         return table
 
     def release(self, table: Table) -> None:
         self._forget(table.op().name)
 
-    def free_all(self) -> None:
-        """Forget all rows that :meth:`hold` kept."""
-        for name in list(self._held):
+    def release_all(self) -> None:
+        """Forget all rows that :meth:`materialize` kept."""
+        for name in list(self._materialized):
             self._forget(name)
 
     def _forget(self, name: str) -> None:
         self.session.catalog.dropTempView(name)
-        if name in self._held:
-            self._held.pop(name).unpersist(False)
+        if name in self._materialized:
+            self._materialized.pop(name).unpersist(False)
 
     def import_arrow(self, table: pa.Table) -> Table:
         return self.view(self.session.createDataFrame(table))
@@ -115,7 +115,7 @@ class SparkEngine(Engine):
         return JsonLines(lines.names, texts)
 
     def _staged(self, table: Table, unreadable: int) -> tuple[Table, int]:
-        """Rows that DuckDB holds, as Parquet. Spark's machines must see the temporary folder (``TMPDIR``)."""
+        """Rows of DuckDB, as Parquet. Spark's machines must see the temporary folder (``TMPDIR``)."""
         path = self.folder / f"{self.new_name()}.parquet"
         self._duckdb().connection.to_parquet(table, path)
         self._duckdb().release(table)
@@ -153,7 +153,7 @@ def opened(master: str | None = None) -> Iterator[SparkEngine]:
         try:
             yield engine
         finally:
-            engine.free_all()
+            engine.release_all()
 
 
 @contextmanager

@@ -45,8 +45,8 @@ def cells(session: SparkSession, path: Path, layout: Layout) -> DataFrame | None
     lines = _lines(session, path).where(whole != F.lit(end))
     is_header = whole == F.lit(first.decode().removesuffix("\n")) if layout.header else F.lit(False)
     in_order = _is_text(whole, _LONGEST_ROW) & _ends(whole, end) & _is_row(line, layout)
-    judged = lines.agg(F.bool_and(in_order).alias("fine"), F.count_if(is_header).alias("headers")).first()
-    if judged is None or judged["fine"] is False or judged["headers"] != int(layout.header):
+    checked = lines.agg(F.bool_and(in_order).alias("fine"), F.count_if(is_header).alias("headers")).first()
+    if checked is None or checked["fine"] is False or checked["headers"] != int(layout.header):
         return None
     rows = lines.where(~is_header)
     if not layout.quote:
@@ -68,8 +68,8 @@ def objects(session: SparkSession, path: Path) -> DataFrame | None:
     alone = F.try_variant_get(listed, "$[1]", "variant").isNull() & F.schema_of_variant(one).startswith("OBJECT")
     lines = _lines(session, path).where(F.trim(F.regexp_replace(line, r"[\t\r]", " ")) != "")
     in_order = _is_text(line, LONGEST_LINE) & ~line.rlike(_LONE) & F.coalesce(alone, F.lit(False))
-    judged = lines.agg(F.bool_and(in_order).alias("fine")).first()
-    if judged is None or judged["fine"] is False:
+    checked = lines.agg(F.bool_and(in_order).alias("fine")).first()
+    if checked is None or checked["fine"] is False:
         return None
     return lines.select(line, F.parse_json(line).alias("object"))
 
@@ -84,8 +84,8 @@ def texts(lines: DataFrame, wanted: Mapping[str, str]) -> DataFrame | None:
     """New name -> key as text, lists joined; if there are only values that are text without any doubt."""
     found = {new: F.variant_get("object", f'$["{name}"]', "variant") for new, name in wanted.items()}
     kinds = [F.bool_and(F.schema_of_variant(value).rlike(_SIMPLE_KIND)).alias(new) for new, value in found.items()]
-    judged = lines.agg(*kinds).first()
-    if judged is None or any(fine is False for fine in judged):
+    checked = lines.agg(*kinds).first()
+    if checked is None or any(fine is False for fine in checked):
         return None
     return lines.select([_text(value).alias(new) for new, value in found.items()])
 

@@ -2,54 +2,10 @@
 
 import pytest
 from data_files import histories, square, texts, write_csv
+from movielens_files import SHAPES, colons, smallest
 
 from ssna.core.errors import DataError
 from ssna.data import prepare
-
-GENRES = ["unknown", "Action", "Children's", "Drama"]
-FILMS = [(f"{k}", f"Amélie: {k} (199{k})", [] if k == 0 else ["Action", "Children's"]) for k in range(1, 7)]
-FILMS[0] = ("1", "Amélie: 1 (1991)", [])
-ROWS = [(user[1:], str(int(item[1:]) + 1), 4, 880_000_000 + step) for user, item, step, _ in square()]
-
-
-def lines(path, rows, delimiter, encoding):
-    text = "".join(delimiter.join(map(str, row)) + "\n" for row in rows)
-    path.write_bytes(text.encode(encoding))
-
-
-def smallest(at):
-    lines(at / "u.data", ROWS, "\t", "latin-1")
-    lines(at / "u.genre", [(name, place) for place, name in enumerate(GENRES)], "|", "latin-1")
-    (at / "u.genre").write_text((at / "u.genre").read_text() + "\n")
-    flags = [[int(name in genres or (not genres and name == "unknown")) for name in GENRES] for _, _, genres in FILMS]
-    rows = [
-        (k, title, "01-Jan-1991", "", "http://x/?a", *flag) for (k, title, _), flag in zip(FILMS, flags, strict=True)
-    ]
-    lines(at / "u.item", rows, "|", "latin-1")
-    (at / "u1.base").write_text("1\t1\t5\t1\n")
-    return "u.data"
-
-
-def colons(encoding):
-    def write(at):
-        lines(at / "ratings.dat", ROWS, "::", encoding)
-        rows = [(k, title, "|".join(genres) or "(no genres listed)") for k, title, genres in FILMS]
-        lines(at / "movies.dat", rows, "::", encoding)
-        lines(at / "users.dat", [(1, "F")], "::", encoding)
-        return "ratings.dat"
-
-    return write
-
-
-def table(at):
-    write_csv(at / "ratings.csv", ROWS, ("userId", "movieId", "rating", "timestamp"))
-    rows = [(k, title, "|".join(genres) or "(no genres listed)") for k, title, genres in FILMS]
-    write_csv(at / "movies.csv", rows, ("movieId", "title", "genres"))
-    write_csv(at / "links.csv", [(1, 2)], ("movieId", "imdbId"))
-    return "ratings.csv"
-
-
-SHAPES = {"100K": smallest, "1M": colons("latin-1"), "10M": colons("utf-8"), "latest": table}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

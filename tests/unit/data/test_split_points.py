@@ -102,12 +102,12 @@ def test_the_fingerprint_tells_the_splits_apart_and_knows_where_rows_are_cut():
         ([[(1, t) for t in range(9)], [(2, 9)]], "before and in test.*take split = 'leave-one-out'"),
     ],
 )
-def test_what_cannot_be_cut_is_refused_at_birth(rows, message):
+def test_what_cannot_be_split_is_refused_at_birth(rows, message):
     with pytest.raises(DataError, match=message):
         timed(rows)
 
 
-def test_without_times_the_message_names_both_remedies():
+def test_without_times_the_message_names_both_hints():
     data = timed(LOG)
     histories = type(data.histories)(data.histories.items, None, data.histories.offsets)
     with pytest.raises(DataError, match=r"no times.*time_col.*leave-one-out"):
@@ -144,6 +144,6 @@ def test_a_manifest_with_another_split_is_refused(tmp_path, changes):
         load(tmp_path / "data")
 
 
-def test_items_are_not_withheld_from_a_split_by_time():
+def test_items_are_not_held_out_of_a_split_by_time():
     with pytest.raises(DataError, match="leave-one-out only"):
         holdout_items(timed(LOG), 0.4, np.random.default_rng(0))

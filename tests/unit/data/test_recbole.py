@@ -2,16 +2,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from data_files import histories, square, texts, write_csv
+from data_files import atomic, histories, square, texts, write_csv
 
 from ssna.core.errors import DataError
 from ssna.data import prepare
 
-WHEEL = Path(__file__).resolve().parents[2] / ".cache" / "recbole-1.2.1-py3-none-any.whl"
-
-
-def atomic(path, rows, header):
-    path.write_text("\n".join("\t".join(map(str, row)) for row in [header, *rows]) + "\n", encoding="utf-8")
+WHEEL = Path(__file__).resolve().parents[3] / ".cache" / "recbole-1.2.1-py3-none-any.whl"
 
 
 @pytest.fixture

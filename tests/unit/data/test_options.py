@@ -163,6 +163,6 @@ def test_options_survive_the_manifest():
 def test_examples_of_files_are_read():
     from ssna.data.settings import PrepareSettings
 
-    grids = Path(__file__).resolve().parents[2] / "grids" / "data"
+    grids = Path(__file__).resolve().parents[3] / "grids" / "data"
     for file in grids.glob("*.toml"):
         assert PrepareSettings.read(file).given["format"] == "amazon"
