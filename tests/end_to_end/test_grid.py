@@ -14,7 +14,7 @@ from command_line import ssna
 from ssna.data.storage import save
 from ssna.runs.record import RECORD
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fork]
 GRID = """
 title = "small"
 more_seeds = [0, 1]
@@ -70,7 +70,7 @@ def records(folder: Path) -> dict[str, int]:
     return {str(path.parent.relative_to(folder)): path.stat().st_mtime_ns for path in found}
 
 
-def begun(stderr: str) -> list[str]:
+def started(stderr: str) -> list[str]:
     return [line for line in stderr.splitlines() if line.startswith(("A/", "B/"))]
 
 
@@ -119,9 +119,9 @@ def test_a_killed_grid_resumes_in_two_processes_that_do_no_run_twice(root: Path,
     after = records(root / "killed")
     assert set(after) == set(records(unbroken))
     assert {name: after[name] for name in before} == before  # none repeated
-    runs = [line for stderr in said for line in begun(stderr)]
+    runs = [line for stderr in said for line in started(stderr)]
     assert sorted(runs) == sorted(set(after) - set(before))  # the others once, by one of the two
-    assert all(begun(stderr) for stderr in said)
+    assert all(started(stderr) for stderr in said)
     left = [path for path in (root / "killed").rglob(".*") if path.is_dir() and path.name != ".claims"]
     assert left == []
     assert table(root / "killed", root / "killed.csv") == table(unbroken, root / "unbroken.csv")

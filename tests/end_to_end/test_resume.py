@@ -46,6 +46,7 @@ def killed(command: list[str], checkpoint: Path, writes: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.fork
 def test_a_run_killed_twice_and_resumed_is_the_unbroken_one(data, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -65,6 +66,7 @@ def test_a_run_killed_twice_and_resumed_is_the_unbroken_one(data, tmp_path, monk
 
 
 @pytest.mark.slow
+@pytest.mark.fork
 def test_a_checkpoint_of_other_settings_is_not_resumed_from(data, tmp_path, capsys):
     run, checkpoint = tmp_path / "run", tmp_path / ".run.checkpoint"
     killed([sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(run), *WORDS], checkpoint, 3)
@@ -84,6 +86,7 @@ def test_a_damaged_checkpoint_is_named(data, tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.fork
 def test_a_warm_started_run_resumes_from_its_checkpoint(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in killed: sums on other numbers of threads round otherwise
     first, whole, broken = tmp_path / "first", tmp_path / "whole", tmp_path / "broken"
@@ -139,6 +142,7 @@ def test_a_finished_run_of_another_kind_is_replaced_though_resume_is_given(data,
 
 
 @pytest.mark.slow
+@pytest.mark.fork
 def test_a_run_is_resumed_though_an_earlier_one_of_its_settings_was_finished(data, tmp_path):
     command = [sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(tmp_path / "run"), *WORDS]
     assert ssna("train", data, "-o", tmp_path / "run", *WORDS, "--quiet") == 0

@@ -105,7 +105,8 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     catalogue.CHUNK = 7
     with distributed.process_group(torch.device("cpu")):
-        results = {f"{name} {ahead}": step(name, ahead) for name in (*LOSSES, "distillation") for ahead in (1, 3)}
+        names = [(name, future_targets) for name in (*LOSSES, "distillation") for future_targets in (1, 3)]
+        results = {f"{name} {future_targets}": step(name, future_targets) for name, future_targets in names}
         results["epochs"] = epochs()
         for name, tensors in results.items():
             whole = {key: tensor.detach().contiguous() for key, tensor in tensors.items()}

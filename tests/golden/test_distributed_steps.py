@@ -19,7 +19,7 @@ from ssna.nn.losses import LOSSES
 from ssna.training import batches
 from ssna.training.loop import batches_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.fork]
 Results = Callable[[str], list[dict[str, Tensor]]]
 
 

@@ -26,8 +26,8 @@ def cosines(vectors: np.ndarray) -> np.ndarray:
 
 def whitened(h: np.ndarray, dim: int) -> np.ndarray:
     """Principal components of the concatenated layers, each at unit variance, by the covariance matrix."""
-    joined = np.concatenate(list(h), axis=1).astype(np.float64)
-    centred = joined - joined.mean(axis=0)
+    concatenated = np.concatenate(list(h), axis=1).astype(np.float64)
+    centred = concatenated - concatenated.mean(axis=0)
     variances, directions = np.linalg.eigh(centred.T @ centred / len(centred))
     return centred @ directions[:, ::-1][:, :dim] / np.sqrt(variances[::-1][:dim])
 

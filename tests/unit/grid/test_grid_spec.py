@@ -7,7 +7,7 @@ import pytest
 from ssna.core.errors import SettingsError
 from ssna.grid.spec import GridSpec, tasks
 
-GRID_FILES = Path(__file__).parents[2] / "grids"
+GRID_FILES = Path(__file__).parents[3] / "grids"
 BASE = """
 title = "t"
 recipe = "paper"

@@ -90,7 +90,7 @@ def test_data_without_questions_have_none(whole, rest):
 
 
 def test_ids_of_a_history_that_the_data_lost_are_skipped(run, rest, cache):
-    asked = [(*history, "lost") for history in rest.held_out.histories]
-    longer = replace(rest, held_out=replace(rest.held_out, histories=tuple(asked)))
+    histories = [(*history, "lost") for history in rest.held_out.histories]
+    longer = replace(rest, held_out=replace(rest.held_out, histories=tuple(histories)))
     found = evaluate_cold(run[0].recommender.scorer, longer, cache)
     assert found.everywhere.tolist() == run[0].cold.everywhere.tolist()

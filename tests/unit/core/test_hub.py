@@ -26,26 +26,26 @@ def recommender() -> Recommender:
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """Folders in the place of repositories; what was asked of the client stands in ``asked``."""
-    root, asked = tmp_path / "hub", []
+    """Folders in the place of repositories; the calls of the client stand in ``calls``."""
+    root, calls = tmp_path / "hub", []
 
     def create_repo(self, repo_id, *, private, exist_ok):
-        asked.append(("create", repo_id, private, exist_ok, self.token))
+        calls.append(("create", repo_id, private, exist_ok, self.token))
         return huggingface_hub.RepoUrl(f"https://hub.example/{repo_id}", endpoint="https://hub.example")
 
     def upload_folder(self, *, repo_id, folder_path, commit_message, revision):
-        asked.append(("upload", repo_id, revision))
+        calls.append(("upload", repo_id, revision))
         shutil.copytree(folder_path, root / repo_id)
         return type("Commit", (), {"commit_url": f"https://hub.example/{repo_id}/commit/1"})
 
     def snapshot_download(repo_id, *, revision, token, allow_patterns):
-        asked.append(("download", repo_id, revision, token, tuple(allow_patterns)))
+        calls.append(("download", repo_id, revision, token, tuple(allow_patterns)))
         return str(root / repo_id)
 
     monkeypatch.setattr(huggingface_hub.HfApi, "create_repo", create_repo)
     monkeypatch.setattr(huggingface_hub.HfApi, "upload_folder", upload_folder)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
-    return root, asked
+    return root, calls
 
 
 def test_what_was_pushed_comes_back_from_the_hub(recommender, hub):
@@ -55,10 +55,10 @@ def test_what_was_pushed_comes_back_from_the_hub(recommender, hub):
 
 
 def test_a_new_repository_is_private_unless_asked_otherwise(recommender, hub):
-    _, asked = hub
+    _, calls = hub
     recommender.push_to_hub("me/one", token="secret")
     recommender.push_to_hub("me/two", private=False, revision="next")
-    assert asked == [
+    assert calls == [
         ("create", "me/one", True, True, "secret"),
         ("upload", "me/one", None),
         ("create", "me/two", False, True, None),
@@ -67,10 +67,10 @@ def test_a_new_repository_is_private_unless_asked_otherwise(recommender, hub):
 
 
 def test_only_the_files_of_the_artefact_are_fetched_at_the_revision_asked_for(recommender, hub):
-    _, asked = hub
+    _, calls = hub
     recommender.push_to_hub("me/shop")
     Recommender.from_pretrained("me/shop", revision="v2", token="secret")
-    assert asked[-1] == ("download", "me/shop", "v2", "secret", artifact.FILES)
+    assert calls[-1] == ("download", "me/shop", "v2", "secret", artifact.FILES)
 
 
 def test_the_artefact_and_a_card_are_all_that_is_pushed(recommender, hub):

@@ -148,21 +148,21 @@ def test_ranks_do_not_depend_on_the_number_of_threads(monkeypatch):
 def test_no_more_scores_are_held_at_once_than_a_tile_has(monkeypatch, rank):
     monkeypatch.setattr(topk, "TILE", 100)
     scorer, split = vector_scorer(1999)
-    asked: list[int] = []
+    widths: list[int] = []
 
-    class Watched(VectorScorer):
+    class RecordingScorer(VectorScorer):
         def prepare(self, histories: Ragged) -> ScoreFn:
             inner = super().prepare(histories)
 
             def read(items: slice | torch.Tensor) -> torch.Tensor:
                 scores = inner(items)
-                asked.append(scores.shape[1])
+                widths.append(scores.shape[1])
                 return scores
 
             return read
 
-    rank(Watched(scorer.vectors, scorer.sequence, scorer.max_history), split)
-    assert max(asked) == 100
+    rank(RecordingScorer(scorer.vectors, scorer.sequence, scorer.max_history), split)
+    assert max(widths) == 100
 
 
 class RoundedScorer(FixedScorer):

@@ -20,11 +20,11 @@ def test_the_garbage_collector_is_unfrozen_after_a_failure():
 
 
 def test_malloc_is_told_to_keep_freed_memory_and_to_map_only_large_blocks(monkeypatch):
-    asked = {}
-    library = SimpleNamespace(mallopt=lambda option, value: asked.update({option: value}))
+    options = {}
+    library = SimpleNamespace(mallopt=lambda option, value: options.update({option: value}))
     monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
     with tune_allocator():
-        assert asked == {-1: 2**31 - 1, -3: 32 * 2**20}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
+        assert options == {-1: 2**31 - 1, -3: 32 * 2**20}  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of malloc.h
 
 
 def test_a_c_library_without_mallopt_is_left_alone(monkeypatch):

@@ -57,7 +57,9 @@ def test_users_whose_embeddings_point_at_their_targets_cost_almost_nothing(name)
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_loss_of_half_precision_embeddings_is_computed_in_full_precision(name):
     plain = loss_inputs()
-    half = loss_inputs(user_embeddings=plain.user_embeddings.bfloat16(), item_embeddings=plain.item_embeddings.bfloat16())
+    half = loss_inputs(
+        user_embeddings=plain.user_embeddings.bfloat16(), item_embeddings=plain.item_embeddings.bfloat16()
+    )
     full = loss_inputs(user_embeddings=half.user_embeddings.float(), item_embeddings=half.item_embeddings.float())
     assert torch.equal(LOSSES[name](half, 0.1), LOSSES[name](full, 0.1))
 
@@ -86,7 +88,9 @@ def test_gradients_reach_the_candidates_of_a_loss_and_no_other_item(name, read):
 
 
 def test_a_batch_of_one_target_repeated_has_no_negatives_and_no_loss():
-    alone = loss_inputs(index=torch.zeros(4, dtype=torch.long), num_targets=1, num_in_batch=7, log_inclusion_prob=torch.zeros(1))
+    alone = loss_inputs(
+        index=torch.zeros(4, dtype=torch.long), num_targets=1, num_in_batch=7, log_inclusion_prob=torch.zeros(1)
+    )
     assert LOSSES["in-batch"](alone, 0.1).item() == LOSSES["in-batch-logq"](alone, 0.1).item() == 0
 
 
@@ -200,7 +204,9 @@ def plain_distillation(made: LossInputs, temperature: float) -> Tensor:
 def test_distillation_is_cross_entropy_to_model_and_teacher_together():
     found = []
     for loss in (distillation, plain_distillation):
-        made = loss_inputs(teacher=TeacherLogits(TEACHER_LOGITS, TEACHER_ROW), weights=WEIGHTS, users=torch.tensor([0, 0, 1, 1]))
+        made = loss_inputs(
+            teacher=TeacherLogits(TEACHER_LOGITS, TEACHER_ROW), weights=WEIGHTS, users=torch.tensor([0, 0, 1, 1])
+        )
         made.user_embeddings.requires_grad_()
         made.item_embeddings.requires_grad_()
         value = loss(made, 0.3)
