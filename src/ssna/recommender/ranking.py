@@ -1,6 +1,5 @@
 """What a ranking is asked for, and the one function that ranks: for the recommender, the service, and files."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,14 +71,16 @@ def rank(
     shape = len(request.histories), min(int(request.k.max(initial=0)), scorer.num_rows)
     rows, scores = np.zeros(shape, dtype=np.int64), np.full(shape, -np.inf, dtype=np.float32)
     mask = None if excluded is None or not len(excluded) else _mask(excluded, scorer.num_rows)
-    for members, allow, by_popularity in _groups(request):
-        chosen = PopularityScorer(torch.from_numpy(counts)) if by_popularity else scorer
+    for members in _groups(request):
+        first = members[0]
+        chosen = PopularityScorer(torch.from_numpy(counts)) if request.fallback[first] else scorer
         histories, exclude = request.histories.take(members), request.exclude.take(members)
         k = min(int(request.k[members].max()), shape[1])
-        if allow is None:
+        if request.allow[first] is None:
             best = top(chosen, histories, k, exclude, mask)
         else:
-            best = _top_allowed(chosen, histories, k, exclude, _allowed(allow, mask))
+            allow = Ragged.from_rows([rows_ for number in members if (rows_ := request.allow[number]) is not None])
+            best = _top_allowed(chosen, histories, k, exclude, mask, allow)
         rows[members, :k], scores[members, :k] = best
     unwanted = np.arange(shape[1]) >= request.k[:, None]
     rows[unwanted], scores[unwanted] = 0, -np.inf
@@ -101,14 +102,11 @@ def check_k(k: int) -> None:
         raise SsnaError(f"k is {k}; ask for at least one item")
 
 
-def _groups(request: RankRequest) -> Iterator[tuple[Ints, Ints | None, bool]]:
-    """Histories that are scored together, what they allow, and whether popularity ranks them."""
-    limits: dict[bytes, int] = {}
-    limit = [0 if allow is None else limits.setdefault(allow.tobytes(), len(limits) + 1) for allow in request.allow]
-    group = 2 * np.array(limit, dtype=np.int64) + request.fallback
-    for number in np.unique(group).tolist():
-        members = np.flatnonzero(group == number)
-        yield members, request.allow[members[0]], bool(number % 2)
+def _groups(request: RankRequest) -> list[Ints]:
+    """The numbers of histories that are scored together: popularity ranks all of them or none, and all have a list of
+    allowed items or none."""
+    group = 2 * np.array([allow is not None for allow in request.allow], dtype=np.int64) + request.fallback
+    return [np.flatnonzero(group == number) for number in np.unique(group)]
 
 
 def _mask(rows: Ints, size: int) -> torch.Tensor:
@@ -116,30 +114,41 @@ def _mask(rows: Ints, size: int) -> torch.Tensor:
     return torch.zeros(size, dtype=torch.bool).index_fill_(0, torch.from_numpy(rows), True)
 
 
-def _allowed(allow: Ints, mask: torch.Tensor | None) -> Ints:
-    """Distinct rows in ascending order, without padding and what every ranking excludes."""
-    rows = np.unique(allow[allow > 0])
-    return rows if mask is None else rows[~mask.numpy()[rows]]
-
-
 def _top_allowed(
-    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged, allowed: Ints
+    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged, excluded: torch.Tensor | None, allow: Ragged
 ) -> tuple[Ints, NDArray[np.float32]]:
-    """As :func:`ssna.scoring.topk.top`, among the rows ``allowed (m,)``: only they are scored."""
-    items = np.concatenate([[0], allowed])
-    column = np.searchsorted(items, exclude.values).clip(max=len(items) - 1)
-    column[items[column] != exclude.values] = -1  # not allowed anyway
-    exclude, rows = Ragged(column, exclude.offsets), torch.from_numpy(items)
+    """As :func:`ssna.scoring.topk.top`, of the rows in ``allow`` alone, history by history: no others are scored."""
+    items = np.unique(allow.values[allow.values > 0])
+    items = np.concatenate([[0], items if excluded is None else items[~excluded.numpy()[items]]])
+    exclude, allow, rows = _columns(exclude, items), _columns(allow, items), torch.from_numpy(items)
     found = []
     for first, chunk in chunks(histories):
-        best, score = Best(len(chunk), k), scorer.prepare(chunk)
-        for start, tile in Tiles(_columns(score, rows), len(items)):
-            hide(tile, exclude.take(slice(first, first + len(chunk))), start)
+        some = slice(first, first + len(chunk))
+        best = Best(len(chunk), k)
+        for start, tile in Tiles(_score_of(rows, scorer.prepare(chunk)), len(items)):
+            _keep(tile, allow.take(some), start)
+            hide(tile, exclude.take(some), start)
             best.add(start, tile)
         found.append(best)
     return items[torch.cat([best.rows for best in found]).numpy()], torch.cat([best.scores for best in found]).numpy()
 
 
-def _columns(score: ScoreFn, rows: torch.Tensor) -> ScoreFn:
-    """Scores of ``rows (m,)``, by their numbers in it."""
+def _columns(rows: Ragged, items: Ints) -> Ragged:
+    """Where ``rows`` are in ``items``, which ascend; -1 for those that are not."""
+    column = np.searchsorted(items, rows.values).clip(max=len(items) - 1)
+    return Ragged(np.where(items[column] == rows.values, column, -1), rows.offsets)
+
+
+def _score_of(rows: torch.Tensor, score: ScoreFn) -> ScoreFn:
+    """The scores of ``rows (m,)``, by their numbers in it."""
     return lambda columns: score(rows[columns])
+
+
+def _keep(tile: torch.Tensor, items: Ragged, start: int) -> None:
+    """The opposite of :func:`ssna.scoring.topk.hide`: all but ``tile[i, items[i] - start]`` become minus infinity."""
+    columns = items.values - start
+    here = np.flatnonzero((columns >= 0) & (columns < tile.shape[1]))
+    cells = torch.from_numpy(items.row_of_value[here]), torch.from_numpy(columns[here])
+    scores = tile[cells]
+    tile.fill_(-torch.inf)
+    tile[cells] = scores

@@ -1,5 +1,7 @@
 """The one function that ranks: per-history wishes, the popularity fallback, ties, and only allowed items scored."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -77,7 +79,7 @@ def test_only_allowed_items_are_scored():
     assert scorer.given == 2 * 4  # padding among them
 
 
-def test_histories_that_allow_the_same_are_scored_together():
+def test_histories_that_allow_different_items_are_read_together():
     prepared = []
 
     class Watched(PopularityScorer):
@@ -85,9 +87,11 @@ def test_histories_that_allow_the_same_are_scored_together():
             prepared.append(len(histories))
             return super().prepare(histories)
 
-    request = RankRequest.uniform(Ragged.from_rows([[1], [2], [3]]), 3, allow=np.array([4, 5]))
-    rank(Watched(torch.tensor(SCORES)), COUNTS, request)
+    lists = tuple(np.array(rows) for rows in ([4, 5], [2], [5, 9]))
+    request = replace(RankRequest.uniform(Ragged.from_rows([[1], [2], [3]]), 3), allow=lists)
+    found, _ = rank(Watched(torch.tensor(SCORES)), COUNTS, request)
     assert prepared == [3]
+    assert found.tolist() == [[4, 5, 0], [0, 0, 0], [9, 5, 0]]  # the second allows what it has seen, and no more
 
 
 def test_the_fallback_says_which_histories_popularity_ranks():
