@@ -1,0 +1,193 @@
+"""Changes to what serves, one at a time: items that come and go, and another run in the place of this one."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ssna.core.errors import ArtifactError, SsnaError
+from ssna.recommender import Recommender
+from ssna.serving.additions import Additions, Change, Journal
+from ssna.serving.comparison import compare
+from ssna.serving.inference import Inference
+from ssna.serving.limits import LIMITS
+from ssna.serving.logs import log
+from ssna.serving.refusal import RequestError
+from ssna.serving.schemas import ChangeResult, Comparison, NewItem
+from ssna.serving.snapshot import Snapshot
+from ssna.serving.worker import Worker
+from ssna.text import embed
+
+T = TypeVar("T")
+
+
+class Changes:
+    """The only one who changes what serves. Its methods belong to the event loop.
+
+    Args:
+        inference: what is changed.
+        journal: keeps additions.
+        roots: folders below which a run may be loaded from.
+    """
+
+    def __init__(self, inference: Inference, journal: Journal, roots: Sequence[Path]) -> None:
+        self.inference, self.journal, self.roots = inference, journal, tuple(roots)
+        self.worker = Worker("changes")
+        self._lock = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Finish the change that runs."""
+        async with self._lock:
+            await self.worker.close()
+
+    async def put(self, items: Sequence[NewItem]) -> ChangeResult:
+        """Add items, or give added ones a new text; recommended as soon as this returns, and after a restart.
+
+        Raises:
+            RequestError: an id occurs twice or belongs to the run, or there would be too many additions.
+            SsnaError: the run cannot admit items, or the disk refuses.
+        """
+        if len({new.item for new in items}) < len(items):
+            raise RequestError(409, "duplicate_item", "an item is in the list twice; give each once")
+        return await _to_the_end(self._put(items))
+
+    async def _put(self, items: Sequence[NewItem]) -> ChangeResult:
+        async with self._lock:
+            now, before = self.inference.snapshot, self.journal.additions
+            known = now.recommender.items
+            shown = [new.item for new in items if new.item in known and _comes_back(now, new)]
+            put = {
+                new.item: new.text
+                for new in items
+                if new.item not in shown and not (new.item in known and now.text(new.item) == new.text)
+            }
+            # An id that an earlier run knew, hidden then, and that this one does not know.
+            change = Change(put=put, show=(*shown, *before.hidden.intersection(put)))
+            after = before.after(change)
+            if len(after) > max(LIMITS.additions, len(before)):
+                raise RequestError(
+                    409, "too_many_additions", f"{len(after)} additions, the limit is {LIMITS.additions}; train again"
+                )
+            replaced = [item for item in put if item in known]
+            await self._apply(change, lambda: _with(_without(now.recommender, replaced), put))
+        items_now = len(self.inference.snapshot)
+        return ChangeResult(added=len(put) - len(replaced) + len(shown), replaced=len(replaced), items=items_now)
+
+    async def delete(self, item: str) -> ChangeResult:
+        """Exclude an item from recommendations; one of the run itself still counts in histories.
+
+        Raises:
+            RequestError: it is unknown.
+            SsnaError: the disk refuses.
+        """
+        return await _to_the_end(self._delete(item))
+
+    async def _delete(self, item: str) -> ChangeResult:
+        async with self._lock:
+            now = self.inference.find(item)
+            if _of_the_run(now, item):
+                await self._apply(Change(hide=(item,)), lambda: now.recommender)
+            else:
+                await self._apply(Change(delete=(item,)), lambda: _without(now.recommender, [item]))
+        return ChangeResult(removed=1, items=len(self.inference.snapshot))
+
+    async def reload(self, run: str | None = None, minimum_overlap: float = 0.0) -> Comparison:
+        """Load a run (None: the serving one again), compare it, and let it serve; no request waits for it.
+
+        Raises:
+            RequestError: it lies elsewhere, knows no item of the old one, or ranks too differently.
+            SsnaError: it is damaged, or cannot admit what was added.
+        """
+        folder = self.inference.snapshot.folder if run is None else self._allowed(run)
+        async with self._lock:
+            old, additions, recent = self.inference.snapshot, self.journal.additions, tuple(self.inference.recent)
+
+            def load() -> tuple[Snapshot, Comparison]:
+                new = with_additions(Recommender.load(folder), folder, old.version + 1, additions)
+                warm_up(new.recommender)
+                return new, compare(old, new, recent)
+
+            new, comparison = await self.worker.run(load)
+            if comparison.overlap < minimum_overlap:
+                raise RequestError(
+                    409,
+                    "too_different",
+                    f"{new.run} shares {comparison.overlap:.3f} of the first ten with {old.run}, "
+                    f"asked for: {minimum_overlap:g}; {old.run} goes on serving",
+                )
+            await self.inference.serve(new)
+        log("reload", version=new.version, **comparison.model_dump())
+        return comparison
+
+    async def _apply(self, change: Change, recommender: Callable[[], Recommender]) -> None:
+        """Make a change last, then visible."""
+        now = self.inference.snapshot
+
+        def record() -> Snapshot:
+            changed = recommender()
+            additions = self.journal.record(change) if change != Change() else self.journal.additions
+            return now.updated(changed, additions.hidden)
+
+        await self.inference.serve(await self.worker.run(record))
+
+    def _allowed(self, run: str) -> Path:
+        """The folder that a request names. Raises :class:`RequestError` unless it lies below an allowed one."""
+        try:
+            folders = [(root, (root / run).resolve()) for root in self.roots]
+            inside = sorted((folder for root, folder in folders if root in folder.parents), key=_is_missing)
+        except (OSError, ValueError, RuntimeError):  # too long, a NUL, a loop of links
+            inside = []
+        if not inside:
+            raise RequestError(403, "elsewhere", "only runs beside the serving one, or below --runs, can be loaded")
+        return inside[0]
+
+
+def with_additions(recommender: Recommender, folder: Path, version: int, additions: Additions) -> Snapshot:
+    """A run with what was added to it. Raises :class:`ArtifactError` if it can admit nothing."""
+    run_items = len(recommender.items)
+    new = {item: text for item, text in additions.texts.items() if item not in recommender.items}
+    try:
+        recommender = _with(recommender, new)
+    except SsnaError as cause:
+        raise ArtifactError(
+            f"{folder.name} cannot take over {len(new)} added items: {cause}; name another run, or give up what was "
+            "added: DELETE /items/ID for each while a server runs, or start one with another --state"
+        ) from None
+    return Snapshot(recommender, folder, version, run_items, additions.hidden)
+
+
+def warm_up(recommender: Recommender) -> None:
+    """Load the language model ahead of the first new text."""
+    if recommender.encoding is not None and recommender.scorer.layers:
+        embed(("a first text",), recommender.encoding, 1)
+
+
+def _with(recommender: Recommender, texts: dict[str, str]) -> Recommender:
+    return recommender.add_items(texts) if texts else recommender
+
+
+def _without(recommender: Recommender, items: Sequence[str]) -> Recommender:
+    return recommender.remove_items(items) if items else recommender
+
+
+def _of_the_run(snapshot: Snapshot, item: str) -> bool:
+    return 0 < int(snapshot.recommender.items.rows([item])[0]) <= snapshot.run_items
+
+
+def _comes_back(snapshot: Snapshot, new: NewItem) -> bool:
+    """Whether an item of the run itself, hidden so far, comes back; raises for one that is there."""
+    if not _of_the_run(snapshot, new.item):
+        return False
+    if new.item in snapshot.hidden and new.text == snapshot.text(new.item):
+        return True
+    how = "was removed; put its own text to bring it back" if new.item in snapshot.hidden else "keeps its text"
+    raise RequestError(409, "own_item", f"item {new.item!r} belongs to the run {snapshot.run} and {how}")
+
+
+def _is_missing(folder: Path) -> bool:
+    return not folder.is_dir()
+
+
+async def _to_the_end(change: Coroutine[Any, Any, T]) -> T:
+    """Who asked may go away; a change that began goes on, and the next one waits for it."""
+    return await asyncio.shield(asyncio.ensure_future(change))
