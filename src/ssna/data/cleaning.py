@@ -87,7 +87,7 @@ def _reasons(events: Table, options: PrepareOptions) -> dict[str, Value]:
 
 
 def drop_duplicates(engine: Engine, events: Table, dedup: Dedup) -> tuple[Table, int]:
-    """One event where several are alike, and how many rows that leaves out."""
+    """One event where several are alike, and how many rows that drops."""
     if dedup == "none":
         return events, 0
     kept = engine.materialize(_DISTINCT[dedup](events))

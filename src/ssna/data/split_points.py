@@ -23,7 +23,7 @@ class SplitPoints:
 
     Attributes:
         valid: ``(U,)`` all before is for training; the validation target, where it lies before ``test``.
-        test: ``(U,)`` the test target, where the row goes on so far.
+        test: ``(U,)`` the test target, where the row is so long.
         moments: the two as seconds since 1970, where they are the same for everybody; else None.
     """
 

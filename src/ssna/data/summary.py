@@ -127,7 +127,7 @@ def _core(whole: Mapping[str, Any]) -> Iterable[str]:
     rounds = whole.get("checks", {}).get("core_rounds", [])
     if not rounds:
         return
-    yield "Rounds of the k-core: what each leaves out"
+    yield "Rounds of the k-core: what each drops"
     reasons = [reason for reason in rounds[0]["rows"] if any(each["rows"][reason] for each in rounds)]
     yield "  " + "".join(f"{name:>16}" for name in ("round", "users", "items", *reasons))
     for number, each in enumerate(rounds, start=1):
