@@ -165,7 +165,7 @@ def sasrec(weights: Mapping[str, Matrix], num_layers: int, num_heads: int, x: Ma
 
 
 def recency_mean(x: Matrix, window: int, decay: float) -> list[float]:
-    """The user embedding after the last row: the last ``window`` rows, each step back weighted by ``decay`` once more."""
+    """The user embedding after the last row: of the last ``window`` rows, weighted by ``decay`` once a step back."""
     latest = list(reversed(x))[:window]
     return [sum(decay**back * row[j] for back, row in enumerate(latest)) for j in range(len(x[0]))]
 
