@@ -1,7 +1,8 @@
 """What a change of words and of structure must not change: figures, ranks and tensors of runs, and all kept tables.
 
-    python benchmarks/protection.py UNISREC_FOLDER -o before.json      # at the commit before
-    python benchmarks/protection.py UNISREC_FOLDER --against before.json   # at any later one, on the same machine
+    python benchmarks/report.py -o tables
+    python benchmarks/protection.py UNISREC_FOLDER --tables tables -o before.json          # at the commit before
+    python benchmarks/protection.py UNISREC_FOLDER --tables tables --against before.json   # later, on the same machine
 
 One thread, fp32. Tensors are told by what they hold and not by their names, so that renaming is no difference; figures
 are compared as they are, to the last bit. Another processor gives other sums: compare on one machine alone.
@@ -34,7 +35,6 @@ TRAINED: dict[str, tuple[str, ...]] = {  # recipe -> what is set on top; the fir
 METHODS = ("tmlp", "tmoe", "ids")
 USERS = 1500
 NUMBER = re.compile(r"[-+]?(?:\d[\d,]*)?\.?\d+(?:[eE][-+]?\d+)?")
-RESULTS = Path(__file__).parent / "results"
 
 
 def digest(array: Any) -> str:
@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=Path, help="a folder of UniSRec's files")
     parser.add_argument("--whole", action="store_true", help="`best` alone, on all users")
-    parser.add_argument("--tables", type=Path, default=RESULTS, help="where the tables lie, a folder a group")
+    parser.add_argument("--tables", type=Path, required=True, help="what `benchmarks/report.py -o` wrote")
     parser.add_argument("-o", "--out", type=Path)
     parser.add_argument("--against", type=Path)
     arguments = parser.parse_args()
@@ -126,9 +126,9 @@ def main() -> None:
     if arguments.against is not None:
         before = json.loads(arguments.against.read_text())
         before.pop("about")
-        found = differences(before, now)
-        print("\n".join(found) or "nothing differs")
-        sys.exit(bool(found))
+        lines = differences(before, now)
+        print("\n".join(lines) or "nothing differs")
+        sys.exit(bool(lines))
 
 
 def _processor() -> str:
