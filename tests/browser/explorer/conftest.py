@@ -22,17 +22,8 @@ def address(
     cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
     train(data, cache, method="ssna", settings=SMALL, out=folder / "best", quiet=True)
     train(data, method="item-knn", out=folder / "item-knn", quiet=True)
-    command = [
-        sys.executable,
-        "-m",
-        "ssna",
-        "serve",
-        folder / "best",
-        "--compare-with",
-        folder / "item-knn",
-        "--port",
-        "0",
-    ]
+    runs = [str(folder / "best"), "--compare-with", str(folder / "item-knn")]
+    command = [sys.executable, "-m", "ssna", "serve", *runs, "--port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     assert server.stdout is not None

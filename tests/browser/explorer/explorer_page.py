@@ -18,12 +18,15 @@ SMALL = [
 
 
 def history(page: Any) -> list[str]:
-    return page.locator("#history .id").all_inner_texts()
+    found: list[str] = page.locator("#history .id").all_inner_texts()
+    return found
 
 
 def recommended(page: Any, run: str = "best") -> list[str]:
     page.wait_for_selector(f"ol[data-run='{run}'] li")
-    return page.locator(f"ol[data-run='{run}'] li").evaluate_all("rows => rows.map((row) => row.dataset.item)")
+    rows = page.locator(f"ol[data-run='{run}'] li")
+    found: list[str] = rows.evaluate_all("rows => rows.map((row) => row.dataset.item)")
+    return found
 
 
 def wait_for_events(page: Any, count: int) -> None:
@@ -44,10 +47,11 @@ def wait_until_seen(page: Any, selector: str) -> None:
 
 def focus(page: Any) -> str:
     """The row that has the focus, by its item, and the button there; else the id of what has it."""
-    return page.evaluate(
+    found: str = page.evaluate(
         "(({id, name, tagName} = document.activeElement, row = document.activeElement.closest('li')) =>"
         " row ? [row.querySelector('.id').textContent, name].filter(Boolean).join(' ') : id || tagName)()"
     )
+    return found
 
 
 def wait_for_recommendations_after(page: Any, act: Callable[[], Any]) -> None:

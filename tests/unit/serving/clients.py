@@ -1,8 +1,10 @@
 """Clients of a service in this process, and what they send."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from httpx import Response
 from starlette.testclient import TestClient
 
 from ssna.serving.additions import journal
@@ -15,23 +17,29 @@ TEXT = "word1 word2 word3"
 PUT = {"items": [{"item": "new", "text": TEXT}]}
 
 
+class Client(TestClient):
+    """With the service behind it."""
+
+    service: Service
+
+
 @contextmanager
-def served(run: Path, state: Path, key: str | None = "secret", runs: Path | None = None):
+def served(run: Path, state: Path, key: str | None = "secret", runs: Path | None = None) -> Iterator["Client"]:
     """A client of a service of ``run``, in this process."""
     with journal(state) as kept:
         service = Service.open(run, kept, runs)
         service.ready = True
-        with TestClient(create_app(service, key), raise_server_exceptions=False) as client:
+        with Client(create_app(service, key), raise_server_exceptions=False) as client:
             client.service = service
             yield client
 
 
-def items(response) -> list[str]:
+def items(response: Response) -> list[str]:
     assert response.status_code == 200, response.text
     return [found["item"] for found in response.json()["items"]]
 
 
-def error(response, status: int) -> tuple[str, str]:
+def error(response: Response, status: int) -> tuple[str, str]:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/json"
     found = response.json()
