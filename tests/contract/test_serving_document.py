@@ -11,6 +11,8 @@ from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.service import Service
 
+pytestmark = pytest.mark.slow
+
 KEY = "secret"
 OPERATIONS = [
     "POST /recommend",

@@ -21,6 +21,8 @@ from urllib.parse import quote
 import pytest
 from command_line import ssna
 
+pytestmark = [pytest.mark.slow, pytest.mark.fork]
+
 KEY = "secret"
 HEADERS = {"Content-Type": "application/json", "X-API-Key": KEY}
 LARGEST = 2**20

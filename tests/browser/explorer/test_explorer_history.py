@@ -1,4 +1,7 @@
+import pytest
 from explorer_page import ITEMS, focus, history, recommended, state, wait_for_events, wait_for_recommendations_after
+
+pytestmark = pytest.mark.browser
 
 
 def test_a_history_is_composed_by_keyboard_alone(visit):

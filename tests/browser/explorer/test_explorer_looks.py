@@ -5,6 +5,8 @@ from explorer_page import (
     recommended,
 )
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_chosen_search_hit_stands_out(visit, scheme):

@@ -1,6 +1,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from explorer_page import (
     ITEMS,
     history,
@@ -8,6 +9,8 @@ from explorer_page import (
     state,
     wait_for_recommendations_after,
 )
+
+pytestmark = pytest.mark.browser
 
 
 def test_no_run_is_compared_with_itself(visit):

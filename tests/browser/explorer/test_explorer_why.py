@@ -9,6 +9,8 @@ from explorer_page import (
 
 from ssna.serving.limits import LIMITS
 
+pytestmark = pytest.mark.browser
+
 
 def test_why_tells_of_the_history_of_text_and_id_embedding_of_layers_and_of_experts(visit):
     page = visit("#h=i7&h=i3")

@@ -13,6 +13,8 @@ from ssna.recommender.ranking import RankRequest, rank
 from ssna.serving import ranker as module
 from ssna.serving.ranker import Ranker, RankerError, answer_calls
 
+pytestmark = [pytest.mark.slow, pytest.mark.fork]
+
 HISTORIES = Ragged.from_rows([[1, 2], [7], [3, 3, 9, 30], [5] * 30])
 DENIED = Ragged.from_rows([[4], [], [1, 2], [30]])
 NONE = np.zeros(0, dtype=np.int64)
