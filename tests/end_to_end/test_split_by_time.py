@@ -12,7 +12,7 @@ from ssna.data import load
 from ssna.runs import train
 
 NEW = "gadget-new"  # sold after training only, every other time
-SMALL = ("training.epochs=1", "training.batch_size=64", "loss.samples=8", "dim=32", "sequence.inner=32")
+SMALL = ("training.epochs=1", "training.batch_size=64", "loss.num_negatives=8", "dim=32", "sequence.ffn_dim=32")
 COLUMNS = ("--user-col", "customer", "--item-col", "sku", "--time-col", "date", "--text-cols", "title")
 RULES = ("--min-user", "2", "--min-item", "2", "--split", "time")
 
@@ -103,7 +103,7 @@ def test_compare_and_recommend_work_on_such_runs(shop, tmp_path, capsys):
 def test_what_reads_text_and_what_is_joined_works_too(shop, method, make_cache, random_states):
     data = load(shop / "data")
     cache = make_cache(data, random_states(items=len(data.items)))
-    settings = (*SMALL, 'join.methods=["item-knn", "text-knn"]') if method == "ids" else ("dim=8",)
+    settings = (*SMALL, 'ensemble.members=["item-knn", "text-knn"]') if method == "ids" else ("dim=8",)
     run = train(data, cache, method=method, settings=settings, quiet=True)
     assert len(run.evaluations["test"].targets) == len(data.test)
     assert np.isfinite(run.record.test["include_seen"]["R@10"])

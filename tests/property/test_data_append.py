@@ -12,7 +12,17 @@ from ssna.data import append, load, prepare
 
 USERS, ITEMS = ("u1", "u2", "u3", "Ü 4", "u5"), ("i1", "i2", "i3", "ï 4", "i5", "i6")
 SURE = [(f"sure {name}", item, str(time)) for name in "abc" for time, item in enumerate(ITEMS[:4])]
-SAME = ("rows_read", "dropped", "checks", "users", "items", "interactions", "interactions_used", "evaluation_users", "rules")
+SAME = (
+    "rows_read",
+    "dropped",
+    "checks",
+    "users",
+    "items",
+    "interactions",
+    "interactions_used",
+    "evaluation_users",
+    "rules",
+)
 
 events = st.tuples(
     st.sampled_from([*USERS, ""]), st.sampled_from([*ITEMS, ""]), st.sampled_from(["1", "1.25", "1.5", "2", "9", ""])

@@ -77,7 +77,9 @@ def test_no_history_holds_an_event_at_or_after_the_beginning_of_its_window_nor_i
         target = first + split.seen.lengths
         assert (times[target - 1] < moment).all()
         assert (times[target] >= moment).all()
-    assert (times[data.valid.seen.lengths + data.histories.offsets[data.valid.users]] < data.split_points.moments[1]).all()
+    assert (
+        times[data.valid.seen.lengths + data.histories.offsets[data.valid.users]] < data.split_points.moments[1]
+    ).all()
     assert len(data.train.values) == (times < data.split_points.moments[0]).sum() <= 0.8 * len(times)
 
 
@@ -107,7 +109,9 @@ def test_other_times_change_the_fingerprint_exactly_when_a_row_is_cut_elsewhere(
         )
     ]
     other = cut(moved)
-    same = (other.split_points.valid == data.split_points.valid).all() and (other.split_points.test == data.split_points.test).all()
+    same = (other.split_points.valid == data.split_points.valid).all() and (
+        other.split_points.test == data.split_points.test
+    ).all()
     assert (other.fingerprint == data.fingerprint) == same
 
 
@@ -117,5 +121,9 @@ def test_any_split_by_time_comes_back_from_the_disk(rows):
     with TemporaryDirectory() as folder:
         save(data, Path(folder) / "data")
         loaded = load(Path(folder) / "data")
-    assert (loaded.protocol, loaded.fingerprint, loaded.split_points.moments) == ("time", data.fingerprint, data.split_points.moments)
+    assert (loaded.protocol, loaded.fingerprint, loaded.split_points.moments) == (
+        "time",
+        data.fingerprint,
+        data.split_points.moments,
+    )
     assert asked(loaded.test) == asked(data.test)

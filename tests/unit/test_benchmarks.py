@@ -32,7 +32,9 @@ def test_the_page_of_performance_is_the_one_that_the_kept_results_give():
 
 def test_the_formula_counts_what_torch_counts_where_nothing_is_padded():
     batch = batch_of(16, 16)  # 256 distinct items, a multiple of what rows are padded to
-    encoder = over_states(torch.randn(3, 257, SHAPE.width), SHAPE.dim, SSNASettings(layers=3, num_experts=SHAPE.num_experts))
+    encoder = over_states(
+        torch.randn(3, 257, SHAPE.width), SHAPE.dim, SSNASettings(layers=3, num_experts=SHAPE.num_experts)
+    )
     with FlopCounterMode(display=False) as counter:
         encoder(batch.candidates.items).sum().backward()
     parts = operations(batch, SHAPE)

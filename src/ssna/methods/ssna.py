@@ -20,7 +20,7 @@ class SSNASettings(MethodSettings):
     layers: int = Field(3, ge=1)
     """``a``: top layers of the language model that are adapted."""
     num_experts: int = Field(8, ge=1)
-    """``n_p``: projection heads of each adapter."""
+    """``n_p``: parametric-whitening experts of each adapter."""
     integrate: Literal["gru", "mean", "weighted"] = "gru"
     """How the outputs of the adapters are integrated: Eq. 4, or a variant of Table 8."""
     init: Literal["random", "whitened"] = "random"

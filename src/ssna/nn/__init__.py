@@ -1,1 +1,1 @@
-"""The equations, in plain torch. Letters: n items, a layers, d and D widths, K heads, N packed rows, B sequences."""
+"""The equations, in plain torch. Letters: n items, a layers, d and D widths, K experts, N packed rows, B sequences."""

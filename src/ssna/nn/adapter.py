@@ -13,12 +13,12 @@ from ssna.nn.whitening import Whitening
 
 
 class MoEWhiteningAdapter(nn.Module):
-    """One layer's adapter: ``K`` parametric-whitening heads, mixed by Gaussian routing.
+    """One layer's adapter: ``K`` parametric-whitening experts, mixed by Gaussian routing.
 
     Args:
         width: ``d``, the width of the language model.
         dim: ``D``, the width of item vectors.
-        heads: ``K``, the paper's ``n_p``.
+        num_experts: ``K``, the paper's ``n_p``.
     """
 
     def __init__(self, width: int, dim: int, num_experts: int) -> None:
@@ -49,7 +49,7 @@ class LayerAdapters(nn.Module):
 
     Args:
         layers: ``a``.
-        width, dim, heads: as in :class:`MixtureAdapter`.
+        width, dim, num_experts: as in :class:`MoEWhiteningAdapter`.
         integrate: a name in ``INTEGRATIONS``.
     """
 

@@ -1,4 +1,4 @@
-"""The hot path of Eq. 1 and 2: projections of all heads as one matrix product, forward and backward."""
+"""The hot path of Eq. 1 and 2: projections of all experts as one matrix product, forward and backward."""
 
 from typing import Any
 
@@ -17,17 +17,17 @@ class Mixture(torch.autograd.Function):
     """``z = sum_k w_k (h - b_k) W_k`` with a gradient written out.
 
     ``(h - b_k) W_k = h W_k - b_k W_k``: states and shifts are stacked and go through one product with the weights of
-    all heads, and so does the gradient of these weights. Autograd would form that gradient twice, once for each term,
+    all experts, and so does the gradient of these weights. Autograd would form that gradient twice, once for each term,
     and add two tensors of the size of all weights at every step.
     """
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, shift: Tensor, projection: Tensor, weights: Tensor, dtype: torch.dtype) -> Tensor:
         """``h (n, d)``, ``b (K, d)``, ``W (d, K, D)``, ``w (n, K)``, computed in ``dtype`` -> ``z (n, D)``."""
-        n, heads = weights.shape
+        n, experts = weights.shape
         rows = torch.cat([h.to(dtype), shift.to(dtype)])  # (n + K, d)
         flat, weights = projection.flatten(1).to(dtype), weights.to(dtype)  # (d, K D)
-        projected = (rows @ flat).view(len(rows), heads, -1)  # (n + K, K, D)
+        projected = (rows @ flat).view(len(rows), experts, -1)  # (n + K, K, D)
         shifts = projected[n:].diagonal().T  # (K, D): b_k W_k
         ctx.save_for_backward(rows, flat, projected, weights)
         return torch.bmm(weights[:, None], projected[:n])[:, 0] - weights @ shifts
@@ -37,7 +37,7 @@ class Mixture(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Of ``z (n, D)``."""
         rows, flat, projected, weights = ctx.saved_tensors
-        n, heads = weights.shape
+        n, experts = weights.shape
         gradient = gradient.to(rows.dtype)
         d_weights = torch.bmm(projected[:n], gradient[..., None])[..., 0] - gradient @ projected[n:].diagonal()
         d_projected = torch.empty_like(projected)
@@ -46,4 +46,4 @@ class Mixture(torch.autograd.Function):
         d_flat = rows.T @ d_projected.flatten(1)
         d_shift = d_projected[n:].flatten(1) @ flat.T
         d_h = d_projected[:n].flatten(1) @ flat.T if ctx.needs_input_grad[0] else None
-        return d_h, d_shift, d_flat.view(len(flat), heads, -1), d_weights, None
+        return d_h, d_shift, d_flat.view(len(flat), experts, -1), d_weights, None

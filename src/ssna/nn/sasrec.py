@@ -18,7 +18,7 @@ class SASRec(nn.Module):
     Args:
         dim: width of item vectors and of the model.
         max_length: positions that have an embedding.
-        blocks, heads, inner: Transformer blocks, attention heads, width between a block's two linear layers.
+        num_layers, num_heads, ffn_dim: Transformer blocks, attention heads, width between a block's two linear layers.
         dropout: on the input, on attention weights and on each sub-layer's output.
     """
 

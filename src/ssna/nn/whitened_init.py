@@ -14,8 +14,8 @@ SMALL = 0.05  # keeps the GRU's tanh in its linear range, where it passes geomet
 def init_whitened(module: LayerAdapters, h: Tensor) -> None:
     """Set adapters and integration so that, untrained, ``v*`` is the joint PCA whitening of all layers, in small.
 
-    Every head of layer ``m`` gets that layer's block of the joint projection, so the routing cannot disturb it; the
-    heads part once they learn. The integration's own weights for the layers are divided out beforehand.
+    Every expert of layer ``m`` gets that layer's block of the joint projection, so the routing cannot disturb it; the
+    experts part once they learn. The integration's own weights for the layers are divided out beforehand.
 
     Args:
         h: ``(a, n, d)`` states of the catalogue, without padding.

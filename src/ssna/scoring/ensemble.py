@@ -16,7 +16,7 @@ from ssna.scoring.vectors import VectorScorer
 
 
 class Member(NamedTuple):
-    """One scorer of a :class:`Blend`: its scores are divided by ``scale``, then weighted by ``weight``."""
+    """One scorer of an :class:`Ensemble`: its scores are divided by ``scale``, then weighted by ``weight``."""
 
     scorer: Scorer
     weight: float

@@ -33,7 +33,7 @@ class Scorer(Protocol):
 
     kind: ClassVar[str]
     layers: int
-    """The top layers that :meth:`extended` reads: at most ``a``."""
+    """The top layers that :meth:`add_items` reads: at most ``a``."""
 
     @property
     def num_rows(self) -> int:
@@ -41,14 +41,14 @@ class Scorer(Protocol):
         ...
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        """Read ``n`` histories, once; the result gives scores of any items, some at a time.
+        """Take ``n`` histories, once; the result gives scores of any items, some at a time.
 
         An empty history says nothing: every item scores 0, or its popularity where that is all that counts.
         """
         ...
 
     def approximate(self, histories: Ragged) -> Approximation | None:
-        """As :meth:`read`, to find the few best with; None where nothing is cheaper than the scores themselves."""
+        """As :meth:`prepare`, to find the few best with; None where nothing is cheaper than the scores themselves."""
         return None
 
     def score(self, histories: Ragged) -> Tensor:

@@ -19,7 +19,7 @@ CHUNK = 512  # histories scored at once,
 TILE = 8192  # against so many items: at most CHUNK x TILE scores are held
 STRAND = 16  # items of a tile that are looked at by their highest score first,
 SHARE = 64  # if those asked for are at most one in so many,
-MANY = 32  # and while at most one in so many columns heads a strand that reaches far enough
+MANY = 32  # and while at most one in so many columns is the first of a strand that reaches far enough
 ROUNDING = 1e-5  # of a score: further than that, sums of the same terms in another order never are
 
 
@@ -136,12 +136,12 @@ def _from_approximation(
 ) -> Best | None:
     """From nearly right scores, all items that may be among the best scored rightly; where these are too many, from all
     scores. None where that would not pay."""
-    if SHARE * k > min(TILE, scorer.num_rows) or (sketch := scorer.approximate(histories)) is None:
+    if SHARE * k > min(TILE, scorer.num_rows) or (approximation := scorer.approximate(histories)) is None:
         return None
     best, crowded = Best(len(histories), k), torch.zeros(len(histories), dtype=torch.bool)
     limit = min(TILE, scorer.num_rows) // MANY
     for start in range(0, scorer.num_rows, TILE):
-        tile, right = sketch.read(slice(start, min(start + TILE, scorer.num_rows)))
+        tile, right = approximation.read(slice(start, min(start + TILE, scorer.num_rows)))
         if start == 0:
             tile[:, 0] = -torch.inf
         _leave_out(tile, start, gone, excluded)
@@ -149,8 +149,8 @@ def _from_approximation(
         _check(highest)
         least = best.scores[:, -1]  # what an item has to score
         if (least == -torch.inf).any() and k <= highest.shape[1]:  # k strands hold one that scores at least so much
-            least = torch.maximum(least, highest.topk(k, dim=1).values[:, -1] - sketch.error)
-        least = (least - sketch.error - ROUNDING * least.abs())[:, None]
+            least = torch.maximum(least, highest.topk(k, dim=1).values[:, -1] - approximation.error)
+        least = (least - approximation.error - ROUNDING * least.abs())[:, None]
         reach = (highest >= least) & (highest > -torch.inf)
         crowded |= reach.sum(dim=1) > limit
         if crowded.all():

@@ -35,7 +35,7 @@ class VectorScorer(Scorer):
     Args:
         vectors: ``(I + 1, D)``, row 0 zero. Where they are on a GPU, with ``sequence``, scores are computed there, to
             validate while training; a scorer that is kept is on the CPU.
-        sequence: maps packed item vectors to packed users, and has ``last`` for the last ones alone, as
+        sequence: maps packed item vectors to packed user embeddings, and has ``last`` for the last ones alone, as
             :class:`ssna.nn.sasrec.SASRec`.
         max_history: items of a history that are read, the latest.
         text_projection: one of ``ADAPTERS``, states of new texts to vectors; None where only known items have a vector.

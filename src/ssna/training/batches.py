@@ -169,7 +169,7 @@ def _distinct(inputs: Ints, targets: Ints) -> tuple[Ints, Ints, int]:
 
 
 def sample_negatives(present: Ints, items: int, num_negatives: int, rng: np.random.Generator) -> Ints:
-    """At most ``samples`` distinct item rows, uniformly from those not ``present``."""
+    """At most ``num_negatives`` distinct item rows, uniformly from those not ``present``."""
     if num_negatives == 0:
         return np.zeros(0, dtype=np.int64)
     absent = np.ones(items + 1, dtype=bool)

@@ -227,7 +227,7 @@ class Trainer:
         }
 
     def load_state_dict(self, step: int, tensors: Weights) -> None:
-        """The inverse of :meth:`state`, after ``step`` optimizer steps."""
+        """The inverse of :meth:`state_dict`, after ``step`` optimizer steps."""
         self.step = step
         if self.graph_step is not None:
             self.graph_step.reset()
