@@ -85,7 +85,7 @@ def _ranks(tiles: Sequence[Tiles], weights: NDArray[np.floating], split: Split, 
 
 
 def _weighted(scores: Sequence[Tensor], weights: NDArray[np.floating]) -> Tensor:
-    """As an :class:`Ensemble` sums them, and nothing of a scorer without weight: zero times minus infinity is no number."""
+    """As an :class:`Ensemble` sums them, but of weight zero nothing: zero times minus infinity is no number."""
     total = scores[0] * float(weights[0])
     for part, weight in zip(scores[1:], weights[1:].tolist(), strict=True):
         if weight:
