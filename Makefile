@@ -41,10 +41,16 @@ test-long: setup
 soak: setup
 	$(PYTEST) -m "not spark and not long" --hypothesis-profile soak tests/property
 
+# Scripts and the helpers of tests are typed, too, but need not say everything.
+RELAXED := --allow-untyped-defs --allow-untyped-calls --allow-incomplete-defs --allow-any-generics --no-warn-return-any
+HELPERS := $(filter-out %conftest.py,$(shell find tests -name '*.py' -not -name 'test_*'))
+
 lint: setup
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy $(RELAXED) benchmarks
+	$(PYTHON) -m mypy $(RELAXED) $(HELPERS)
 	$(VENV)/bin/lint-imports
 
 docs: setup

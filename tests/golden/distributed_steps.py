@@ -47,19 +47,22 @@ def data() -> Dataset:
 class Penalised(FrozenEncoder):
     """As AdaLoRA, adds to the loss something that depends on no sample; draws numbers before the first step."""
 
+    drawn: Tensor
+
     def on_train_begin(self, total_steps: int) -> None:
         self.drawn = torch.rand(3)
 
     def penalty(self) -> Tensor:
-        return sum(parameter.square().sum() for parameter in self.text.parameters()) / 10
+        return torch.stack([parameter.square().sum() for parameter in self.text.parameters()]).sum() / 10
 
 
-def encoder(seed: int = 1) -> FrozenEncoder:
+def encoder(seed: int = 1) -> Penalised:
     torch.manual_seed(seed)
     states = torch.randn(2, ITEMS + 1, 12)
     states[:, 0] = 0
     plain = over_states(states, DIM, SSNASettings(layers=2, num_experts=3, integrate="gru"))
     penalised = Penalised(states, plain.text, DIM)
+    assert penalised.ids is not None
     torch.nn.init.normal_(penalised.ids.weight, std=0.1)
     return penalised
 
@@ -87,7 +90,7 @@ def step(loss: str, future_targets: int) -> dict[str, Tensor]:
     model.eval()
     losses = [trainer.accumulate(next(batches), 1 / 2) for _ in range(2)]
     distributed.sum_gradients(model.parameters())
-    gradients = {f"gradient of {name}": p.grad for name, p in model.named_parameters()}
+    gradients = {f"gradient of {name}": p.grad for name, p in model.named_parameters() if p.grad is not None}
     return gradients | {"losses": torch.tensor(losses, dtype=torch.float64)}
 
 
@@ -97,7 +100,7 @@ def epochs() -> dict[str, Tensor]:
     torch.manual_seed(0)
     fitted = fit(model, data(), settings_of("training.epochs=2", "training.early_stopping_patience=5"))
     valid = [list(epoch.valid.values()) for epoch in fitted.epochs]
-    weights = {f"weight {name}": weight for name, weight in model.named_parameters()}
+    weights: dict[str, Tensor] = {f"weight {name}": weight for name, weight in model.named_parameters()}
     return weights | {"valid": torch.tensor(valid, dtype=torch.float64), "drawn": model.drawn}
 
 

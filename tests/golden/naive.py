@@ -5,9 +5,12 @@ Vectors are lists of floats and matrices are lists of rows; nothing is batched, 
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 Vector = Sequence[float]
 Matrix = Sequence[Vector]
+Weights = Mapping[str, Any]
+"""Matrices and vectors by name."""
 
 
 def sigmoid(x: float) -> float:
@@ -45,7 +48,7 @@ def adapter(h: Vector, shifts: Matrix, projections: Sequence[Matrix], B: Matrix)
     return [sum(mixing[k] * e[k][j] for k in experts) for j in range(len(e[0]))]  # Eq. 2
 
 
-def gru_step(cell: Mapping[str, Matrix], x: Vector, state: Vector) -> list[float]:
+def gru_step(cell: Weights, x: Vector, state: Vector) -> list[float]:
     """One step of torch's ``nn.GRUCell``: its rows are the reset gate, the update gate, the candidate."""
     dim = len(state)
     read = linear(cell["weight_ih"], cell["bias_ih"], x)
@@ -59,7 +62,7 @@ def gru_step(cell: Mapping[str, Matrix], x: Vector, state: Vector) -> list[float
     return new
 
 
-def gru(cell: Mapping[str, Matrix], z: Matrix) -> list[float]:
+def gru(cell: Weights, z: Matrix) -> list[float]:
     """Eq. 4: ``z[0]`` is the top layer's and is read first, from a zero state."""
     state = [0.0] * len(z[0])
     for z_m in z:
@@ -132,7 +135,7 @@ def attention(queries: Matrix, keys: Matrix, values: Matrix) -> list[list[float]
     return mixed
 
 
-def block(weights: Mapping[str, Matrix], num_heads: int, x: Matrix) -> list[list[float]]:
+def block(weights: Weights, num_heads: int, x: Matrix) -> list[list[float]]:
     """Post-norm: a residual, then a LayerNorm, after attention and after the two linear layers."""
     dim = len(x[0])
     qkv = [linear(weights["qkv.weight"], weights["qkv.bias"], row) for row in x]
@@ -143,8 +146,8 @@ def block(weights: Mapping[str, Matrix], num_heads: int, x: Matrix) -> list[list
         for row, found in zip(mixed, attention(q, k, v), strict=True):
             row += found
     out = []
-    for row, found in zip(x, mixed, strict=True):
-        attended = plus(row, linear(weights["out.weight"], weights["out.bias"], found))
+    for state, heads in zip(x, mixed, strict=True):
+        attended = plus(state, linear(weights["out.weight"], weights["out.bias"], heads))
         attended = layer_norm(weights["attention_norm.weight"], weights["attention_norm.bias"], attended)
         wide = [gelu(value) for value in linear(weights["widen.weight"], weights["widen.bias"], attended)]
         fed = plus(attended, linear(weights["narrow.weight"], weights["narrow.bias"], wide))
@@ -152,7 +155,7 @@ def block(weights: Mapping[str, Matrix], num_heads: int, x: Matrix) -> list[list
     return out
 
 
-def sasrec(weights: Mapping[str, Matrix], num_layers: int, num_heads: int, x: Matrix) -> list[list[float]]:
+def sasrec(weights: Weights, num_layers: int, num_heads: int, x: Matrix) -> list[list[float]]:
     """Eq. 6 for one sequence, in UniSRec's form: item plus position, LayerNorm, then the blocks."""
     x = [
         layer_norm(weights["norm.weight"], weights["norm.bias"], plus(row, weights["position.weight"][t]))
@@ -161,7 +164,7 @@ def sasrec(weights: Mapping[str, Matrix], num_layers: int, num_heads: int, x: Ma
     for number in range(num_layers):
         prefix = f"blocks.{number}."
         x = block({n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)}, num_heads, x)
-    return list(x)
+    return [list(row) for row in x]
 
 
 def recency_mean(x: Matrix, window: int, decay: float) -> list[float]:

@@ -1,9 +1,9 @@
 """Tiny language models of every family, and encoders over them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache as remembered
 from pathlib import Path
+from typing import Any
 
 import torch
 from text_models import SIZES
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from ssna.data.dataset import Dataset
-from ssna.methods import METHODS, ItemEncoder
+from ssna.methods import METHODS, ItemEncoder, TrainedMethod
 from ssna.methods.tuned import TunedEncoder
 from ssna.runs import resolve
 from ssna.text import LayerCache
@@ -56,18 +56,22 @@ class World:
     cache: LayerCache
 
 
-def build(method: str, world: World, **settings: object) -> TunedEncoder:
+def build(method: str, world: World, **settings: Any) -> TunedEncoder:
     """The same weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
-        return METHODS[method].build(METHODS[method].settings(**settings), world.data, world.cache, DIM)
+        chosen = METHODS[method]
+        assert isinstance(chosen, TrainedMethod)
+        encoder = chosen.build(chosen.settings(name=method, **settings), world.data, world.cache, DIM)
+    assert isinstance(encoder, TunedEncoder)
+    return encoder
 
 
 def settings_of(method: str, *assignments: str) -> RunSettings:
     return resolve(method=method, settings=[*SMALL, *assignments])
 
 
-def fit_seeded(encoder: ItemEncoder, data: Dataset, settings: RunSettings, **listeners: Callable) -> Fit:
+def fit_seeded(encoder: ItemEncoder, data: Dataset, settings: RunSettings, **listeners: Any) -> Fit:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(9)
         return fit(encoder, data, settings, **listeners)
@@ -92,7 +96,8 @@ def updates(encoder: TunedEncoder, letter: str) -> list[Tensor]:
 
 @remembered
 def network_of(architecture: str) -> nn.Module:
-    sizes = {**SIZES, **OTHERS}.get(architecture, SIZES["bert"])
+    known: dict[str, Any] = {**SIZES, **OTHERS}
+    sizes = known.get(architecture, SIZES["bert"])
     with torch.random.fork_rng(devices=[]):
         model = AutoModel.from_config(AutoConfig.for_model(architecture, vocab_size=60, **SPECIAL, **sizes)).eval()
     return model.get_encoder() if model.config.is_encoder_decoder else model
