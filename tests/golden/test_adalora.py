@@ -20,13 +20,18 @@ from ssna.methods.tuned import AdaLoraEncoder
 from ssna.training import RunSettings
 
 
+def total_rank(encoder: AdaLoraEncoder) -> int:
+    """Directions that are not masked, over all maps."""
+    return sum(int(torch.count_nonzero(weight)) for weight in updates(encoder, "E"))
+
+
 def ranks_of_run(encoder: AdaLoraEncoder, data: Dataset, settings: RunSettings) -> list[int]:
     """The total rank after every step."""
     ranks, after_step = [], encoder.after_step
 
     def listening(step: int) -> None:
         after_step(step)
-        ranks.append(encoder.total_rank)
+        ranks.append(total_rank(encoder))
 
     encoder.after_step = listening
     fit_seeded(encoder, data, settings)

@@ -1,8 +1,6 @@
 """The strict base of all settings, and their way from TOML files to checked values."""
 
 import difflib
-import hashlib
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,11 +37,6 @@ class Settings(BaseModel):
     def to_toml(self) -> str:
         """The same settings as TOML text."""
         return tomli_w.dumps(self.tree())
-
-    @property
-    def hash(self) -> str:
-        """12 hex digits, equal exactly for equal settings."""
-        return hashlib.sha256(json.dumps(self.tree(), sort_keys=True).encode()).hexdigest()[:12]
 
 
 def read_toml(path: Path) -> Tree:

@@ -182,12 +182,6 @@ class AdaLoraEncoder(TunedEncoder):
         self._tuner.peft_config["default"].rank_pattern = pattern
 
     @property
-    def total_rank(self) -> int:
-        """Directions that are not masked, over all maps."""
-        values = [weight for name, weight in self.network.named_parameters() if "lora_E" in name]
-        return int(sum(torch.count_nonzero(weight).item() for weight in values))
-
-    @property
     def _tuner(self) -> Any:
         return cast(Any, self.network).base_model
 
