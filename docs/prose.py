@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-GENERATED = {"docs/performance.md", "docs/reference/cli.md"}
+GENERATED = {"docs/performance.md", "docs/reference/cli.md", "docs/reference/settings.md"}
 
 
 def prose(text: str) -> str:
