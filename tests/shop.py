@@ -217,4 +217,5 @@ def _follows(goods: Products) -> NDArray[np.float32]:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("usage: python tests/shop.py FOLDER")
-    write(Path(sys.argv[1]))
+    write(folder := Path(sys.argv[1]))
+    print(f"written: {folder / 'purchases.csv'} (3,000 customers) and {folder / 'products.csv'} (800 products)")
