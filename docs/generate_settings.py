@@ -33,8 +33,8 @@ table of the TOML file: `dim` stands before all sections, and `epochs` of `[trai
 _METHOD = """`method.name` chooses one of these. The other keys are the method's own. The sections `[ensemble.NAME]` and
 `[method.NAME]` of a member hold the keys of the method `NAME`, with the same defaults.
 """
-_PREPARE = """These stand under `[prepare]` in the file of `ssna prepare --config`. In the shell `user_col` is `--user-col`, in Python
-it is `user_col=`.
+_PREPARE = """The keys stand under `[prepare]` in the file of `ssna prepare --config`. The key `user_col` is the option
+`--user-col` in the shell and `user_col=` in Python.
 """
 _GRID = """The keys of the TOML file that `ssna grid` runs, such as [this example](../guide/comparing.md#grid-search).
 """
