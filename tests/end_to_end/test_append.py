@@ -129,6 +129,15 @@ def test_logs_that_were_appended_before_are_noticed(shop, capsys):
     assert "warning   6 events repeat one of the same user, item and time" in told
 
 
+def test_an_items_file_that_is_given_again_is_no_log_of_this_name(shop, capsys):
+    words = ("prepare", "--append", shop / "new.csv", shop / "data", "--items", shop / "items.csv", "-o", shop / "more")
+    assert ssna(*words) == 0
+    assert "logs of this name" not in capsys.readouterr().err
+    joined = load(shop / "more").manifest
+    assert joined["appended_to"]["again"] == []
+    assert joined["source"]["files"] == ["old.csv", "items.csv", "new.csv", "items.csv"]
+
+
 def test_checking_appends_nothing(shop, capsys):
     assert ssna("prepare", "--append", shop / "new.csv", shop / "data", "--check", "--quiet") == 0
     assert "= kept" in capsys.readouterr().out

@@ -169,7 +169,8 @@ def test_what_cannot_be_done_is_said_in_two_lines_and_leaves_nothing_behind(data
 
 def test_a_data_folder_in_the_place_of_the_cache_is_left_alone(data):
     before = {path: path.read_bytes() for path in data.iterdir()}
-    assert "is no layer cache" in ssna("encode", data, "-o", data, code=1)[1]
+    said = ssna("encode", data, "-o", data, code=1)[1]
+    assert said == f"ssna: {data} is a data folder, not a layer cache; name another output folder\n"
     assert {path: path.read_bytes() for path in data.iterdir()} == before
 
 

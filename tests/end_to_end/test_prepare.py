@@ -110,7 +110,11 @@ def test_what_is_replaced_is_told(shop):
     first = in_a_process_of_its_own("--items", "products.csv", *COLUMNS)
     assert "in the place of" not in first.stderr
     again = in_a_process_of_its_own("--items", "products.csv", *COLUMNS)
-    assert f"written to data, in the place of {load(shop / 'data').fingerprint}" in again.stderr
+    before = load(shop / "data").fingerprint
+    assert f"data      {before}, written to data, unchanged\n" in again.stderr
+    changed = in_a_process_of_its_own("--items", "products.csv", *COLUMNS, "--max-history", "9")
+    assert load(shop / "data").fingerprint != before
+    assert f"written to data, in the place of {before}\n" in changed.stderr
 
 
 def test_an_error_is_one_line_exit_code_one_and_no_folder(shop):

@@ -1,5 +1,6 @@
 """``ssna``: one file a verb, loaded when it is called; no logic of its own."""
 
+import re
 import signal
 import sys
 from importlib import import_module
@@ -9,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ssna import __version__
-from ssna.core.errors import SsnaError
+from ssna.core.errors import SsnaError, there_are
 
 VERBS = {
     "demo": "Everything below, on MovieLens-100K, in one go.",
@@ -26,6 +27,9 @@ VERBS = {
 }
 
 
+_UsageError: Any = typer.BadParameter.__bases__[0]  # which typer does not export
+
+
 class Verbs(TyperGroup):
     """Looks a verb up in ``VERBS`` and imports its module only then."""
 
@@ -37,6 +41,14 @@ class Verbs(TyperGroup):
         """From ``VERBS`` alone: help imports no verb."""
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
+
+    def invoke(self, ctx: Any) -> Any:
+        """A wrong use is told in words of ours, not in those of the libraries below."""
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            error.message = _plain(error)
+            raise
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The verb's function, or its group of functions, as a command."""
@@ -59,6 +71,28 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def _plain(error: Any) -> str:
+    """The message of a usage error, with the name that may be meant in the place of a wrong one."""
+    message = _reason(error)
+    if choice := re.fullmatch(r"['\"](.*)['\"] is not one of (.*)\.", message):
+        names = re.findall(r"'([^']*)'", choice[2])
+        return f"there is no {choice[1]!r}; {there_are(names, choice[1])}"
+    if verb := re.fullmatch(r"No such command '(.*)'\.", message):
+        return f"there is no command {verb[1]!r}; {there_are(error.ctx.command.list_commands(error.ctx), verb[1])}"
+    if "extra argument" in message and any(param.name == "text_cols" for param in error.ctx.command.params):
+        return f"{message}; leave no blank after the comma in --text-cols, or quote the names"
+    return message
+
+
+def _reason(error: Any) -> str:
+    from pydantic import ValidationError  # takes its time, and is needed here only
+
+    from ssna.core.settings import reason
+
+    cause = error.__cause__
+    return reason(cause.errors()[0]) if isinstance(cause, ValidationError) else str(error.message)
 
 
 def _print_version(asked: bool) -> None:

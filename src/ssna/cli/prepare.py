@@ -133,7 +133,10 @@ def prepare(
     elif check:
         typer.echo("\n".join(everything(found)))
     elif not quiet:
-        replaced = "" if before is None else f", in the place of {before}"
+        if before == found["fingerprint"]:
+            replaced = ", unchanged"
+        else:
+            replaced = "" if before is None else f", in the place of {before}"
         written = f"data      {found['fingerprint']}, written to {out}{replaced}"
         typer.echo("\n".join([*summary(found), written]), err=True)
     if config is not None:

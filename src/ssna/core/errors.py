@@ -12,30 +12,44 @@
 The command line prints the message and exits with 1; a traceback is always a defect of ssna.
 """
 
+import difflib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-_OPTION = re.compile("\0([^\0]*)\0([^\0]*)\0")
+_WORDED = re.compile("\0([^\0]*)\0([^\0]*)\0")
 
 
-def option(name: str, value: object = None) -> str:
+def worded(*, python: str, shell: str) -> str:
+    """Words for the message of an :class:`SsnaError`; whoever prints it chooses those of Python or of the shell."""
+    return f"\0{python}\0{shell}\0"
+
+
+def option(name: str, value: object = None, flag: str | None = None) -> str:
     """How an option stands in the message of an :class:`SsnaError`, with its value where there is one.
 
-    Whoever prints the message chooses the spelling: ``min_user = 3`` in Python, ``--min-user 3`` on the command line.
+    It is ``min_user = 3`` in Python and ``--min-user 3`` on the command line; ``flag`` is for an option that is called
+    otherwise there.
     """
-    python, shell = name, f"--{name.replace('_', '-')}"
+    python, shell = name, flag or f"--{name.replace('_', '-')}"
     if value is not None:
         words = ",".join(map(str, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
         python, shell = f"{python} = {value!r}", f"{shell} {shlex.quote(words)}"
-    return f"\0{python}\0{shell}\0"
+    return worded(python=python, shell=shell)
+
+
+def there_are(known: Iterable[str], given: object) -> str:
+    """For a message about ``given``, which is none of the ``known`` names: what they are, and which may be meant."""
+    names = list(known)
+    close = difflib.get_close_matches(str(given), names, n=1)
+    return f"there are {', '.join(names)}" + (f"; did you mean {close[0]}?" if close else "")
 
 
 class SsnaError(Exception):
     """The base of the tree above. ``str(error)`` is meant for people, and names options as Python does."""
 
     def __str__(self) -> str:
-        return _OPTION.sub(r"\1", super().__str__())
+        return _WORDED.sub(r"\1", super().__str__())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -43,7 +57,7 @@ class SsnaError(Exception):
     @property
     def for_command_line(self) -> str:
         """The message, with options as the command line has them."""
-        return _OPTION.sub(r"\2", super().__str__())
+        return _WORDED.sub(r"\2", super().__str__())
 
 
 class SettingsError(SsnaError):

@@ -58,17 +58,21 @@ def write_json(path: Path, value: Any) -> None:
     write_file(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, error: type[SsnaError] = ArtifactError, *, maker: str = "ssna") -> dict[str, Any]:
+def read_json(
+    path: Path, error: type[SsnaError] = ArtifactError, *, maker: str = "ssna", runs: str | None = None
+) -> dict[str, Any]:
     """The JSON object in ``path``; raises ``error`` with the culprit when there is none.
 
     Args:
         maker: the command that writes folders with such a file, for the message.
+        runs: a file that every run has, relative to its folder: the message names runs below the folder of ``path``.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         what = "is no folder that" if path.parent.is_dir() else "does not exist; name a folder that"
-        raise error(f"{path.parent} {what} `{maker}` made (there is no {path.name})") from None
+        below = "" if runs is None else _runs_below(path.parent, runs)
+        raise error(f"{path.parent} {what} `{maker}` made (there is no {path.name}){below}") from None
     except NotADirectoryError:
         raise error(f"{path.parent} is a file; name a folder that `{maker}` made") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as cause:
@@ -76,6 +80,15 @@ def read_json(path: Path, error: type[SsnaError] = ArtifactError, *, maker: str 
     if not isinstance(value, dict):
         raise error(f"{path} is not a JSON object; the folder is damaged, make it anew")
     return value
+
+
+def _runs_below(folder: Path, file: str) -> str:
+    """Where there are folders with ``file`` below ``folder``: which, for a message."""
+    depth = len(Path(file).parts)
+    found = sorted({match.parents[depth - 1] for level in range(1, 5) for match in folder.glob("*/" * level + file)})
+    shown = [str(run) for run in found if not any(part.startswith(".") for part in run.relative_to(folder).parts)]
+    more = f" and {len(shown) - 3} more" if len(shown) > 3 else ""
+    return f"; name a run below it: {', '.join(shown[:3])}{more}" if shown else ""
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The strict base of all settings, and their way from TOML files to checked values."""
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 
-from ssna.core.errors import SettingsError
+from ssna.core.errors import SettingsError, there_are
 
 Tree = dict[str, Any]
 SettingsT = TypeVar("SettingsT", bound="Settings")
@@ -44,7 +45,7 @@ def read_toml(path: Path) -> Tree:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError(f"{path} does not exist") from None
+        raise SettingsError(f"{path} does not exist; check the path") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
         raise SettingsError(f"{path} is not a TOML file: {cause}") from None
 
@@ -68,11 +69,41 @@ def merge(base: Tree, top: Mapping[str, Any]) -> Tree:
     return result
 
 
+def reason(error: Any) -> str:
+    """What is wrong with a value, in a few words of ours; ``error`` is one of pydantic's ``errors()``."""
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "literal_error":
+        return there_are(re.findall(r"'([^']*)'", context["expected"]), error["input"])
+    if kind in _REASONS:
+        limits = {name: int(v) if isinstance(v, float) and v.is_integer() else v for name, v in context.items()}
+        return f"it must be {_REASONS[kind].format(**limits)}"
+    return str(error["msg"]).removeprefix("Value error, ")
+
+
+_REASONS = {
+    "greater_than": "above {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "below {lt}",
+    "less_than_equal": "at most {le}",
+    "finite_number": "a finite number",
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "string_type": "text",
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    **dict.fromkeys(("model_type", "dict_type"), "a section"),
+    "too_short": "a list of at least {min_length}",
+}
+"""Kind of error -> what a value must be; pydantic's own words are those of a library."""
+
+
 def _explain(root: type[BaseModel], error: Any) -> str:
     path = [str(part) for part in error["loc"]]
     dotted = ".".join(path)
+    if error["type"] == "missing":
+        return f"{dotted} is missing"
     if error["type"] != "extra_forbidden":
-        return f"{dotted} = {error['input']!r}: {error['msg'].removeprefix('Value error, ')}"
+        return f"{dotted} = {error['input']!r}: {reason(error)}"
     known = _keys_at(root, path[:-1])
     beside = [".".join([*path[:-1], name]) for name in difflib.get_close_matches(path[-1], known, n=1)]
     close = beside or _homes(root, path[-1])

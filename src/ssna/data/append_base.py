@@ -99,7 +99,7 @@ class AppendBase:
         """
         timed = self.data.histories.times is not None
         if timed != source.timed:
-            having, lacking = (self.folder, source.files[0]) if timed else (source.files[0], self.folder)
+            having, lacking = (self.folder, source.log_files[0]) if timed else (source.log_files[0], self.folder)
             raise DataError(f"{having} has times and {lacking} has none; append logs of the same kind")
         source = with_ids(source)
         before = ibis.union(self._kept(engine), self._recoverable(engine), distinct=False)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from ssna.core.errors import SettingsError, option
-from ssna.core.settings import Settings
+from ssna.core.settings import Settings, reason
 from ssna.data.split_points import MIN_EVENTS, SplitRule
 
 FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences"]
@@ -96,8 +96,7 @@ class PrepareOptions(Settings):
         except ValidationError as invalid:
             wrong = invalid.errors()[0]
             name = str(wrong["loc"][0])
-            reason = wrong["msg"].removeprefix("Value error, ")
-            raise SettingsError(f"{option(name, given[name])}: {reason}") from None
+            raise SettingsError(f"{option(name, given[name])}: {reason(wrong)}") from None
         options._require_consistent()
         return options
 

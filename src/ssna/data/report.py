@@ -72,7 +72,7 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     manifest = base.data.manifest
     of = {"fingerprint": base.data.fingerprint, "users": manifest["users"], "items": manifest["items"]}
     before = manifest["source"]
-    of |= {"logs": request.logs.name, "again": sorted({*files} & {*before["files"]})}
+    of |= {"logs": request.logs.name, "again": sorted({file.name for file in source.log_files} & {*before["files"]})}
     described = {**before, "files": [*before["files"], *files], **over}
     return {"source": described, "options": manifest["options"], "appended_to": of}
 

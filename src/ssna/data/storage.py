@@ -114,6 +114,8 @@ def load(folder: str | Path) -> Dataset:
     folder = Path(folder)
     manifest = _in_todays_words(read_json(folder / MANIFEST, DataError, maker="ssna prepare"))
     if manifest.get("format") != FORMAT:
+        if "layers" in manifest:
+            raise DataError(f"{folder} is a layer cache, not a data folder; name a folder that `ssna prepare` made")
         raise DataError(
             f"{folder} is not a data set of format {FORMAT} (its manifest says {manifest.get('format')!r}); "
             "name a folder that `ssna prepare` of this version made"

@@ -120,7 +120,7 @@ class GridRunner:
                 _check_cache(task, cache, self.root / task.place.folder)
                 self.finished(task)
             except SsnaError as error:
-                found[f"data set {task.place.name}: {'; '.join(str(error).splitlines())}"] = None
+                found[f"data set {task.place.name}: {'; '.join(error.for_command_line.splitlines())}"] = None
         return list(found)
 
     def state(self, task: Task) -> State:
@@ -176,7 +176,7 @@ class GridRunner:
                 resume=True,
             )
         except SsnaError as error:
-            self.say(f"    FAILED: {error}")
+            self.say(f"    FAILED: {error.for_command_line}")
             return False
         record = run.record
         epochs = f", {len(record.epochs)} epochs" if record.epochs else ""
@@ -231,7 +231,7 @@ def _check_cache(task: Task, cache: LayerCache | None, data: Path) -> None:
     if cache is None:
         if readers := reads_text(task.settings):
             raise SettingsError(
-                f"{readers[0]} reads item texts: run `ssna encode {data} -o CACHE` and put "
+                f"the method {readers[0]} reads item texts: run `ssna encode {data} -o CACHE` and put "
                 'cache = "CACHE" under [[data]]'
             )
         return

@@ -61,7 +61,7 @@ def read(folder: Path) -> Contents:
         ArtifactError: it is missing, foreign or damaged.
     """
     folder = model_folder(folder)
-    manifest = read_json(folder / MANIFEST, maker="ssna train")
+    manifest = read_json(folder / MANIFEST, maker="ssna train", runs=f"{IN_RUN}/{MANIFEST}")
     if manifest.get("format") != FORMAT:
         raise ArtifactError(f"{folder} has format {manifest.get('format')!r}, this ssna reads {FORMAT}; train again")
     try:
@@ -100,7 +100,7 @@ def identity(folder: Path) -> str:
     Raises:
         ArtifactError: ``folder`` holds no model.
     """
-    return _checksum(read_json(model_folder(folder) / MANIFEST, maker="ssna train"))
+    return _checksum(read_json(model_folder(folder) / MANIFEST, maker="ssna train", runs=f"{IN_RUN}/{MANIFEST}"))
 
 
 def model_folder(folder: Path) -> Path:

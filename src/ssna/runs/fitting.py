@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 
 from ssna.compute.device import choose_device
-from ssna.core.errors import SettingsError
+from ssna.core.errors import SettingsError, option, worded
 from ssna.data.dataset import Dataset
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
 from ssna.methods.blend import BlendSettings
@@ -70,12 +70,20 @@ def fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None
     if not readers:
         return None
     if cache is None:
-        raise SettingsError(f"{readers[0]} reads item texts: run `ssna encode` first and give its folder as the cache")
+        remedy = worded(
+            python="encode the texts with ssna.encode(data) and give what it returns as cache=",
+            shell="run `ssna encode DATA -o CACHE` first and give --cache CACHE",
+        )
+        raise SettingsError(f"the method {readers[0]} reads item texts: {remedy}")
     wanted = settings.text.pooling
     if wanted and cache.pooling != wanted:
+        remedy = worded(
+            python=f"encode the texts with ssna.encode(data, pooling={wanted!r}) and give what it returns as cache=",
+            shell=f"run `ssna encode DATA -o ANOTHER --pooling {wanted}` and give --cache ANOTHER",
+        )
+        setting = option("settings", f"text.pooling={cache.pooling}", "--set")
         raise SettingsError(
-            f"the settings ask for {wanted} vectors, the cache holds {cache.pooling}: run `ssna encode` with "
-            f"--pooling {wanted} into another folder, or --set text.pooling={cache.pooling}"
+            f"the settings ask for {wanted} vectors, the cache holds {cache.pooling}: {remedy}, or {setting}"
         )
     return LayerCache.open(cache.folders, data.texts)
 

@@ -2,16 +2,16 @@
 
 import copy
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ssna.core.errors import SettingsError
+from ssna.core.errors import SettingsError, option, there_are
 from ssna.core.settings import Tree, assign, merge, read_toml
 from ssna.training import RunSettings
 
-RECIPES = ("paper", "best", "fast", "text")
+RECIPES = ("best", "fast", "text", "paper")
 
 
 def resolve(
@@ -34,10 +34,11 @@ def resolve(
     tree = read_recipe(recipe) if recipe else {}
     if config is not None:
         tree = merge(tree, read_toml(config))
-    settings = (settings,) if isinstance(settings, str) else tuple(settings)
+    settings = _assignments(settings)
     assigned = override({}, settings).get("method", {})
     if not isinstance(assigned, dict):
-        raise SettingsError(f"--set method={assigned}: choose a method with --method {assigned}")
+        culprit = option("settings", f"method={assigned}", "--set")
+        raise SettingsError(f"{culprit}: choose a method with {option('method', assigned)}")
     tree = override(with_method(tree, assigned.get("name", method)), settings)
     if seed is not None:
         tree["seed"] = seed
@@ -55,7 +56,7 @@ def with_method(tree: Tree, method: str | None) -> Tree:
 def read_recipe(name: str) -> Tree:
     """A recipe of the package by name. Raises :class:`SettingsError` for any other name."""
     if name not in RECIPES:
-        raise SettingsError(f"there is no recipe {name!r}; there are {', '.join(RECIPES)}")
+        raise SettingsError(f"there is no recipe {name!r}; {there_are(RECIPES, name)}")
     return tomllib.loads(files("ssna.recipes").joinpath(f"{name}.toml").read_text(encoding="utf-8"))
 
 
@@ -63,14 +64,27 @@ def override(tree: Tree, settings: Iterable[str]) -> Tree:
     """A copy of ``tree`` with ``section.key=value`` settings on top; values are TOML, or else plain strings."""
     result = copy.deepcopy(tree)
     for assignment in settings:
+        culprit = option("settings", assignment, "--set")
         dotted, separator, text = assignment.partition("=")
         if not separator or not dotted.strip():
-            raise SettingsError(f"--set {assignment}: write it as section.key=value")
+            raise SettingsError(f"{culprit}: write it as section.key=value")
         try:
             assign(result, dotted.strip(), _value(text.strip()))
         except SettingsError as wrong:
-            raise SettingsError(f"--set {assignment}: {wrong}") from None
+            raise SettingsError(f"{culprit}: {wrong}") from None
     return result
+
+
+def _assignments(settings: Iterable[str]) -> tuple[str, ...]:
+    """A single one need not stand in a list. Raises :class:`SettingsError` for what is no list of text."""
+    if isinstance(settings, str):
+        return (settings,)
+    given = tuple(settings) if isinstance(settings, Iterable) else (settings,)
+    if isinstance(settings, Mapping) or not all(isinstance(assignment, str) for assignment in given):
+        raise SettingsError(
+            f'settings is a list of "section.key=value", such as ["training.epochs=5"]; it was given as {settings!r}'
+        )
+    return given
 
 
 def _value(text: str) -> Any:

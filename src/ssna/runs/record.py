@@ -93,7 +93,7 @@ class RunRecord:
         Raises:
             ArtifactError: it holds no record, or that of another version of ssna.
         """
-        value = read_json(folder / RECORD, maker="ssna train")
+        value = read_json(folder / RECORD, maker="ssna train", runs=RECORD)
         try:
             record = cls(**value)
             RunSettings.parse(record.settings)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ssna.compute import distributed
 from ssna.compute.memory import MemoryMeter
-from ssna.core.errors import ArtifactError, SettingsError
+from ssna.core.errors import ArtifactError, SettingsError, option
 from ssna.core.files import new_folder, write_file
 from ssna.data.dataset import Dataset, SplitName
 from ssna.evaluation import Evaluation, beyond_accuracy, evaluate
@@ -71,6 +71,7 @@ class Run:
 
 def encode(data: Dataset, model: str = "minilm", out: Path | str | None = None, **options: Any) -> LayerCache:
     """States of every item text of ``data``, computed once; options as :func:`ssna.text.encode`."""
+    _require(data, Dataset, "encode takes what prepare (or load_data) returns as data")
     return encode_texts(data.texts, model, out, **options)[0]
 
 
@@ -113,8 +114,9 @@ def train(
     Raises:
         SsnaError: settings, cache and data do not fit together, or training diverges.
     """
-    if any(isinstance(given, str | Path) for given in (data, cache)):
-        raise SettingsError("train takes what prepare (or load_data) and encode return, not paths")
+    _require(data, Dataset, "train takes what prepare (or load_data) returns as data")
+    if cache is not None:
+        _require(cache, LayerCache, "train takes what encode returns as cache")
     resolved = resolve(recipe, method, config, settings, seed)
     with distributed.process_group(run_device(resolved)):
         return execute(
@@ -128,6 +130,12 @@ def train(
             profile=profile,
             init_from=init_from,
         )
+
+
+def _require(given: object, kind: type, wanted: str) -> None:
+    if not isinstance(given, kind):
+        what = f"the path {str(given)!r}" if isinstance(given, str | Path) else f"a {type(given).__name__}"
+        raise SettingsError(f"{wanted}, not {what}")
 
 
 def execute(
@@ -152,7 +160,9 @@ def execute(
         resume, profile, init_from: as for :func:`train`.
     """
     if profile and isinstance(METHODS[settings.method.name], FittedMethod):
-        raise SettingsError(f"{settings.method.name} is fitted at once and has no epochs; leave --profile out")
+        raise SettingsError(
+            f"{settings.method.name} is fitted at once and has no epochs; leave {option('profile')} out"
+        )
     cache = fitting_cache(settings, data, cache)
     warm_start = None if init_from is None else WarmStart.of(init_from, settings, data, cache)
     device = run_device(settings)

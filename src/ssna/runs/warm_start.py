@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from ssna.core.errors import ArtifactError, SettingsError
+from ssna.core.errors import ArtifactError, SettingsError, option
 from ssna.core.files import write_file
 from ssna.core.settings import Tree
 from ssna.data.dataset import Dataset, IdMap
@@ -65,7 +65,7 @@ class WarmStart:
         """
         if not isinstance(METHODS[settings.method.name], TrainedMethod):
             raise SettingsError(
-                f"{settings.method.name} is fitted at once and starts from nothing; leave --init-from out"
+                f"{settings.method.name} is fitted at once and starts from nothing; leave {option('init_from')} out"
             )
         start = cls._read(Path(folder))
         start._require_same(settings, data, cache)
@@ -92,11 +92,12 @@ class WarmStart:
         ours, theirs = dict(_model_of(self.record.settings)), dict(_model_of(settings.tree()))
         for key in ("method.name", *sorted(ours.keys() | theirs.keys())):
             if key not in _FREE and ours.get(key) != theirs.get(key):
-                remedy = f"--method {ours[key]}" if key == "method.name" else f"--set {key}={_toml(ours.get(key))}"
+                setting = option("settings", f"{key}={_toml(ours.get(key))}", "--set")
+                remedy = option("method", ours[key]) if key == "method.name" else setting
                 raise self._differs(key, theirs.get(key), ours.get(key), remedy)
         length = self.weights[_POSITIONS].shape[0]
         if data.max_history != length:
-            raise self._differs("max_history", data.max_history, length, f"a data set of --max-history {length}")
+            raise self._differs("max_history", data.max_history, length, f"data of {option('max_history', length)}")
         if METHODS[self.record.method].needs_text and cache is not None:
             for field in _STATES:
                 mine, asked = (self.record.cache or {}).get(field), getattr(cache.encoding, field)
@@ -138,7 +139,8 @@ class WarmStart:
 
     def _differs(self, what: str, asked: Any, mine: Any, remedy: str) -> SettingsError:
         return SettingsError(
-            f"{what} is {asked}, but {self.folder} was trained with {mine}: take {remedy}, or leave --init-from out"
+            f"{what} is {asked}, but {self.folder} was trained with {mine}: take {remedy}, "
+            f"or leave {option('init_from')} out"
         )
 
 

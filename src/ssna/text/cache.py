@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.core.errors import CacheError, SettingsError
+from ssna.core.errors import CacheError, SettingsError, worded
 from ssna.core.files import read_json
 from ssna.core.ragged import Ints
 from ssna.text.encoding import Encoding, Pooling
@@ -58,13 +58,16 @@ def layer_file(layer: int, stored: Stored) -> str:
     return f"layer-{layer:02d}.{stored}.bin"
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of a cache. Raises :class:`CacheError` when ``folder`` is no cache."""
+NAME_ANOTHER = "name another output folder"
+
+
+def read_manifest(folder: Path, remedy: str = "name the folder that `ssna encode` made") -> Manifest:
+    """The manifest of a cache. Raises :class:`CacheError` with the ``remedy`` when ``folder`` is no cache."""
     tree = read_json(folder / MANIFEST, CacheError, maker="ssna encode")
     if tree.get("format") != FORMAT:
-        raise CacheError(
-            f"{folder} is no layer cache (format {tree.get('format')!r}); name the folder ssna encode wrote"
-        )
+        if {"format", "fingerprint"} <= tree.keys():
+            raise CacheError(f"{folder} is a data folder, not a layer cache; {remedy}")
+        raise CacheError(f"{folder} is no layer cache (format {tree.get('format')!r}); {remedy}")
     try:
         manifest = Manifest.parse(tree, str(folder / MANIFEST))
     except SettingsError as invalid:
@@ -126,9 +129,10 @@ class LayerCache:
         missing = int((rows == -2).sum())
         if missing:
             asked, names = sum(text != "" for text in texts), ", ".join(map(str, folders))
+            what, where = ("is the cache", "it") if len(folders) == 1 else ("are caches", "them")
             raise CacheError(
-                f"{names}: cache of another data set: {missing:,} of {asked:,} texts are not in it\n"
-                f"run `ssna encode DATA -o {folders[0]}`"
+                f"{names} {what} of another data set: {missing:,} of {asked:,} texts are not in {where}; "
+                f"run {_encode(folders[0])} to add them"
             )
         return cls(folders, first.encoding, rows, tuple(files))
 
@@ -188,19 +192,23 @@ class LayerCache:
         return result
 
 
+def _encode(folder: Path) -> str:
+    return worded(python=f"`ssna.encode(data, out={str(folder)!r})`", shell=f"`ssna encode DATA -o {folder}`")
+
+
 def _opened(folder: Path, manifest: Manifest) -> tuple[dict[bytes, int], tuple[NDArray[np.floating[Any]], ...]]:
     """The rows by their keys, and a memory map a layer."""
     try:
         row_of = rows_by_key((folder / KEYS).read_bytes())
         return row_of, tuple(_map(folder / name, dtype, len(row_of), manifest.width) for name, dtype in manifest.files)
     except FileNotFoundError as cause:
-        raise CacheError(f"{cause.filename} is missing; run `ssna encode DATA -o {folder}` to repair it") from None
+        raise CacheError(f"{cause.filename} is missing; run {_encode(folder)} to repair it") from None
 
 
 def _map(path: Path, dtype: FloatType, rows: int, width: int) -> NDArray[np.floating[Any]]:
     """A file's first ``rows`` rows; what an unfinished run left behind them is not looked at."""
     if path.stat().st_size < rows * width * dtype.itemsize:
-        raise CacheError(f"{path} is cut short; run `ssna encode DATA -o {path.parent}` to repair it")
+        raise CacheError(f"{path} is cut short; run {_encode(path.parent)} to repair it")
     if rows == 0:  # an empty file cannot be mapped
         return np.zeros((0, width), dtype=dtype)
     return np.memmap(path, dtype=dtype, mode="r", shape=(rows, width))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ssna.core.errors import CacheError
 from ssna.core.progress import progress
-from ssna.text.cache import MANIFEST, LayerCache, Manifest, key_of, read_manifest
+from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
@@ -151,7 +151,7 @@ def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:
 
 
 def _existing(folder: Path | None) -> Manifest | None:
-    return read_manifest(folder) if folder is not None and (folder / MANIFEST).exists() else None
+    return read_manifest(folder, NAME_ANOTHER) if folder is not None and (folder / MANIFEST).exists() else None
 
 
 def _encoding(encoder: "TextEncoder", layers: Layers, folder: Path, existing: Manifest | None) -> Encoding:

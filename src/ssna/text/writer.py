@@ -17,6 +17,7 @@ from ssna.text.cache import (
     KEY_BYTES,
     KEYS,
     MANIFEST,
+    NAME_ANOTHER,
     STORED_DTYPES,
     Manifest,
     layer_file,
@@ -173,9 +174,9 @@ def _agreed_manifest(folder: Path, encoding: Encoding) -> Manifest:
     if not (folder / MANIFEST).exists():
         foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "layer-", KEYS)))
         if foreign:
-            raise CacheError(f"{folder} holds other files ({foreign[0]}) and is left alone; name another output folder")
+            raise CacheError(f"{folder} holds other files ({foreign[0]}) and is left alone; {NAME_ANOTHER}")
         return Manifest(**encoding.model_dump(), stored=("f16",) * len(encoding.layers))
-    manifest = read_manifest(folder)
+    manifest = read_manifest(folder, NAME_ANOTHER)
     check_agreement(folder, manifest, encoding)
     return manifest
 
@@ -184,7 +185,7 @@ def check_agreement(folder: Path, manifest: Encoding, encoding: Encoding) -> Non
     """Raise :class:`CacheError` when the cache in ``folder`` was made in another way than ``encoding``."""
     differences = manifest.differences(encoding)
     if differences:
-        raise CacheError(f"{folder} was made with {'; '.join(differences)}\nname another output folder")
+        raise CacheError(f"{folder} was made with {'; '.join(differences)}\n{NAME_ANOTHER}")
 
 
 def _append(path: Path, content: bytes) -> None:

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ssna.compute import distributed
-from ssna.core.errors import ArtifactError, SettingsError
+from ssna.core.errors import ArtifactError, SettingsError, option
 from ssna.core.files import write_file
 
 FORMAT = 3
@@ -91,7 +91,8 @@ class Checkpoint:
         if identity != self.identity:
             differs = next(key for key in {**identity, **self.identity} if identity.get(key) != self.identity.get(key))
             then = f"{identity.get(differs)} {differs}" if differs == "processes" else f"other {differs}"
-            raise SettingsError(f"{self.path} was left by a run with {then}; train without --resume to begin anew")
+            remedy = f"train without {option('resume')} to begin anew"
+            raise SettingsError(f"{self.path} was left by a run with {then}; {remedy}")
         return position, tensors
 
     def remove(self) -> None:

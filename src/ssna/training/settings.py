@@ -4,7 +4,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, SerializeAsAny, field_validator, model_validator
 
-from ssna.core.errors import SettingsError
+from ssna.core.errors import SettingsError, there_are
 from ssna.core.settings import Settings
 from ssna.evaluation.metrics import Monitor
 from ssna.methods import METHODS, MethodSettings
@@ -131,7 +131,7 @@ class RunSettings(Settings):
             return tree
         name = tree.get("name") if isinstance(tree, dict) else None
         if not isinstance(name, str) or name not in METHODS:
-            raise SettingsError(f"unknown method {name!r}; there are {', '.join(METHODS)}")
+            raise SettingsError(f"unknown method {name!r}; {there_are(METHODS, name)}")
         return METHODS[name].settings.parse(tree, "method")
 
     @model_validator(mode="after")

@@ -189,7 +189,7 @@ def test_a_missing_extra_is_named_with_the_remedy(tmp_path, monkeypatch):
 def test_a_master_is_for_spark_alone(tmp_path):
     with pytest.raises(SettingsError, match="spark_master = 'local'"):
         ready(tmp_path / "nowhere.csv", spark_master="local")
-    with pytest.raises(SettingsError, match="engine = 'sparc': Input should be 'duckdb' or 'spark'"):
+    with pytest.raises(SettingsError, match=r"engine = 'sparc': there are duckdb, spark; did you mean spark\?"):
         ready(Path("nowhere.csv"), engine="sparc")
 
 

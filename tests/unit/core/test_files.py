@@ -207,6 +207,20 @@ def test_a_missing_json_file_raises_the_error_asked_for(tmp_path):
         read_json(tmp_path / "absent" / "v.json")
 
 
+def test_a_folder_of_runs_is_told_the_first_three_of_them(tmp_path):
+    for name in ("b", "a", "grid/c", "d", ".unfinished"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "v.json").write_text("{}")
+    names = ", ".join(str(tmp_path / name) for name in ("a", "b", "d"))
+    with pytest.raises(ArtifactError) as caught:
+        read_json(tmp_path / "v.json", runs="v.json")
+    made = "is no folder that `ssna` made (there is no v.json)"
+    assert str(caught.value) == f"{tmp_path} {made}; name a run below it: {names} and 1 more"
+    with pytest.raises(ArtifactError) as caught:
+        read_json(tmp_path / "v.json")
+    assert str(caught.value) == f"{tmp_path} {made}"
+
+
 def test_json_is_readable_by_people(tmp_path):
     write_json(tmp_path / "v.json", {"a": "ü"})
     assert (tmp_path / "v.json").read_text(encoding="utf-8") == json.dumps(

@@ -8,6 +8,7 @@ from pydantic import Field
 from ssna.core.errors import SettingsError
 from ssna.core.settings import Settings, merge, read_toml
 from ssna.runs.recipes import override
+from ssna.training import RunSettings
 
 
 class Inner(Settings):
@@ -33,8 +34,40 @@ def test_an_unknown_key_like_no_other_gets_the_list_of_keys():
 
 
 def test_a_value_out_of_range_is_named_with_its_section():
-    with pytest.raises(SettingsError, match=r"inner\.rate = -1.*greater than 0"):
+    with pytest.raises(SettingsError, match=r"inner\.rate = -1.*it must be above 0"):
         Outer.parse({"inner": {"rate": -1}})
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        ({"epochs": 0}, "settings: epochs = 0: it must be at least 1"),
+        ({"epochs": "two"}, "settings: epochs = 'two': it must be a whole number"),
+        ({"epochs": 1.5}, "settings: epochs = 1.5: it must be a whole number"),
+        ({"inner": {"rate": "fast"}}, "settings: inner.rate = 'fast': it must be a number"),
+        ({"inner": {"names": "x"}}, "settings: inner.names = 'x': it must be a list"),
+        ({"inner": 5}, "settings: inner = 5: it must be a section"),
+        ({"note": 6}, "settings: note = 6: it must be text"),
+        ({"inner": {"kind": "c"}}, "settings: inner.kind = 'c': there are a, b"),
+    ],
+)
+def test_what_a_value_must_be_is_said_in_short_words(tree, message):
+    with pytest.raises(SettingsError) as caught:
+        Outer.parse(tree)
+    assert str(caught.value) == message
+
+
+def test_a_wrong_choice_gets_the_choices_and_the_one_that_may_be_meant():
+    with pytest.raises(SettingsError) as caught:
+        RunSettings.parse({"method": {"name": "ids"}, "loss": {"name": "sample"}})
+    listed = "there are in-batch, in-batch-logq, sampled, full; did you mean sampled?"
+    assert str(caught.value) == f"settings: loss.name = 'sample': {listed}"
+
+
+def test_a_key_that_is_missing_is_named_without_what_is_there():
+    with pytest.raises(SettingsError) as caught:
+        RunSettings.parse({"seed": 3})
+    assert str(caught.value) == "settings: method is missing"
 
 
 def test_the_source_of_a_wrong_setting_is_named():
@@ -130,7 +163,7 @@ def test_merging_replaces_leaves_and_keeps_the_others():
 
 
 def test_a_missing_settings_file_is_named(tmp_path):
-    with pytest.raises(SettingsError, match=r"absent\.toml does not exist"):
+    with pytest.raises(SettingsError, match=r"absent\.toml does not exist; check the path"):
         read_toml(tmp_path / "absent.toml")
 
 

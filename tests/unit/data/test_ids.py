@@ -18,7 +18,7 @@ def source(engine):
         table = pa.table(
             {USER: pa.array(users, pa.string()), ITEM: pa.array(items, pa.string()), WHEN: list(range(len(users)))}
         )
-        return Source(engine.import_arrow(table), None, timed=True, unreadable=0, files=(), typed=typed)
+        return Source(engine.import_arrow(table), None, timed=True, unreadable=0, log_files=(), typed=typed)
 
     return source
 

@@ -52,7 +52,7 @@ def test_the_command_line_has_every_option_with_its_default_and_help():
         assert (option.default, option.help) == (FIELDS[name].default, FIELDS[name].description)
 
 
-BELOW = "Input should be greater than or equal to"
+BELOW = "it must be at least"
 WRONG = [
     ({"min_user": -1}, f"min_user = -1: {BELOW} 0", f"--min-user -1: {BELOW} 0"),
     ({"max_history": 0}, f"max_history = 0: {BELOW} 1", f"--max-history 0: {BELOW} 1"),
@@ -144,6 +144,12 @@ def test_a_hint_names_options_in_the_words_of_the_side_that_is_told(
         prepare(logs, quiet=True)
     assert in_python in str(failed.value)
     assert on_the_command_line in refused(capsys, logs)
+
+
+def test_a_wrong_choice_is_told_those_there_are():
+    with pytest.raises(SettingsError) as error:
+        PrepareOptions.of(split="tiem")
+    assert str(error.value) == "split = 'tiem': there are leave-one-out, time; did you mean time?"
 
 
 def test_no_sign_of_the_two_spellings_is_left_in_a_message():

@@ -202,6 +202,10 @@ def test_a_column_that_is_not_there_is_named(folder):
     [
         ({"format": 2}, "not a data set of format 1 .*says 2"),
         ({"format": None}, "not a data set of format 1"),
+        (
+            {"format": "ssna-layers-1", "layers": [1]},
+            "data is a layer cache, not a data folder; name a folder that `ssna prepare` made",
+        ),
         ({"fingerprint": "0" * 16}, "fingerprint is .* but the manifest says 0000000000000000"),
         ({"max_history": 49}, "fingerprint"),
         ({"max_history": "many"}, "is damaged"),

@@ -60,7 +60,7 @@ def read(tmp_path, cache):
         ),
         ({"settings": '"method.layers" = 4', "method": "full"}, ["entry e asks for method.layers = 4"]),
         ({"line": 'cache = "nowhere"'}, ["nowhere does not exist", "`ssna encode` made"]),
-        ({"line": ""}, ["ssna reads item texts", "data/A -o CACHE", 'cache = "CACHE" under [[data]]']),
+        ({"line": ""}, ["the method ssna reads item texts", "data/A -o CACHE", 'cache = "CACHE" under [[data]]']),
         ({"line": "", "method": "text-knn", "settings": ""}, ["text-knn reads item texts"]),
         ({"data": "B"}, ["data/B does not exist", "`ssna prepare` made"]),
     ],

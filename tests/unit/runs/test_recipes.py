@@ -60,18 +60,18 @@ def test_without_recipe_and_method_it_is_the_recipe_best():
 
 
 def test_an_unknown_recipe_is_named_with_those_there_are():
-    with pytest.raises(SettingsError, match="no recipe 'bset'; there are paper"):
+    with pytest.raises(SettingsError, match=r"'bset'; there are best, fast, text, paper; did you mean best\?"):
         resolve("bset")
 
 
 def test_an_unknown_method_is_named_with_those_there_are():
-    with pytest.raises(SettingsError, match="unknown method 'ssan'; there are ssna"):
+    with pytest.raises(SettingsError, match=r"unknown method 'ssan'; there are ssna, .*, blend; did you mean ssna\?"):
         resolve(method="ssan")
 
 
 @pytest.mark.parametrize("assignment", ["method=ssna", "method.name=[1]", "method=3"])
 def test_a_method_that_is_no_name_is_an_error_in_words(assignment):
-    with pytest.raises(SettingsError, match=r"unknown method|choose a method with --method"):
+    with pytest.raises(SettingsError, match=r"unknown method|choose a method with method = "):
         resolve(settings=[assignment])
 
 
@@ -151,8 +151,26 @@ def test_assigning_another_methods_name_leaves_the_recipes_method_keys_behind():
 
 
 def test_a_method_assigned_as_a_value_gets_the_option_as_a_hint():
-    with pytest.raises(SettingsError, match="choose a method with --method ids"):
+    with pytest.raises(SettingsError) as caught:
         resolve("best", settings=["method=ids"])
+    assert str(caught.value) == "settings = 'method=ids': choose a method with method = 'ids'"
+    assert caught.value.for_command_line == "--set method=ids: choose a method with --method ids"
+
+
+def test_an_assignment_without_a_value_is_told_in_the_words_of_the_side_that_gave_it():
+    with pytest.raises(SettingsError) as caught:
+        resolve(settings=["training.epochs"])
+    assert str(caught.value) == "settings = 'training.epochs': write it as section.key=value"
+    assert caught.value.for_command_line == "--set training.epochs: write it as section.key=value"
+
+
+@pytest.mark.parametrize("settings", [{"training.epochs": 2}, {"training": {"epochs": 2}}, {}, [3], 3])
+def test_settings_that_are_no_list_of_assignments_are_told_how_to_write_them(settings):
+    with pytest.raises(SettingsError) as caught:
+        resolve(settings=settings)
+    expected = 'settings is a list of "section.key=value", such as ["training.epochs=5"]; it was given as '
+    assert str(caught.value).startswith(expected)
+    assert "--set" not in caught.value.for_command_line
 
 
 @pytest.mark.parametrize("member", ["item-knn", "text-knn"])
@@ -181,8 +199,10 @@ def test_sections_by_method_name_come_back_from_toml(config):
         ("ensemble.item-knn.reach=9", "unknown setting ensemble.item-knn.reach; known here: decay, name, window"),
         ("ensemble.item_knn.decay=0.5", "unknown setting ensemble.item_knn; did you mean ensemble.item-knn?"),
         ("ensemble.itemknn.decay=0.5", "unknown setting ensemble.itemknn; did you mean ensemble.item-knn?"),
-        ("ensemble.item-knn.decay=2", "ensemble.item-knn.decay = 2: Input should be less than or equal to 1"),
-        ("ensemble.members=['item_knn']", "ensemble.members.0 = 'item_knn'"),
+        ("ensemble.item-knn.decay=2", "ensemble.item-knn.decay = 2: it must be at most 1"),
+        ("ensemble.members=['item_knn']", "ensemble.members.0 = 'item_knn': there are ease, cease, item-knn,"),
+        ("ensemble.members=['item_knn']", "; did you mean item-knn?"),
+        ("training.monitor=R@11", "training.monitor = 'R@11': it must be a sum of R@10, N@10, R@50, N@50"),
     ],
 )
 def test_a_wrong_setting_of_an_ensemble_member_is_one_line_with_a_hint(assignment, message):

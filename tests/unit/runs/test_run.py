@@ -1,6 +1,7 @@
 """A run, its folder and its record."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from small_training import SMALL, settings_of
 
 from ssna.core.errors import ArtifactError, SettingsError
 from ssna.data.dataset import Dataset
-from ssna.runs import Run, RunRecord, train
+from ssna.recommender import Recommender
+from ssna.runs import Run, RunRecord, encode, train
 from ssna.runs.recipes import override
 from ssna.training import RunSettings
 
@@ -83,19 +85,52 @@ def test_overriding_a_setting_changes_the_record(data):
     assert run.record.settings == RunSettings.parse(override(settings_of().tree(), ["seed=7"])).tree()
 
 
-def test_paths_in_the_place_of_data_or_cache_are_an_error_in_words():
-    with pytest.raises(SettingsError, match="not paths"):
-        train("data", "cache")
+@pytest.mark.parametrize("path", ["data", Path("data")])
+def test_paths_in_the_place_of_data_or_cache_are_an_error_in_words(data, path):
+    takes = "takes what prepare (or load_data) returns as data, not the path 'data'"
+    with pytest.raises(SettingsError, match=re.escape(f"train {takes}")):
+        train(path, "cache")
+    with pytest.raises(SettingsError, match=re.escape(f"encode {takes}")):
+        encode(path, model="minilm")
+    with pytest.raises(SettingsError, match=r"^train takes what encode returns as cache, not the path 'data'$"):
+        train(data, path)
+
+
+def test_a_data_set_in_the_place_of_the_cache_is_an_error_in_words(data):
+    with pytest.raises(SettingsError, match=r"^train takes what encode returns as cache, not a Dataset$"):
+        train(data, data, recipe="fast")
 
 
 def test_a_cache_pooled_in_another_way_than_the_recipe_asks_for_is_refused(data, make_cache, random_states):
-    with pytest.raises(SettingsError, match="ask for mean vectors, the cache holds cls"):
+    with pytest.raises(SettingsError) as caught:
         train(data, make_cache(data, random_states(), pooling="cls"), "best", quiet=True)
+    said = "the settings ask for mean vectors, the cache holds cls: "
+    assert str(caught.value) == (
+        f"{said}encode the texts with ssna.encode(data, pooling='mean') and give what it returns as cache=, "
+        "or settings = 'text.pooling=cls'"
+    )
+    assert caught.value.for_command_line == (
+        f"{said}run `ssna encode DATA -o ANOTHER --pooling mean` and give --cache ANOTHER, or --set text.pooling=cls"
+    )
 
 
 def test_a_method_that_reads_text_says_so_without_a_cache(data):
-    with pytest.raises(SettingsError, match="ssna reads item texts"):
+    with pytest.raises(SettingsError) as caught:
         train(data, method="ssna", quiet=True)
+    said = "the method ssna reads item texts: "
+    assert str(caught.value) == f"{said}encode the texts with ssna.encode(data) and give what it returns as cache="
+    assert caught.value.for_command_line == f"{said}run `ssna encode DATA -o CACHE` first and give --cache CACHE"
+
+
+def test_a_folder_of_runs_in_the_place_of_a_run_is_told_its_runs(data, new_name):
+    folder = new_name()
+    for name in ("b", "a"):
+        train(data, method="popularity", out=folder / "grid" / name, quiet=True)
+    runs = f"name a run below it: {folder / 'grid' / 'a'}, {folder / 'grid' / 'b'}"
+    for read, file in ((RunRecord.read, "record.json"), (Recommender.load, "model.json")):
+        with pytest.raises(ArtifactError) as caught:
+            read(folder)
+        assert str(caught.value) == f"{folder} is no folder that `ssna train` made (there is no {file}); {runs}"
 
 
 def test_a_blend_without_a_member_that_reads_texts_needs_no_cache(data):

@@ -142,10 +142,14 @@ def test_with_no_epochs_and_no_earlier_run_the_initial_weights_are_evaluated(dat
 @pytest.mark.parametrize(
     ("method", "settings", "message"),
     [
-        ("ids", ["dim=32"], r"dim is 32, but .*yesterday was trained with 16: take --set dim=16"),
-        ("ids", ["sequence.num_heads=4"], r"sequence.num_heads is 4, but .* with 2: take --set sequence.num_heads=2"),
-        ("tmlp", [], r"method.name is tmlp, but .* with ids: take --method ids"),
-        ("popularity", [], r"popularity is fitted at once and starts from nothing; leave --init-from out"),
+        ("ids", ["dim=32"], r"dim is 32, but .*yesterday .* 16: take settings = 'dim=16', or leave init_from out"),
+        (
+            "ids",
+            ["sequence.num_heads=4"],
+            r"sequence.num_heads is 4, .* with 2: take settings = 'sequence.num_heads=2'",
+        ),
+        ("tmlp", [], r"method.name is tmlp, but .* with ids: take method = 'ids'"),
+        ("popularity", [], r"popularity is fitted at once and starts from nothing; leave init_from out"),
     ],
 )
 def test_a_run_of_another_model_is_refused_by_the_name_of_the_setting(
@@ -153,8 +157,9 @@ def test_a_run_of_another_model_is_refused_by_the_name_of_the_setting(
 ):
     cache = make_cache(data, np.ones((3, OLD, 8), np.float32))
     training = () if method == "popularity" else SMALL
-    with pytest.raises(SettingsError, match=message):
+    with pytest.raises(SettingsError, match=message) as caught:
         train(data, cache, method=method, settings=[*training, *settings], init_from=earlier, quiet=True)
+    assert caught.value.for_command_line.endswith("leave --init-from out")
 
 
 def test_settings_that_weights_do_not_depend_on_may_differ(data, earlier):
@@ -164,7 +169,7 @@ def test_settings_that_weights_do_not_depend_on_may_differ(data, earlier):
 
 def test_histories_of_another_length_are_refused(data, earlier):
     longer = replace(data, max_history=9)
-    with pytest.raises(SettingsError, match=r"max_history is 9, but .* trained with 50: take .*--max-history 50"):
+    with pytest.raises(SettingsError, match=r"max_history is 9, but .* trained with 50: take data of max_history = 50"):
         train(longer, method="ids", settings=SMALL, init_from=earlier, quiet=True)
 
 

@@ -69,7 +69,7 @@ def test_folders_side_by_side_are_read_as_one(tmp_path, a):
     mixed = ["", *TEXTS[:0:-1]]
     cache = LayerCache.open(folders, mixed)
     np.testing.assert_array_equal(cache.top(a), expected_top(mixed, a))
-    with pytest.raises(CacheError, match=r"two, .*three: cache of another data set: 1 of 9 texts"):
+    with pytest.raises(CacheError, match=r"two, .*three are caches of another data set: 1 of 9 texts are not in them"):
         LayerCache.open(folders[1:], TEXTS)
 
 
@@ -105,13 +105,24 @@ def test_more_layers_than_there_are_is_a_named_error(folder, a):
 
 
 def test_texts_that_are_not_there_are_counted(folder):
-    with pytest.raises(CacheError, match=r"cache of another data set: 2 of 11 texts are not in it\n.*ssna encode DATA"):
+    with pytest.raises(CacheError, match="is the cache of another data set") as caught:
         LayerCache.open(folder, [*TEXTS, "new", "newer"])
+    said = f"{folder} is the cache of another data set: 2 of 11 texts are not in it"
+    assert str(caught.value) == f"{said}; run `ssna.encode(data, out='{folder}')` to add them"
+    assert caught.value.for_command_line == f"{said}; run `ssna encode DATA -o {folder}` to add them"
 
 
 def test_a_folder_without_a_manifest_is_no_cache(tmp_path):
     with pytest.raises(CacheError, match=r"no folder that `ssna encode` made"):
         LayerCache.open(tmp_path, TEXTS)
+
+
+def test_a_data_folder_is_told_from_a_cache_with_the_remedy_of_the_side_that_it_stands_on(folder):
+    (folder / "manifest.json").write_text('{"format": 1, "fingerprint": "7d07"}')
+    with pytest.raises(CacheError, match=r"not a layer cache; name the folder that `ssna encode` made$"):
+        LayerCache.open(folder, TEXTS)
+    with pytest.raises(CacheError, match=r"is a data folder, not a layer cache; name another output folder$"):
+        fill(folder, TEXTS)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,7 @@ def test_a_manifest_that_lists_too_few_files_is_a_named_error(folder):
 @pytest.mark.parametrize("name", ["keys.bin", "layer-05.f16.bin"])
 def test_a_missing_file_is_a_named_error_and_encoding_again_repairs_it(folder, name):
     (folder / name).unlink()
-    with pytest.raises(CacheError, match=rf"{name} is missing; run `ssna encode"):
+    with pytest.raises(CacheError, match=rf"{name} is missing; run `ssna\.encode\(data, out="):
         LayerCache.open(folder, TEXTS)
     fill(folder, TEXTS)
     np.testing.assert_array_equal(LayerCache.open(folder, TEXTS).top(3), expected_top(TEXTS, 3))
@@ -148,7 +159,7 @@ def test_a_missing_file_is_a_named_error_and_encoding_again_repairs_it(folder, n
 def test_a_layer_that_is_cut_short_is_a_named_error_and_encoding_again_repairs_it(folder):
     before = content(folder)
     os.truncate(folder / "layer-05.f16.bin", 3 * 8 + 1)
-    with pytest.raises(CacheError, match="cut short; run `ssna encode"):
+    with pytest.raises(CacheError, match=r"cut short; run `ssna\.encode\(data, out="):
         LayerCache.open(folder, TEXTS)
     fill(folder, TEXTS)
     assert content(folder) == before

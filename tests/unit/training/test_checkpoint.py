@@ -65,9 +65,9 @@ def test_a_damaged_checkpoint_says_so_in_one_line(checkpoint, length):
 @pytest.mark.parametrize(
     ("identity", "message"),
     [
-        ({**IDENTITY, "data": "beef"}, "left by a run with other data; train without --resume"),
-        ({**IDENTITY, "settings": {}}, "left by a run with other settings; train without --resume"),
-        ({**IDENTITY, "initial weights": "0123"}, "left by a run with other initial weights; train without --resume"),
+        ({**IDENTITY, "data": "beef"}, "left by a run with other data; train without resume"),
+        ({**IDENTITY, "settings": {}}, "left by a run with other settings; train without resume"),
+        ({**IDENTITY, "initial weights": "0123"}, "left by a run with other initial weights; train without resume"),
     ],
 )
 def test_a_checkpoint_of_another_run_names_what_differs(checkpoint, identity, message):
@@ -79,5 +79,5 @@ def test_a_checkpoint_of_more_processes_names_their_number(checkpoint, monkeypat
     monkeypatch.setattr("ssna.training.checkpoint.distributed.world_size", lambda: 4)
     other = Checkpoint(checkpoint.path, IDENTITY)
     monkeypatch.undo()
-    with pytest.raises(SettingsError, match="left by a run with 1 processes; train without --resume"):
+    with pytest.raises(SettingsError, match="left by a run with 1 processes; train without resume"):
         other.read()

@@ -14,7 +14,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from ssna.core.errors import SettingsError
+from ssna.core.errors import SettingsError, option
 from ssna.data.engine import in_one_line
 
 # What results depend on, whatever the cluster has for a default.
@@ -86,4 +86,6 @@ def _require_answer(master: str) -> None:
         host, _, port = address.partition(":")
         with suppress(OSError, ValueError), socket.create_connection((host, int(port or _PORT)), _PATIENCE):
             return
-    raise SettingsError(f"no Spark master answers at {master}; check the address (--spark-master), or start it")
+    raise SettingsError(
+        f"no Spark master answers at {master}; check the address ({option('spark_master')}), or start it"
+    )

@@ -46,5 +46,5 @@ def find_format(path: Path) -> FormatName:
         if known.recognises(path):
             return name
     if not path.exists():
-        raise DataError(f"{path} does not exist; check the path of the logs")
+        raise DataError(f"{path} does not exist; check the path")
     raise unknown(path)

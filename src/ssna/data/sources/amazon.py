@@ -89,7 +89,8 @@ def read(engine: Engine, request: Request) -> Source:
         parts=None if catalogue is None else _parts(catalogue, options),
         timed=True,
         unreadable=rows.unreadable,
-        files=log.files if catalogue is None else log.files + catalogue.files,
+        log_files=log.files,
+        item_files=() if catalogue is None else catalogue.files,
     )
 
 

@@ -73,7 +73,8 @@ def read(engine: Engine, request: Request) -> Source:
         parts=kind.read_films(engine, films),
         timed=True,
         unreadable=rows.unreadable,
-        files=(ratings, films),
+        log_files=(ratings,),
+        item_files=(films,),
     )
 
 

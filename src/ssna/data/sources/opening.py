@@ -33,7 +33,7 @@ def open_tsv(engine: Engine, path: Path) -> TableFile:
 def open_file(engine: Engine, path: Path, opener: Opener) -> TableFile:
     """One file by ``opener``. Raises :class:`DataError` if it is not there, empty or damaged."""
     if not path.is_file():
-        raise DataError(f"there is no file {path}; check the path")
+        raise DataError(f"{path} {'is no file' if path.exists() else 'does not exist'}; check the path")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty; give a file with a header and rows")
     with reading(path):

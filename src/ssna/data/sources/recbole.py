@@ -61,7 +61,8 @@ def read(engine: Engine, request: Request) -> Source:
         parts=_with_years(described, dict(zip(texts, names, strict=True))) if texts else None,
         timed=True,
         unreadable=rows.unreadable,
-        files=(inter, item_file),
+        log_files=(inter,),
+        item_files=(item_file,),
     )
 
 

@@ -41,7 +41,8 @@ def read(engine: Engine, request: Request) -> Source:
         parts=catalogue.select({ITEM: ("item", as_id)} | texts).table if texts else None,
         timed=False,
         unreadable=0,
-        files=(sequences, catalogue.path),
+        log_files=(sequences,),
+        item_files=(catalogue.path,),
     )
 
 

@@ -58,7 +58,8 @@ class Source:
             None where the source has no text.
         timed: whether ``when`` is a time.
         unreadable: rows of the logs that could not be taken apart; they are not in ``events``.
-        files: the files read.
+        log_files: the files that events were read from.
+        item_files: the files that texts were read from, where they are others.
         typed: whether the logs tell numbers from text; a CSV does not.
         passed_over: files in the folder of the logs that are no logs by their names.
         unreadable_time: looks for a time that cannot be read, in the logs once more.
@@ -70,11 +71,17 @@ class Source:
     parts: Table | None
     timed: bool
     unreadable: int
-    files: tuple[Path, ...]
+    log_files: tuple[Path, ...]
+    item_files: tuple[Path, ...] = ()
     typed: bool = True
     passed_over: tuple[Path, ...] = ()
     unreadable_time: Callable[[], str | None] | None = None
     columns: Mapping[str, str | list[str]] | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files read."""
+        return self.log_files + self.item_files
 
 
 def find_one(path: Path, suffix: str) -> Path | None:

@@ -54,7 +54,8 @@ def read(engine: Engine, request: Request) -> Source:
         parts=engine.import_arrow(pa.table({ITEM: [item for item, _ in texts], "part_1": [text for _, text in texts]})),
         timed=False,
         unreadable=0,
-        files=(train_file, valid_file, test_file, text_file, index_file),
+        log_files=(train_file, valid_file, test_file),
+        item_files=(text_file, index_file),
     )
 
 
