@@ -8,7 +8,7 @@ from ssna.core.errors import SettingsError, option
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.options import APPENDING, EngineName, FormatName, with_help
-from ssna.data.storage import MANIFEST
+from ssna.data.storage import EVENTS
 
 
 @with_help(*APPENDING)
@@ -76,5 +76,5 @@ def append(
     request = base.request(Path(logs), None if items is None else Path(items), given)
     if out is None:
         return assemble(request, quiet, base=base)
-    with new_folder(Path(out), marker=MANIFEST) as aside:
+    with new_folder(Path(out), marker=EVENTS) as aside:
         return assemble(request, quiet, aside, base)

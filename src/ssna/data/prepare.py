@@ -7,7 +7,7 @@ from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.options import Dedup, EngineName, FormatName, MissingText, Moment, PrepareOptions, with_help
 from ssna.data.split_points import SplitRule
-from ssna.data.storage import MANIFEST
+from ssna.data.storage import EVENTS
 
 
 @with_help(*PrepareOptions.model_fields)
@@ -81,5 +81,5 @@ def prepare(
     request = Request(Path(logs), None if items is None else Path(items), options)
     if out is None:
         return assemble(request, quiet)
-    with new_folder(Path(out), marker=MANIFEST) as aside:
+    with new_folder(Path(out), marker=EVENTS) as aside:
         return assemble(request, quiet, aside)

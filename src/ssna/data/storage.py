@@ -75,7 +75,7 @@ def save(dataset: Dataset, folder: str | Path) -> None:
         SsnaError: ``folder`` holds something else.
         OSError: the disk is full, or may not be written.
     """
-    with new_folder(Path(folder), marker=MANIFEST) as aside:
+    with new_folder(Path(folder), marker=EVENTS) as aside:
         write(dataset, aside)
 
 

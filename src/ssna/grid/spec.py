@@ -36,7 +36,9 @@ class EntryPlan(Settings):
     """One row of the tables: a method, and the settings that it is tried with."""
 
     name: str
+    """What tables and folders call it."""
     method: str
+    """A name in ``METHODS``."""
     recipe: str | None = None
     """In place of the grid's."""
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -53,7 +55,9 @@ class GridSpec(Settings):
     """A grid: entries over data sets."""
 
     title: str
+    """What the grid is for."""
     recipe: str | None = None
+    """What every entry starts from."""
     settings: dict[str, Any] = Field(default_factory=dict)
     """On top of the recipe, for every entry; sections, or dotted keys; not ``method``, which belongs to entries."""
     seeds: list[int] = Field([0], min_length=1)
@@ -65,7 +69,9 @@ class GridSpec(Settings):
     models: list[str] = Field(default_factory=list)
     """Names of language models; an entry that reads text runs with each, from the cache of that name."""
     data: list[DataPlace] = Field(min_length=1)
+    """The data sets, ``[[data]]`` each."""
     entries: list[EntryPlan] = Field(min_length=1)
+    """The methods, ``[[entries]]`` each."""
 
     @classmethod
     def read(cls, path: Path) -> "GridSpec":

@@ -13,10 +13,15 @@ class MemberSections(Settings):
     """Whatever has members keeps a section for each: ``ensemble.item-knn.decay``, ``method.cease.ridge``."""
 
     item_knn: ItemKnnSettings = Field(default_factory=ItemKnnSettings, alias="item-knn")
+    """As ``[method]`` of item-knn."""
     ease: EaseSettings = EaseSettings()
+    """As ``[method]`` of ease."""
     cease: CeaseSettings = CeaseSettings()
+    """As ``[method]`` of cease."""
     text_knn: TextKnnSettings = Field(default_factory=TextKnnSettings, alias="text-knn")
+    """As ``[method]`` of text-knn."""
     text_linear: TextLinearSettings = Field(default_factory=TextLinearSettings, alias="text-linear")
+    """As ``[method]`` of text-linear."""
 
     def of(self, member: str) -> MethodSettings:
         """The section of ``member``, a method's name; popularity has nothing to set."""

@@ -56,9 +56,11 @@ class AdaLoraSettings(TunedSettings):
 
     name: Literal["adalora"] = "adalora"
     initial_rank: int = Field(12, ge=1)
+    """Rank of every map at the start."""
     rank: int = Field(8, ge=1)
     """Mean rank of a map at the end; where it goes is decided by the importance of each direction."""
     alpha: float = Field(16, gt=0)
+    """The update is scaled by ``alpha`` over the rank."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """``p``, on the input of the update."""
     orthogonality: float = Field(0.5, ge=0)

@@ -22,7 +22,9 @@ class SequenceSettings(Settings):
     """SASRec, as in UniSRec."""
 
     num_layers: int = Field(2, ge=1)
+    """Transformer blocks."""
     num_heads: int = Field(2, ge=1)
+    """Attention heads of a block; ``dim`` must be a multiple."""
     ffn_dim: int = Field(256, ge=1)
     """Width between the two linear layers of a block (the feed-forward network)."""
     dropout: float = Field(0.5, ge=0, lt=1)
@@ -75,6 +77,7 @@ class TrainingSettings(Settings):
     limit_train_batches: int | None = Field(None, ge=1)
     """At most so many batches in an epoch: to time a method, or for a dry run (set ``dry_run`` too)."""
     learning_rate: float = Field(3e-4, gt=0)
+    """Of AdamW, after the warmup."""
     weight_decay: float = Field(0.0, ge=0)
     """Decoupled (AdamW), on matrices only."""
     warmup_ratio: float = Field(0.0, ge=0, lt=1)
@@ -110,6 +113,7 @@ class RunSettings(Settings):
     dim: int = Field(256, ge=1)
     """Width of item vectors and of the sequence model."""
     seed: int = Field(0, ge=0, lt=2**63)
+    """Of every random choice."""
     dry_run: bool = False
     """The run is cut short on purpose; every table says that its figures are no result."""
     text: TextSettings = TextSettings()

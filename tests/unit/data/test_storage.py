@@ -252,3 +252,15 @@ def test_dropped_rows_that_cannot_be_written_leave_no_folder(tmp_path, monkeypat
     with pytest.raises(DataError, match="No space left on device"):
         prepare(log, out=tmp_path / "data", quiet=True)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("kept", ["manifest.json", "keys.bin"])
+def test_a_folder_that_is_no_data_set_is_left_alone(make_data, tmp_path, kept):
+    """A layer cache has a manifest, too."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for name in ("manifest.json", "keys.bin"):
+        (cache / name).write_text("{}")
+    with pytest.raises(SsnaError, match="holds other files and is left alone"):
+        save(make_data([[1, 2, 3], [2, 3, 1]]), cache)
+    assert (cache / kept).read_text() == "{}"
