@@ -11,7 +11,7 @@ from ssna.nn.sasrec import SASRec
 from ssna.runs import Run
 from ssna.scoring import VectorScorer
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

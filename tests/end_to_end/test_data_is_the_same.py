@@ -52,6 +52,7 @@ WRITERS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not ONLINE_RETAIL.exists(), reason="the shared data is not here")
 def test_online_retail_in_any_order_and_file_gives_one_fingerprint(tmp_path):
     """Each in a process of its own, with another hash seed. ``pytest -s`` shows seconds and memory."""

@@ -14,7 +14,7 @@ from command_line import ssna
 from ssna.data.storage import save
 from ssna.runs.record import RECORD
 
-pytestmark = [pytest.mark.slow, pytest.mark.fork]
+pytestmark = [pytest.mark.long, pytest.mark.fork]
 GRID = """
 title = "small"
 more_seeds = [0, 1]

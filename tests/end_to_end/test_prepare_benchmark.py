@@ -26,6 +26,7 @@ def test_the_log_is_the_same_for_the_same_seed_and_another_for_another(tmp_path,
     assert written[0] != written[2]
 
 
+@pytest.mark.long
 def test_all_three_give_the_same_data_set_and_the_figures_are_kept(tmp_path, monkeypatch):
     out = tmp_path / "found.json"
     arguments = ["--rows", "20000", "--rounds", "1", "--against", "polars", "--against", "pandas", "-o", str(out)]

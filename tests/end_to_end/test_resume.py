@@ -45,7 +45,7 @@ def killed(command: list[str], checkpoint: Path, writes: int) -> None:
     process.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.fork
 def test_a_run_killed_twice_and_resumed_is_the_unbroken_one(data, tmp_path, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
@@ -65,7 +65,7 @@ def test_a_run_killed_twice_and_resumed_is_the_unbroken_one(data, tmp_path, monk
         assert (broken / file.relative_to(whole)).read_bytes() == file.read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.fork
 def test_a_checkpoint_of_other_settings_is_not_resumed_from(data, tmp_path, capsys):
     run, checkpoint = tmp_path / "run", tmp_path / ".run.checkpoint"
@@ -85,7 +85,7 @@ def test_a_damaged_checkpoint_is_named(data, tmp_path, capsys):
     assert "delete it" in message
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.fork
 def test_a_warm_started_run_resumes_from_its_checkpoint(data, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as in killed: sums on other numbers of threads round otherwise
@@ -103,7 +103,7 @@ def test_a_warm_started_run_resumes_from_its_checkpoint(data, tmp_path, capsys, 
     assert (broken / "weights.safetensors").read_bytes() == (whole / "weights.safetensors").read_bytes()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_may_replace_the_one_it_was_warm_started_from(data, tmp_path):
     words = ("train", data, "-o", tmp_path / "run", *WORDS, "--quiet")
     assert ssna(*words) == 0
@@ -141,7 +141,7 @@ def test_a_finished_run_of_another_kind_is_replaced_though_resume_is_given(data,
     assert "nothing to resume" not in said
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.fork
 def test_a_run_is_resumed_though_an_earlier_one_of_its_settings_was_finished(data, tmp_path):
     command = [sys.executable, "-c", SLOWLY, "train", str(data), "-o", str(tmp_path / "run"), *WORDS]

@@ -12,7 +12,7 @@ from ssna.data import load
 from ssna.text import LayerCache
 from ssna.text.cache import KEY_BYTES, KEYS
 
-pytestmark = [pytest.mark.slow, pytest.mark.fork]
+pytestmark = [pytest.mark.long, pytest.mark.fork]
 DYING = """
 import os, signal
 from ssna.training.checkpoint import Checkpoint

@@ -41,11 +41,13 @@ def record(run: Path) -> dict:
     return json.loads((run / "record.json").read_text())
 
 
+@pytest.mark.long
 def test_several_data_sets_train_one_model(joint):
     found = record(joint)
     assert (found["data"]["name"], found["users"], found["items"]) == ("tools+sweets", 120, 80)
 
 
+@pytest.mark.long
 def test_another_data_set_is_ranked_zero_shot_and_after_a_warm_start(place, joint, capsys):
     words = (
         "train",

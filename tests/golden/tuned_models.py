@@ -56,15 +56,13 @@ class World:
     cache: LayerCache
 
 
-def build(method: str, world: World, **settings: Any) -> TunedEncoder:
+def build(method: str, world: World, **settings: Any) -> ItemEncoder:
     """The same weights every time."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(5)
         chosen = METHODS[method]
         assert isinstance(chosen, TrainedMethod)
-        encoder = chosen.build(chosen.settings(name=method, **settings), world.data, world.cache, DIM)
-    assert isinstance(encoder, TunedEncoder)
-    return encoder
+        return chosen.build(chosen.settings(name=method, **settings), world.data, world.cache, DIM)
 
 
 def settings_of(method: str, *assignments: str) -> RunSettings:

@@ -184,7 +184,7 @@ with journal(Path(sys.argv[1])) as opened:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.fork
 def test_a_hundred_kills_while_items_are_put_lose_nothing_that_was_answered(tmp_path):
     chance = random.Random(0)
