@@ -1,6 +1,6 @@
 # setup:     install into the active virtual environment, or into .venv if none is active
 # demo:      from logs to recommendations on MovieLens-100K
-# test-fast: what takes no process, no browser and no seconds (90 s)     test: what every change must pass (9 minutes)
+# test-fast: what takes no process, no browser and no seconds            test: what every change must pass (9 minutes)
 # test-long: documented commands, Spark, grids, kills (15 minutes)        soak: property tests with many more examples
 # check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
 # docs:      the documentation site, in build/site, with all tables and plots of the kept runs
