@@ -10,6 +10,8 @@ from some_runs import make_run
 from ssna.report import TABLES, result_groups
 from ssna.report.html import html_page
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'">"""
 
 

@@ -17,6 +17,8 @@ from ssna.training import fit
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.trainer import Model
 
+pytestmark = pytest.mark.slow
+
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
     return run.recommender.scorer.state()[1]

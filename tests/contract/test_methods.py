@@ -4,6 +4,7 @@ The item states come from a tiny random language model, so that methods that tun
 """
 
 import numpy as np
+import pytest
 import torch
 from method_worlds import DIM, ITEMS, SOME_ITEMS, run_of, settings_of
 
@@ -14,6 +15,8 @@ from ssna.nn.sasrec import SASRec
 from ssna.training import fit
 from ssna.training.batches import autoregressive, collate
 from ssna.training.trainer import Model
+
+pytestmark = pytest.mark.slow
 
 # items to vectors
 

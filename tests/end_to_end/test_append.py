@@ -10,6 +10,8 @@ from data_files import histories, square, texts, write_csv
 from ssna.core.errors import DataError, SettingsError
 from ssna.data import append, load, prepare, save
 
+pytestmark = pytest.mark.slow
+
 SHOP = ("--user-col", "who", "--item-col", "what", "--time-col", "at", "--text-cols", "label")
 LOG, SHELF = ("who", "what", "at"), ("what", "label")
 NEW = [("u9", f"i{k}", 2_000 + k) for k in range(5)] + [("u1", "i0", 3_000), ("u2", "i9", 3_000)]

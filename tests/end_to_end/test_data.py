@@ -13,6 +13,8 @@ from ssna.data import load, prepare
 from ssna.data.settings import PrepareSettings
 from ssna.data.subset import sample
 
+pytestmark = pytest.mark.slow
+
 PAPER = Path(__file__).resolve().parents[2] / "grids" / "data"
 TABLE_1 = {
     "sci": (8_442, 4_385, 59_427, 5),

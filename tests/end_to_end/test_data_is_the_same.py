@@ -17,6 +17,8 @@ from data_files import SHARED, histories, write_csv
 
 from ssna.data import prepare
 
+pytestmark = pytest.mark.slow
+
 ONLINE_RETAIL = SHARED / "online_retail" / "online_retail.parquet"
 PREPARE = """
 import re, sys, time, ssna

@@ -6,21 +6,18 @@ import json
 import pytest
 from amazon_files import meta_2014, ratings, reviews
 from command_line import ssna
-from data_files import atomic, dropped, square, write_csv, write_parquet
+from data_files import atomic, dropped, ready, square, write_csv, write_parquet
 from movielens_files import colons
 
 from ssna.core.errors import DataError, SettingsError
-from ssna.data import prepare
+
+pytestmark = pytest.mark.slow
 
 RATED = ("user", "item", "time", "title", "rating")
 
 
 def rated(rating=4.5):
     return [(*row, rating) for row in square()]
-
-
-def ready(path, **options):
-    return prepare(path, quiet=True, **options)
 
 
 @pytest.fixture

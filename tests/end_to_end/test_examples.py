@@ -10,6 +10,8 @@ from ssna.report import as_text, examples, find, page, result_groups
 from ssna.runs import train
 from ssna.runs.record import read_evaluation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory, random_data):

@@ -16,6 +16,8 @@ from ssna.data import load
 from ssna.data.options import FormatName
 from ssna.data.sources import FORMATS
 
+pytestmark = pytest.mark.slow
+
 COLUMNS = ("--user-col", "customer", "--item-col", "sku", "--time-col", "date")
 
 

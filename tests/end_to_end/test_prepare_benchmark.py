@@ -15,6 +15,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from prepare import command, main, measured, require_equal
 from prepare_log import write_log
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_the_log_is_the_same_for_the_same_seed_and_another_for_another(tmp_path, kind):

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from ssna.cli import app
 from ssna.data import load
 
+pytestmark = pytest.mark.slow
+
 ITEMS = [(f"i{k}", f"Title {k % 5}") for k in range(8)]
 
 

@@ -10,6 +10,8 @@ from command_line import small_data, ssna
 
 import ssna as package
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def shop(language_model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:

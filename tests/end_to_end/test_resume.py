@@ -13,6 +13,8 @@ from command_line import figures, small_data, ssna
 
 from ssna.core.files import write_json
 
+pytestmark = pytest.mark.slow
+
 SLOWLY = """
 import sys
 from ssna.training import checkpoint

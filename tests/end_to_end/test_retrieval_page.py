@@ -9,6 +9,8 @@ from ssna.export import TARGETS, Source
 from ssna.runs import train
 from ssna.text import encode
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "export.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
 NEEDS = {"qdrant_client": 0, "faiss": 1, "onnxruntime": 2}

@@ -285,6 +285,7 @@ def all_added(server: Server, items: dict[str, str]) -> dict[str, str]:
     return found
 
 
+@pytest.mark.long
 def test_kills_while_items_are_put_lose_nothing_that_was_answered(runs, tmp_path):
     chance, answered_items = random.Random(1), {}
     for start in range(int(os.environ.get("SSNA_KILLS", "2"))):  # 100 of them take about ten minutes

@@ -11,6 +11,8 @@ from data_files import write_csv
 from ssna.data import load
 from ssna.runs import train
 
+pytestmark = pytest.mark.slow
+
 NEW = "gadget-new"  # sold after training only, every other time
 SMALL = ("training.epochs=1", "training.batch_size=64", "loss.num_negatives=8", "dim=32", "sequence.ffn_dim=32")
 COLUMNS = ("--user-col", "customer", "--item-col", "sku", "--time-col", "date", "--text-cols", "title")

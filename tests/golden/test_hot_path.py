@@ -11,6 +11,8 @@ from ssna.nn.integrate import GruIntegration
 from ssna.nn.mixture import Mixture
 from ssna.nn.padding import MULTIPLE, pad_rows
 
+pytestmark = pytest.mark.slow
+
 
 def inputs(n=7, width=5, experts=3, dim=4):
     shapes = (n, width), (experts, width), (width, experts, dim), (n, experts)

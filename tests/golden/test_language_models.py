@@ -10,6 +10,8 @@ from tuned_models import (
 from ssna.methods import METHODS, TrainedMethod
 from ssna.runs import Run, train
 
+pytestmark = pytest.mark.slow
+
 CLASSES = [("distilbert", "mean"), ("roberta", "mean"), ("bert", "mean")]
 DECODERS = [(decoder, pooling) for decoder in ("gpt2", "llama") for pooling in ("cls", "last")]
 

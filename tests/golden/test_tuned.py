@@ -22,6 +22,8 @@ from ssna.core.errors import EncoderError, SettingsError
 from ssna.methods.tuned import attention_maps
 from ssna.text import encode
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = {
     "bert": ["query", "value"],
     "roberta": ["query", "value"],

@@ -16,6 +16,8 @@ from ssna.nn.batch import Batch
 from ssna.nn.losses import LossInputs, cosine_logits, in_batch_logq
 from ssna.training.batches import OBJECTIVES, Batches, Teacher, collate, inclusion_counts, sample_negatives
 
+pytestmark = pytest.mark.slow
+
 lengths_of_users = st.lists(st.integers(0, 25), min_size=1, max_size=8)
 max_histories = st.integers(1, 10)
 objectives = st.sampled_from(sorted(OBJECTIVES))

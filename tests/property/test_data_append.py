@@ -4,11 +4,14 @@ from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from data_files import histories, texts, write_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssna.data import append, load, prepare
+
+pytestmark = pytest.mark.slow
 
 USERS, ITEMS = ("u1", "u2", "u3", "Ü 4", "u5"), ("i1", "i2", "i3", "ï 4", "i5", "i6")
 SURE = [(f"sure {name}", item, str(time)) for name in "abc" for time, item in enumerate(ITEMS[:4])]

@@ -16,6 +16,8 @@ from ssna.data.moments import blocks
 from ssna.data.packing import pack
 from ssna.data.sources import ITEM, USER, WHEN
 
+pytestmark = pytest.mark.slow
+
 rows = st.tuples(st.sampled_from("abcd"), st.sampled_from("uvwx"), st.integers(0, 3))
 
 

@@ -18,6 +18,8 @@ from ssna.data.cleaning import CORE, k_core
 from ssna.data.engine import open_engine
 from ssna.data.split_points import MIN_EVENTS
 
+pytestmark = pytest.mark.slow
+
 FEW = settings(max_examples=6, deadline=None)
 COLUMNS = ("user", "item", "time", "title")
 

@@ -15,6 +15,8 @@ from ssna.nn.sasrec import SASRec
 from ssna.training.batches import OBJECTIVES, collate
 from ssna.training.trainer import Model
 
+pytestmark = pytest.mark.slow
+
 ITEMS, MAX_HISTORY = 9, 6
 
 short_histories = st.lists(  # of at most MAX_HISTORY inputs, with one target at the least

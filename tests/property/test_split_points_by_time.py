@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from ssna.core.errors import DataError
 from ssna.data import load, save
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 6
 
 

@@ -21,6 +21,8 @@ from ssna.training.batches import OBJECTIVES, collate, shard
 from ssna.training.static_batch import BatchCapacity, StaticBatch, tiled
 from ssna.training.trainer import Model
 
+pytestmark = pytest.mark.slow
+
 ITEMS, LONGEST, DIM = 30, 6, 8
 CPU = torch.device("cpu")
 

@@ -5,11 +5,14 @@ from tempfile import TemporaryDirectory
 from unittest import mock
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssna.text import Encoding, encode
 from ssna.text.encoder import Encoded, TextEncoder
+
+pytestmark = pytest.mark.slow
 
 ENCODING = Encoding(
     model="stub", revision="r", pooling="mean", max_tokens=9, layers=(1, 2), depth=2, width=3, dtype="fp32"

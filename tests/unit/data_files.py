@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssna.data import Dataset, Histories, IdMap
+from ssna.data import Dataset, Histories, IdMap, prepare
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 COLUMNS = ("user", "item", "time", "title")
@@ -27,11 +27,25 @@ def square(users: int = 6, items: int = 6) -> list[tuple[str, str, int, str]]:
     ]
 
 
+def ready(path: Path, **options: Any) -> Dataset:
+    return prepare(path, quiet=True, **options)
+
+
+def write_bytes(folder: Path, name: str, content: bytes) -> Path:
+    (folder / name).write_bytes(content)
+    return folder / name
+
+
 def write_csv(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS, delimiter: str = ",") -> Path:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=delimiter)
         writer.writerows([columns, *rows])
     return path
+
+
+def log_bytes(folder: Path) -> bytes:
+    """A CSV of a log that meets the 5-core."""
+    return write_csv(folder / "good.csv", square()).read_bytes()
 
 
 def write_parquet(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> Path:

@@ -9,6 +9,8 @@ import pytest
 import ssna
 from shop import CATALOGUE, make_products, make_purchases, write
 
+pytestmark = pytest.mark.slow
+
 
 def _bytes(folder: Path) -> list[bytes]:
     return [(folder / name).read_bytes() for name in ("purchases.csv", "products.csv")]

@@ -82,6 +82,7 @@ class LanguageModel:
                 use_safetensors=True,  # a pickle can run code
                 trust_remote_code=False,
                 output_loading_info=True,
+                adapter_kwargs={"local_files_only": self.options.get("local_files_only", False)},  # not told otherwise
                 **self.options,
             )
             halves = bool(network.config.is_encoder_decoder)

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from amazon_files import meta_2014, ratings
-from data_files import SHARED, atomic, square, write_csv
+from data_files import SHARED, atomic, ready, square, write_csv
 from movielens_files import colons
 from spark_settings import QUICK
 
@@ -27,10 +27,6 @@ pyspark = pytest.importorskip("pyspark", reason="the extra spark is not installe
 needs_java = pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java")
 
 ONLINE_RETAIL = SHARED / "online_retail" / "online_retail.parquet"
-
-
-def ready(path, **options):
-    return prepare(path, quiet=True, **options)
 
 
 def require_equal(path, **options):

@@ -19,6 +19,8 @@ from ssna.nn.sasrec import RecencyMean
 from ssna.recommender import Recommender
 from ssna.scoring import VectorScorer
 
+pytestmark = pytest.mark.slow
+
 ITEMS, USERS, PART = 30, 100, 16
 
 

@@ -10,6 +10,8 @@ from ssna.cli import app
 from ssna.cli.compare import Format, Name
 from ssna.report import FORMATS, PLOTS, TABLES
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_command_line_names_every_table_plot_and_format() -> None:
     assert [name.value for name in Name] == [*TABLES, "examples"]  # which are no table of figures

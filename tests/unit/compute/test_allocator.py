@@ -6,6 +6,8 @@ import pytest
 
 from ssna.compute.allocator import tune_allocator
 
+pytestmark = pytest.mark.slow
+
 
 def test_objects_from_before_are_frozen_for_the_garbage_collector_inside_only():
     with tune_allocator():

@@ -7,7 +7,7 @@ from ssna.compute.memory import MemoryMeter
 
 CPU, MB = torch.device("cpu"), 2**20
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a peak")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="only Linux forgets a peak")]
 
 
 def held(megabytes: int) -> torch.Tensor:

@@ -23,6 +23,8 @@ from data_files import dropped, histories, square, texts, write_csv
 from ssna.core.errors import DataError
 from ssna.data import prepare
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_release_is_recognised_and_gives_the_same_data(tmp_path, source):

@@ -6,6 +6,8 @@ from data_files import dropped, histories, square, texts, write_csv
 from ssna.core.errors import DataError
 from ssna.data import prepare
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def prepared(tmp_path):
@@ -13,11 +15,6 @@ def prepared(tmp_path):
         return prepare(write_csv(tmp_path / "log.csv", rows), quiet=True, **options)
 
     return prepared
-
-
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory):
-    return prepare(write_csv(tmp_path_factory.mktemp("good") / "log.csv", square()), quiet=True).fingerprint
 
 
 @pytest.mark.parametrize(

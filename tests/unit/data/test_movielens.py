@@ -7,6 +7,8 @@ from movielens_files import SHAPES, colons, smallest
 from ssna.core.errors import DataError
 from ssna.data import prepare
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("by", ["folder", "file"])

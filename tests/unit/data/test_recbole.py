@@ -7,6 +7,8 @@ from data_files import atomic, histories, square, texts, write_csv
 from ssna.core.errors import DataError
 from ssna.data import prepare
 
+pytestmark = pytest.mark.slow
+
 WHEEL = Path(__file__).resolve().parents[3] / ".cache" / "recbole-1.2.1-py3-none-any.whl"
 
 

@@ -4,6 +4,8 @@ from data_files import SHARED, dropped, histories, texts
 from ssna.core.errors import DataError
 from ssna.data import prepare
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path):

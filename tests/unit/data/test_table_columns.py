@@ -1,19 +1,12 @@
 """Which columns of a table are read as what."""
 
 import pytest
-from data_files import square, texts, write_csv
+from data_files import ready, square, texts, write_csv
 
 from ssna.core.errors import DataError
 from ssna.data import prepare
 
-
-def ready(path, **options):
-    return prepare(path, quiet=True, **options)
-
-
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory):
-    return ready(write_csv(tmp_path_factory.mktemp("good") / "log.csv", square())).fingerprint
+pytestmark = pytest.mark.slow
 
 
 def test_usual_column_names_need_not_be_given(tmp_path, expected):

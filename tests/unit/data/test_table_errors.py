@@ -5,24 +5,9 @@ import gzip
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import square, write_csv, write_parquet
+from data_files import log_bytes, ready, square, write_bytes, write_csv, write_parquet
 
 from ssna.core.errors import DataError, SettingsError
-from ssna.data import prepare
-
-
-def ready(path, **options):
-    return prepare(path, quiet=True, **options)
-
-
-def bad(tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content)
-    return path
-
-
-def log_bytes(tmp_path):
-    return write_csv(tmp_path / "good.csv", square()).read_bytes()
 
 
 @pytest.mark.parametrize("name", ["nowhere.csv", "nowhere/log.csv"])
@@ -66,7 +51,7 @@ def test_a_missing_file_is_an_error_of_one_line(tmp_path, name):
     ],
 )
 def test_a_file_that_cannot_be_used_is_named_with_a_remedy(tmp_path, name, content, message):
-    path = bad(tmp_path, name, content)
+    path = write_bytes(tmp_path, name, content)
     with pytest.raises(DataError, match=message) as caught:
         ready(path, user_col="user", item_col="user", time_col="user", text_cols="user")
     assert name in str(caught.value)
@@ -76,7 +61,7 @@ def test_a_file_that_cannot_be_used_is_named_with_a_remedy(tmp_path, name, conte
 
 @pytest.mark.parametrize("name", ["log.txt", "log.xlsx", "log.csv.zip"])
 def test_what_is_no_table_is_told_the_same_remedy_wherever_it_is_given(tmp_path, name):
-    path = bad(tmp_path, name, b"user,item")
+    path = write_bytes(tmp_path, name, b"user,item")
     with pytest.raises(DataError) as found:
         ready(path)
     for given in ({"format": "table"}, {"items": path}):
@@ -90,7 +75,7 @@ def test_truncated_files_are_refused(tmp_path):
     packed = gzip.compress(log_bytes(tmp_path))
     for name, content in (("log.parquet", whole), ("log.csv.gz", packed)):
         with pytest.raises(DataError, match="cannot be read; is it whole"):
-            ready(bad(tmp_path, name, content[: len(content) * 2 // 3]))
+            ready(write_bytes(tmp_path, name, content[: len(content) * 2 // 3]))
 
 
 def test_a_parquet_file_whose_middle_is_damaged_is_refused(tmp_path):

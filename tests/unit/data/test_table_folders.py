@@ -3,19 +3,11 @@
 import os
 
 import pytest
-from data_files import dropped, square, write_csv, write_json_lines, write_parquet
+from data_files import dropped, ready, square, write_csv, write_json_lines, write_parquet
 
 from ssna.core.errors import DataError
-from ssna.data import prepare
 
-
-def ready(path, **options):
-    return prepare(path, quiet=True, **options)
-
-
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory):
-    return ready(write_csv(tmp_path_factory.mktemp("good") / "log.csv", square())).fingerprint
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

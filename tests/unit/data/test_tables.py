@@ -5,31 +5,25 @@ import json
 
 import pyarrow as pa
 import pytest
-from data_files import SHARED, dropped, histories, square, texts, write_csv, write_json_lines, write_parquet
+from data_files import (
+    SHARED,
+    dropped,
+    histories,
+    log_bytes,
+    ready,
+    square,
+    texts,
+    write_bytes,
+    write_csv,
+    write_json_lines,
+    write_parquet,
+)
 
-from ssna.data import prepare
 from ssna.data.summary import described, everything, summary
 
+pytestmark = pytest.mark.slow
+
 ONLINE_RETAIL = SHARED / "online_retail" / "online_retail.parquet"
-
-
-def ready(path, **options):
-    return prepare(path, quiet=True, **options)
-
-
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory):
-    return ready(write_csv(tmp_path_factory.mktemp("good") / "log.csv", square())).fingerprint
-
-
-def bad(tmp_path, name, content):
-    path = tmp_path / name
-    path.write_bytes(content)
-    return path
-
-
-def log_bytes(tmp_path):
-    return write_csv(tmp_path / "good.csv", square()).read_bytes()
 
 
 def test_the_five_lines_that_everyone_sees_first_work(tmp_path):
@@ -225,5 +219,5 @@ def test_a_giant_line_is_counted_whatever_its_size_and_place(tmp_path, expected,
     lines = log_bytes(tmp_path).splitlines(keepends=True)
     lines.insert(place, b"u1,i1,1," + b"x" * (megabytes * 1_000_000) + b"\r\n")
     content = b"".join(lines)
-    data = ready(bad(tmp_path, name, gzip.compress(content, 1) if name.endswith(".gz") else content))
+    data = ready(write_bytes(tmp_path, name, gzip.compress(content, 1) if name.endswith(".gz") else content))
     assert (dropped(data), data.fingerprint) == ({"unreadable_row": 1}, expected)

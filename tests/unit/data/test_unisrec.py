@@ -4,6 +4,8 @@ from data_files import SHARED, dropped, histories, texts
 from ssna.core.errors import DataError
 from ssna.data import prepare
 
+pytestmark = pytest.mark.slow
+
 HEADER = "user_id:token\titem_id_list:token_seq\titem_id:token\n"
 LONG = [str(k) for k in (0, 1, 2, 3, 4, 5, 1, 2, 0)]
 SHORT = ["3", "4", "5"]

@@ -15,6 +15,8 @@ from ssna.recommender import Recommender
 from ssna.runs import train
 from ssna.text import encode
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 20
 SMALL = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=64", "training.epochs=1"]
 METHODS = {

@@ -13,6 +13,8 @@ from ssna.grid.runner import CLAIMS, run_grid, survey
 from ssna.grid.spec import GridSpec
 from ssna.runs import RunRecord
 
+pytestmark = pytest.mark.slow
+
 GRID = """
 title = "small"
 more_seeds = [0, 1]

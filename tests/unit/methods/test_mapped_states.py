@@ -8,6 +8,8 @@ from ssna.methods import frozen
 from ssna.methods.frozen import FrozenEncoder, MappedStates, known_states, top_states
 from ssna.runs import train
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("dim=8", "sequence.ffn_dim=8", "training.batch_size=32", "training.epochs=2", "training.device=cpu")
 
 

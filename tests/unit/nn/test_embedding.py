@@ -11,6 +11,8 @@ from ssna.nn.catalogue import Catalogue
 from ssna.nn.embedding import ItemEmbedding
 from ssna.nn.losses import LOSSES, LossInputs
 
+pytestmark = pytest.mark.slow
+
 DIM = 8
 
 

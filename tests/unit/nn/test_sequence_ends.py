@@ -9,6 +9,8 @@ from ssna.nn import qkv_lookup
 from ssna.nn.qkv_lookup import QKVLookup
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 
+pytestmark = pytest.mark.slow
+
 DIM, LONGEST = 8, 12
 
 

@@ -1,3 +1,7 @@
+"""What tests of recommenders share."""
+
+from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -11,14 +15,24 @@ from ssna.text import encode
 
 
 @pytest.fixture(scope="module")
-def recommenders(random_data, distinct_texts, language_model, tmp_path_factory) -> dict[str, Recommender]:
+def train_each(random_data, distinct_texts, language_model, tmp_path_factory) -> Callable[..., dict[str, Recommender]]:
+    """Names to (method, settings) -> names to recommenders, of one small data set and one layer cache."""
     data = random_data(seed=8, items=ITEMS, texts=distinct_texts(ITEMS))
     folder = tmp_path_factory.mktemp("cache")
     cache, _ = encode(data.texts, language_model, folder, dtype="fp32", device="cpu", quiet=True)
-    return {
-        name: train(data, cache, method=name, settings=assignments, quiet=True).recommender
-        for name, assignments in METHODS.items()
-    }
+
+    def train_each(methods: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, Recommender]:
+        return {
+            name: train(data, cache, method=method, settings=assignments, quiet=True).recommender
+            for name, (method, assignments) in methods.items()
+        }
+
+    return train_each
+
+
+@pytest.fixture(scope="module")
+def recommenders(train_each) -> dict[str, Recommender]:
+    return train_each({name: (name, assignments) for name, assignments in METHODS.items()})
 
 
 @pytest.fixture(params=METHODS)

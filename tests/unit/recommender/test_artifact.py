@@ -13,6 +13,8 @@ from ssna import scoring
 from ssna.core.errors import ArtifactError
 from ssna.recommender import Recommender, artifact
 
+pytestmark = pytest.mark.slow
+
 # on the disk
 
 

@@ -4,17 +4,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from some_recommenders import ITEMS
 from torch.nn import functional as F
 
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender
 from ssna.recommender.explanation import explain, rank_text
-from ssna.runs import train
 from ssna.scoring import Ensemble, Member, PopularityScorer, RepeatConsumptionScorer
-from ssna.text import embed, encode
+from ssna.text import embed
 
-ITEMS = 20
+pytestmark = pytest.mark.slow
+
 SMALL = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=64", "training.epochs=2"]
 EXPERTS = ["method.num_experts=2", "method.layers=2"]
 METHODS = {
@@ -39,14 +40,8 @@ HISTORY = ["i3", "i8", "i5"]
 
 
 @pytest.fixture(scope="module")
-def recommenders(random_data, distinct_texts, language_model, tmp_path_factory) -> dict[str, Recommender]:
-    data = random_data(seed=8, items=ITEMS, texts=distinct_texts(ITEMS))
-    folder = tmp_path_factory.mktemp("cache")
-    cache, _ = encode(data.texts, language_model, folder, dtype="fp32", device="cpu", quiet=True)
-    return {
-        name: train(data, cache, method=method, settings=assignments, quiet=True).recommender
-        for name, (method, assignments) in METHODS.items()
-    }
+def recommenders(train_each) -> dict[str, Recommender]:
+    return train_each(METHODS)
 
 
 @pytest.fixture(params=METHODS)

@@ -13,6 +13,8 @@ from ssna.core.ragged import Ragged
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, rank
 from ssna.scoring import PopularityScorer, Scorer
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 9
 SCORES = [0, 5, 4, 4, 2, 2, 2, 1, 1, 9]
 COUNTS = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 8])

@@ -11,6 +11,8 @@ from ssna.report import TABLES, result_groups
 from ssna.report.html import html_page, inline
 from ssna.report.plots import curves, render
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = """<script>alert('x')</script><b title="y"> & </style> --> ' onload="z" """
 VOID = {"meta", "br", "link", "img", "input"}
 

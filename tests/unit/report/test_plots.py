@@ -22,6 +22,8 @@ from ssna.report.plots import (
     write,
 )
 
+pytestmark = pytest.mark.slow
+
 EVENTS = [0, 1, 5, 6, 10, 11, 20, 21, 50, 51]
 RANKS = [1, 1, 11, 2, 51, 1, 1, 11, 11, 3]  # of 50 items: 51 is a miss
 

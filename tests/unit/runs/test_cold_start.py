@@ -13,6 +13,8 @@ from ssna.runs import RunRecord, train
 from ssna.runs.cold_start import evaluate_cold
 from ssna.text import encode
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 30
 SMALL = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=64", "training.epochs=1"]
 

@@ -9,6 +9,8 @@ from ssna.data.dataset import Dataset
 from ssna.runs import epoch_log, train
 from ssna.training import Epoch, Step, distillation
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(random_data: Callable[..., Dataset]) -> Dataset:

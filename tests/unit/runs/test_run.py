@@ -17,6 +17,8 @@ from ssna.runs import Run, RunRecord, encode, train
 from ssna.runs.recipes import override
 from ssna.training import RunSettings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def data(random_data: Callable[..., Dataset]) -> Dataset:

@@ -12,6 +12,8 @@ from ssna.data import Histories, IdMap
 from ssna.runs import Run, train
 from ssna.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 SMALL = (
     *("dim=16", "sequence.ffn_dim=16", "sequence.num_layers=1", "training.batch_size=64", "training.precision=fp32"),
     *("training.learning_rate=1e-2", "loss.name=sampled", "sequence.dropout=0.1", "training.epochs=3"),

@@ -3,6 +3,8 @@ import shutil
 import pytest
 from clients import ITEMS, KEY, PUT, TEXT, error, served
 
+pytestmark = pytest.mark.slow
+
 
 def reload(client, run: str, **more):
     return client.post("/reload", json={"run": run, **more}, headers=KEY)

@@ -16,6 +16,8 @@ from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import Answer, RecommendRequest
 from ssna.serving.snapshot import Snapshot
 
+pytestmark = pytest.mark.slow
+
 ITEMS = 30
 KNOWN = [f"i{row}" for row in range(1, ITEMS + 1)]
 METHODS = ["ssna", "text-knn", "item-knn"]

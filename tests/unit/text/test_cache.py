@@ -16,6 +16,8 @@ from ssna.text.cache import LayerCache, key_of
 from ssna.text.encoding import Encoding
 from ssna.text.writer import writing
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["", *(f"text {n}" for n in range(9))]
 ENCODING = Encoding(
     model="minilm", revision="r1", pooling="mean", max_tokens=64, layers=(4, 5, 6), depth=6, width=4, dtype="fp32"

@@ -12,6 +12,8 @@ from ssna.text.encoder import TextEncoder
 from ssna.text.models import LanguageModel
 from ssna.text.writer import CacheWriter
 
+pytestmark = pytest.mark.slow
+
 TEXTS = ["", *some_texts(12)]
 
 

@@ -191,9 +191,11 @@ def test_a_hub_that_cannot_be_reached_is_a_named_error_within_seconds(hub_cache)
 
 def test_a_model_fetched_before_needs_no_network_and_is_known_by_its_commit(hub_cache):
     fetched(hub_cache, "org/tiny", "a" * 40)
+    start = time.monotonic()
     model = find("org/tiny")
     assert (model.name, model.revision) == ("org/tiny", "a" * 40)
     assert model.weights(CPU, torch.float32)
+    assert time.monotonic() - start < 10
 
 
 def test_pickled_weights_from_the_hub_are_not_loaded(hub_cache):

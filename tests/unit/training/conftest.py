@@ -6,7 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from ssna.data.dataset import Dataset
+from ssna.methods.ids import Ids
 from ssna.training import trainer
+
+
+@pytest.fixture(scope="module")
+def data(random_data: Callable[..., Dataset]) -> Dataset:
+    return random_data(seed=2)
+
+
+@pytest.fixture
+def encoder(data) -> Ids:
+    return Ids(len(data.items), 8)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """When a teacher takes part in training, and what the model learns from it."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +8,6 @@ import torch
 from small_training import SMALL, settings_of
 
 from ssna.core.errors import SettingsError, TrainingError
-from ssna.data.dataset import Dataset
 from ssna.methods.ease import EaseSettings
 from ssna.methods.ids import Ids
 from ssna.methods.linear_teacher import LinearTeacher
@@ -20,21 +18,11 @@ from ssna.training.checkpoint import Checkpoint
 from ssna.training.state import TrainState
 from ssna.training.trainer import Model
 
-pytestmark = pytest.mark.usefixtures("seeded")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("seeded")]
 SCHEDULE = (
     *("training.epochs=4", "training.early_stopping_patience=9", "training.lr_schedule=cosine"),
     "sequence.dropout=0.3",
 )
-
-
-@pytest.fixture(scope="module")
-def data(random_data: Callable[..., Dataset]) -> Dataset:
-    return random_data(seed=2)
-
-
-@pytest.fixture
-def encoder(data) -> Ids:
-    return Ids(len(data.items), 8)
 
 
 def test_an_epoch_is_distilled_while_the_teacher_ranks_validation_better(data, encoder, validation_recalls):

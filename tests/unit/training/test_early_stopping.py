@@ -1,26 +1,12 @@
 """When training stops, and which epoch it keeps."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from small_training import settings_of
 
-from ssna.data.dataset import Dataset
-from ssna.methods.ids import Ids
 from ssna.training import fit
 
-pytestmark = pytest.mark.usefixtures("seeded")
-
-
-@pytest.fixture(scope="module")
-def data(random_data: Callable[..., Dataset]) -> Dataset:
-    return random_data(seed=2)
-
-
-@pytest.fixture
-def encoder(data) -> Ids:
-    return Ids(len(data.items), 8)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("seeded")]
 
 
 def test_training_stops_after_early_stopping_patience_epochs_without_a_better_one(data, encoder, validation_recalls):

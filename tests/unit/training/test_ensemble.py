@@ -16,7 +16,7 @@ from ssna.scoring import Ensemble, Member, PopularityScorer, Scorer
 from ssna.training import ensemble as ensemble_module
 from ssna.training.ensemble import fit_ensemble, with_repeat_consumption
 
-pytestmark = pytest.mark.usefixtures("seeded")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("seeded")]
 MONITOR = "N@10+N@50"
 
 

@@ -15,6 +15,8 @@ from ssna.training import fit
 from ssna.training import profiler as profiler_module
 from ssna.training.profiler import Profiler
 
+pytestmark = pytest.mark.slow
+
 NAP = 0.02
 SMALL = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=60", "training.epochs=1", "method.num_experts=2"]
 

@@ -1,6 +1,6 @@
 """What a training step asks of an encoder, reports and leaves behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -8,7 +8,6 @@ import torch
 from small_training import settings_of
 
 from ssna.core.errors import TrainingError
-from ssna.data.dataset import Dataset
 from ssna.methods.ids import Ids
 from ssna.nn.losses import LOSSES, Loss
 from ssna.nn.sasrec import SASRec
@@ -17,17 +16,7 @@ from ssna.training.loop import batches_of
 from ssna.training.profiler import Profiler
 from ssna.training.trainer import Model, Trainer, TrainerHooks
 
-pytestmark = pytest.mark.usefixtures("seeded")
-
-
-@pytest.fixture(scope="module")
-def data(random_data: Callable[..., Dataset]) -> Dataset:
-    return random_data(seed=2)
-
-
-@pytest.fixture
-def encoder(data) -> Ids:
-    return Ids(len(data.items), 8)
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("seeded")]
 
 
 def test_training_frees_its_gradients(data, encoder):
