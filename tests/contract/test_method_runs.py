@@ -65,6 +65,7 @@ class CutOffError(Exception):
     """What a kill is, within a process."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("steps", [1, 7, 12])
 def test_training_resumed_from_a_checkpoint_is_unbroken_training(world, trained, steps, tmp_path):
     more = (

@@ -10,13 +10,12 @@ from tuned_models import (
 from ssna.methods import METHODS, TrainedMethod
 from ssna.runs import Run, train
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 CLASSES = [("distilbert", "mean"), ("roberta", "mean"), ("bert", "mean")]
 DECODERS = [(decoder, pooling) for decoder in ("gpt2", "llama") for pooling in ("cls", "last")]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "pooling"), CLASSES + DECODERS)
 @pytest.mark.parametrize("method", READERS)
 def test_every_class_of_language_models_trains_every_method_and_is_loaded_again(
