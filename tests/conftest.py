@@ -22,8 +22,10 @@ from ssna.text.cache import KEYS, MANIFEST, STORED_DTYPES, Manifest, key_of, lay
 for folder in ("", "unit"):  # shop; text_models, two_processes, ...
     sys.path.append(str(Path(__file__).parent / folder))
 
+from soak import FACTOR, examples  # noqa: E402
+
 torch.set_num_threads(1)
-hypothesis.settings.register_profile("ssna", deadline=None, max_examples=40, derandomize=True)
+hypothesis.settings.register_profile("ssna", deadline=None, max_examples=examples(40), derandomize=FACTOR == 1)
 hypothesis.settings.load_profile("ssna")
 
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
+from soak import examples
 from ssna.nn import attention
 from ssna.nn.integrate import GruIntegration
 from ssna.nn.mixture import Mixture
@@ -94,7 +95,7 @@ def test_tiles_hold_every_row_once_and_split_no_sequence(lengths, size):
 
 
 @given(lengths_of_sequences, st.sampled_from([8, 128]), st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=examples(40))
 def test_packed_attention_is_causal_attention_over_each_sequence_alone(lengths, size, seed):
     torch.manual_seed(seed)
     offsets = torch.tensor([0, *lengths]).cumsum(0)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from soak import examples
 from ssna.data import moments
 from ssna.data.engine import open_engine
 from ssna.data.ids import encode_ids, read_ids
@@ -41,7 +42,7 @@ def packed(engine, log, block, monkeypatch):
     return pack(engine, encode_ids(table, users, items, None), len(log), users, items, timed=True)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(rows, min_size=1, max_size=40))
 def test_histories_follow_time_and_the_digest_whatever_the_size_of_a_block(engine, monkeypatch, log):
     def place(row):

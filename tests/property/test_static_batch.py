@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from soak import examples
 from ssna.core.ragged import Ragged
 from ssna.methods.frozen import FrozenEncoder
 from ssna.methods.ids import Ids
@@ -79,7 +80,7 @@ def loss_and_gradients(batch: Batch, name: str, ids: bool = False) -> tuple[Tens
 
 @pytest.mark.parametrize("name", ALL)
 @given(histories, objectives, st.sampled_from([0, 5, ITEMS]), st.integers(1, 3), more, st.booleans())
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 def test_padding_changes_neither_the_loss_nor_a_gradient(
     name, rows, objective, num_negatives, future_targets, extra, ids
 ):
@@ -95,7 +96,7 @@ def test_padding_changes_neither_the_loss_nor_a_gradient(
 
 
 @given(histories, objectives, st.integers(0, 5), more)
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 def test_a_static_batch_has_the_shapes_of_its_capacity_and_the_items_of_the_batch(
     rows, objective, num_negatives, extra
 ):
@@ -134,7 +135,7 @@ def test_an_enlarged_capacity_fits_both_batches_and_is_not_enlarged_for_what_fit
 
 
 @given(st.lists(histories, min_size=2, max_size=5), objectives, st.integers(1, 2))
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=examples(25))
 def test_a_static_batch_holds_one_batch_after_another_in_the_same_memory(all_rows, objective, future_targets):
     batches = [batch_of(rows, objective, 3, future_targets) for rows in all_rows]
     capacity = BatchCapacity(0, 0, 0, 0, 0, 0, 0)

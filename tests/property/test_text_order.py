@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from soak import examples
 from ssna.text import Encoding, encode
 from ssna.text.encoder import Encoded, TextEncoder
 
@@ -44,7 +45,7 @@ class Stub:
             yield Encoded(rows, np.stack([vector_of(texts[row]) for row in rows], axis=1), tokens=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     runs=st.lists(
         st.lists(st.sampled_from(["", "a", "A", "b", "ab", "a ", "é", "e\u0301", "\n", "c", "d"])), max_size=4
