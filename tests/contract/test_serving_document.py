@@ -11,7 +11,7 @@ from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.service import Service
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 KEY = "secret"
 OPERATIONS = [

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ssna.data import load
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 HANGS = 300  # seconds; a prepare of these files takes less than one
 COLUMNS = ("user", "item", "time", "title")

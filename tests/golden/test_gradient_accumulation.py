@@ -27,7 +27,7 @@ from ssna.training import Epoch, RunSettings, trainer
 from ssna.training.batches import Batches
 from ssna.training.trainer import Model
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture

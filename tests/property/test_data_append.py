@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from soak import examples
 from ssna.data import append, load, prepare
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 USERS, ITEMS = ("u1", "u2", "u3", "Ü 4", "u5"), ("i1", "i2", "i3", "ï 4", "i5", "i6")
 SURE = [(f"sure {name}", item, str(time)) for name in "abc" for time, item in enumerate(ITEMS[:4])]
