@@ -49,6 +49,12 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path):
         ready(path, text_cols=["title", "zzz"])
 
 
+def test_names_with_commas_between_them_are_to_be_a_list(tmp_path):
+    path = write_csv(tmp_path / "log.csv", square())
+    with pytest.raises(DataError, match=r"no column 'title,item'; give its columns as a list: \['title', 'item'\]$"):
+        ready(path, text_cols="title,item")
+
+
 def test_a_column_that_cannot_be_guessed_is_asked_for(tmp_path):
     path = write_csv(tmp_path / "log.csv", square(), ("who", "item", "time", "title"))
     with pytest.raises(DataError, match=r"which column is the user\? .*user_col.*: who, item, time, title$"):

@@ -110,6 +110,8 @@ def require(path: Path | None, culprit: Path, wanted: str) -> Path:
 def unknown_column(path: Path, name: str, known: Iterable[str]) -> DataError:
     """The error for a column that ``path`` does not have."""
     names = list(known)
+    if "," in name and set(parts := [part.strip() for part in name.split(",")]) <= set(names):
+        return DataError(f"{path} has no column {name!r}; give its columns as a list: {parts}")
     close = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean {close[0]!r}? It has" if close else "it has"
     return DataError(f"{path} has no column {name!r}; {hint}: {listed(names)}")
