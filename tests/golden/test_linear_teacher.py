@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ssna.core.ragged import Ragged
-from ssna.methods.ease import EaseSettings, fit_ease, inverse_of, pairs, user_item_matrix, weights_of
+from ssna.methods.ease import EaseSettings, Regression, fit_ease, inverse_of, pairs, user_item_matrix, weights_of
 from ssna.methods.linear_teacher import LinearTeacher
 
 ITEMS, USERS = 12, 30
@@ -20,7 +20,7 @@ def train() -> Ragged:
 def teacher_of(train: Ragged, chosen: np.ndarray, settings: EaseSettings) -> LinearTeacher:
     gram = pairs(user_item_matrix(train, ITEMS)[:, chosen])
     gram.diagonal().add_(settings.ridge)
-    return LinearTeacher(torch.linalg.inv(gram.double()), chosen, train, ITEMS, settings)
+    return LinearTeacher(torch.linalg.inv(gram.double()), Regression(settings, chosen, gram, ITEMS), train)
 
 
 def naive(train: Ragged, chosen: np.ndarray, settings: EaseSettings, event: int) -> np.ndarray:
@@ -81,9 +81,10 @@ def test_the_scale_is_estimated_from_some_of_many_items(monkeypatch):
     gram = pairs(user_item_matrix(train, 300)[:, chosen])
     inverse = torch.linalg.inv(gram.double() + 10 * torch.eye(300))
     monkeypatch.setattr("ssna.methods.linear_teacher.EVENTS", 60)
-    whole = LinearTeacher(inverse, chosen, train, 300, EaseSettings(ridge=10)).scale
+    regression = Regression(EaseSettings(ridge=10), chosen, gram, 300)
+    whole = LinearTeacher(inverse, regression, train).scale
     monkeypatch.setattr("ssna.methods.linear_teacher.ITEMS", 150)
-    assert LinearTeacher(inverse, chosen, train, 300, EaseSettings(ridge=10)).scale == pytest.approx(whole, rel=0.15)
+    assert LinearTeacher(inverse, regression, train).scale == pytest.approx(whole, rel=0.15)
 
 
 def test_without_next_events_the_scale_is_one():

@@ -83,6 +83,8 @@ class FittedMethod:
     settings: type[MethodSettings]
     fit: Callable[[Any, Dataset, LayerCache | None, int], Scorer]
     needs_text: bool
+    fit_member: Callable[[Any, Dataset, LayerCache | None, int], Scorer] | None = None
+    """As ``fit``, for an ensemble, where it admits new items as well as it can; None: ``fit`` does."""
 
 
 Method = TrainedMethod | FittedMethod

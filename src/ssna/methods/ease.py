@@ -5,6 +5,7 @@ Collaborative Filtering with Side-Information", RecSys 2020.
 """
 
 import itertools
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
 from ssna.nn.whitening import Whitening
-from ssna.scoring import LinearScorer, Scorer
+from ssna.scoring import LinearScorer, Scorer, TextWeights
 from ssna.text import LayerCache
 
 FOLD = 4_000_000  # pairs held at once
@@ -56,39 +57,82 @@ class CeaseSettings(LinearSettings):
 
 def fit_ease(settings: EaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """The regression over the training events, each user a row and each item 1 where the user has it."""
-    return _fit(settings, data, None, dim)
+    return Regression.of(settings, data, None, dim).scorer()
 
 
 def fit_cease(settings: CeaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """As :func:`fit_ease`, with rows for what texts say: one for each of the ``dim`` directions of the top layer's
     whitened vectors of length 1 (Jeunen et al.)."""
-    return _fit(settings, data, cache, dim)
+    return Regression.of(settings, data, cache, dim).scorer()
 
 
-def gram_of(settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> tuple[Ints, Tensor]:
-    """The items that have weights, ``(n,)`` ascending, and what the regression is fitted to, ``(n, n)``."""
-    chosen = most_frequent(data.train, len(data.items), settings.max_items)
-    gram = pairs(user_item_matrix(data.train, len(data.items))[:, chosen])
-    if isinstance(settings, CeaseSettings):
+def fit_cease_member(settings: CeaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """As :func:`fit_cease`, and it admits new items by their texts in closed form."""
+    return Regression.of(settings, data, cache, dim).scorer(admits=True)
+
+
+@dataclass(frozen=True, eq=False)
+class Regression:
+    """What linear weights are fitted to.
+
+    Attributes:
+        chosen: ``(n,)`` the items that have weights, ascending.
+        gram: ``(n, n)``.
+        items: how many the catalogue has.
+        whitening, vectors: of CEASE, states to unit vectors, and those ``(n, D)`` of ``chosen``; else None.
+    """
+
+    settings: LinearSettings
+    chosen: Ints
+    gram: Tensor
+    items: int
+    whitening: Whitening | None = None
+    vectors: Tensor | None = None
+
+    @classmethod
+    def of(cls, settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> "Regression":
+        """From the training events of ``data``, and for CEASE the top layer of ``cache``."""
+        chosen = most_frequent(data.train, len(data.items), settings.max_items)
+        gram = pairs(user_item_matrix(data.train, len(data.items))[:, chosen])
+        if not isinstance(settings, CeaseSettings):
+            return cls(settings, chosen, gram, len(data.items))
         assert cache is not None, "the run checks that a method that needs text gets a cache"
         h = torch.from_numpy(cache.top(1))
-        vectors = Whitening.fit(h[:, 1:], dim)(h[:, torch.from_numpy(chosen)])
+        whitening = Whitening.fit(h[:, 1:], dim)
+        vectors = whitening(h[:, torch.from_numpy(chosen)])
         gram.addmm_(vectors, vectors.T, alpha=settings.text)
-    return chosen, gram
+        return cls(settings, chosen, gram, len(data.items), whitening, vectors)
 
+    def inverse(self) -> Tensor:
+        """``P (n, n)``, in the place of ``gram``."""
+        return inverse_of(self.gram, self.settings.ridge)
 
-def _fit(settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
-    chosen, gram = gram_of(settings, data, cache, dim)
-    return scorer_of(inverse_of(gram, settings.ridge), chosen, len(data.items), settings)
+    def scorer(self, inverse: Tensor | None = None, admits: bool = False) -> Scorer:
+        """The largest weights of each item.
 
+        Args:
+            inverse: ``P`` if it is known; gone afterwards.
+            admits: whether new items are admitted by their texts, where there are any.
+        """
+        inverse = self.inverse() if inverse is None else inverse
+        text_weights = self._text_weights(inverse) if admits else None
+        kept = largest(weights_of(inverse), self.settings.top_k).tocoo()
+        places = (self.chosen[kept.coords[0]], self.chosen[kept.coords[1]])
+        shape = (self.items + 1, self.items + 1)
+        similarity = sparse.csr_array(sparse.coo_array((kept.data, places), shape=shape))
+        return LinearScorer(similarity, self.settings.window, self.settings.decay, text_weights)
 
-def scorer_of(inverse: Tensor, chosen: Ints, items: int, settings: LinearSettings) -> Scorer:
-    """From ``P (n, n)`` of the items ``chosen (n,)``; gone afterwards."""
-    weights = weights_of(inverse)
-    kept = largest(weights, settings.top_k).tocoo()
-    places = (chosen[kept.coords[0]], chosen[kept.coords[1]])
-    similarity = sparse.csr_array(sparse.coo_array((kept.data, places), shape=(items + 1, items + 1)))
-    return LinearScorer(similarity, settings.window, settings.decay)
+    def _text_weights(self, inverse: Tensor) -> TextWeights | None:
+        if self.whitening is None or self.vectors is None or not isinstance(self.settings, CeaseSettings):
+            return None
+        rows, text = torch.from_numpy(self.chosen), self.settings.text
+        factor = torch.zeros(self.items + 1, self.vectors.shape[1])
+        factor[rows] = text * (inverse @ self.vectors)
+        diagonal = torch.zeros(self.items + 1)
+        diagonal[rows] = inverse.diagonal()
+        gram = text * self.vectors.T @ factor[rows]
+        none = self.vectors.new_zeros(0, self.vectors.shape[1])
+        return TextWeights(self.whitening, factor, diagonal, gram, text, self.settings.ridge, none)
 
 
 def most_frequent(train: Ragged, items: int, most: int) -> Ints:

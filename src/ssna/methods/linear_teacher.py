@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
-from ssna.methods.ease import LinearSettings, gram_of, inverse_of, scorer_of, user_item_matrix
+from ssna.methods.ease import LinearSettings, Regression, user_item_matrix
 from ssna.scoring import Scorer
 from ssna.text import LayerCache
 
@@ -27,25 +27,25 @@ class LinearTeacher:
     ``P + P x (P x)^T / (1 - x^T P x)`` (Sherman and Morrison, 1950), so that scores as of a stranger cost no more.
 
     Args:
-        inverse: ``(n, n)``, ``P`` over the items that have weights.
-        chosen: ``(n,)`` which these are, ascending.
+        inverse: ``(n, n)``, ``P`` of the regression.
+        regression: of EASE or CEASE.
         train: all training histories of the data set.
-        items: how many the catalogue has.
     """
 
-    def __init__(self, inverse: Tensor, chosen: Ints, train: Ragged, items: int, settings: LinearSettings) -> None:
-        self.inverse, self.chosen, self.train, self.settings = inverse.numpy(), chosen, train, settings
-        self.place = np.full(items + 1, -1)
+    def __init__(self, inverse: Tensor, regression: Regression, train: Ragged) -> None:
+        self.regression, self.train, self.settings = regression, train, regression.settings
+        self.inverse, chosen = inverse.numpy(), regression.chosen
+        self.place = np.full(regression.items + 1, -1)
         self.place[chosen] = np.arange(len(chosen))
-        self.owned = user_item_matrix(train, items)[:, chosen]  # (users, n)
+        self.owned = user_item_matrix(train, regression.items)[:, chosen]  # (users, n)
         self.scale = 1.0
         self.scale = self._scale()
 
     @classmethod
     def fit(cls, settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> "LinearTeacher":
         """As the method of ``settings`` is fitted."""
-        chosen, gram = gram_of(settings, data, cache, dim)
-        return cls(inverse_of(gram, settings.ridge), chosen, data.train, len(data.items), settings)
+        regression = Regression.of(settings, data, cache, dim)
+        return cls(regression.inverse(), regression, data.train)
 
     def logits(self, events: Ints, items: Ints) -> Scores:
         """What follows on some events, as logits.
@@ -73,8 +73,8 @@ class LinearTeacher:
 
     @cached_property
     def scorer(self) -> Scorer:
-        """What the method of these settings gives."""
-        return scorer_of(torch.from_numpy(self.inverse.copy()), self.chosen, len(self.place) - 1, self.settings)
+        """What the method of these settings gives as the member of an ensemble."""
+        return self.regression.scorer(torch.from_numpy(self.inverse.copy()), admits=True)
 
     def _histories(self, events: Ints) -> sparse.csr_array:
         """``(R, n)`` the latest items up to each event, weighted by how far back they are."""

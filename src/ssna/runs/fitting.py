@@ -145,7 +145,8 @@ def _ensemble(
         if teacher is not None and name == settings.distillation.teacher:
             others[name] = teacher.scorer
         else:
-            others[name] = method.fit(wanted.of(name), data, cache, settings.dim)
+            fit_member = method.fit_member or method.fit
+            others[name] = fit_member(wanted.of(name), data, cache, settings.dim)
     ensemble = fit_ensemble(model, tuple(others.values()), data.valid, wanted.monitor)
     if wanted.repeat_consumption:
         ensemble = with_repeat_consumption(ensemble, data.valid, data.max_history, wanted.monitor)

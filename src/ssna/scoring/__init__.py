@@ -3,8 +3,9 @@
 Item rows start at 1; row 0 is padding. :mod:`ssna.scoring.topk` ranks with any scorer in bounded memory.
 """
 
-from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
+from ssna.scoring.counts import NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
 from ssna.scoring.ensemble import SCORERS, Ensemble, Member, name_of, restore, vector_member, weighted_sum
+from ssna.scoring.linear import LinearScorer, TextWeights
 from ssna.scoring.naming import below, describe_weights, under
 from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 from ssna.scoring.vectors import SEQUENCES, VectorScorer
@@ -22,6 +23,7 @@ __all__ = [
     "RepeatConsumptionScorer",
     "ScoreFn",
     "Scorer",
+    "TextWeights",
     "VectorScorer",
     "below",
     "describe_weights",

@@ -58,14 +58,17 @@ class NeighbourScorer(Scorer):
     def num_rows(self) -> int:
         return int(self.similarity.shape[0])
 
-    def prepare(self, histories: Ragged) -> ScoreFn:
+    def history_weights(self, histories: Ragged) -> sparse.csr_array:
+        """``(n, I + 1)`` what each item of the last ``window`` of a history counts."""
         recent = histories.last(self.window)
         back = recent.lengths[recent.row_of_value] - 1 - recent.position_of_value
-        weights = sparse.csr_array(
+        return sparse.csr_array(
             (self.decay ** back.astype(np.float32), (recent.row_of_value, recent.values)),
             shape=(len(recent), self.num_rows),
         )
-        return _columns(weights @ self.similarity)
+
+    def prepare(self, histories: Ragged) -> ScoreFn:
+        return _columns(self.history_weights(histories) @ self.similarity)
 
     def approximate(self, histories: Ragged) -> Approximation | None:
         """Exact already: scores cost little as they are."""
@@ -97,12 +100,6 @@ class NeighbourScorer(Scorer):
         size = len(tensors["offsets"]) - 1
         parts = (tensors["values"].numpy(), tensors["columns"].numpy(), tensors["offsets"].numpy())
         return cls(sparse.csr_array(parts, shape=(size, size)), config["window"], config["decay"])
-
-
-class LinearScorer(NeighbourScorer):
-    """The same sum over weights that were learned, some of them below zero."""
-
-    kind: ClassVar[str] = "linear"
 
 
 class RepeatConsumptionScorer(Scorer):

@@ -9,7 +9,8 @@ from torch import Tensor
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyLinear, RecencyMean
-from ssna.scoring.counts import LinearScorer, NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
+from ssna.scoring.counts import NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
+from ssna.scoring.linear import LinearScorer
 from ssna.scoring.naming import REPEAT_CONSUMPTION, below, under
 from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 from ssna.scoring.vectors import VectorScorer
