@@ -28,18 +28,20 @@ class ColdEvaluation:
         targets: ``(n,)`` outside ids.
         among: ``(n,)`` ranks among the held-out items.
         everywhere: ``(n,)`` ranks among all items, those of the history left out.
+        old: ``(users,)`` ranks of the test targets among all items, seen excluded: what new items cost the old ones.
         held_out, items: how many items each is a rank of.
     """
 
     targets: tuple[str, ...]
     among: Ints
     everywhere: Ints
+    old: Ints
     held_out: int
     items: int
 
     def figures(self) -> dict[str, Any]:
         """What the record keeps: sizes, and for each ranking recall, NDCG and the median rank."""
-        rankings = {"among": (self.among, self.held_out), "all": (self.everywhere, self.items)}
+        rankings = {"among": (self.among, self.held_out), "all": (self.everywhere, self.items), "old": (self.old, self.items)}
         return {
             "questions": len(self.targets),
             "held_out": self.held_out,
@@ -78,6 +80,7 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
         targets=held_out.targets,
         among=evaluate(scorer_with_new, split, among=new).ranks["exclude_seen"],
         everywhere=evaluate(scorer_with_new, split).ranks["exclude_seen"],
+        old=evaluate(scorer_with_new, data.test).ranks["exclude_seen"],
         held_out=len(new),
         items=len(items),
     )
