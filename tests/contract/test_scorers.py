@@ -34,6 +34,13 @@ SCORERS: dict[str, list[str]] = {
         'ensemble.members=["cease", "text-knn"]',
         "ensemble.repeat_consumption=true",
     ],
+    "ssna ensemble by frequency": [
+        *SMALL,
+        "method.num_experts=2",
+        'ensemble.members=["cease", "text-knn"]',
+        "ensemble.by_frequency=true",
+        "ensemble.repeat_consumption=true",
+    ],
     "ids ensemble": [*SMALL, 'ensemble.members=["item-knn", "text-knn"]'],
 }
 WITHOUT_TEXT = ("ids", "ids ensemble")

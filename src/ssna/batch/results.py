@@ -136,7 +136,7 @@ class ResultFiles:
         if different:
             shown = {name: (found.get(name), self.identity[name]) for name in different}
             words = ", ".join(
-                f"{name} {old!r} (asked for: {new!r})" if isinstance(new, int) else f"another {name}"
+                f"{name} {old!r} (asked for: {new!r})" if isinstance(new, int | float) else f"another {name}"
                 for name, (old, new) in shown.items()
             )
             raise SsnaError(f"{self.out} was begun with {words}; name another output, or delete it")

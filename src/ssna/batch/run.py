@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from ssna.compute.allocator import tune_allocator
 from ssna.core.progress import progress
 from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender, artifact
-from ssna.recommender.ranking import RankRequest, check_k, rank
+from ssna.recommender.ranking import RankRequest, check_k, check_new_items, rank
 
 PART = 2**16  # histories a file: at most so much work is lost when the process is killed,
 BLOCK = 2**13  # and so many are in memory at a time
@@ -43,7 +43,14 @@ class BatchReport:
 
 
 def recommend_all(
-    run: Path, users: Path, out: Path, k: int = 10, *, exclude_seen: bool = True, quiet: bool = False
+    run: Path,
+    users: Path,
+    out: Path,
+    k: int = 10,
+    *,
+    exclude_seen: bool = True,
+    new_items: float = 0.0,
+    quiet: bool = False,
 ) -> BatchReport:
     """The ``k`` best items for every row of ``users``, in its order, into ``out``; goes on where a killed run stopped.
 
@@ -54,18 +61,23 @@ def recommend_all(
         out: a file ``*.parquet``, or a folder of parts: ``user`` as it came; ``items`` (list<string>), best first;
             ``scores`` (list<float>); ``known`` (int32), the items of the history that the catalogue has; where it is
             0, items are the most popular ones.
+        new_items: as in :meth:`ssna.recommender.Recommender.recommend`.
         quiet: no progress on standard error.
 
     Raises:
         SsnaError: ``users`` cannot be read, or ``out`` was begun with others, or with another model or ``k``.
+        ArtifactError: ``new_items`` is not 0, and the model has no weights for new items.
     """
     check_k(k)
+    check_new_items(new_items)
     histories = HistoryFiles.open(users)
-    results = ResultFiles(out, _identity(run, histories, k, exclude_seen))
+    results = ResultFiles(out, _identity(run, histories, k, exclude_seen, new_items))
     with results.writing():
         if results.finished:
             return BatchReport(0, histories.rows, 0.0)
-        report = _rank_missing(Recommender.load(run), histories, results, k, exclude_seen, quiet)
+        recommender = Recommender.load(run)
+        recommender = replace(recommender, scorer=recommender.scorer.with_exposure(new_items))
+        report = _rank_missing(recommender, histories, results, k, exclude_seen, quiet)
         results.merge(_parts(histories))
     return report
 
@@ -143,11 +155,12 @@ def _rows(histories: HistoryFiles, part: int) -> int:
     return min(PART, histories.rows - part * PART)
 
 
-def _identity(run: Path, histories: HistoryFiles, k: int, exclude_seen: bool) -> Identity:
+def _identity(run: Path, histories: HistoryFiles, k: int, exclude_seen: bool, new_items: float) -> Identity:
     return {
         "format": FORMAT,
         "k": k,
         "exclude_seen": exclude_seen,
+        "new_items": new_items,
         "part": PART,
         "model": artifact.identity(run),
         "file of histories": histories.identity(),

@@ -32,6 +32,9 @@ def recommend(
     ] = "-",
     k: Annotated[int, typer.Option("-k", min=1, help="Items for each history.")] = 10,
     include_seen: Annotated[bool, typer.Option(help="Items of the history may be recommended too.")] = False,
+    new_items: Annotated[
+        float, typer.Option(help="Raise items without training events, by so many deviations of scores.")
+    ] = 0.0,
     form: Annotated[Format, typer.Option("--format", help="parquet: for millions, and resumed after a kill.")] = (
         Format.jsonl
     ),
@@ -42,19 +45,19 @@ def recommend(
 ) -> None:
     """Histories in, ranked items out: a JSON line each, streaming, or Parquet."""
     if form is Format.parquet:
-        _batch(run, users, k, include_seen, out, quiet)
+        _batch(run, users, k, include_seen, new_items, out, quiet)
     elif out is not None:
         raise SsnaError("JSON lines go to standard output; -o belongs to --format parquet")
     else:
-        _stream(run, users, k, include_seen)
+        _stream(run, users, k, include_seen, new_items)
 
 
-def _batch(run: Path, users: str, k: int, include_seen: bool, out: Path | None, quiet: bool) -> None:
+def _batch(run: Path, users: str, k: int, include_seen: bool, new_items: float, out: Path | None, quiet: bool) -> None:
     if users == "-" or out is None:
         raise SsnaError("--format parquet reads --users FILE|FOLDER and writes -o FILE.parquet|FOLDER; name both")
     from ssna.batch import recommend_all
 
-    report = recommend_all(run, Path(users), out, k, exclude_seen=not include_seen, quiet=quiet)
+    report = recommend_all(run, Path(users), out, k, exclude_seen=not include_seen, new_items=new_items, quiet=quiet)
     if not quiet:
         earlier = f", {report.reused:,} were ranked before" if report.reused else ""
         typer.echo(
@@ -63,7 +66,7 @@ def _batch(run: Path, users: str, k: int, include_seen: bool, out: Path | None, 
         )
 
 
-def _stream(run: Path, users: str, k: int, include_seen: bool) -> None:
+def _stream(run: Path, users: str, k: int, include_seen: bool, new_items: float) -> None:
     from ssna.recommender import Recommender
 
     recommender = Recommender.load(run)
@@ -73,7 +76,7 @@ def _stream(run: Path, users: str, k: int, include_seen: bool) -> None:
         requests, ranked = _parse(lines), 0
         while block := list(islice(requests, 256)):
             histories = [request["history"] for request in block]
-            found = recommender.recommend(histories, k, exclude_seen=not include_seen)
+            found = recommender.recommend(histories, k, exclude_seen=not include_seen, new_items=new_items)
             for request, recommendation in zip(block, found, strict=True):
                 items = [{"item": item.item, "score": item.score, "text": item.text} for item in recommendation.items]
                 line = {"user": request.get("user"), "items": items}

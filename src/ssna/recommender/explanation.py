@@ -16,7 +16,7 @@ from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
 from ssna.recommender.ranking import RankRequest, best_rows, rank
 from ssna.recommender.recommender import Recommender, ScoredItem
 from ssna.scoring import Ensemble, Scorer, VectorScorer, name_of, vector_member
-from ssna.scoring.naming import REPEAT_CONSUMPTION
+from ssna.scoring.naming import REPEAT_CONSUMPTION, TRAINING_EVENTS
 from ssna.text import embed
 
 
@@ -186,12 +186,14 @@ def _known(recommender: Recommender, history: Sequence[str]) -> Ints:
 
 def _contributions(scorer: Scorer, history: Ragged, row: int, weight: float = 1.0) -> list[tuple[str, float]]:
     if isinstance(scorer, Ensemble):
+        weights, bias = scorer.item_weights
         found = [
             contribution
-            for member in scorer.members
-            for contribution in _contributions(member.scorer, history, row, weight * member.weight / member.scale)
+            for member, of_item in zip(scorer.members, weights[:, row].tolist(), strict=True)
+            for contribution in _contributions(member.scorer, history, row, weight * of_item)
         ]
-        return [(name, value) for name, value in found if value or name != REPEAT_CONSUMPTION]
+        found.append((TRAINING_EVENTS, weight * float(bias[row])))
+        return [(name, value) for name, value in found if value or name not in (REPEAT_CONSUMPTION, TRAINING_EVENTS)]
     return [(name_of(scorer), weight * float(scorer.prepare(history)(torch.tensor([row]))))]
 
 

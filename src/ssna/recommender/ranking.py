@@ -12,6 +12,8 @@ from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import PopularityScorer, ScoreFn, Scorer
 from ssna.scoring.topk import Best, Tiles, chunks, hide, top
 
+MOST_EXPOSURE = 100  # of new items, in deviations of scores: far more than any two scores differ by
+
 
 @dataclass(frozen=True, eq=False)
 class RankRequest:
@@ -23,6 +25,7 @@ class RankRequest:
         exclude_seen: ``(n,)`` bool, whether the items of the history are excluded.
         allow: ``n`` times the only items that are ranked, or None for all of them.
         deny: ``n`` rows of items that are excluded.
+        new_items: ``(n,)`` how far new items are raised, in scores; None: nowhere.
     """
 
     histories: Ragged
@@ -30,13 +33,22 @@ class RankRequest:
     exclude_seen: NDArray[np.bool_]
     allow: tuple[Ints | None, ...]
     deny: Ragged
+    new_items: NDArray[np.float64] | None = None
 
     @classmethod
-    def uniform(cls, histories: Ragged, k: int, exclude_seen: bool = True, allow: Ints | None = None) -> "RankRequest":
+    def uniform(
+        cls,
+        histories: Ragged,
+        k: int,
+        exclude_seen: bool = True,
+        allow: Ints | None = None,
+        new_items: float = 0.0,
+    ) -> "RankRequest":
         """The same for every history."""
         n = len(histories)
         nothing = Ragged(np.zeros(0, dtype=np.int64), np.zeros(n + 1, dtype=np.int64))
-        return cls(histories, np.full(n, k), np.full(n, exclude_seen), (allow,) * n, nothing)
+        raised = np.full(n, new_items) if new_items else None
+        return cls(histories, np.full(n, k), np.full(n, exclude_seen), (allow,) * n, nothing, raised)
 
     @property
     def fallback(self) -> NDArray[np.bool_]:
@@ -74,6 +86,8 @@ def rank(
     for members in _groups(request):
         first = members[0]
         chosen = PopularityScorer(torch.from_numpy(counts)) if request.fallback[first] else scorer
+        if request.new_items is not None and not request.fallback[first]:
+            chosen = chosen.with_exposure(float(request.new_items[first]))
         histories, exclude = request.histories.take(members), request.exclude.take(members)
         k = min(int(request.k[members].max()), shape[1])
         if request.allow[first] is None:
@@ -102,10 +116,18 @@ def check_k(k: int) -> None:
         raise SsnaError(f"k is {k}; ask for at least one item")
 
 
+def check_new_items(exposure: float) -> None:
+    """Raises :class:`SsnaError` unless ``exposure`` is a number within reach of scores."""
+    if not abs(exposure) <= MOST_EXPOSURE:
+        raise SsnaError(f"new_items is {exposure}; give a number from {-MOST_EXPOSURE} to {MOST_EXPOSURE}")
+
+
 def _groups(request: RankRequest) -> list[Ints]:
-    """The numbers of histories that are scored together: popularity ranks all of them or none, and all have a list of
-    allowed items or none."""
+    """The numbers of histories that are scored together: popularity ranks all of them or none, all have a list of
+    allowed items or none, and new items are raised alike."""
     group = 2 * np.array([allow is not None for allow in request.allow], dtype=np.int64) + request.fallback
+    if request.new_items is not None:
+        group += 4 * np.unique(request.new_items, return_inverse=True)[1]
     return [np.flatnonzero(group == number) for number in np.unique(group)]
 
 

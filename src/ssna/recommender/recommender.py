@@ -20,7 +20,7 @@ from ssna.data.dataset import IdMap
 from ssna.recommender import artifact
 from ssna.recommender.artifact import Contents
 from ssna.recommender.model_card import CARD, model_card
-from ssna.recommender.ranking import RankRequest, best_rows, check_k, rank
+from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
 from ssna.scoring import Scorer, vector_member
 from ssna.scoring.topk import CHUNK
 from ssna.text import Encoding, embed
@@ -78,6 +78,7 @@ class Recommender:
         exclude_seen: bool = True,
         allow: Sequence[str] | None = None,
         deny: Sequence[str] = (),
+        new_items: float = 0.0,
     ) -> list[Recommendation]:
         """The ``k`` best items for each history of item ids, oldest first.
 
@@ -85,11 +86,16 @@ class Recommender:
             exclude_seen: leave out the items of the history.
             allow: rank these items only (unknown ids are ignored).
             deny: leave these items out.
+            new_items: raises items without training events by so many deviations of scores, as far as validation
+                would not have them; old items lose places (``record.json`` has the price).
 
         Raises:
             SsnaError: ``k`` is below 1, a history is a string where a list of ids belongs, or an id is no text.
+            ArtifactError: ``new_items`` is not 0, and the model has no weights for new items.
         """
         check_k(k)
+        check_new_items(new_items)
+        scorer = self.scorer.with_exposure(new_items)
         if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
             raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
         if isinstance(allow, str) or isinstance(deny, str):
@@ -101,7 +107,7 @@ class Recommender:
         for start in range(0, len(histories), CHUNK):
             known, unknown = self.look_up(histories[start : start + CHUNK])
             request = RankRequest.uniform(known, k, exclude_seen, allowed)
-            rows, scores = rank(self.scorer, self.counts, request, excluded=denied)
+            rows, scores = rank(scorer, self.counts, request, excluded=denied)
             recommendations += [
                 Recommendation(self.scored(*best), tuple(skipped), "popularity" if fallback else None)
                 for *best, skipped, fallback in zip(

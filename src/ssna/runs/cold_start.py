@@ -41,7 +41,11 @@ class ColdEvaluation:
 
     def figures(self) -> dict[str, Any]:
         """What the record keeps: sizes, and for each ranking recall, NDCG and the median rank."""
-        rankings = {"among": (self.among, self.held_out), "all": (self.everywhere, self.items), "old": (self.old, self.items)}
+        rankings = {
+            "among": (self.among, self.held_out),
+            "all": (self.everywhere, self.items),
+            "old": (self.old, self.items),
+        }
         return {
             "questions": len(self.targets),
             "held_out": self.held_out,

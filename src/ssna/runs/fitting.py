@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 
 from ssna.compute.device import choose_device
@@ -18,6 +19,7 @@ from ssna.text import LayerCache
 from ssna.training import Epoch, RunSettings, Step, fit
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.ensemble import fit_ensemble, with_repeat_consumption
+from ssna.training.frequency import Price, follow_frequency
 from ssna.training.profiler import Profiler
 from ssna.training.trainer import Weights
 
@@ -44,6 +46,8 @@ class Outcome:
     ensemble: dict[str, float] | None = None
     """Member -> its weight."""
     weights: Weights | None = None
+    prices: tuple[Price, ...] = ()
+    """What raising new items costs."""
 
 
 def run_device(settings: RunSettings) -> torch.device:
@@ -117,9 +121,11 @@ def fit_method(
             initial_weights=None if warm_start is None else warm_start.weights_for(encoder, data),
             teacher=teacher,
         )
-        scorer, ensemble = _ensemble(fitted.scorer, data, cache, settings, teacher)
+        scorer, ensemble, prices = _ensemble(fitted.scorer, data, cache, settings, teacher)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
-    return Outcome(scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, ensemble, fitted.weights)
+    return Outcome(
+        scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, ensemble, fitted.weights, tuple(prices)
+    )
 
 
 def fit_teacher(data: Dataset, cache: LayerCache | None, settings: RunSettings) -> LinearTeacher | None:
@@ -133,11 +139,12 @@ def fit_teacher(data: Dataset, cache: LayerCache | None, settings: RunSettings) 
 
 def _ensemble(
     model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings, teacher: LinearTeacher | None
-) -> tuple[Scorer, dict[str, float] | None]:
-    """The model with the members that the settings name, and the weight of each; the model alone if they name none."""
+) -> tuple[Scorer, dict[str, float] | None, list[Price]]:
+    """The model with the members that the settings name, and the weight of each; the model alone if they name none.
+    And what it costs to raise new items."""
     wanted = settings.ensemble
     if not wanted.members:
-        return model, None
+        return model, None, []
     others: dict[str, Scorer] = {}
     for name in wanted.members:
         method = METHODS[name]
@@ -148,8 +155,14 @@ def _ensemble(
             fit_member = method.fit_member or method.fit
             others[name] = fit_member(wanted.of(name), data, cache, settings.dim)
     ensemble = fit_ensemble(model, tuple(others.values()), data.valid, wanted.monitor)
+    prices: list[Price] = []
+    if wanted.by_frequency:
+        h = None if cache is None or not ensemble.layers else torch.from_numpy(cache.top(ensemble.layers))
+        events = np.bincount(data.train.values, minlength=len(data.items) + 1)
+        cost = wanted.new_items_cost
+        ensemble, prices = follow_frequency(ensemble, data.valid, events, wanted.monitor, h, cost, settings.seed)
     if wanted.repeat_consumption:
         ensemble = with_repeat_consumption(ensemble, data.valid, data.max_history, wanted.monitor)
     names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in others.items()}
     weights = {names.get(id(member.scorer), name_of(member.scorer)): member.weight for member in ensemble.members}
-    return ensemble, weights
+    return ensemble, weights, prices

@@ -39,6 +39,8 @@ class RunRecord:
         batches: how many a whole epoch has; an epoch of ``training.limit_train_batches`` has fewer.
         best_epoch: the epoch whose weights were kept, or None.
         ensemble: weights of the model and of the other members, or None.
+        new_items: ``{"exposure", "old", "new"}`` each: the ensemble's monitor on validation of questions about old and
+            about new items, where new ones are raised by ``exposure``; or None.
         seconds: training, validation and fitting together.
         peak_memory_bytes: on a GPU the device memory held at most; on a CPU the process's, above its start.
         items, users: size of the ranking, number of users ranked on the test split.
@@ -76,6 +78,7 @@ class RunRecord:
     grid: dict[str, Any] | None = field(default=None)
     init_from: dict[str, Any] | None = field(default=None)
     cold: dict[str, Any] | None = field(default=None)
+    new_items: list[dict[str, float]] | None = field(default=None)
 
     @property
     def dry_run(self) -> bool:

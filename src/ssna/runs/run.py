@@ -206,6 +206,7 @@ def execute(
             batches=outcome.batches,
             best_epoch=outcome.best_epoch,
             ensemble=outcome.ensemble,
+            new_items=[asdict(price) for price in outcome.prices] or None,
             trainable_parameters=outcome.parameters,
             seconds=seconds,
             peak_memory_bytes=peak,

@@ -4,7 +4,8 @@ Item rows start at 1; row 0 is padding. :mod:`ssna.scoring.topk` ranks with any 
 """
 
 from ssna.scoring.counts import NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
-from ssna.scoring.ensemble import SCORERS, Ensemble, Member, name_of, restore, vector_member, weighted_sum
+from ssna.scoring.ensemble import SCORERS, Ensemble, Member, name_of, restore, vector_member
+from ssna.scoring.frequency import FrequencyWeights
 from ssna.scoring.linear import LinearScorer, TextWeights
 from ssna.scoring.naming import below, describe_weights, under
 from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
@@ -16,6 +17,7 @@ __all__ = [
     "Approximation",
     "Config",
     "Ensemble",
+    "FrequencyWeights",
     "LinearScorer",
     "Member",
     "NeighbourScorer",
@@ -31,5 +33,4 @@ __all__ = [
     "restore",
     "under",
     "vector_member",
-    "weighted_sum",
 ]

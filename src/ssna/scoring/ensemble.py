@@ -1,6 +1,7 @@
 """A weighted sum of scorers, and every scorer restored from what was saved of it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -10,6 +11,7 @@ from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyLinear, RecencyMean
 from ssna.scoring.counts import NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
+from ssna.scoring.frequency import FrequencyWeights
 from ssna.scoring.linear import LinearScorer
 from ssna.scoring.naming import REPEAT_CONSUMPTION, below, under
 from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
@@ -25,12 +27,17 @@ class Member(NamedTuple):
 
 
 class Ensemble(Scorer):
-    """A weighted sum of scorers, each divided by its scale: as a rule the deviation of its scores."""
+    """A weighted sum of scorers, each divided by its scale: as a rule the deviation of its scores.
+
+    Args:
+        frequency: how weights follow the training events of an item, and what is added to its score; None: all items
+            are treated alike.
+    """
 
     kind: ClassVar[str] = "ensemble"
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        self.members = tuple(members)
+    def __init__(self, members: Sequence[Member], frequency: FrequencyWeights | None = None) -> None:
+        self.members, self.frequency = tuple(members), frequency
         self.layers = max(member.scorer.layers for member in members)
 
     @property
@@ -38,7 +45,17 @@ class Ensemble(Scorer):
         return self.members[0].scorer.num_rows
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        return weighted_sum([member.scorer.prepare(histories) for member in self.members], self._weights)
+        score_fns = [member.scorer.prepare(histories) for member in self.members]
+        weights, bias = self.item_weights
+        said = torch.from_numpy(histories.lengths > 0).float()[:, None]  # an empty history says nothing
+
+        def read(items: slice | Tensor) -> Tensor:
+            total = score_fns[0](items).mul_(weights[0, items])
+            for score_fn, weight in zip(score_fns[1:], weights[1:], strict=True):
+                total.addcmul_(score_fn(items), weight[items])
+            return total if self.frequency is None else total.add_(said * bias[items])
+
+        return read
 
     def approximate(self, histories: Ragged) -> Approximation | None:
         """None if a member has none."""
@@ -47,32 +64,51 @@ class Ensemble(Scorer):
             if (approximation := member.scorer.approximate(histories)) is None:
                 return None
             approximations.append(approximation)
-        errors = [approximation.error for approximation in approximations]
-        error = sum(abs(weight) * error for weight, error in zip(self._weights, errors, strict=True))
+        weights, bias = self.item_weights
+        errors = torch.tensor([approximation.error for approximation in approximations])
+        said = torch.from_numpy(histories.lengths > 0).float()
 
         def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
             read = [approximation.read(items) for approximation in approximations]
-            total = read[0][0].float() * self._weights[0]
-            for (scores, _), weight in zip(read[1:], self._weights[1:], strict=True):
-                total.add_(scores, alpha=weight)
+            here, added = weights[:, items], bias[items]
+            total = read[0][0].float() * here[0]
+            for (scores, _), weight in zip(read[1:], here[1:], strict=True):
+                total.addcmul_(scores.float(), weight)
+            total.add_(said[:, None] * added)
 
             def right(owner: Tensor, columns: Tensor) -> Tensor:
-                parts = [weight * exact(owner, columns) for (_, exact), weight in zip(read, self._weights, strict=True)]
-                return torch.stack(parts).sum(0)
+                parts = [weight[columns] * exact(owner, columns) for (_, exact), weight in zip(read, here, strict=True)]
+                return torch.stack(parts).sum(0).add_(said[owner] * added[columns])
 
             return total, right
 
-        return Approximation(rough, error)
+        return Approximation(rough, float((weights.abs() * errors[:, None]).sum(dim=0).max()))
 
-    @property
-    def _weights(self) -> list[float]:
-        return [member.weight / member.scale for member in self.members]
+    @cached_property
+    def item_weights(self) -> tuple[Tensor, Tensor]:
+        """``(M, I + 1)`` what the scores of each member are multiplied by, and ``(I + 1,)`` what is added."""
+        weights = torch.tensor([member.weight / member.scale for member in self.members])[:, None]
+        if self.frequency is None:
+            return weights.expand(-1, self.num_rows), torch.zeros(self.num_rows)
+        factors, bias = self.frequency.of_items()
+        return weights * factors, bias
+
+    def with_exposure(self, exposure: float) -> Scorer:
+        if self.frequency is None:
+            return super().with_exposure(exposure)
+        raised = Ensemble(self.members, self.frequency.expose(exposure))
+        weights, bias = self.item_weights
+        more = exposure - self.frequency.exposure
+        raised.__dict__["item_weights"] = weights, bias + more * self.frequency.new  # no second table of all items
+        return raised
 
     def add_items(self, h: Tensor) -> "Ensemble":
-        return Ensemble([member._replace(scorer=member.scorer.add_items(h)) for member in self.members])
+        members = [member._replace(scorer=member.scorer.add_items(h)) for member in self.members]
+        return Ensemble(members, None if self.frequency is None else self.frequency.add_items(h.shape[1]))
 
     def select_items(self, rows: Tensor) -> "Ensemble":
-        return Ensemble([member._replace(scorer=member.scorer.select_items(rows)) for member in self.members])
+        members = [member._replace(scorer=member.scorer.select_items(rows)) for member in self.members]
+        return Ensemble(members, None if self.frequency is None else self.frequency.select_items(rows))
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         members, tensors = [], {}
@@ -80,6 +116,8 @@ class Ensemble(Scorer):
             config, of_member = scorer.state()
             members.append({"kind": scorer.kind, "weight": weight, "scale": scale, "config": config})
             tensors.update(under(f"{number}.", of_member))
+        if self.frequency is not None:
+            tensors.update(under("frequency.", self.frequency.tensors()))
         return {"members": members}, tensors
 
     @classmethod
@@ -89,19 +127,12 @@ class Ensemble(Scorer):
         for number, member in enumerate(config["members"]):
             scorer = restore(member["kind"], member["config"], below(f"{number}.", tensors))
             found.append(Member(scorer, member["weight"], member["scale"]))
-        return cls(found)
-
-
-def weighted_sum(score_fns: Sequence[ScoreFn], weights: Sequence[float]) -> ScoreFn:
-    """The sum of ``score_fns``, each times its weight."""
-
-    def read(items: slice | Tensor) -> Tensor:
-        total = score_fns[0](items).mul_(weights[0])
-        for score_fn, weight in zip(score_fns[1:], weights[1:], strict=True):
-            total.add_(score_fn(items), alpha=weight)
-        return total
-
-    return read
+        by_frequency = below("frequency.", tensors)
+        frequency = FrequencyWeights.from_tensors(by_frequency) if by_frequency else None
+        sizes = (len(found), found[0].scorer.num_rows)
+        if frequency is not None and (len(frequency.factors), len(frequency.events)) != sizes:
+            raise ValueError("weights by frequency are those of another ensemble")
+        return cls(found, frequency)
 
 
 KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, RepeatConsumptionScorer, VectorScorer, Ensemble)

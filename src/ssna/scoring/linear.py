@@ -1,6 +1,6 @@
 """Linear weights between items that were learned, and how they admit an item that has a text and no events."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
@@ -124,6 +124,21 @@ class LinearScorer(NeighbourScorer):
         rows = sparse.vstack([self.similarity, to_old], format="csr")
         similarity = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(size, size))
         return LinearScorer(similarity, self.window, self.decay, wider)
+
+    def as_new(self, h: Tensor) -> Callable[[Ragged], ScoreFn]:
+        """Exact: without item ``i``, ``P`` is less by a matrix of rank one. The weight from ``j`` to ``i`` as a new
+        item is then ``(A v_i)_j + B_ji (A v_i)_i``, ``A`` being the factor and ``B`` the weights as they are."""
+        if (text := self.text_weights) is None:
+            return super().as_new(h)
+        v = text.whitening(h[: self.layers])
+        itself = (text.factor * v).sum(dim=1)
+
+        def prepare(histories: Ragged) -> ScoreFn:
+            weights, score = self.history_weights(histories), self.prepare(histories)
+            users = torch.from_numpy(weights @ text.factor.numpy())
+            return lambda items: score(items).mul_(itself[items]).add_(users @ v[items].T)
+
+        return prepare
 
     def select_items(self, rows: Tensor) -> "LinearScorer":
         chosen = rows.numpy()

@@ -16,6 +16,8 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 REPEAT_CONSUMPTION = "repeat-consumption"
+TRAINING_EVENTS = "training events"
+"""What an ensemble adds for how often an item occurs in training."""
 
 
 def describe_weights(ensemble: Mapping[str, float]) -> str:

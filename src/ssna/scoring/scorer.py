@@ -6,6 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 
 Config = dict[str, Any]
@@ -64,6 +65,34 @@ class Scorer(Protocol):
             ArtifactError: the scorer cannot give an item a vector from its text.
         """
         ...
+
+    def as_new(self, h: Tensor) -> Callable[[Ragged], ScoreFn]:
+        """As :meth:`prepare`, of each item as if it were new and known by its text alone.
+
+        Args:
+            h: ``(a, I + 1, d)`` states of all items, top layer first, row 0 zero.
+        """
+        first, wider = self.num_rows, self.add_items(h)  # a copy of each
+
+        def prepare(histories: Ragged) -> ScoreFn:
+            score = wider.prepare(histories)
+            return lambda items: score(
+                slice(items.start + first, items.stop + first) if isinstance(items, slice) else items + first
+            )
+
+        return prepare
+
+    def with_exposure(self, exposure: float) -> "Scorer":
+        """A scorer that raises new items by ``exposure``, in its scores.
+
+        Raises:
+            ArtifactError: it does not tell new items from others.
+        """
+        if exposure == 0:
+            return self
+        raise ArtifactError(
+            "this model has no weights for new items, so new_items must be 0; train with ensemble.by_frequency=true"
+        )
 
     def select_items(self, rows: Tensor) -> "Scorer":
         """A scorer of the item rows ``(n,)`` alone, in this order; row 0, padding, comes first. Scores stay."""

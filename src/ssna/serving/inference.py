@@ -113,9 +113,13 @@ class Inference:
             run: see :meth:`named`; None is what serves when their turn comes.
 
         Raises:
-            RequestError: there is no such run, or too many requests wait.
+            RequestError: there is no such run, it cannot raise new items, or too many requests wait.
         """
         snapshot = None if run is None else self.named(run)
+        if not (snapshot or self.snapshot).raises_new_items and any(request.new_items for request in requests):
+            raise RequestError(
+                400, "no_new_items_weights", "this model has no weights for new items; leave new_items out, or 0"
+            )
         snapshot = await self._with_texts(snapshot or self.snapshot, requests, texts) if texts else snapshot
         self.recent.extend(request.history for request in requests)
         return await self._batcher.submit(Job(requests, snapshot), len(requests), disconnected)

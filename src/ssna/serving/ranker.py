@@ -217,6 +217,8 @@ def _pack_request(request: RankRequest) -> dict[str, Tensor]:
     if limited:
         rows = Ragged.from_rows([allow for allow in request.allow if allow is not None])
         message |= {"limited": torch.tensor(limited)} | _pack("allow", rows)
+    if request.new_items is not None:
+        message["new_items"] = torch.from_numpy(request.new_items)
     return message
 
 
@@ -227,7 +229,8 @@ def _unpack_request(message: Message) -> RankRequest:
         for number, rows in zip(message["limited"].tolist(), _unpack("allow", message), strict=True):
             allow[number] = rows.astype(np.int64)
     histories, deny = _unpack("histories", message), _unpack("deny", message)
-    return RankRequest(histories, k, message["exclude_seen"].numpy(), tuple(allow), deny)
+    new_items = message["new_items"].numpy() if "new_items" in message else None
+    return RankRequest(histories, k, message["exclude_seen"].numpy(), tuple(allow), deny, new_items)
 
 
 def _pack(name: str, rows: Ragged) -> dict[str, Tensor]:

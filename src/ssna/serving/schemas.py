@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
+from ssna.recommender.ranking import MOST_EXPOSURE
 from ssna.serving.limits import LIMITS
 
 ItemId = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.id_length)]
@@ -42,6 +43,8 @@ class RecommendRequest(BaseModel):
     """Rank these items only."""
     deny: list[ItemId] = Field(default_factory=list, max_length=LIMITS.listed_ids)
     """Exclude these items."""
+    new_items: float = Field(0.0, ge=-MOST_EXPOSURE, le=MOST_EXPOSURE, allow_inf_nan=False)
+    """Raise items without training events by so many deviations of scores, beyond what validation chose."""
 
 
 class RecommendRequestWithTexts(RecommendRequest):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ssna.core.ragged import Ints
 from ssna.recommender import Recommender
 from ssna.recommender.ranking import RankRequest, rank
+from ssna.scoring import Ensemble
 from ssna.serving.schemas import RecommendRequest
 
 
@@ -93,8 +94,20 @@ class Snapshot:
             exclude_seen=np.array([request.exclude_seen for request in requests]),
             allow=tuple(None if request.allow is None else rows(request.allow) for request in requests),
             deny=self.recommender.look_up([request.deny for request in requests])[0],
+            new_items=self._new_items(requests),
         )
         return request, unknown
+
+    @cached_property
+    def raises_new_items(self) -> bool:
+        """Whether requests may raise new items."""
+        scorer = self.recommender.scorer
+        return isinstance(scorer, Ensemble) and scorer.frequency is not None
+
+    def _new_items(self, requests: Sequence[RecommendRequest]) -> NDArray[np.float64] | None:
+        if not self.raises_new_items or not any(request.new_items for request in requests):
+            return None
+        return np.array([request.new_items for request in requests], dtype=np.float64)
 
     def rank(self, requests: Sequence[RecommendRequest]) -> list[Ranking]:
         """All requests in one pass, in their order."""

@@ -1,12 +1,14 @@
 """A trained model in an ensemble with training-free scorers, with weights chosen on validation."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from ssna.core.ragged import Ints, evenly_spaced
 from ssna.data.dataset import Split
@@ -20,7 +22,7 @@ AMOUNTS = [0.0, *(sign * 2.0**power for power in range(-2, 7) for sign in (-1, 1
 SCORES, USERS = 100_000_000, 1_000  # of all validation users so many, spread evenly, decide; and never fewer than USERS
 
 
-def fit_ensemble(model: Scorer, others: Sequence[Scorer], split: Split, monitor: str) -> Ensemble:
+def fit_ensemble(model: Scorer, others: Sequence[Scorer], split: Split, monitor: str, keep: bool = False) -> Ensemble:
     """The convex combination in tenths, one at least for the model, with the highest ``monitor`` (seen excluded).
 
     Every scorer is divided by the standard deviation of its own scores first, so that weights mean the same anywhere.
@@ -51,7 +53,10 @@ def with_repeat_consumption(model: Ensemble, split: Split, max_history: int, mon
     amount = float(f"{amounts[_best((model, repeat), amounts, split, monitor, exclude_seen=False), 1]:.3g}")
     if amount == 0:
         return model
-    return Ensemble([*model.members, Member(repeat, amount, 1.0)])
+    frequency = model.frequency
+    if frequency is not None:
+        frequency = replace(frequency, factors=F.pad(frequency.factors, (0, 0, 0, 1), value=1.0))
+    return Ensemble([*model.members, Member(repeat, amount, 1.0)], frequency)
 
 
 def _best(

@@ -103,6 +103,10 @@ class EnsembleSettings(MemberSections):
     """With ``members``: also raise or lower the items of a history, as validation has it with seen items included."""
     monitor: Monitor = "N@10+N@50"
     """What the weights are chosen by: a sum of validation metrics."""
+    by_frequency: bool = False
+    """With ``members``: weights follow how often an item occurs in training; new items get weights of their own."""
+    new_items_cost: float = Field(0.03, ge=0, lt=1)
+    """With ``by_frequency``: the share of old items' ``monitor`` that ranking new items may cost on validation."""
 
 
 class RunSettings(Settings):

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,7 @@ from ssna.core.errors import SsnaError
 from ssna.data.dataset import IdMap
 from ssna.nn.sasrec import RecencyMean
 from ssna.recommender import Recommender
-from ssna.scoring import VectorScorer
+from ssna.scoring import Ensemble, FrequencyWeights, Member, VectorScorer
 
 pytestmark = pytest.mark.slow
 
@@ -84,6 +85,20 @@ def test_the_items_are_those_of_recommend_in_the_order_of_the_histories(
     assert table["user"].to_pylist() == [f"u{row}" for row in range(USERS)]
     assert found(table) == expected(recommender, histories_of(USERS), exclude_seen=exclude_seen)
     assert (report.histories, report.reused) == (USERS, 0)
+
+
+def test_new_items_are_raised_as_recommend_raises_them(small, model, users, tmp_path, monkeypatch):
+    plain = Recommender.load(model)
+    weights = FrequencyWeights.equal(1, np.concatenate([plain.counts[:-5], np.zeros(5, dtype=np.int64)]))
+    raising = replace(plain, scorer=Ensemble([Member(plain.scorer, 1.0, 1.0)], weights))
+    raising.save(tmp_path / "raising")
+    recommend_all(tmp_path / "raising", users, tmp_path / "items", 4, new_items=0.5, quiet=True)
+    answers = expected(raising, histories_of(USERS), new_items=0.5)
+    assert found(pq.read_table(tmp_path / "items")) == answers != expected(raising, histories_of(USERS))
+    with pytest.raises(SsnaError, match=r"new_items 0\.5 \(asked for: 0\.0\)"):
+        recommend_all(tmp_path / "raising", users, tmp_path / "items", 4, quiet=True)
+    with pytest.raises(SsnaError, match="new_items must be 0"):
+        recommend_all(model, users, tmp_path / "others", 4, new_items=0.5, quiet=True)
 
 
 def test_scores_go_with_their_items(small, recommender, model, users, tmp_path):

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from ssna.data.dataset import HeldOut
 from ssna.data.holdout import holdout_items
+from ssna.evaluation import evaluate
 from ssna.runs import RunRecord, train
 from ssna.runs.cold_start import evaluate_cold
 from ssna.text import encode
@@ -71,6 +72,37 @@ def test_held_out_states_that_the_cache_lacks_are_read_from_the_texts(run, rest,
     narrow, _ = encode(rest.texts, language_model, tmp_path / "cache", dtype="fp32", device="cpu", quiet=True)
     found = evaluate_cold(run[0].recommender.scorer, rest, narrow)
     assert np.abs(found.everywhere - run[0].cold.everywhere).max() <= 1  # but for 16 bits
+
+
+def test_old_items_are_ranked_with_the_new_ones_admitted(run, rest):
+    trained, _ = run
+    admitted = trained.recommender.add_items(rest.held_out.texts).scorer
+    expected = evaluate(admitted, rest.test).ranks["exclude_seen"]
+    assert np.abs(trained.cold.old - expected).max() <= 1  # the cache holds 16 bits a number
+    figures = trained.record.cold["old"]
+    assert figures["N@10"] <= trained.record.test["exclude_seen"]["N@10"]
+    assert figures["R@10"] == (trained.cold.old <= 10).mean()
+
+
+def test_weights_by_frequency_raise_new_items_as_far_as_they_may_cost(rest, cache):
+    settings = [*SMALL, "method.num_experts=2", "method.layers=2", 'ensemble.members=["cease"]']
+    plain = train(rest, cache, method="ssna", settings=settings, quiet=True)
+    raised = [
+        train(
+            rest,
+            cache,
+            method="ssna",
+            settings=[*settings, "ensemble.by_frequency=true", f"ensemble.new_items_cost={cost}"],
+            quiet=True,
+        )
+        for cost in (0.0, 0.9)
+    ]
+    assert plain.record.new_items is None
+    low, high = (run.record.new_items for run in raised)
+    assert [price["exposure"] for price in low] == [0.0, 0.25, 0.5, 1.0, 2.0]
+    assert low[0]["new"] < high[0]["new"]
+    assert low[0]["old"] > high[0]["old"]
+    assert np.median(raised[0].cold.everywhere) > np.median(raised[1].cold.everywhere)
 
 
 @pytest.mark.parametrize("method", ["popularity", "item-knn"])
