@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from command_line import ssna
 
 from ssna.data import load
+from ssna.recommender import Recommender
 from ssna.runs import Run
 
 pytestmark = pytest.mark.slow
@@ -67,6 +70,32 @@ def test_every_command_makes_what_the_next_one_reads(folders: Path, capsys: pyte
     assert "| best |" in table
     assert "| item-knn |" in table
     assert record["fingerprint"] in table
+
+
+def test_new_items_are_raised_by_a_run_with_weights_by_frequency(
+    folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = [word for assignment in (*FAST, "ensemble.by_frequency=true") for word in ("--set", assignment)]
+    data = [str(folders / "data"), "--cache", str(folders / "cache")]
+    assert ssna("train", *data, "-o", str(tmp_path / "run"), "--recipe", "best", *settings) == 0
+    assert re.search(r"new items, on validation: N@10\+N@50 \d\.\d{4}, and old ones", capsys.readouterr().err)
+    wider = Recommender.load(tmp_path / "run").add_items({"new": "guitar strings with a cold sound"})
+    wider.save(tmp_path / "wider")
+    (tmp_path / "users.jsonl").write_text('{"user": "me", "history": ["music-1", "music-2"]}\n')
+    pq.write_table(pa.table({"user": ["me"], "history": [["music-1", "music-2"]]}), tmp_path / "users.parquet")
+    first = []
+    for raised in ("-50", "50"):
+        dial = ["-k", "5", "--new-items", raised]
+        assert ssna("recommend", str(tmp_path / "wider"), "--users", str(tmp_path / "users.jsonl"), *dial) == 0
+        items = [found["item"] for found in json.loads(capsys.readouterr().out)["items"]]
+        out = str(tmp_path / f"{raised}.parquet")
+        batch = ["--users", str(tmp_path / "users.parquet"), "--format", "parquet", "-o", out, "--quiet"]
+        assert ssna("recommend", str(tmp_path / "wider"), *batch, *dial) == 0
+        assert pq.read_table(out)["items"].to_pylist() == [items]
+        first.append(items[0])
+    assert first[0] != first[1] == "new"
+    assert ssna("recommend", str(folders / "runs" / "item-knn"), "--users", str(tmp_path / "users.jsonl"), *dial) == 1
+    assert "new_items must be 0; train with ensemble.by_frequency=true" in capsys.readouterr().err
 
 
 def test_evaluate_prints_the_promised_json_and_any_cutoff(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

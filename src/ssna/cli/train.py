@@ -80,4 +80,10 @@ def train(
             typer.echo(f"kept: {best}", err=True)
         if run.record.ensemble:
             typer.echo(f"ensemble, weights from validation: {describe_weights(run.record.ensemble)}", err=True)
+        if run.record.new_items:
+            price, monitor = run.record.new_items[0], run.record.settings["ensemble"]["monitor"]
+            both = f"{price['new']:.4f}, and old ones beside them {price['old']:.4f}"
+            typer.echo(
+                f"new items, on validation: {monitor} {both}; record.json says what raising them costs", err=True
+            )
         typer.echo(f"run: {out}", err=True)

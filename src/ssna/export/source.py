@@ -57,13 +57,16 @@ class Source:
 
     @cached_property
     def omitted(self) -> list[str]:
-        """The members of an ensemble that are not exported, with their weights; repeat consumption is not among them,
-        since callers exclude what was seen."""
-        return [
+        """The members of an ensemble that are not exported, with their weights, and weights by frequency; repeat
+        consumption is not among them, since callers exclude what was seen."""
+        scorer = self.recommender.scorer
+        members = [
             f"{_described(member)} (weight {weight:.2f})"
-            for weight, member in _members(self.recommender.scorer, 1.0)
+            for weight, member in _members(scorer, 1.0)
             if member is not self.model and not isinstance(member, RepeatConsumptionScorer)
         ]
+        by_frequency = isinstance(scorer, Ensemble) and scorer.frequency is not None
+        return [*members, "weights by frequency"] if by_frequency else members
 
     @property
     def warnings(self) -> list[str]:

@@ -125,14 +125,12 @@ class Regression:
     def _text_weights(self, inverse: Tensor) -> TextWeights | None:
         if self.whitening is None or self.vectors is None or not isinstance(self.settings, CeaseSettings):
             return None
-        rows, text = torch.from_numpy(self.chosen), self.settings.text
-        factor = torch.zeros(self.items + 1, self.vectors.shape[1])
-        factor[rows] = text * (inverse @ self.vectors)
-        diagonal = torch.zeros(self.items + 1)
-        diagonal[rows] = inverse.diagonal()
-        gram = text * self.vectors.T @ factor[rows]
+        text, ridge = self.settings.text, self.settings.ridge
+        rows, diagonal = torch.from_numpy(self.chosen).long(), inverse.diagonal().clone()
+        factor = text * (inverse @ self.vectors)
+        gram = text * self.vectors.T @ factor
         none = self.vectors.new_zeros(0, self.vectors.shape[1])
-        return TextWeights(self.whitening, factor, diagonal, gram, text, self.settings.ridge, none)
+        return TextWeights(self.whitening, rows, factor, diagonal, gram, text, ridge, none)
 
 
 def most_frequent(train: Ragged, items: int, most: int) -> Ints:

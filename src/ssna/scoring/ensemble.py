@@ -74,7 +74,8 @@ class Ensemble(Scorer):
             total = read[0][0].float() * here[0]
             for (scores, _), weight in zip(read[1:], here[1:], strict=True):
                 total.addcmul_(scores.float(), weight)
-            total.add_(said[:, None] * added)
+            if self.frequency is not None:
+                total.add_(said[:, None] * added)
 
             def right(owner: Tensor, columns: Tensor) -> Tensor:
                 parts = [weight[columns] * exact(owner, columns) for (_, exact), weight in zip(read, here, strict=True)]

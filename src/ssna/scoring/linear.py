@@ -1,7 +1,7 @@
 """Linear weights between items that were learned, and how they admit an item that has a text and no events."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
 import numpy as np
@@ -29,14 +29,16 @@ class TextWeights:
 
     Attributes:
         whitening: states ``(a, n, d)`` -> ``(n, D)`` unit vectors.
-        factor: ``(I + 1, D)``, zero for items without weights.
-        diagonal: ``(I + 1,)`` ``P_jj``, zero for these.
+        rows: ``(n,)`` the items that have weights or were admitted, ascending; these come last.
+        factor: ``(n, D)``, theirs.
+        diagonal: ``(n,)`` ``P_jj``, zero for admitted items.
         gram: ``(D, D)``, ``t V^T P t V``.
         text: ``t``. ridge: ``lambda``.
-        vectors: ``(m, D)`` of the items that were admitted: the last rows.
+        vectors: ``(m, D)`` of the items that were admitted: the last rows of the catalogue.
     """
 
     whitening: Whitening
+    rows: Tensor
     factor: Tensor
     diagonal: Tensor
     gram: Tensor
@@ -44,44 +46,54 @@ class TextWeights:
     ridge: float
     vectors: Tensor
 
-    def admit(self, v: Tensor) -> tuple["TextWeights", sparse.csr_array]:
-        """With ``n`` more items, vectors ``v (n, D)``; and the weights ``(n, rows)`` from these to the items so far."""
-        b = (self.factor @ v.T).T  # (n, rows)
-        s = self.text + self.ridge - torch.einsum("nd,de,ne->n", v, self.gram, v)  # (n,)
+    def admit(self, v: Tensor, num_rows: int) -> tuple["TextWeights", sparse.csr_array]:
+        """With ``k`` more items, vectors ``v (k, D)``, behind ``num_rows`` rows; and the weights ``(k, num_rows)`` from
+        these to the items so far."""
+        b = v @ self.factor.T  # (k, n)
+        s = self.text + self.ridge - torch.einsum("kd,de,ke->k", v, self.gram, v)  # (k,)
         weights = torch.where(self.diagonal > 0, (b / s[:, None]) / (self.diagonal + b**2 / s[:, None]), 0.0)
         most = min(TOP_K, weights.shape[1])
         columns = weights.abs().topk(most, dim=1).indices.sort(dim=1).values
         offsets = np.arange(0, len(v) * most + 1, most)
-        values = weights.gather(1, columns).flatten().numpy(), columns.flatten().numpy()
-        to_old = sparse.csr_array((*values, offsets), shape=(len(v), weights.shape[1]))
+        values = weights.gather(1, columns).flatten().numpy(), self.rows[columns].flatten().numpy()
+        to_old = sparse.csr_array((*values, offsets), shape=(len(v), num_rows))
         factor = (self.text * v - v @ self.gram) / s[:, None]  # their own rows: towards other new items
-        wider = TextWeights(
-            self.whitening,
-            torch.cat([self.factor, factor]),
-            torch.cat([self.diagonal, self.diagonal.new_zeros(len(v))]),
-            self.gram,
-            self.text,
-            self.ridge,
-            torch.cat([self.vectors, v]),
+        wider = replace(
+            self,
+            rows=torch.cat([self.rows, torch.arange(num_rows, num_rows + len(v))]),
+            factor=torch.cat([self.factor, factor]),
+            diagonal=torch.cat([self.diagonal, self.diagonal.new_zeros(len(v))]),
+            vectors=torch.cat([self.vectors, v]),
         )
         return wider, to_old
 
-    def select(self, rows: Tensor) -> "TextWeights":
-        """Of the item rows ``(n,)``, ascending."""
-        first = len(self.factor) - len(self.vectors)
-        kept = self.vectors[rows[rows >= first] - first]
-        parts = self.factor[rows], self.diagonal[rows]
-        return TextWeights(self.whitening, *parts, self.gram, self.text, self.ridge, kept)
+    def select(self, rows: Tensor, num_rows: int) -> "TextWeights":
+        """Of the item rows ``(k,)``, ascending, out of ``num_rows``."""
+        first = num_rows - len(self.vectors)
+        place = torch.full((num_rows,), -1).index_copy_(0, rows, torch.arange(len(rows)))[self.rows]
+        kept = place >= 0
+        return replace(
+            self,
+            rows=place[kept],
+            factor=self.factor[kept],
+            diagonal=self.diagonal[kept],
+            vectors=self.vectors[rows[rows >= first] - first],
+        )
+
+    def users(self, weights: sparse.csr_array) -> Tensor:
+        """``weights (n, I + 1)`` of the items of histories -> ``(n, D)``, whose product with a text is its score."""
+        return torch.from_numpy(weights[:, self.rows.numpy()] @ self.factor.numpy())
 
     def scores(self, weights: sparse.csr_array) -> Tensor:
-        """``weights (n, rows)`` of the items of histories -> ``(n, m)`` scores of the admitted items. Equal texts score
-        equally: each distinct vector is scored once."""
+        """``weights (n, I + 1)`` of the items of histories -> ``(n, m)`` scores of the admitted items.
+
+        Equal texts score equally: each distinct vector is scored once.
+        """
         distinct, index = self.vectors.unique(dim=0, return_inverse=True)
-        users = torch.from_numpy(weights @ self.factor.numpy())  # (n, D)
-        first = len(self.factor) - len(self.vectors)
-        itself = (self.factor[first:] * self.vectors).sum(dim=1)  # an item has no weight to itself
-        scores: Tensor = (users @ distinct.T)[:, index]
-        return scores - torch.from_numpy(weights[:, first:].toarray()) * itself
+        added = len(self.vectors)
+        itself = (self.factor[-added:] * self.vectors).sum(dim=1)  # an item has no weight to itself
+        scores: Tensor = (self.users(weights) @ distinct.T)[:, index]
+        return scores - torch.from_numpy(weights[:, -added:].toarray()) * itself
 
 
 class LinearScorer(NeighbourScorer):
@@ -119,7 +131,7 @@ class LinearScorer(NeighbourScorer):
     def add_items(self, h: Tensor) -> "LinearScorer":
         if self.text_weights is None:
             return cast(LinearScorer, super().add_items(h))
-        wider, to_old = self.text_weights.admit(self.text_weights.whitening(h[: self.layers]))
+        wider, to_old = self.text_weights.admit(self.text_weights.whitening(h[: self.layers]), self.num_rows)
         size = self.num_rows + h.shape[1]
         rows = sparse.vstack([self.similarity, to_old], format="csr")
         similarity = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(size, size))
@@ -131,11 +143,11 @@ class LinearScorer(NeighbourScorer):
         if (text := self.text_weights) is None:
             return super().as_new(h)
         v = text.whitening(h[: self.layers])
-        itself = (text.factor * v).sum(dim=1)
+        itself = torch.zeros(self.num_rows).index_copy_(0, text.rows, (text.factor * v[text.rows]).sum(dim=1))
 
         def prepare(histories: Ragged) -> ScoreFn:
             weights, score = self.history_weights(histories), self.prepare(histories)
-            users = torch.from_numpy(weights @ text.factor.numpy())
+            users = text.users(weights)
             return lambda items: score(items).mul_(itself[items]).add_(users @ v[items].T)
 
         return prepare
@@ -143,7 +155,7 @@ class LinearScorer(NeighbourScorer):
     def select_items(self, rows: Tensor) -> "LinearScorer":
         chosen = rows.numpy()
         kept = sparse.csr_array(self.similarity[chosen][:, chosen])
-        text_weights = None if self.text_weights is None else self.text_weights.select(rows)
+        text_weights = None if self.text_weights is None else self.text_weights.select(rows, self.num_rows)
         return LinearScorer(kept, self.window, self.decay, text_weights)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
@@ -151,7 +163,7 @@ class LinearScorer(NeighbourScorer):
         if (text := self.text_weights) is None:
             return config, tensors
         config["text_weights"] = {"text": text.text, "ridge": text.ridge, "whitening": text.whitening.config}
-        parts = {"factor": text.factor, "diagonal": text.diagonal, "gram": text.gram, "vectors": text.vectors}
+        parts = {name: getattr(text, name) for name in ("rows", "factor", "diagonal", "gram", "vectors")}
         return config, tensors | under("text_weights.", parts) | under("whitening.", text.whitening.state_dict())
 
     @classmethod

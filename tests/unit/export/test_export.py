@@ -1,6 +1,7 @@
 """Exports give the vectors and the rankings of the recommender to programs that know nothing of ssna."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -13,6 +14,7 @@ from ssna.data import save
 from ssna.export import TARGETS, Source, ann
 from ssna.recommender import Recommender
 from ssna.runs import train
+from ssna.scoring import Ensemble, FrequencyWeights
 from ssna.text import encode
 
 pytestmark = pytest.mark.slow
@@ -96,6 +98,16 @@ def test_members_of_an_ensemble_that_are_omitted_are_named_and_kept(source, tmp_
     assert lines[-1].startswith(f"note: of this ensemble the model's vectors (weight {weights['vector']:.2f})")
     assert omitted in lines[-1]
     assert read(tmp_path / "out")["omitted"] == [omitted]
+
+
+def test_weights_by_frequency_are_named_among_what_is_omitted(source, tmp_path):
+    plain = source.recommender
+    members = plain.scorer.members
+    scorer = Ensemble(members, FrequencyWeights.equal(len(members), plain.counts))
+    replace(plain, scorer=scorer).save(tmp_path / "model")
+    lines = TARGETS["parquet"](Source(tmp_path / "model"), tmp_path / "out")
+    assert lines[-1].endswith("and weights by frequency: rankings will differ")
+    assert read(tmp_path / "out")["omitted"][-1] == "weights by frequency"
 
 
 def test_a_model_that_is_no_ensemble_omits_nothing(runs, tmp_path):
