@@ -1,7 +1,7 @@
 # setup:     install into the active virtual environment, or into .venv if none is active
 # demo:      from logs to recommendations on MovieLens-100K
 # test-fast: what takes no process, no browser and no seconds: 1 minute  test: what every change must pass: 8 minutes
-# test-long: documented commands, Spark, grids, kills: 9 minutes          soak: property tests with many more examples
+# test-long: documented commands, Spark, whole runs, servers, kills        soak: property tests with many more examples
 # check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
 # docs:      the documentation site, in build/site, with all tables and plots of the kept runs
 # bench:     every benchmark in its short form, on the demo's data; figures go to .cache/bench and are not kept

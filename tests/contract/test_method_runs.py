@@ -17,7 +17,7 @@ from ssna.training import fit
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.trainer import Model
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 def weights(run: Run) -> dict[str, torch.Tensor]:
@@ -65,7 +65,6 @@ class CutOffError(Exception):
     """What a kill is, within a process."""
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("steps", [1, 7, 12])
 def test_training_resumed_from_a_checkpoint_is_unbroken_training(world, trained, steps, tmp_path):
     more = (

@@ -21,7 +21,7 @@ from urllib.parse import quote
 import pytest
 from command_line import ssna
 
-pytestmark = [pytest.mark.slow, pytest.mark.fork]
+pytestmark = [pytest.mark.long, pytest.mark.fork]
 
 KEY = "secret"
 HEADERS = {"Content-Type": "application/json", "X-API-Key": KEY}
@@ -285,7 +285,6 @@ def all_added(server: Server, items: dict[str, str]) -> dict[str, str]:
     return found
 
 
-@pytest.mark.long
 def test_kills_while_items_are_put_lose_nothing_that_was_answered(runs, tmp_path):
     chance, answered_items = random.Random(1), {}
     for start in range(int(os.environ.get("SSNA_KILLS", "2"))):  # 100 of them take about ten minutes
