@@ -154,7 +154,7 @@ def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoi
         return as_json(answers[0])
 
     @fast(
-        "/recommend/batch", response_model=schemas.Answers, responses=_errors(*OF_A_BODY, 503),
+        "/recommend/batch", response_model=schemas.Answers, responses=_errors(*OF_A_BODY, 409, 503),
         openapi_extra=_body_of(RecommendBatchRequest),
     )  # fmt: skip
     async def recommend_batch(request: Request) -> Response:

@@ -118,7 +118,7 @@ class Inference:
         snapshot = None if run is None else self.named(run)
         if not (snapshot or self.snapshot).raises_new_items and any(request.new_items for request in requests):
             raise RequestError(
-                400, "no_new_items_weights", "this model has no weights for new items; leave new_items out, or 0"
+                409, "no_new_items_weights", "this model has no weights for new items; leave new_items out, or 0"
             )
         snapshot = await self._with_texts(snapshot or self.snapshot, requests, texts) if texts else snapshot
         self.recent.extend(request.history for request in requests)

@@ -49,7 +49,7 @@ def test_what_is_no_number_within_reach_is_refused(raising, new_items):
 
 def test_a_run_without_weights_for_new_items_says_so(unchanged):
     response = unchanged.post("/recommend", json={"history": ["i1"], "new_items": 0.5})
-    code, message = error(response, 400)
+    code, message = error(response, 409)
     assert code == "no_new_items_weights"
     assert "leave new_items out" in message
     assert unchanged.post("/recommend", json={"history": ["i1"], "new_items": 0}).status_code == 200
