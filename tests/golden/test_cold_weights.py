@@ -90,3 +90,10 @@ def test_as_a_baseline_it_gives_new_items_nothing(world):
 def test_the_inverse_is_that_of_the_gram_matrix():
     gram = torch.tensor([[2.0, 1.0], [1.0, 3.0]])
     torch.testing.assert_close(inverse_of(gram.clone(), 1.0), torch.linalg.inv(gram + torch.eye(2)))
+
+
+def test_a_new_item_has_no_weight_to_itself(world):
+    data, cache, h = world
+    wider = Regression.of(SETTINGS, data, cache, DIM).scorer(admits=True).add_items(h[:, :1])
+    new = len(data.items) + 1
+    assert wider.score(Ragged.from_rows([[new]]))[0, new].item() == pytest.approx(0, abs=1e-6)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssna.core.errors import SsnaError
+from ssna.core.errors import SsnaError, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import PopularityScorer, ScoreFn, Scorer
 from ssna.scoring.topk import Best, Tiles, chunks, hide, top
@@ -119,7 +119,7 @@ def check_k(k: int) -> None:
 def check_new_items(exposure: float) -> None:
     """Raises :class:`SsnaError` unless ``exposure`` is a number within reach of scores."""
     if not abs(exposure) <= MOST_EXPOSURE:
-        raise SsnaError(f"new_items is {exposure}; give a number from {-MOST_EXPOSURE} to {MOST_EXPOSURE}")
+        raise SsnaError(f"{option('new_items')} is {exposure}; give a number from {-MOST_EXPOSURE} to {MOST_EXPOSURE}")
 
 
 def _groups(request: RankRequest) -> list[Ints]:

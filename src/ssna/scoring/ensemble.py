@@ -97,11 +97,9 @@ class Ensemble(Scorer):
     def with_exposure(self, exposure: float) -> Scorer:
         if self.frequency is None:
             return super().with_exposure(exposure)
-        raised = Ensemble(self.members, self.frequency.expose(exposure))
-        weights, bias = self.item_weights
-        more = exposure - self.frequency.exposure
-        raised.__dict__["item_weights"] = weights, bias + more * self.frequency.new  # no second table of all items
-        return raised
+        if exposure == self.frequency.exposure:
+            return self
+        return Ensemble(self.members, self.frequency.expose(exposure))
 
     def add_items(self, h: Tensor) -> "Ensemble":
         members = [member._replace(scorer=member.scorer.add_items(h)) for member in self.members]

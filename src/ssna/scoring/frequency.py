@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -43,12 +42,7 @@ class FrequencyWeights:
     def of_items(self) -> tuple[Tensor, Tensor]:
         """``(M, I + 1)`` factors and ``(I + 1,)`` bias of every item."""
         values = torch.cat([self.factors, self.bias[None]]) @ interpolation(self.knots, self.events).T
-        return values[:-1], values[-1] + self.exposure * self.new
-
-    @cached_property
-    def new(self) -> Tensor:
-        """``(I + 1,)`` 1 for items without events, else 0."""
-        return torch.from_numpy((self.events == 0).astype(np.float32))
+        return values[:-1], values[-1] + self.exposure * torch.from_numpy(self.events == 0)
 
     def expose(self, exposure: float) -> "FrequencyWeights":
         """With another ``exposure``."""
