@@ -22,28 +22,37 @@ def demo(
     def step(command: str) -> None:
         typer.echo(f"\n$ ssna {command}    [{time.perf_counter() - start:.0f} s]", err=True)
 
-    from ssna.data import prepare
-    from ssna.report import find, overall, render, result_groups
+    import numpy as np
+
+    from ssna.data import prepare, save
+    from ssna.data.holdout import holdout_items
+    from ssna.report import find, held_out_items, new_and_rare, overall, render, result_groups
     from ssna.runs import demo as steps
     from ssna.runs import encode, train
 
     raw = steps.unpack(wheel, out)
     say(steps.TERMS)
-    step(f"prepare {raw} --format recbole -o {out / 'data'}")
-    data = prepare(raw, format="recbole", out=out / "data")
-    step(f"encode {out / 'data'} -o {out / 'cache'} --model minilm")
-    cache = encode(data, "minilm", out / "cache")
-    step(f"train {out / 'data'} --method {'|'.join(steps.BASELINES)} -o {out / 'runs'}/...")
+    films, folder = out / "films", out / "data"
+    step(f"prepare {raw} --format recbole -o {films}")
+    everything = prepare(raw, format="recbole", out=films)
+    step(f"encode {films} -o {out / 'cache'} --model minilm")
+    cache = encode(everything, "minilm", out / "cache")
+    step(f"data holdout-items {films} --share {steps.HELD_OUT} -o {folder}")
+    data, held_out = holdout_items(everything, steps.HELD_OUT, np.random.default_rng(0))
+    save(data, folder)
+    say(f"{len(held_out.texts)} films are held out: no run below has seen an event of theirs.")
+    step(f"train {folder} --method {'|'.join(steps.BASELINES)} -o {out / 'runs'}/...")
     runs = steps.baselines(data, cache, out)
     options = " ".join(f"--set {setting}" for setting in steps.BEST_SETTINGS)
-    step(f"train {out / 'data'} --cache {out / 'cache'} --recipe best {options} -o {out / 'runs' / 'best'}")
+    step(f"train {folder} --cache {out / 'cache'} --recipe best {options} -o {out / 'runs' / 'best'}")
     runs["best"] = train(data, cache, recipe="best", settings=steps.BEST_SETTINGS, out=out / "runs" / "best")
     step(f"compare {out / 'runs'}/*")
-    found = find(out / "runs" / name for name in runs)
-    say(render([overall(group) for group in result_groups(found)], "text"))
+    groups = result_groups(find(out / "runs" / name for name in runs))
+    accuracy = [table for group in groups for table in (overall(group), new_and_rare(group)) if table]
+    say(render(accuracy, "text"))
+    step(f"compare {out / 'runs'}/* --table cold")
+    say(render([table for group in groups if (table := held_out_items(group))], "text"))
     step(f"recommend {out / 'runs' / 'best'}")
     steps.example(data, runs["best"], say)
-    step("train, without some films; then add them by their texts alone")
-    steps.show_cold(data, cache, say)
     say(f"\nDone in {time.perf_counter() - start:.0f} s. Everything is in {out}; try:")
     say(f"""  echo '{{"user": "me", "history": ["50", "172"]}}' | ssna recommend {out / "runs" / "best"} -k 5""")

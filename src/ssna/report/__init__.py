@@ -12,12 +12,13 @@ from ssna.report.cost import memory, runtime
 from ssna.report.examples import Examples, as_text, examples
 from ssna.report.formats import FORMATS, render
 from ssna.report.groups import ResultGroup, find, result_groups
-from ssna.report.holdout import cold
+from ssna.report.holdout import cold, held_out_items
 from ssna.report.html import html_page as page
 from ssna.report.improvement import improvement
 from ssna.report.paper import with_paper_figures
 from ssna.report.plots import PLOTS
 from ssna.report.plots import write as draw
+from ssna.report.rare import new_and_rare
 from ssna.report.table import Table
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "draw",
     "examples",
     "find",
+    "held_out_items",
     "improvement",
+    "new_and_rare",
     "overall",
     "page",
     "render",

@@ -1,4 +1,4 @@
-"""Overall performance (Tables 2 to 4), and coverage, novelty and popularity of the lists."""
+"""Overall performance (Tables 2 to 4), of new and rare items, and coverage, novelty and popularity of the lists."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,6 +6,7 @@ from ssna.evaluation.ranking import POLICIES, Policy
 from ssna.report.cells import MEASURES, POLICY_LABELS, group_name, label, measured, score
 from ssna.report.groups import ResultGroup
 from ssna.report.notes import POLICIES_NOTE, group_notes
+from ssna.report.rare import new_and_rare
 from ssna.report.table import Style, Table
 from ssna.runs import RunRecord
 
@@ -17,8 +18,10 @@ BEYOND_NOTE = (
 
 
 def accuracy(groups: Sequence[ResultGroup]) -> list[Table]:
-    """Both tables of every group."""
-    return [table for group in groups for table in (overall(group), beyond(group))]
+    """The tables of every group: all items, new and rare ones where there are some, and beyond accuracy."""
+    return [
+        table for group in groups for table in (overall(group), new_and_rare(group), beyond(group)) if table is not None
+    ]
 
 
 def overall(group: ResultGroup) -> Table:

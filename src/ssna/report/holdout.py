@@ -21,16 +21,15 @@ HEAD = tuple(
 
 def cold(groups: Sequence[ResultGroup]) -> list[Table]:
     """Accuracy by popularity of the target; and, of data with held-out items, the ranks of these."""
-    return [*by_popularity(groups), *(_table(group) for group in groups if _evaluated(group))]
+    tables = (held_out_items(group) for group in groups)
+    return [*by_popularity(groups), *(table for table in tables if table is not None)]
 
 
-def _evaluated(group: ResultGroup) -> list[Entry]:
-    return [entry for entry in group.entries if all(run.record.cold is not None for run in entry.runs)]
-
-
-def _table(group: ResultGroup) -> Table:
-    sizes = _evaluated(group)[0].record.cold
-    assert sizes is not None
+def held_out_items(group: ResultGroup) -> Table | None:
+    """Ranks of the held-out items among themselves and among all, a row an entry; None where no run has any."""
+    sizes = next((entry.record.cold for entry in group.entries if entry.record.cold is not None), None)
+    if sizes is None:
+        return None
     rows = [(label(entry), *_cells(entry)) for entry in group.entries]
     rows.append(("chance", *(_chance(sizes, name, measure) for name, measure in _MEASURED)))
     return Table(
@@ -52,18 +51,25 @@ _MEASURED = [(name, measure) for name in RANKINGS for measure in MEASURES]
 
 
 def _cells(entry: Entry) -> list[Cell]:
+    return [held_out_figure(entry, name, measure) for name, measure in _MEASURED]
+
+
+def held_out_figure(entry: Entry, name: str, measure: str, *, compared: bool = True) -> Cell:
+    """One of ``MEASURES`` in one of ``RANKINGS``; None where a run of the entry has none.
+
+    Args:
+        compared: with those of other entries, where it is better than chance and no dry run.
+    """
     records = [run.record.cold for run in entry.runs if run.record.cold is not None]
     if len(records) < len(entry.runs):
-        return [None] * len(_MEASURED)
-    cells: list[Cell] = []
-    for name, measure in _MEASURED:
-        values = np.array([record[name][measure] for record in records])
-        cells.append(_cell(values, name, measure, None if is_dry_run(entry) else _chance(records[0], name, measure)))
-    return cells
+        return None
+    values = np.array([record[name][measure] for record in records])
+    chance = None if is_dry_run(entry) or not compared else _chance(records[0], name, measure)
+    return _cell(values, name, measure, chance)
 
 
 def _cell(values: np.ndarray[Any, Any], name: str, measure: str, chance: Figure | None) -> Figure:
-    """Compared with others where it is better than ``chance``, which is None for a dry run."""
+    """Compared with others where it is better than ``chance``; not where that is None."""
     lower = measure == "median"
     better = chance is not None and (values.mean() < chance.value if lower else values.mean() > chance.value)
     return mean_over_seeds(values, "number" if lower else "score", (name, measure) if better else None, lower=lower)

