@@ -264,6 +264,39 @@ def test_a_scorer_with_added_items_survives_its_state(extended):
     assert torch.equal(scores_of(restore(extended.kind, *extended.state())), scores_of(extended))
 
 
+@pytest.fixture
+def reader(scorer: Scorer) -> Scorer:
+    if not scorer.layers:
+        pytest.skip("it reads no states")
+    return scorer
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_an_item_whose_states_are_zero_has_no_text_and_scores_by_its_events_alone(reader, new_states):
+    silent = new_states.clone()
+    silent[:, 1] = 0
+    scores = scores_of(reader.add_items(silent))[:, ITEMS + 1 :]
+    bias = reader.frequency.bias[0] if getattr(reader, "frequency", None) else torch.tensor(0.0)
+    said = torch.tensor([1.0 if history else 0.0 for history in HISTORIES])
+    torch.testing.assert_close(scores[:, 1], said * bias)
+    torch.testing.assert_close(scores[:, [0, 2]], scores_of(reader.add_items(new_states))[:, [ITEMS + 1, ITEMS + 3]])
+
+
+@pytest.mark.parametrize("name", WITH_TEXT)
+def test_states_of_another_shape_or_that_are_not_finite_are_an_error_in_words(reader, new_states):
+    damaged = new_states.clone()
+    damaged[0, 2, 5] = torch.nan
+    for states, words in (
+        (new_states[:, :, :-1], f"of {new_states.shape[2]} numbers"),
+        (new_states[:0], f"of {new_states.shape[2]} numbers"),
+        (new_states[0], f"of {new_states.shape[2]} numbers"),
+        (damaged, "the states of new item 3 of 3 hold values that are not finite"),
+        (damaged.nan_to_num(torch.inf), "not finite"),
+    ):
+        with pytest.raises(ArtifactError, match=words):
+            reader.add_items(states)
+
+
 @pytest.mark.parametrize("name", WITHOUT_TEXT)
 def test_a_scorer_that_knows_items_by_ids_alone_admits_no_others(scorer, new_states):
     with pytest.raises(ArtifactError, match="cannot admit items by their texts"):

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.ragged import Ints, Ragged
 from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
+from ssna.recommender.admission import states_of_new
 from ssna.recommender.ranking import RankRequest, best_rows, rank
 from ssna.recommender.recommender import Recommender, ScoredItem
 from ssna.scoring import Ensemble, Scorer, VectorScorer, name_of, vector_member
@@ -146,7 +147,7 @@ def rank_text(
     scorer = recommender.scorer
     if recommender.encoding is None or not scorer.layers:
         raise ArtifactError("this model cannot rank a text; ssna, tmlp, tmoe, text-knn and text-linear can")
-    wider, new = scorer.add_items(_states(recommender, text, scorer.layers)), scorer.num_rows
+    wider, new = scorer.add_items(states_of_new([text], recommender.encoding, scorer.layers)[0]), scorer.num_rows
     denied = recommender.items.rows(deny)
     found = _ranking(wider, np.append(recommender.counts, 0), known, denied, new)
     vectors = cast(VectorScorer, vector_member(wider))
@@ -202,6 +203,8 @@ def _adapter_output(recommender: Recommender, scorer: VectorScorer, history: Int
     if recommender.encoding is None or scorer.text_projection is None or not recommender.texts[row]:
         return None
     h = _states(recommender, recommender.texts[row], scorer.layers)
+    if not scorer.vectors[row].any():  # its text says nothing
+        return None
     user = F.normalize(scorer.user_embeddings(Ragged.from_rows([history]))[0], dim=0)
     text, whole = scorer.text_projection(h)[0].float(), scorer.vectors[row]
     without, expert_weights = _ablated(scorer.text_projection, h)

@@ -1,5 +1,6 @@
 """The recommender: a scorer with the ids and texts of its items; histories of ids in, ranked items out."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -18,12 +19,13 @@ from ssna.core.files import new_folder, write_file
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import IdMap
 from ssna.recommender import artifact
+from ssna.recommender.admission import says_nothing, states_of_new
 from ssna.recommender.artifact import Contents
 from ssna.recommender.model_card import CARD, model_card
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
 from ssna.scoring import Scorer, vector_member
 from ssna.scoring.topk import CHUNK
-from ssna.text import Encoding, embed
+from ssna.text import Encoding
 
 
 @dataclass(frozen=True)
@@ -162,9 +164,19 @@ class Recommender:
     def add_items(self, texts: Mapping[str, str]) -> "Recommender":
         """A recommender that knows these items too, by their texts alone: no training.
 
+        An item whose text says nothing is admitted as one without text, with a warning: its text adds nothing to its
+        score.
+
         Raises:
             ArtifactError: the method reads no text. SsnaError: an id is known already, or a text is empty.
         """
+        wider, silent = self.admit(texts)
+        if silent:
+            warnings.warn(says_nothing(silent, texts), stacklevel=2)
+        return wider
+
+    def admit(self, texts: Mapping[str, str]) -> tuple["Recommender", tuple[str, ...]]:
+        """As :meth:`add_items`, without a warning; and the ids of those whose text says nothing."""
         if not isinstance(texts, Mapping):
             raise SsnaError("add_items takes texts by their ids: add_items({'sku-new': 'Cordless drill, 18 V'})")
         _require_text(texts)
@@ -179,15 +191,16 @@ class Recommender:
                 "model that is not kept; ssna, tmlp, tmoe, text-knn and text-linear can admit items"
             )
         if not texts:
-            return self
-        states = torch.from_numpy(np.ascontiguousarray(embed(tuple(texts.values()), self.encoding, self.scorer.layers)))
-        return replace(
+            return self, ()
+        states, without = states_of_new(tuple(texts.values()), self.encoding, self.scorer.layers)
+        wider = replace(
             self,
             scorer=self.scorer.add_items(states),
             items=IdMap((*self.items.external, *texts)),
             texts=(*self.texts, *texts.values()),
             counts=np.pad(self.counts, (0, len(texts))),
         )
+        return wider, tuple(item for item, nothing in zip(texts, without, strict=True) if nothing)
 
     def remove_items(self, items: Sequence[str]) -> "Recommender":
         """A recommender that knows these items no more: neither in recommendations nor in histories.

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ssna.core.ragged import Ragged
 from ssna.nn.whitening import Whitening
+from ssna.scoring.admission import vectors_of_new
 from ssna.scoring.counts import NeighbourScorer
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Config, ScoreFn
@@ -131,7 +132,7 @@ class LinearScorer(NeighbourScorer):
     def add_items(self, h: Tensor) -> "LinearScorer":
         if self.text_weights is None:
             return cast(LinearScorer, super().add_items(h))
-        wider, to_old = self.text_weights.admit(self.text_weights.whitening(h[: self.layers]), self.num_rows)
+        wider, to_old = self.text_weights.admit(vectors_of_new(self.text_weights.whitening, h), self.num_rows)
         size = self.num_rows + h.shape[1]
         rows = sparse.vstack([self.similarity, to_old], format="csr")
         similarity = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(size, size))
@@ -142,7 +143,7 @@ class LinearScorer(NeighbourScorer):
         item is then ``(A v_i)_j + B_ji (A v_i)_i``, ``A`` being the factor and ``B`` the weights as they are."""
         if (text := self.text_weights) is None:
             return super().as_new(h)
-        v = text.whitening(h[: self.layers])
+        v = vectors_of_new(text.whitening, h)
         itself = torch.zeros(self.num_rows).index_copy_(0, text.rows, (text.factor * v[text.rows]).sum(dim=1))
 
         def prepare(histories: Ragged) -> ScoreFn:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from ssna.core.errors import ArtifactError
+from ssna.core.errors import ArtifactError, option
 from ssna.core.ragged import Ragged
 
 Config = dict[str, Any]
@@ -91,7 +91,8 @@ class Scorer(Protocol):
         if exposure == 0:
             return self
         raise ArtifactError(
-            "this model has no weights for new items, so new_items must be 0; train with ensemble.by_frequency=true"
+            f"this model has no weights for new items, so {option('new_items')} must be 0; train with "
+            "ensemble.by_frequency=true"
         )
 
     def select_items(self, rows: Tensor) -> "Scorer":

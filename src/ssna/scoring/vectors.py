@@ -15,6 +15,7 @@ from ssna.core.ragged import Ragged
 from ssna.nn.adapter import ADAPTERS
 from ssna.nn.qkv_lookup import QKVLookup
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
+from ssna.scoring.admission import vectors_of_new
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 
@@ -116,7 +117,7 @@ class VectorScorer(Scorer):
                 "language model that is not kept (lora, adalora, full), and other members of the ensemble do not help; "
                 "ssna, tmlp, tmoe, text-knn and text-linear can"
             )
-        vectors = torch.cat([self.vectors, self.text_projection(h[: self.layers]).float()])
+        vectors = torch.cat([self.vectors, vectors_of_new(self.text_projection, h)])
         return VectorScorer(vectors, self.sequence, self.max_history, self.text_projection)
 
     def select_items(self, rows: Tensor) -> "VectorScorer":

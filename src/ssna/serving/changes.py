@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.recommender import Recommender
+from ssna.recommender.admission import says_nothing
 from ssna.serving.additions import Additions, Change, Journal
 from ssna.serving.comparison import compare
 from ssna.serving.inference import Inference
@@ -69,9 +70,20 @@ class Changes:
                     409, "too_many_additions", f"{len(after)} additions, the limit is {LIMITS.additions}; train again"
                 )
             replaced = [item for item in put if item in known]
-            await self._apply(change, lambda: _with(_without(now.recommender, replaced), put))
+            silent: list[str] = []
+
+            def admitted() -> Recommender:
+                wider, without = _without(now.recommender, replaced).admit(put) if put else (now.recommender, ())
+                silent.extend(without)
+                return wider
+
+            await self._apply(change, admitted)
+        warnings = [says_nothing(silent, put)] if silent else []
+        for warning in warnings:
+            log("put", level="warning", message=warning)
         items_now = len(self.inference.snapshot)
-        return ChangeResult(added=len(put) - len(replaced) + len(shown), replaced=len(replaced), items=items_now)
+        added = len(put) - len(replaced) + len(shown)
+        return ChangeResult(added=added, replaced=len(replaced), items=items_now, warnings=warnings)
 
     async def delete(self, item: str) -> ChangeResult:
         """Exclude an item from recommendations; one of the run itself still counts in histories.
@@ -147,7 +159,7 @@ def with_additions(recommender: Recommender, folder: Path, version: int, additio
     run_items = len(recommender.items)
     new = {item: text for item, text in additions.texts.items() if item not in recommender.items}
     try:
-        recommender = _with(recommender, new)
+        recommender = recommender.admit(new)[0] if new else recommender
     except SsnaError as cause:
         raise ArtifactError(
             f"{folder.name} cannot take over {len(new)} added items: {cause}; name another run, or give up what was "
@@ -160,10 +172,6 @@ def warm_up(recommender: Recommender) -> None:
     """Load the language model ahead of the first new text."""
     if recommender.encoding is not None and recommender.scorer.layers:
         embed(("a first text",), recommender.encoding, 1)
-
-
-def _with(recommender: Recommender, texts: dict[str, str]) -> Recommender:
-    return recommender.add_items(texts) if texts else recommender
 
 
 def _without(recommender: Recommender, items: Sequence[str]) -> Recommender:

@@ -225,6 +225,8 @@ class ChangeResult(BaseModel):
     removed: int = 0
     items: int
     """Items that can be recommended now."""
+    warnings: list[str] = Field(default_factory=list)
+    """Such as: a text says nothing, so it adds nothing to the score of its item."""
 
 
 class Comparison(BaseModel):

@@ -76,7 +76,7 @@ class Snapshot:
 
     def with_texts(self, texts: Mapping[str, str]) -> "Snapshot":
         """With items for the histories of one request: known there, and not recommended."""
-        return replace(self, recommender=self.recommender.add_items(texts), hidden=self.hidden.union(texts))
+        return replace(self, recommender=self.recommender.admit(texts)[0], hidden=self.hidden.union(texts))
 
     @cached_property
     def excluded(self) -> Ints:

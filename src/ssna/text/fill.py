@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ssna.core.errors import CacheError
 from ssna.core.progress import progress
 from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
+from ssna.text.content import say_nothing
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
@@ -132,6 +133,16 @@ def embed(
         raise CacheError(f"the encoding keeps {len(encoding.layers)} layers, {kept} were asked for")
     with _ONE_AT_A_TIME:
         return _encoder_like(encoding, device).vectors(texts, kept)[::-1].copy()
+
+
+def without_content(texts: Sequence[str], encoding: Encoding, device: str = "auto") -> list[bool]:
+    """Which texts say nothing of their item to the language model of ``encoding``.
+
+    See :func:`ssna.text.content.say_nothing`. Raises :class:`EncoderError` as :func:`embed`.
+    """
+    with _ONE_AT_A_TIME:
+        encoder = _encoder_like(encoding, device)
+        return say_nothing(texts, encoder.tokenize(list(texts)), encoder.model.tokenizer)
 
 
 @lru_cache(maxsize=1)

@@ -85,8 +85,8 @@ def test_the_language_model_is_loaded_for_the_first_new_item_only(recommender, m
     loaded, weights = [], LanguageModel.weights
     monkeypatch.setattr(LanguageModel, "weights", lambda *given: loaded.append(1) or weights(*given))
     _encoder_like.cache_clear()
-    wider = recommender.add_items({"new-1": "word1"})
-    wider.add_items({"new-2": "word2"}).remove_items(["new-1"]).add_items({"new-1": "word3"})
+    wider = recommender.add_items({"new-1": "word1 word2"})
+    wider.add_items({"new-2": "word2 word4"}).remove_items(["new-1"]).add_items({"new-1": "word3 word1"})
     assert len(loaded) == 1
 
 

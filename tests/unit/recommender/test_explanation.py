@@ -188,9 +188,9 @@ def test_an_unknown_item_and_an_unknown_history_are_errors_in_words(recommenders
 
 @pytest.mark.parametrize("name", ["best", "text", "tmlp", "text-knn"])
 def test_a_text_ranks_where_an_added_item_of_that_text_ranks(recommender):
-    wider = recommender.add_items({"new": "a red lamp"})
+    wider = recommender.add_items({"new": "word5 word6"})
     answer = wider.recommend([HISTORY], k=ITEMS)[0]
-    found = rank_text(recommender, HISTORY, "a red lamp")
+    found = rank_text(recommender, HISTORY, "word5 word6")
     assert found.among == ITEMS + 1 - len(HISTORY) == len(answer.items)
     assert [scored.item for scored in answer.items].index("new") + 1 == found.rank
     assert found.score == pytest.approx(next(s.score for s in answer.items if s.item == "new"), abs=1e-5)
@@ -200,14 +200,14 @@ def test_a_text_ranks_where_an_added_item_of_that_text_ranks(recommender):
 
 def test_ranking_a_text_leaves_the_recommender_alone(recommenders):
     before = recommenders["text"].scorer.num_rows
-    rank_text(recommenders["text"], HISTORY, "a red lamp")
+    rank_text(recommenders["text"], HISTORY, "word5 word6")
     assert recommenders["text"].scorer.num_rows == before
 
 
 @pytest.mark.parametrize("name", ["ids", "item-knn"])
 def test_a_method_that_reads_no_text_ranks_none(recommender):
     with pytest.raises(ArtifactError, match="cannot rank a text"):
-        rank_text(recommender, HISTORY, "a red lamp")
+        rank_text(recommender, HISTORY, "word5 word6")
 
 
 def test_an_empty_text_is_an_error_in_words(recommenders):

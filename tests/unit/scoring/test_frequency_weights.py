@@ -71,8 +71,9 @@ def test_an_exposure_raises_items_without_events_alone(members, weights):
 @pytest.mark.parametrize("scorer", [PopularityScorer(torch.arange(6)), Ensemble([Member(vector_scorer(), 1, 1)])])
 def test_without_weights_by_frequency_new_items_cannot_be_raised(scorer):
     assert scorer.with_exposure(0) is scorer
-    with pytest.raises(ArtifactError, match="new_items must be 0"):
+    with pytest.raises(ArtifactError, match="new_items must be 0") as refused:
         scorer.with_exposure(0.5)
+    assert "so --new-items must be 0" in refused.value.for_command_line
 
 
 def test_an_added_item_is_new_and_old_ones_keep_their_scores(members, weights):

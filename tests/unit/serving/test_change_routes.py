@@ -46,7 +46,7 @@ def test_a_new_item_is_recommended_at_once_and_after_a_restart(runs, tmp_path):
     asked = {"history": ["i1"], "allow": ["new"]}
     with served(runs / "ssna", tmp_path / "state") as client:
         assert client.put("/items", json=PUT, headers=KEY).json() == {
-            "added": 1, "replaced": 0, "removed": 0, "items": ITEMS + 1
+            "added": 1, "replaced": 0, "removed": 0, "items": ITEMS + 1, "warnings": []
         }  # fmt: skip
         before = client.post("/recommend", json=asked).json()
         assert [found["text"] for found in before["items"]] == [TEXT]
@@ -56,11 +56,38 @@ def test_a_new_item_is_recommended_at_once_and_after_a_restart(runs, tmp_path):
 
 def test_an_added_item_gets_a_new_text(client):
     client.put("/items", json=PUT, headers=KEY)
-    other = {"items": [{"item": "new", "text": "word9"}, {"item": "newer", "text": "word8"}]}
+    other = {"items": [{"item": "new", "text": "word9 word8"}, {"item": "newer", "text": "word8 word7"}]}
     assert client.put("/items", json=other, headers=KEY).json() == {
-        "added": 1, "replaced": 1, "removed": 0, "items": ITEMS + 2
+        "added": 1, "replaced": 1, "removed": 0, "items": ITEMS + 2, "warnings": []
     }  # fmt: skip
-    assert client.get("/items/new").json()["text"] == "word9"
+    assert client.get("/items/new").json()["text"] == "word9 word8"
+
+
+def test_a_text_that_says_nothing_is_added_with_a_warning_in_the_answer_and_in_the_log(client, capfd):
+    silent = {"items": [{"item": "dots", "text": "..."}, {"item": "new", "text": "word8 word7"}]}
+    answer = client.put("/items", json=silent, headers=KEY).json()
+    assert answer["added"] == 2
+    (warning,) = answer["warnings"]
+    assert "1 of 2 texts of new items say nothing of them, such as '...' of 'dots'" in warning
+    assert '"event": "put", "level": "warning"' in capfd.readouterr().err
+    assert {"dots", "new"} <= set(items(client.post("/recommend", json={"history": ["i1"], "k": 100})))
+
+
+@pytest.mark.parametrize(
+    ("item", "status", "culprit"),
+    [
+        ('{"item": "new", "text": NaN}', 400, "NaN"),
+        ('{"item": "new", "text": 0.5}', 422, "text"),
+        ('{"item": "new", "text": "word8 word7", "vector": [0.5]}', 422, "vector"),
+        ('{"item": "", "text": "word8 word7"}', 422, "item"),
+        ('{"text": "word8 word7"}', 422, "item"),
+    ],
+)
+def test_what_is_no_item_with_a_text_is_an_error_that_names_it_and_nothing_is_added(client, item, status, culprit):
+    body = f'{{"items": [{item}]}}'
+    answer = client.put("/items", content=body.encode(), headers=KEY | {"Content-Type": "application/json"})
+    assert culprit in error(answer, status)[1]
+    assert len(client.service.snapshot) == ITEMS
 
 
 def test_the_same_text_once_more_changes_nothing(client, tmp_path):
