@@ -39,7 +39,12 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         """The runs that recommend, the serving one first."""
         found = [service.snapshot, *service.inference.compare_with.values()]
         return as_json(
-            schemas.Runs(runs=[schemas.Run(name=each.run, items=len(each)) for each in found]).model_dump_json()
+            schemas.Runs(
+                runs=[
+                    schemas.Run(name=each.run, items=len(each), raises_new_items=each.raises_new_items)
+                    for each in found
+                ]
+            ).model_dump_json()
         )
 
     @app.post("/explain", response_model=schemas.Explanation, **document(schemas.ExplainRequest, 404, 409, 503))
@@ -47,7 +52,9 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         """Why an item has its score after a history."""
         body = await body_of(request, schemas.ExplainRequest)
         now = service.inference.find(body.item, body.run)
-        found = await service.run_in_background(partial(explain, now.recommender, body.history, body.item, now.hidden))
+        found = await service.run_in_background(
+            partial(explain, now.raised(body.new_items), body.history, body.item, now.hidden)
+        )
         members = [schemas.Contribution(scorer=name, score=score) for name, score in found.members]
         return as_json(schemas.Explanation.model_validate(asdict(found) | {"members": members}).model_dump_json())
 
@@ -57,7 +64,7 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         body = await body_of(request, schemas.RankTextRequest)
         now = service.inference.named(body.run)
         found = await service.run_in_background(
-            partial(rank_text, now.recommender, body.history, body.text, deny=now.hidden)
+            partial(rank_text, now.raised(body.new_items), body.history, body.text, deny=now.hidden)
         )
         return as_json(schemas.TextRank.model_validate(asdict(found)).model_dump_json())
 

@@ -116,10 +116,7 @@ class Inference:
             RequestError: there is no such run, it cannot raise new items, or too many requests wait.
         """
         snapshot = None if run is None else self.named(run)
-        if not (snapshot or self.snapshot).raises_new_items and any(request.new_items for request in requests):
-            raise RequestError(
-                409, "no_new_items_weights", "this model has no weights for new items; leave new_items out, or 0"
-            )
+        (snapshot or self.snapshot).check_new_items(any(request.new_items for request in requests))
         snapshot = await self._with_texts(snapshot or self.snapshot, requests, texts) if texts else snapshot
         self.recent.extend(request.history for request in requests)
         return await self._batcher.submit(Job(requests, snapshot), len(requests), disconnected)

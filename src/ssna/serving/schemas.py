@@ -22,6 +22,9 @@ def _integer(value: Any) -> Any:
 Integer = Annotated[int, BeforeValidator(_integer)]
 
 
+Exposure = Annotated[float, Field(ge=-MOST_EXPOSURE, le=MOST_EXPOSURE, allow_inf_nan=False)]
+
+
 def _example(value: dict[str, Any]) -> ConfigDict:
     return ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra={"examples": [value]})
 
@@ -43,7 +46,7 @@ class RecommendRequest(BaseModel):
     """Rank these items only."""
     deny: list[ItemId] = Field(default_factory=list, max_length=LIMITS.listed_ids)
     """Exclude these items."""
-    new_items: float = Field(0.0, ge=-MOST_EXPOSURE, le=MOST_EXPOSURE, allow_inf_nan=False)
+    new_items: Exposure = 0.0
     """Raise items without training events by so many deviations of scores, beyond what validation chose."""
 
 
@@ -95,6 +98,8 @@ class ExplainRequest(BaseModel):
     history: list[ItemId] = Field(min_length=1, max_length=LIMITS.explained_history)
     item: ItemId
     run: RunName = None
+    new_items: Exposure = 0.0
+    """As in `POST /recommend`."""
 
 
 class RankTextRequest(BaseModel):
@@ -104,6 +109,8 @@ class RankTextRequest(BaseModel):
     history: list[ItemId] = Field(min_length=1, max_length=LIMITS.explained_history)
     text: Text
     run: RunName = None
+    new_items: Exposure = 0.0
+    """As in `POST /recommend`."""
 
 
 class ScoredItem(BaseModel):
@@ -155,6 +162,8 @@ class Run(BaseModel):
 
     name: str
     items: int
+    raises_new_items: bool
+    """Whether requests may raise new items, by `new_items`."""
 
 
 class Runs(BaseModel):

@@ -13,6 +13,7 @@ from ssna.core.ragged import Ints
 from ssna.recommender import Recommender
 from ssna.recommender.ranking import RankRequest, rank
 from ssna.scoring import Ensemble
+from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import RecommendRequest
 
 
@@ -103,6 +104,18 @@ class Snapshot:
         """Whether requests may raise new items."""
         scorer = self.recommender.scorer
         return isinstance(scorer, Ensemble) and scorer.frequency is not None
+
+    def check_new_items(self, wanted: bool) -> None:
+        """Raises :class:`RequestError` where new items are to be raised, and the run has no weights for them."""
+        if wanted and not self.raises_new_items:
+            raise RequestError(
+                409, "no_new_items_weights", "this model has no weights for new items; leave new_items out, or 0"
+            )
+
+    def raised(self, exposure: float) -> Recommender:
+        """The recommender with new items raised by ``exposure``. Raises :class:`RequestError` if it cannot."""
+        self.check_new_items(exposure != 0)
+        return replace(self.recommender, scorer=self.recommender.scorer.with_exposure(exposure))
 
     def _new_items(self, requests: Sequence[RecommendRequest]) -> NDArray[np.float64] | None:
         if not self.raises_new_items or not any(request.new_items for request in requests):

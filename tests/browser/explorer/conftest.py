@@ -1,13 +1,10 @@
 """A real server of two runs, and its page in a real browser."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from explorer_page import HOSTILE, ITEMS, SMALL
+from explorer_page import HOSTILE, ITEMS, SMALL, served
 
 from ssna.runs import train
 from ssna.text import encode
@@ -22,14 +19,8 @@ def address(
     cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
     train(data, cache, method="ssna", settings=SMALL, out=folder / "best", quiet=True)
     train(data, method="item-knn", out=folder / "item-knn", quiet=True)
-    runs = [str(folder / "best"), "--compare-with", str(folder / "item-knn")]
-    command = [sys.executable, "-m", "ssna", "serve", *runs, "--port", "0"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
-    assert server.stdout is not None
-    yield server.stdout.readline().split()[-1]
-    server.terminate()
-    assert server.wait(30) == 0
+    with served(folder / "best", folder / "item-knn") as address:
+        yield address
 
 
 @pytest.fixture

@@ -1,6 +1,11 @@
 """The explorer's page as a test sees it: by keyboard and by mouse, wide and narrow, light and dark."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,6 +20,18 @@ SMALL = [
     "method.layers=2",
     "method.id_embeddings=true",
 ]
+
+
+@contextmanager
+def served(run: Path, compare_with: Path) -> Iterator[str]:
+    """The address of a server of two runs."""
+    command = [sys.executable, "-m", "ssna", "serve", str(run), "--compare-with", str(compare_with), "--port", "0"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    assert server.stdout is not None
+    yield server.stdout.readline().split()[-1]
+    server.terminate()
+    assert server.wait(30) == 0
 
 
 def history(page: Any) -> list[str]:

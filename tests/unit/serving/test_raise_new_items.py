@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from clients import KEY, TEXT, error, items, served
+from clients import ITEMS, KEY, TEXT, error, items, served
 
 from ssna.recommender import Recommender
 from ssna.scoring import FrequencyWeights
@@ -41,6 +41,20 @@ def test_requests_of_a_batch_raise_by_their_own(raising):
     assert ranked[0][0] == "new"
 
 
+def test_the_rank_of_an_item_and_of_a_text_are_those_with_new_items_raised(raising):
+    asked = {"history": ["i1", "i2"], "new_items": 50}
+    assert raising.post("/explain", json={**asked, "item": "new"}).json()["rank"] == 1
+    assert raising.post("/explain", json={**asked, "item": "new", "new_items": -50}).json()["rank"] == ITEMS - 1
+    ranked = raising.post("/rank_text", json={**asked, "text": TEXT}).json()
+    assert ranked["rank"] <= 2
+    assert raising.post("/rank_text", json={**asked, "text": TEXT, "new_items": 0}).json()["score"] < ranked["score"]
+
+
+def test_the_list_of_runs_says_which_can_raise_new_items(raising, unchanged):
+    assert [run["raises_new_items"] for run in raising.get("/runs").json()["runs"]] == [True]
+    assert [run["raises_new_items"] for run in unchanged.get("/runs").json()["runs"]] == [False]
+
+
 @pytest.mark.parametrize("new_items", ["1", None, 101, -1e9, True])
 def test_what_is_no_number_within_reach_is_refused(raising, new_items):
     response = raising.post("/recommend", json={"history": ["i1"], "new_items": new_items})
@@ -53,6 +67,9 @@ def test_a_run_without_weights_for_new_items_says_so(unchanged):
     assert code == "no_new_items_weights"
     assert "leave new_items out" in message
     assert unchanged.post("/recommend", json={"history": ["i1"], "new_items": 0}).status_code == 200
+    for path, more in (("/explain", {"item": "i2"}), ("/rank_text", {"text": TEXT})):
+        response = unchanged.post(path, json={"history": ["i1"], "new_items": 0.5, **more})
+        assert error(response, 409)[0] == "no_new_items_weights"
 
 
 def test_the_ranking_process_raises_as_this_one_does():

@@ -6,7 +6,8 @@ import { ask, show } from "./service.js";
 import { details, summary } from "./why.js";
 
 const EXPLAINED_HISTORY = 100; // events, as in limits.py
-const state = { history: [], k: 10, seen: false, run: "", compareWith: "", item: "", whyRun: "", text: "" };
+const MOST_RAISED = 2; // in deviations of scores, as the slider has it
+const state = { history: [], k: 10, seen: false, newItems: 0, run: "", compareWith: "", item: "", whyRun: "", text: "" };
 const unknown = new Map(); // item of the history -> who does not know it, in words
 let runs = [];
 
@@ -21,6 +22,7 @@ function readAddress() {
   state.history = found.getAll("h");
   state.k = Math.min(100, Math.max(1, Number.parseInt(found.get("k") ?? "10", 10) || 10));
   state.seen = found.get("seen") === "1";
+  state.newItems = Math.min(MOST_RAISED, Math.max(0, Number(found.get("new_items")) || 0));
   state.run = known(found.get("run")) || runs[0].name;
   state.compareWith = found.get("compare_with") === state.run ? "" : known(found.get("compare_with"));
   state.item = found.get("why") ?? "";
@@ -35,6 +37,7 @@ function writeAddress(how = "replaceState") {
   const parts = new URLSearchParams(state.history.map((item) => ["h", item]));
   if (state.k !== 10) parts.set("k", state.k);
   if (state.seen) parts.set("seen", "1");
+  if (state.newItems) parts.set("new_items", state.newItems);
   if (state.run !== runs[0].name) parts.set("run", state.run);
   if (state.compareWith) parts.set("compare_with", state.compareWith);
   if (state.item) parts.set("why", state.item);
@@ -46,6 +49,8 @@ function writeAddress(how = "replaceState") {
 // --- history and recommendations
 
 const shown = () => [state.run, state.compareWith].filter(Boolean);
+const raises = (name) => runs.some((run) => run.name === name && run.raises_new_items);
+const raisedBy = (name) => (state.newItems && raises(name) ? { new_items: state.newItems } : {});
 
 function setHistory(items, moved = 0) {
   state.history = items;
@@ -108,16 +113,17 @@ function drawRecommendations(answers, problem) {
     const scale = { most: Math.max(...scores.map(Math.abs)), digits: decimals(scores) };
     const rows = items.map((found, position) => recommendedRow(found, position + 1, scale, name, column, ranks[1 - column]?.get(found.item)));
     return element("div", { class: column === 1 && "second" },
-      element("h2", {}, name, " ", element("small", {}, note(answers[column]))),
+      element("h2", {}, name, " ", element("small", {}, note(answers[column], name))),
       element("ol", { "data-run": name }, ...rows));
   });
   redraw($("recommendations"), [element("div", { class: "lists" }, ...lists)]);
   markChosen();
 }
 
-function note(answer) {
+function note(answer, name) {
   const skipped = answer.unknown.length ? `${answer.unknown.length} unknown, skipped. ` : "";
-  if (answer.fallback !== "popularity") return skipped;
+  const plain = state.newItems && !raises(name) ? "New items are not raised. " : "";
+  if (answer.fallback !== "popularity") return skipped + plain;
   return state.history.length ? `${skipped}No known item in the history: by popularity` : "By popularity";
 }
 
@@ -196,7 +202,7 @@ function drawTextRank(found, problem) {
 function refreshTextRank() {
   writeAddress();
   if (!state.text.trim() || !state.history.length) return show("text-rank", async () => null, drawTextRank);
-  return show("text-rank", () => askAboutHistory("rank_text", { text: state.text, run: state.run }), drawTextRank);
+  return show("text-rank", () => askAboutHistory("rank_text", { text: state.text, run: state.run, ...raisedBy(state.run) }), drawTextRank);
 }
 
 // --- all together
@@ -204,11 +210,11 @@ function refreshTextRank() {
 function refreshWhy() {
   writeAddress();
   if (!state.item || !state.history.length) return show("why", async () => null, drawWhy);
-  return show("why", () => askAboutHistory("explain", { item: state.item, run: state.whyRun }), drawWhy);
+  return show("why", () => askAboutHistory("explain", { item: state.item, run: state.whyRun, ...raisedBy(state.whyRun) }), drawWhy);
 }
 
 async function refresh() {
-  const body = (run) => ({ history: state.history, k: state.k, exclude_seen: !state.seen, run });
+  const body = (run) => ({ history: state.history, k: state.k, exclude_seen: !state.seen, run, ...raisedBy(run) });
   writeAddress();
   await Promise.all([
     show("recommendations", () => Promise.all(shown().map((run) => ask("recommend", body(run)))), drawRecommendations),
@@ -224,6 +230,12 @@ function drawRuns() {
   $("compare-with").replaceChildren(option("", "nothing"), ...others.map((run) => option(run.name)));
   $("compare-with").parentNode.hidden = others.length === 0;
   [$("run").value, $("compare-with").value] = [state.run, state.compareWith];
+  $("raise").hidden = !shown().some(raises);
+}
+
+function drawNewItems() {
+  $("new-items").value = state.newItems;
+  $("raised").textContent = state.newItems ? `raised by ${state.newItems}` : "as trained";
 }
 
 // A run that comes to the left from the right changes places with the one there.
@@ -245,6 +257,7 @@ async function fromAddress() {
   drawRuns();
   $("k").value = state.k;
   $("seen").checked = state.seen;
+  drawNewItems();
   $("text").value = state.text;
   await namesOfHistory();
   drawHistory();
@@ -261,6 +274,8 @@ async function start() {
   for (const part of ["run", "compare-with"]) $(part).addEventListener("change", () => setRuns($("run").value, $("compare-with").value));
   $("k").addEventListener("change", () => { state.k = Math.min(100, Math.max(1, Number.parseInt($("k").value, 10) || 10)); $("k").value = state.k; refresh(); });
   $("seen").addEventListener("change", () => { state.seen = $("seen").checked; refresh(); });
+  const soon = later(150, refresh);
+  $("new-items").addEventListener("input", () => { state.newItems = Number($("new-items").value); drawNewItems(); soon(); });
   $("clear").addEventListener("click", () => { setHistory([]); $("query").focus(); });
   $("text").addEventListener("input", later(300, () => { state.text = $("text").value; refreshTextRank(); }));
   startSearch((item) => setHistory([...state.history, item]));
