@@ -168,6 +168,18 @@ def recommend(found: Found) -> str:
     )
 
 
+def admission(found: Found) -> str:
+    alone, all_ = (statistics.median(found["seconds"][name]) for name in ("embed", "add_items"))
+    old = found["old_items"]
+    words = (
+        f"`add_items` of {found['texts']:,} texts to the {found['items']:,} items of `{found['run']}`: {all_:.2f} s. "
+        f"The language model alone takes {alone:.2f} s for them; {found['seconds_beyond']:.3f} s are beyond it. Scores "
+        f"of old items differ by at most {old['largest_difference']:.0e}; {old['ranks_changed']:,} of their ranks "
+        "changed, near-ties aside."
+    )
+    return f"## Admission\n\n{words}"
+
+
 def percent(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
@@ -200,6 +212,7 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "rank": rank,
     "recommend": recommend,
     "serve": serve,
+    "admission": admission,
 }
 
 

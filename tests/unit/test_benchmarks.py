@@ -11,6 +11,7 @@ from ssna.methods.ssna import SSNASettings, over_states
 from ssna.training.batches import autoregressive, collate
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import admission
 import performance
 from operations import Shape, operations
 from side import alternate, ratio, slope
@@ -61,3 +62,22 @@ def test_rounds_alternate_and_a_ratio_is_the_median_over_rounds():
     rounds = alternate({name: lambda name=name: order.append(name) or next(values[name]) for name in values}, 3)
     assert order == ["ours", "theirs"] * 3
     assert ratio(rounds, "theirs", "ours") == 5.0
+
+
+def test_admission_is_said_to_change_nothing_where_it_changes_nothing_and_something_where_it_does():
+    from ssna.data.dataset import IdMap
+    from ssna.recommender import Recommender
+    from ssna.scoring import PopularityScorer
+
+    def recommender(*popularity: int) -> Recommender:
+        count = len(popularity)
+        ids, texts = IdMap(tuple("abcdefgh"[:count])), ("", *"stuvwxyz"[:count])
+        return Recommender(PopularityScorer(torch.tensor([0, *popularity])), ids, texts, np.zeros(count + 1, np.int64))
+
+    before, histories = recommender(5, 4, 3), Ragged.from_rows([[1], [2, 3]])
+    same = admission.old_items(before, recommender(5, 4, 3, 9), histories)
+    assert same == {"largest_difference": 0.0, "ranks_changed": 0}
+    other = admission.old_items(before, recommender(4, 5, 3, 9), histories)
+    assert (other["largest_difference"], other["ranks_changed"]) == (1.0, 4)
+    texts = admission.new_texts(before, 7, np.random.default_rng(0))
+    assert sorted(texts.values()) == sorted("stustu" + texts["new 6"])

@@ -42,6 +42,20 @@ def test_adding_items_leaves_the_recommender_itself_alone(recommender, wider):
     assert recommender.recommend([["new-1"]])[0].unknown == ("new-1",)
 
 
+@pytest.mark.parametrize("name", ["ssna", "text-knn"])
+def test_items_added_at_once_score_as_items_added_one_by_one(any_recommender):
+    texts = {f"new-{number}": " ".join(f"word{number + n}" for n in range(number + 2)) for number in range(5)}
+    together, singly = any_recommender.add_items(texts), any_recommender
+    for item, text in texts.items():
+        singly = singly.add_items({item: text})
+    for history in (["i1", "i2"], ["new-3", "i4"], ["i9"]):
+        one, other = (
+            {s.item: s.score for s in found.recommend([history], k=100)[0].items} for found in (together, singly)
+        )
+        assert set(texts) - set(history) <= set(one)
+        assert one == pytest.approx(other, abs=1e-5)
+
+
 def test_added_items_have_no_training_events(wider):
     assert [s.item for s in wider.recommend([[]], k=100)[0].items][-2:] in (["new-1", "new-2"], ["new-2", "new-1"])
 
