@@ -1,6 +1,7 @@
 """Build every table and plot from the kept runs: ``python benchmarks/report.py -o DIR``.
 
-For every group of benchmarks/results/runs, tables as Markdown and plots as SVG go to DIR/GROUP.
+For every group of benchmarks/results/runs, tables as Markdown and plots as SVG go to DIR/GROUP. Beside those of
+published.py's group stands our side of the figures that others published.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import published
 from kept import read_group
 
 from ssna.core.errors import ArtifactError
@@ -44,6 +46,7 @@ PAGES = {
     "minilm-best": Page(together_with=("minilm-overall", "minilm-best-configurations"), of="best"),
     "minilm-distilled": Page(of="best"),
     "minilm-undistilled": Page(of="best"),
+    published.GROUP: Page(of="best"),
 }
 
 
@@ -53,10 +56,19 @@ def build(out: Path) -> list[Path]:
         runs = Path(unpacked)
         groups = sorted(path.stem for path in RUNS.glob("*.json"))
         for group in groups:
-            for path, run in read_group(RUNS / group).items():
-                run.unpack(runs / group / path)
+            unpack(RUNS / group, runs / group)
+        beside = out / published.GROUP / "published.md"
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        write_file(beside, published.written(runs / published.GROUP))
         with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-            return [path for written in pool.map(partial(_page, runs, out), groups) for path in written]
+            return [beside, *(path for written in pool.map(partial(_page, runs, out), groups) for path in written)]
+
+
+def unpack(group: Path, folder: Path) -> None:
+    """The runs of a kept group as run folders below ``folder``; none where the group is not kept."""
+    if group.with_name(f"{group.name}.json").exists():
+        for path, run in read_group(group).items():
+            run.unpack(folder / path)
 
 
 def _page(runs: Path, out: Path, group: str) -> list[Path]:

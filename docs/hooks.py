@@ -13,6 +13,8 @@ RESULTS = ROOT / ".cache" / "docs-results"  # tables take minutes, most of it th
 MADE_OF = (
     "benchmarks/report.py",
     "benchmarks/kept.py",
+    "benchmarks/published.py",
+    "benchmarks/published.toml",
     "benchmarks/results/runs",
     "src/ssna/report",
     "src/ssna/evaluation",
