@@ -26,7 +26,7 @@ METRICS = ("R@10", "N@10")
 COUNTS = ("users", "items")
 NOTE = (
     "The whole catalogue is ranked, the last item of every user is the target. Figures of others are theirs, of one "
-    "run or of several. Where they do not state whether seen items are ranked, neither of ours is known to be comparable."
+    "run or of several. Where they do not state whether seen items are ranked, neither of ours is known to compare."
 )
 
 

@@ -78,9 +78,9 @@ class Changes:
                 return wider
 
             await self._apply(change, admitted)
+        if silent:
+            log("put", level="warning", message=f"{len(silent)} of {len(put)} texts of new items say nothing of them")
         warnings = [says_nothing(silent, put)] if silent else []
-        for warning in warnings:
-            log("put", level="warning", message=warning)
         items_now = len(self.inference.snapshot)
         added = len(put) - len(replaced) + len(shown)
         return ChangeResult(added=added, replaced=len(replaced), items=items_now, warnings=warnings)
