@@ -14,10 +14,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import shop
 import ssna
+from ssna.data import save
+from ssna.data.holdout import holdout_items
 from ssna.runs import demo
 
 ROOT = Path(__file__).parents[2]
@@ -69,8 +72,10 @@ def prepared(tmp_path_factory) -> Path:
             check=True,
         )
     raw = demo.unpack(WHEEL, folder / "demo")
-    data = ssna.prepare(raw, format="recbole", out=folder / "demo" / "data", quiet=True)
-    cache = ssna.encode(data, "minilm", folder / "demo" / "cache", quiet=True)
+    films = ssna.prepare(raw, format="recbole", out=folder / "demo" / "films", quiet=True)
+    cache = ssna.encode(films, "minilm", folder / "demo" / "cache", quiet=True)
+    data, _ = holdout_items(films, demo.HELD_OUT, np.random.default_rng(0))
+    save(data, folder / "demo" / "data")
     short = ["training.epochs=1", "training.limit_train_batches=4"]
     for name, how in {"best": {"recipe": "best", "settings": short}, "cease": {"method": "cease"}}.items():
         ssna.train(data, cache, out=folder / "demo" / "runs" / name, name="data", quiet=True, **how)
