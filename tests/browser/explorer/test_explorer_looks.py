@@ -57,6 +57,8 @@ def test_what_fingers_touch_on_a_phone_is_large_and_no_keys_are_explained(visit)
     page = visit("#h=i7&h=i3&compare_with=item-knn", **PHONE)
     recommended(page, "item-knn")
     for part in page.locator("button, select, input:not([type=checkbox]), header label, textarea").all():
+        if part.is_hidden():  # the slider of runs that raise new items
+            continue
         assert part.bounding_box()["height"] >= 40
     for part in page.locator("button.small").all():
         assert part.bounding_box()["width"] >= 40

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from explorer_page import ITEMS, SMALL, recommended, served, state, wait_for_recommendations_after
+from explorer_page import ITEMS, PHONE, SMALL, recommended, served, state, wait_for_recommendations_after
 
 from ssna.runs import train
 from ssna.text import encode
@@ -100,3 +100,12 @@ def test_without_a_run_that_has_such_weights_there_is_no_slider(visit):
     page.select_option("#run", "best")
     recommended(page)
     assert page.locator("#raise").is_visible()
+
+
+def test_the_slider_is_large_enough_for_fingers_and_fits_a_phone(visit):
+    page = visit("#h=i7&new_items=1.25", **PHONE)
+    recommended(page)
+    slider, words = (page.locator(part).bounding_box() for part in ("#new-items", "#raised"))
+    assert slider["height"] >= 40
+    assert words["x"] + words["width"] <= PHONE["width"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
