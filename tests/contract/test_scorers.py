@@ -15,6 +15,7 @@ from ssna.scoring import RepeatConsumptionScorer, Scorer, VectorScorer, restore
 from ssna.scoring.topk import Tiles, chunks, top
 
 ITEMS, NEW = 20, 3
+NEW_TEXTS = ("text of item 3", "another text, of item 21", "item 5")
 SMALL = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=64", "training.epochs=1"]
 SCORERS: dict[str, list[str]] = {
     "popularity": [],
@@ -26,6 +27,7 @@ SCORERS: dict[str, list[str]] = {
     "text-linear": ["method.ridge=1"],
     "blend": ["dim=8"],
     "ssna": [*SMALL, "method.num_experts=2"],
+    "ssna with words": [*SMALL, "method.num_experts=2", "method.word_embeddings=true"],
     "ids": SMALL,
     "ssna ensemble": [*SMALL, "method.num_experts=2", 'ensemble.members=["item-knn", "text-knn"]'],
     "ssna ensemble with repeat consumption": [
@@ -225,7 +227,7 @@ def new_states(random_states: Callable) -> torch.Tensor:
 
 @pytest.fixture
 def extended(scorer: Scorer, new_states: torch.Tensor) -> Scorer:
-    return scorer.add_items(new_states)
+    return scorer.add_items(new_states, NEW_TEXTS)
 
 
 @pytest.mark.parametrize("name", WITH_TEXT)
@@ -257,7 +259,7 @@ def test_adding_items_leaves_the_scorer_itself_alone(scorer, extended):
 @pytest.mark.parametrize("name", WITH_TEXT)
 def test_items_added_one_by_one_score_as_items_added_at_once(scorer, extended, new_states):
     for row in range(NEW):
-        scorer = scorer.add_items(new_states[:, row : row + 1])
+        scorer = scorer.add_items(new_states[:, row : row + 1], NEW_TEXTS[row : row + 1])
     torch.testing.assert_close(scores_of(scorer), scores_of(extended), rtol=1e-4, atol=1e-5)
 
 
@@ -277,11 +279,13 @@ def reader(scorer: Scorer) -> Scorer:
 def test_an_item_whose_states_are_zero_has_no_text_and_scores_by_its_events_alone(reader, new_states):
     silent = new_states.clone()
     silent[:, 1] = 0
-    scores = scores_of(reader.add_items(silent))[:, ITEMS + 1 :]
+    scores = scores_of(reader.add_items(silent, [NEW_TEXTS[0], "", NEW_TEXTS[2]]))[:, ITEMS + 1 :]
     bias = reader.frequency.bias[0] if getattr(reader, "frequency", None) else torch.tensor(0.0)
     said = torch.tensor([1.0 if history else 0.0 for history in HISTORIES])
     torch.testing.assert_close(scores[:, 1], said * bias)
-    torch.testing.assert_close(scores[:, [0, 2]], scores_of(reader.add_items(new_states))[:, [ITEMS + 1, ITEMS + 3]])
+    torch.testing.assert_close(
+        scores[:, [0, 2]], scores_of(reader.add_items(new_states, NEW_TEXTS))[:, [ITEMS + 1, ITEMS + 3]]
+    )
 
 
 @pytest.mark.parametrize("name", WITH_TEXT)
@@ -296,13 +300,13 @@ def test_states_of_another_shape_or_that_are_not_finite_are_an_error_in_words(re
         (damaged.nan_to_num(torch.inf), "not finite"),
     ):
         with pytest.raises(ArtifactError, match=words):
-            reader.add_items(states)
+            reader.add_items(states, NEW_TEXTS)
 
 
 @pytest.mark.parametrize("name", WITHOUT_TEXT)
 def test_a_scorer_that_knows_items_by_ids_alone_admits_no_others(scorer, new_states):
     with pytest.raises(ArtifactError, match="cannot admit items by their texts"):
-        scorer.add_items(new_states)
+        scorer.add_items(new_states, NEW_TEXTS)
 
 
 SELECTED = [0, *(row for row in range(1, ITEMS + 1) if row not in (1, 7, 8, 20))]
@@ -334,7 +338,7 @@ def test_selecting_items_leaves_the_scorer_itself_alone(scorer):
 
 @pytest.mark.parametrize("name", WITH_TEXT)
 def test_items_can_be_added_after_others_were_removed(scorer, extended, new_states):
-    wider = scorer.select_items(torch.tensor(SELECTED)).add_items(new_states)
+    wider = scorer.select_items(torch.tensor(SELECTED)).add_items(new_states, NEW_TEXTS)
     rows = [*SELECTED, *range(ITEMS + 1, ITEMS + NEW + 1)]
     expected = scores_of(extended, [[3, ITEMS + 2]])[:, rows]
     torch.testing.assert_close(

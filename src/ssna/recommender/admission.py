@@ -11,15 +11,16 @@ from ssna.text import Encoding, embed, without_content
 SHOWN = 60  # characters of a text in a warning
 
 
-def states_of_new(texts: Sequence[str], encoding: Encoding, layers: int) -> tuple[Tensor, list[bool]]:
-    """States ``(a, n, d)``, top layer first, and which texts say nothing: their states are zero, as of no text.
+def states_of_new(texts: Sequence[str], encoding: Encoding, layers: int) -> tuple[Tensor, list[str], list[bool]]:
+    """States ``(a, n, d)``, top layer first; the texts that were read; and which say nothing. These are read as no
+    text, and their states are zero.
 
     Raises:
         EncoderError: the language model is gone, or is not the one that the model was trained with.
     """
     without = without_content(texts, encoding)
     read = ["" if nothing else text for text, nothing in zip(texts, without, strict=True)]
-    return torch.from_numpy(np.ascontiguousarray(embed(read, encoding, layers))), without
+    return torch.from_numpy(np.ascontiguousarray(embed(read, encoding, layers))), read, without
 
 
 def says_nothing(items: Sequence[str], texts: Mapping[str, str]) -> str:

@@ -43,13 +43,15 @@ class AdapterOutput:
 
     Attributes:
         text: what the adapted text contributes.
-        id_embedding: what the item's id embedding contributes, about zero without one; both add up to the cosine.
+        words: what the vectors of its words contribute, zero without any.
+        id_embedding: what the item's id embedding contributes, about zero without one; the three add up to the cosine.
         layers: ``(a,)`` what the cosine loses when a layer's adapter gives zero, top layer first.
         expert_weights: ``(a, K)`` the weights of Eq. 2 (the softmax of Eq. 3), top layer first. Both are empty for an
             adapter without layers and experts.
     """
 
     text: float
+    words: float
     id_embedding: float
     layers: tuple[float, ...]
     expert_weights: tuple[tuple[float, ...], ...]
@@ -147,7 +149,7 @@ def rank_text(
     scorer = recommender.scorer
     if recommender.encoding is None or not scorer.layers:
         raise ArtifactError("this model cannot rank a text; ssna, tmlp, tmoe, text-knn and text-linear can")
-    wider, new = scorer.add_items(states_of_new([text], recommender.encoding, scorer.layers)[0]), scorer.num_rows
+    wider, new = scorer.add_items(*states_of_new([text], recommender.encoding, scorer.layers)[:2]), scorer.num_rows
     denied = recommender.items.rows(deny)
     found = _ranking(wider, np.append(recommender.counts, 0), known, denied, new)
     vectors = cast(VectorScorer, vector_member(wider))
@@ -207,11 +209,13 @@ def _adapter_output(recommender: Recommender, scorer: VectorScorer, history: Int
         return None
     user = F.normalize(scorer.user_embeddings(Ragged.from_rows([history]))[0], dim=0)
     text, whole = scorer.text_projection(h)[0].float(), scorer.vectors[row]
+    words = torch.zeros_like(text) if scorer.words is None else scorer.words.embed([recommender.texts[row]])[0]
     without, expert_weights = _ablated(scorer.text_projection, h)
     cosines = F.normalize(without + whole - text, dim=-1) @ user
     return AdapterOutput(
         text=float(user @ text / whole.norm()),
-        id_embedding=float(user @ (whole - text) / whole.norm()),
+        words=float(user @ words / whole.norm()),
+        id_embedding=float(user @ (whole - text - words) / whole.norm()),
         layers=tuple((user @ F.normalize(whole, dim=0) - cosines).tolist()),
         expert_weights=tuple(map(tuple, expert_weights.tolist())),
     )

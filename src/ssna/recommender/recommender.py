@@ -192,10 +192,10 @@ class Recommender:
             )
         if not texts:
             return self, ()
-        states, without = states_of_new(tuple(texts.values()), self.encoding, self.scorer.layers)
+        states, read, without = states_of_new(tuple(texts.values()), self.encoding, self.scorer.layers)
         wider = replace(
             self,
-            scorer=self.scorer.add_items(states),
+            scorer=self.scorer.add_items(states, read),
             items=IdMap((*self.items.external, *texts)),
             texts=(*self.texts, *texts.values()),
             counts=np.pad(self.counts, (0, len(texts))),

@@ -72,7 +72,7 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
     if held_out is None or not held_out.targets:
         return None
     try:
-        scorer_with_new = scorer.add_items(_states(held_out, cache, scorer.layers))
+        scorer_with_new = scorer.add_items(_states(held_out, cache, scorer.layers), tuple(held_out.texts.values()))
     except ArtifactError:
         return None
     items = IdMap((*data.items.external, *held_out.texts))

@@ -160,7 +160,9 @@ def _ensemble(
         h = None if cache is None or not ensemble.layers else torch.from_numpy(cache.top(ensemble.layers))
         events = np.bincount(data.train.values, minlength=len(data.items) + 1)
         cost = wanted.new_items_cost
-        ensemble, prices = follow_frequency(ensemble, data.valid, events, wanted.monitor, h, cost, settings.seed)
+        ensemble, prices = follow_frequency(
+            ensemble, data.valid, events, wanted.monitor, h, data.texts, cost, settings.seed
+        )
     if wanted.repeat_consumption:
         ensemble = with_repeat_consumption(ensemble, data.valid, data.max_history, wanted.monitor)
     names = {id(model): settings.method.name} | {id(scorer): name for name, scorer in others.items()}

@@ -1,6 +1,6 @@
 """Scorers that only count and add: popularity, sparse matrices from item to item, and whether an item was seen."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -29,7 +29,7 @@ class PopularityScorer(Scorer):
     def prepare(self, histories: Ragged) -> ScoreFn:
         return lambda items: self.counts[items].repeat(len(histories), 1)
 
-    def add_items(self, h: Tensor) -> "PopularityScorer":
+    def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "PopularityScorer":
         """A new item has no events."""
         return PopularityScorer(F.pad(self.counts, (0, h.shape[1])))
 
@@ -74,7 +74,7 @@ class NeighbourScorer(Scorer):
         """Exact already: scores cost little as they are."""
         return _right(self.prepare(histories))
 
-    def add_items(self, h: Tensor) -> "NeighbourScorer":
+    def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "NeighbourScorer":
         """A new item has no neighbours."""
         size = self.similarity.shape[0] + h.shape[1]
         offsets = np.pad(self.similarity.indptr, (0, h.shape[1]), mode="edge")
@@ -130,7 +130,7 @@ class RepeatConsumptionScorer(Scorer):
         """Exact already: scores cost little as they are."""
         return _right(self.prepare(histories))
 
-    def add_items(self, h: Tensor) -> "RepeatConsumptionScorer":
+    def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "RepeatConsumptionScorer":
         return RepeatConsumptionScorer(self._rows + h.shape[1], self.max_history)
 
     def select_items(self, rows: Tensor) -> "RepeatConsumptionScorer":

@@ -101,8 +101,8 @@ class Ensemble(Scorer):
             return self
         return Ensemble(self.members, self.frequency.expose(exposure))
 
-    def add_items(self, h: Tensor) -> "Ensemble":
-        members = [member._replace(scorer=member.scorer.add_items(h)) for member in self.members]
+    def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "Ensemble":
+        members = [member._replace(scorer=member.scorer.add_items(h, texts)) for member in self.members]
         return Ensemble(members, None if self.frequency is None else self.frequency.add_items(h.shape[1]))
 
     def select_items(self, rows: Tensor) -> "Ensemble":

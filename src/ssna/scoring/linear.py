@@ -1,6 +1,6 @@
 """Linear weights between items that were learned, and how they admit an item that has a text and no events."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, cast
 
@@ -129,20 +129,20 @@ class LinearScorer(NeighbourScorer):
 
         return with_new
 
-    def add_items(self, h: Tensor) -> "LinearScorer":
+    def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "LinearScorer":
         if self.text_weights is None:
-            return cast(LinearScorer, super().add_items(h))
+            return cast(LinearScorer, super().add_items(h, texts))
         wider, to_old = self.text_weights.admit(vectors_of_new(self.text_weights.whitening, h), self.num_rows)
         size = self.num_rows + h.shape[1]
         rows = sparse.vstack([self.similarity, to_old], format="csr")
         similarity = sparse.csr_array((rows.data, rows.indices, rows.indptr), shape=(size, size))
         return LinearScorer(similarity, self.window, self.decay, wider)
 
-    def as_new(self, h: Tensor) -> Callable[[Ragged], ScoreFn]:
+    def as_new(self, h: Tensor, texts: Sequence[str] = ()) -> Callable[[Ragged], ScoreFn]:
         """Exact: without item ``i``, ``P`` is less by a matrix of rank one. The weight from ``j`` to ``i`` as a new
         item is then ``(A v_i)_j + B_ji (A v_i)_i``, ``A`` being the factor and ``B`` the weights as they are."""
         if (text := self.text_weights) is None:
-            return super().as_new(h)
+            return super().as_new(h, texts)
         v = vectors_of_new(text.whitening, h)
         itself = torch.zeros(self.num_rows).index_copy_(0, text.rows, (text.factor * v[text.rows]).sum(dim=1))
 

@@ -1,6 +1,6 @@
 """What a scorer is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import torch
@@ -58,21 +58,25 @@ class Scorer(Protocol):
         scores[:, 0] = -torch.inf
         return scores
 
-    def add_items(self, h: Tensor) -> "Scorer":
+    def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "Scorer":
         """A scorer of ``n`` more items, put last, from their states ``h (a, n, d)``, top layer first.
+
+        Args:
+            texts: ``n``, for a scorer that reads words as well.
 
         Raises:
             ArtifactError: the scorer cannot give an item a vector from its text.
         """
         ...
 
-    def as_new(self, h: Tensor) -> Callable[[Ragged], ScoreFn]:
+    def as_new(self, h: Tensor, texts: Sequence[str] = ()) -> Callable[[Ragged], ScoreFn]:
         """As :meth:`prepare`, of each item as if it were new and known by its text alone.
 
         Args:
             h: ``(a, I + 1, d)`` states of all items, top layer first, row 0 zero.
+            texts: ``I + 1``, as for :meth:`add_items`.
         """
-        first, wider = self.num_rows, self.add_items(h)  # a copy of each
+        first, wider = self.num_rows, self.add_items(h, texts)  # a copy of each
 
         def prepare(histories: Ragged) -> ScoreFn:
             score = wider.prepare(histories)

@@ -195,6 +195,8 @@ class AdapterOutput(BaseModel):
 
     text: float
     """What the text contributes."""
+    words: float
+    """What the vectors of its words contribute; 0 where the model has none."""
     id_embedding: float
     """What the item's id embedding contributes."""
     layers: list[float]

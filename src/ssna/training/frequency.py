@@ -44,7 +44,14 @@ class Price:
 
 
 def follow_frequency(
-    ensemble: Ensemble, split: Split, events: Ints, monitor: str, h: Tensor | None, cost: float, seed: int
+    ensemble: Ensemble,
+    split: Split,
+    events: Ints,
+    monitor: str,
+    h: Tensor | None,
+    texts: Sequence[str],
+    cost: float,
+    seed: int,
 ) -> tuple[Ensemble, list[Price]]:
     """``ensemble`` with weights that follow training events.
 
@@ -54,6 +61,7 @@ def follow_frequency(
         monitor: a sum of metrics (:data:`ssna.evaluation.metrics.Monitor`).
         h: ``(a, I + 1, d)`` states of all items, top layer first; None where there are none: new items then have the
             weights of others.
+        texts: ``I + 1``, of all items.
         cost: the share of the old items' monitor that ranking new ones may cost.
         seed: of the parts.
 
@@ -67,7 +75,7 @@ def follow_frequency(
     if h is None:
         return Ensemble(ensemble.members, frequency), []
     try:
-        prepares = [member.scorer.as_new(h) for member in ensemble.members]
+        prepares = [member.scorer.as_new(h, texts) for member in ensemble.members]
     except ArtifactError:  # a member admits no items by their texts
         return Ensemble(ensemble.members, frequency), []
     new = NewQuestions(old, prepares, frequency, seed)
