@@ -23,11 +23,11 @@ SCORERS: dict[str, list[str]] = {
     "item-knn": [],
     "ease": [],
     "cease": ["dim=8"],
+    "cease-words": ["dim=8"],
     "text-knn": ["dim=8"],
     "text-linear": ["method.ridge=1"],
     "blend": ["dim=8"],
     "ssna": [*SMALL, "method.num_experts=2"],
-    "ssna with words": [*SMALL, "method.num_experts=2", "method.word_embeddings=true"],
     "ids": SMALL,
     "ssna ensemble": [*SMALL, "method.num_experts=2", 'ensemble.members=["item-knn", "text-knn"]'],
     "ssna ensemble with repeat consumption": [

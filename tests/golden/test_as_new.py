@@ -6,36 +6,42 @@ import torch
 from torch.nn import functional as F
 
 from ssna.core.ragged import Ragged
-from ssna.methods.ease import CeaseSettings, Regression
+from ssna.methods.ease import CeaseSettings, CeaseWordsSettings, Regression
 from ssna.methods.training_free import ItemKnnSettings, TextKnnSettings, fit_item_knn, fit_text_knn
 from ssna.runs import train
+from ssna.scoring import covariances
 
-SETTINGS = CeaseSettings(ridge=20, text=5, top_k=50, decay=0.7)
+LINEAR = {"ridge": 20, "text": 5, "top_k": 50, "decay": 0.7}
 DIM = 6
 HISTORIES = [[1, 2, 3], [7], [9, 4], [12, 15, 2, 8]]
 
 
 @pytest.fixture(scope="module")
 def world(random_data, make_cache):
-    data = random_data(seed=3)
+    data = random_data(seed=3, texts=[f"{'red' if row % 3 else 'blue'} {row % 4} of {row}" for row in range(20)])
     states = np.random.default_rng(0).normal(size=(2, len(data.items), 9)).astype(np.float32)
     cache = make_cache(data, states)
     return data, cache, torch.from_numpy(cache.top(2))
 
 
-def test_cease_scores_an_item_as_a_regression_that_never_met_it(world):
+@pytest.mark.parametrize("settings", [CeaseSettings(**LINEAR), CeaseWordsSettings(**LINEAR, words=8, text_events=3)])
+def test_cease_scores_an_item_as_a_regression_that_never_met_it(world, settings):
     data, cache, h = world
-    regression = Regression.of(SETTINGS, data, cache, DIM)
-    v = regression.vectors.double()
-    events = regression.gram.double() - SETTINGS.text * v @ v.T
-    scorer = Regression.of(SETTINGS, data, cache, DIM).scorer(admits=True)
-    found = scorer.as_new(h)(Ragged.from_rows(HISTORIES))(slice(0, scorer.num_rows))
+    regression = Regression.of(settings, data, cache, DIM)
+    scorer = Regression.of(settings, data, cache, DIM).scorer(admits=True)
+    of_texts = scorer.text_weights
+    k = covariances(of_texts.texts, of_texts.texts, of_texts.text, of_texts.words).double()
+    f = of_texts.factors.double()
+    events = regression.gram.double() - f[:, None] * k * f
+    found = scorer.as_new(h, data.texts)(Ragged.from_rows(HISTORIES))(slice(0, scorer.num_rows))
     place = {int(item): number for number, item in enumerate(regression.chosen)}
     for row, history in enumerate(HISTORIES):
         for item in set(place) - set(history):
             unmet = events.clone()
             unmet[place[item]] = unmet[:, place[item]] = 0
-            p = torch.linalg.inv(unmet + SETTINGS.text * v @ v.T + SETTINGS.ridge * torch.eye(len(v)))
+            full = f.clone()
+            full[place[item]] = 1  # its text counts as that of an item without events
+            p = torch.linalg.inv(unmet + full[:, None] * k * full + settings.ridge * torch.eye(len(k)))
             weights = (-p / p.diagonal()).fill_diagonal_(0)
             counts = [0.7**back for back in range(len(history) - 1, -1, -1)]
             expected = sum(

@@ -23,6 +23,7 @@ def evaluate(
 ) -> None:
     """Recall and NDCG at any cut-off, from the ranks in the run folder."""
     from ssna.runs import RunRecord
+    from ssna.runs.cold_start import shortfall
     from ssna.runs.record import read_evaluation
 
     record = RunRecord.read(run)
@@ -45,6 +46,8 @@ def evaluate(
         typer.echo(f"{questions:,} questions about {held_out:,} held-out items: ranks among these, among all {items:,}")
         for name in ("among", "all"):
             typer.echo(f"{name:13}" + _line(record.cold[name]))
+        if warning := shortfall(record.cold):
+            typer.echo(f"warning: {warning}", err=True)
 
 
 def _line(figures: dict[str, float]) -> str:

@@ -16,28 +16,23 @@ from ssna.export.source import Source, require
 from ssna.export.vectors import ITEMS, write_items
 
 USER, ADAPTERS = "user.onnx", "adapters.onnx"
-WITHOUT_WORDS = (
-    f"note: no {ADAPTERS}: the vector of a new item depends on its words too (method.word_embeddings); add new items "
-    "with add_items, and export again"
-)
 OPSET = 18
 TOLERANCE = 1e-4
 
 
 def to_onnx(source: Source, out: Path) -> list[str]:
-    """``user.onnx``, ``items.parquet`` with its inputs, and ``adapters.onnx`` where states alone place new items."""
+    """``user.onnx``, ``items.parquet`` with its inputs, and ``adapters.onnx`` where the model can admit new items."""
     for module in ("onnx", "onnxscript", "onnxruntime"):
         require(module, "onnx")
     about: dict[str, Any] = {}
     with source.folder(out, "onnx", about) as folder:
         write_items(source, folder / ITEMS, inputs=True)
         about |= {"files": [ITEMS, USER], "user": _user(source, folder / USER)}
-        if source.model.text_projection is not None and source.model.words is None:
+        if source.model.text_projection is not None:
             about["adapters"] = _adapters(source, folder / ADAPTERS)
             about["files"].append(ADAPTERS)
     differences = ", ".join(f"{name} {about[name]['difference']:.0e}" for name in ("user", "adapters") if name in about)
-    lines = [f"{', '.join(about['files'])}; largest difference from torch: {differences}", *source.warnings]
-    return lines if source.model.words is None else [*lines, WITHOUT_WORDS]
+    return [f"{', '.join(about['files'])}; largest difference from torch: {differences}", *source.warnings]
 
 
 def _user(source: Source, path: Path) -> dict[str, Any]:

@@ -2,7 +2,15 @@
 
 from ssna.methods.base import FittedMethod, ItemEncoder, Method, MethodSettings, TrainedMethod
 from ssna.methods.blend import BlendSettings, fit_blend
-from ssna.methods.ease import CeaseSettings, EaseSettings, fit_cease, fit_cease_member, fit_ease
+from ssna.methods.ease import (
+    CeaseSettings,
+    CeaseWordsSettings,
+    EaseSettings,
+    fit_cease,
+    fit_cease_member,
+    fit_cease_words,
+    fit_ease,
+)
 from ssna.methods.ids import IdsSettings, build_ids
 from ssna.methods.ssna import SSNASettings, build_ssna
 from ssna.methods.text_linear import TextLinearSettings, fit_text_linear
@@ -36,6 +44,7 @@ METHODS: dict[str, Method] = {
     "item-knn": FittedMethod(ItemKnnSettings, fit_item_knn, needs_text=False),
     "ease": FittedMethod(EaseSettings, fit_ease, needs_text=False),
     "cease": FittedMethod(CeaseSettings, fit_cease, needs_text=True, fit_member=fit_cease_member),
+    "cease-words": FittedMethod(CeaseWordsSettings, fit_cease_words, needs_text=True),
     "text-knn": FittedMethod(TextKnnSettings, fit_text_knn, needs_text=True),
     "text-linear": FittedMethod(TextLinearSettings, fit_text_linear, needs_text=True),
     "blend": FittedMethod(BlendSettings, fit_blend, needs_text=True),

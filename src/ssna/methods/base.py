@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ssna.core.settings import Settings
 from ssna.data.dataset import Dataset
-from ssna.nn.words import WordEmbedding
 from ssna.scoring import Scorer
 from ssna.text import LayerCache
 
@@ -55,10 +54,6 @@ class ItemEncoder(nn.Module):
 
     def text_projection(self) -> nn.Module | None:
         """The part, one of ``ADAPTERS``, that turns states of new texts ``(a, n, d)`` into vectors, if there is one."""
-        return None
-
-    def word_embedding(self) -> WordEmbedding | None:
-        """The part that adds a vector for the words of a text, if there is one."""
         return None
 
     @torch.no_grad()

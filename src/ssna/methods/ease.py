@@ -5,7 +5,7 @@ Collaborative Filtering with Side-Information", RecSys 2020.
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -19,7 +19,8 @@ from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
 from ssna.nn.whitening import Whitening
-from ssna.scoring import LinearScorer, Scorer, TextWeights
+from ssna.nn.words import Vocabulary, without_words
+from ssna.scoring import LinearScorer, Scorer, Texts, TextWeights, covariances
 from ssna.text import LayerCache
 
 FOLD = 4_000_000  # pairs held at once
@@ -55,6 +56,18 @@ class CeaseSettings(LinearSettings):
     """How much it counts that texts are alike: an item's text weighs as much as so many users who have the item."""
 
 
+class CeaseWordsSettings(LinearSettings):
+    """As ``cease``, of items with words like its own as well; and texts count the less, the more events an item has."""
+
+    name: Literal["cease-words"] = "cease-words"
+    text: float = Field(10.0, gt=0)
+    """As of ``cease``."""
+    words: float = Field(30.0, gt=0)
+    """As ``text``, of the words that texts share, by TF-IDF."""
+    text_events: float = Field(5.0, gt=0)
+    """An item of so many training events has texts that count half as much as those of an item without any."""
+
+
 def fit_ease(settings: EaseSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """The regression over the training events, each user a row and each item 1 where the user has it."""
     return Regression.of(settings, data, None, dim).scorer()
@@ -71,6 +84,11 @@ def fit_cease_member(settings: CeaseSettings, data: Dataset, cache: LayerCache |
     return Regression.of(settings, data, cache, dim).scorer(admits=True)
 
 
+def fit_cease_words(settings: CeaseWordsSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
+    """As :func:`fit_cease_member`, of words as well."""
+    return Regression.of(settings, data, cache, dim).scorer(admits=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Regression:
     """What linear weights are fitted to.
@@ -79,7 +97,10 @@ class Regression:
         chosen: ``(n,)`` the items that have weights, ascending.
         gram: ``(n, n)``.
         items: how many the catalogue has.
-        whitening, vectors: of CEASE, states to unit vectors, and those ``(n, D)`` of ``chosen``; else None.
+        whitening: of CEASE, states to unit vectors; else None.
+        vocabulary: of its words.
+        texts: ``n``, those of ``chosen``; else None.
+        factors: ``(n,)`` how much these count.
     """
 
     settings: LinearSettings
@@ -87,21 +108,35 @@ class Regression:
     gram: Tensor
     items: int
     whitening: Whitening | None = None
-    vectors: Tensor | None = None
+    vocabulary: Vocabulary = field(default_factory=lambda: Vocabulary((), torch.zeros(0)))
+    texts: Texts | None = None
+    factors: Tensor | None = None
 
     @classmethod
     def of(cls, settings: LinearSettings, data: Dataset, cache: LayerCache | None, dim: int) -> "Regression":
         """From the training events of ``data``, and for CEASE the top layer of ``cache``."""
         chosen = most_frequent(data.train, len(data.items), settings.max_items)
         gram = pairs(user_item_matrix(data.train, len(data.items))[:, chosen])
-        if not isinstance(settings, CeaseSettings):
+        if not isinstance(settings, CeaseSettings | CeaseWordsSettings):
             return cls(settings, chosen, gram, len(data.items))
         assert cache is not None, "the run checks that a method that needs text gets a cache"
         h = torch.from_numpy(cache.top(1))
         whitening = Whitening.fit(h[:, 1:], dim)
         vectors = whitening(h[:, torch.from_numpy(chosen)])
-        gram.addmm_(vectors, vectors.T, alpha=settings.text)
-        return cls(settings, chosen, gram, len(data.items), whitening, vectors)
+        texts = Texts(vectors, without_words(len(chosen)))
+        fitted = cls(settings, chosen, gram, len(data.items), whitening, texts=texts, factors=torch.ones(len(chosen)))
+        if not isinstance(settings, CeaseWordsSettings):
+            gram.addmm_(vectors, vectors.T, alpha=settings.text)
+            return fitted
+        vocabulary = Vocabulary.fit(data.texts[1:])
+        events = torch.from_numpy(np.bincount(data.train.values, minlength=len(data.items) + 1)[chosen])
+        factors = (1 + events / settings.text_events).rsqrt().float()
+        texts = replace(texts, bags=vocabulary.vectors([data.texts[item] for item in chosen.tolist()]))
+        for start in range(0, len(chosen), ROWS):
+            part = slice(start, start + ROWS)
+            few = texts.take(np.arange(len(chosen))[part])
+            gram[part] += covariances(few, texts, settings.text, settings.words) * factors[part, None] * factors
+        return replace(fitted, vocabulary=vocabulary, texts=texts, factors=factors)
 
     def inverse(self) -> Tensor:
         """``P (n, n)``, in the place of ``gram``."""
@@ -123,14 +158,22 @@ class Regression:
         return LinearScorer(similarity, self.settings.window, self.settings.decay, text_weights)
 
     def _text_weights(self, inverse: Tensor) -> TextWeights | None:
-        if self.whitening is None or self.vectors is None or not isinstance(self.settings, CeaseSettings):
+        if self.whitening is None or self.texts is None or self.factors is None:
             return None
-        text, ridge = self.settings.text, self.settings.ridge
-        rows, diagonal = torch.from_numpy(self.chosen).long(), inverse.diagonal().clone()
-        factor = text * (inverse @ self.vectors)
-        gram = text * self.vectors.T @ factor
-        none = self.vectors.new_zeros(0, self.vectors.shape[1])
-        return TextWeights(self.whitening, rows, factor, diagonal, gram, text, ridge, none)
+        assert isinstance(self.settings, CeaseSettings | CeaseWordsSettings), "what has texts"
+        words = self.settings.words if isinstance(self.settings, CeaseWordsSettings) else 0.0
+        return TextWeights(
+            self.whitening,
+            self.vocabulary,
+            self.chosen,
+            self.factors,
+            inverse.diagonal().clone(),
+            self.texts,
+            torch.zeros(0),
+            self.settings.text,
+            words,
+            self.settings.ridge,
+        )
 
 
 def most_frequent(train: Ragged, items: int, most: int) -> Ints:

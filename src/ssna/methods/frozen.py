@@ -1,7 +1,5 @@
 """Encoders over frozen states: what SSNA, TMLP and TMoE share. No language model runs while they train."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -10,7 +8,6 @@ from ssna.compute.device import free_memory
 from ssna.methods.base import ItemEncoder
 from ssna.nn.embedding import ItemEmbedding
 from ssna.nn.padding import pad_rows
-from ssna.nn.words import WordEmbedding
 from ssna.text import LayerCache
 
 SPARE = 2  # states may take one part in so many of the memory that is free
@@ -43,22 +40,11 @@ class FrozenEncoder(ItemEncoder):
         states: ``(a, I + 1, d)``, top layer first, row 0 zero.
         adapter: one of ``ADAPTERS``, ``(a, n, d)`` -> ``(n, dim)``.
         ids: width of a free vector for every item, zero at the start, that is added; None for none.
-        words: what the words of a text add; None for nothing.
-        texts: ``I + 1``, whose words these are.
     """
 
     states: Tensor
-    word_rows: Tensor
-    word_weights: Tensor
 
-    def __init__(
-        self,
-        states: Tensor | MappedStates,
-        adapter: nn.Module,
-        ids: int | None = None,
-        words: WordEmbedding | None = None,
-        texts: Sequence[str] = (),
-    ) -> None:
+    def __init__(self, states: Tensor | MappedStates, adapter: nn.Module, ids: int | None = None) -> None:
         super().__init__()
         self.mapped = None if isinstance(states, Tensor) else states
         self.register_buffer("states", states if isinstance(states, Tensor) else None, persistent=False)
@@ -66,11 +52,6 @@ class FrozenEncoder(ItemEncoder):
         self.ids = None if ids is None else ItemEmbedding(states.shape[1], ids)
         if self.ids is not None:
             nn.init.zeros_(self.ids.weight)
-        self.words = words
-        if words is not None:
-            rows, weights = words.look_up(texts)
-            self.register_buffer("word_rows", rows, persistent=False)
-            self.register_buffer("word_weights", weights, persistent=False)
 
     def setup(self, device: torch.device) -> None:
         """States that fit are loaded; others stay in files, and each step reads its own."""
@@ -82,14 +63,12 @@ class FrozenEncoder(ItemEncoder):
 
     @property
     def cuda_graph_safe(self) -> bool:  # type: ignore[override]  # known once states are placed
-        return self.mapped is None and self.words is None
+        return self.mapped is None
 
     def forward(self, items: Tensor) -> Tensor:
         rows = pad_rows(items)
         h = self.states[:, rows] if self.mapped is None else self.mapped.take(rows)
         v: Tensor = self.text(h)[: len(items)]
-        if self.words is not None:
-            v = v + self.words(self.word_rows[items], self.word_weights[items])
         return v if self.ids is None else v + self.ids(items)
 
     def item_rows(self) -> tuple[str, ...]:
@@ -97,9 +76,6 @@ class FrozenEncoder(ItemEncoder):
 
     def text_projection(self) -> nn.Module:
         return self.text
-
-    def word_embedding(self) -> WordEmbedding | None:
-        return self.words
 
 
 def top_states(cache: LayerCache | None, layers: int) -> MappedStates:

@@ -4,7 +4,7 @@ from pydantic import Field
 
 from ssna.core.settings import Settings
 from ssna.methods.base import MethodSettings
-from ssna.methods.ease import CeaseSettings, EaseSettings
+from ssna.methods.ease import CeaseSettings, CeaseWordsSettings, EaseSettings
 from ssna.methods.text_linear import TextLinearSettings
 from ssna.methods.training_free import ItemKnnSettings, PopularitySettings, TextKnnSettings
 
@@ -18,6 +18,8 @@ class MemberSections(Settings):
     """As ``[method]`` of ease."""
     cease: CeaseSettings = CeaseSettings()
     """As ``[method]`` of cease."""
+    cease_words: CeaseWordsSettings = Field(default_factory=CeaseWordsSettings, alias="cease-words")
+    """As ``[method]`` of cease-words."""
     text_knn: TextKnnSettings = Field(default_factory=TextKnnSettings, alias="text-knn")
     """As ``[method]`` of text-knn."""
     text_linear: TextLinearSettings = Field(default_factory=TextLinearSettings, alias="text-linear")
@@ -25,5 +27,6 @@ class MemberSections(Settings):
 
     def of(self, member: str) -> MethodSettings:
         """The section of ``member``, a method's name; popularity has nothing to set."""
-        sections = (self.item_knn, self.ease, self.cease, self.text_knn, self.text_linear, PopularitySettings())
+        linear = (self.ease, self.cease, self.cease_words, self.text_linear)
+        sections = (self.item_knn, *linear, self.text_knn, PopularitySettings())
         return next(section for section in sections if section.name == member)

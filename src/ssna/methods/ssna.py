@@ -1,6 +1,5 @@
 """SSNA: adapters over the top layers of a frozen language model, integrated in sequence (Eq. 1 to 4)."""
 
-from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -11,7 +10,6 @@ from ssna.methods.base import MethodSettings
 from ssna.methods.frozen import FrozenEncoder, MappedStates, known_states, top_states
 from ssna.nn.adapter import LayerAdapters
 from ssna.nn.whitened_init import init_whitened
-from ssna.nn.words import WordEmbedding
 from ssna.text import LayerCache
 
 
@@ -29,29 +27,17 @@ class SSNASettings(MethodSettings):
     """``whitened``: the untrained method gives the joint PCA whitening of the layers, so it begins as text-kNN."""
     id_embeddings: bool = False
     """Add a free vector for every item, zero at the start (an item admitted later has none)."""
-    word_embeddings: bool = False
-    """Add a vector for every word, and pair of words, that item texts share, zero at the start: by TF-IDF. They are
-    those of an item admitted later, too."""
-    word_dropout: float = Field(0.0, ge=0, lt=1)
-    """Share of a text's words that a step does without."""
 
 
 def build_ssna(settings: SSNASettings, data: Dataset, cache: LayerCache | None, dim: int) -> FrozenEncoder:
     """Adapters over the states of the cache's top layers."""
-    words = WordEmbedding.fit(data.texts[1:], dim, settings.word_dropout) if settings.word_embeddings else None
-    return over_states(top_states(cache, settings.layers), dim, settings, words, data.texts)
+    return over_states(top_states(cache, settings.layers), dim, settings)
 
 
-def over_states(
-    states: Tensor | MappedStates,
-    dim: int,
-    settings: SSNASettings,
-    words: WordEmbedding | None = None,
-    texts: Sequence[str] = (),
-) -> FrozenEncoder:
-    """SSNA over ``states (a, I + 1, d)``, top layer first, row 0 zero; and over the words of ``texts``."""
+def over_states(states: Tensor | MappedStates, dim: int, settings: SSNASettings) -> FrozenEncoder:
+    """SSNA over ``states (a, I + 1, d)``, top layer first, row 0 zero."""
     layers, _, width = states.shape
     adapters = LayerAdapters(layers, width, dim, settings.num_experts, settings.integrate)
     if settings.init == "whitened":
         init_whitened(adapters, known_states(states))
-    return FrozenEncoder(states, adapters, dim if settings.id_embeddings else None, words, texts)
+    return FrozenEncoder(states, adapters, dim if settings.id_embeddings else None)

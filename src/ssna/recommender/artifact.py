@@ -19,7 +19,7 @@ from ssna.data.dataset import IdMap
 from ssna.scoring import Scorer, restore
 from ssna.text import Encoding
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST, TENSORS, ITEMS = "model.json", "scorer.safetensors", "items.parquet"
 FILES = (MANIFEST, TENSORS, ITEMS)
 IN_RUN = "model"  # the artefact's folder within a run folder

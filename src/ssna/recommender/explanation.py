@@ -43,15 +43,13 @@ class AdapterOutput:
 
     Attributes:
         text: what the adapted text contributes.
-        words: what the vectors of its words contribute, zero without any.
-        id_embedding: what the item's id embedding contributes, about zero without one; the three add up to the cosine.
+        id_embedding: what the item's id embedding contributes, about zero without one; both add up to the cosine.
         layers: ``(a,)`` what the cosine loses when a layer's adapter gives zero, top layer first.
         expert_weights: ``(a, K)`` the weights of Eq. 2 (the softmax of Eq. 3), top layer first. Both are empty for an
             adapter without layers and experts.
     """
 
     text: float
-    words: float
     id_embedding: float
     layers: tuple[float, ...]
     expert_weights: tuple[tuple[float, ...], ...]
@@ -209,13 +207,11 @@ def _adapter_output(recommender: Recommender, scorer: VectorScorer, history: Int
         return None
     user = F.normalize(scorer.user_embeddings(Ragged.from_rows([history]))[0], dim=0)
     text, whole = scorer.text_projection(h)[0].float(), scorer.vectors[row]
-    words = torch.zeros_like(text) if scorer.words is None else scorer.words.embed([recommender.texts[row]])[0]
     without, expert_weights = _ablated(scorer.text_projection, h)
     cosines = F.normalize(without + whole - text, dim=-1) @ user
     return AdapterOutput(
         text=float(user @ text / whole.norm()),
-        words=float(user @ words / whole.norm()),
-        id_embedding=float(user @ (whole - text - words) / whole.norm()),
+        id_embedding=float(user @ (whole - text) / whole.norm()),
         layers=tuple((user @ F.normalize(whole, dim=0) - cosines).tolist()),
         expert_weights=tuple(map(tuple, expert_weights.tolist())),
     )

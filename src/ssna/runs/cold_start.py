@@ -1,5 +1,6 @@
 """Items that training never saw, placed by their texts alone: ranked among themselves, and among all items."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from ssna.core.errors import ArtifactError, CacheError
+from ssna.core.errors import ArtifactError, CacheError, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset, HeldOut, IdMap, Split
 from ssna.evaluation import evaluate
@@ -18,6 +19,7 @@ from ssna.scoring import Scorer
 from ssna.text import LayerCache, embed
 
 COLD = "cold.parquet"
+ITEMS_OF = {"among": "new items", "all": "items"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +90,30 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
         held_out=len(new),
         items=len(items),
     )
+
+
+def shortfall(cold: Mapping[str, Any]) -> str | None:
+    """What has to be said of ``cold``, as the record keeps it: new items that are found no better than by chance.
+
+    Among the new ones alone, texts then tell nothing. Among all items, new ones then stand behind the old ones.
+    """
+    questions, monitor = cold["questions"], "R@10"
+    for name, size, remedy in (
+        (
+            "among",
+            cold["held_out"],
+            "the texts of these items do not say who takes them; do not rely on it for new ones",
+        ),
+        ("all", cold["items"], f"raise new items with {option('new_items')}, or train with ensemble.new_items=true"),
+    ):
+        chance = min(10 / size, 1.0)
+        least = chance + 2 * (chance * (1 - chance) / questions) ** 0.5  # two standard errors
+        if chance < 1 and (found := cold[name][monitor]) <= least:
+            return (
+                f"new items are found no better than by chance: {monitor} {found:.4f} among {size:,} {ITEMS_OF[name]}, "
+                f"by chance {chance:.4f}; {remedy}"
+            )
+    return None
 
 
 def _states(held_out: HeldOut, cache: LayerCache | None, layers: int) -> torch.Tensor:

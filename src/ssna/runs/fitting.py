@@ -156,12 +156,20 @@ def _ensemble(
             others[name] = fit_member(wanted.of(name), data, cache, settings.dim)
     ensemble = fit_ensemble(model, tuple(others.values()), data.valid, wanted.monitor)
     prices: list[Price] = []
-    if wanted.by_frequency:
+    if wanted.by_frequency or wanted.new_items:
         h = None if cache is None or not ensemble.layers else torch.from_numpy(cache.top(ensemble.layers))
         events = np.bincount(data.train.values, minlength=len(data.items) + 1)
         cost = wanted.new_items_cost
         ensemble, prices = follow_frequency(
-            ensemble, data.valid, events, wanted.monitor, h, data.texts, cost, settings.seed
+            ensemble,
+            data.valid,
+            events,
+            wanted.monitor,
+            h,
+            data.texts,
+            cost,
+            settings.seed,
+            wanted.by_frequency,
         )
     if wanted.repeat_consumption:
         ensemble = with_repeat_consumption(ensemble, data.valid, data.max_history, wanted.monitor)

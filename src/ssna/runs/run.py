@@ -20,7 +20,7 @@ from ssna.evaluation.ranking import POLICIES
 from ssna.methods import METHODS, FittedMethod, TrainedMethod
 from ssna.recommender import Recommender
 from ssna.recommender.artifact import IN_RUN
-from ssna.runs.cold_start import ColdEvaluation, evaluate_cold
+from ssna.runs.cold_start import ColdEvaluation, evaluate_cold, shortfall
 from ssna.runs.epoch_log import epoch_reports
 from ssna.runs.fitting import fit_method, fitting_cache, run_device
 from ssna.runs.recipes import resolve
@@ -195,6 +195,8 @@ def execute(
         encoding = None if cache is None else cache.encoding
         counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
         cold = evaluate_cold(outcome.scorer, data, cache)
+        if verbose and cold is not None and (warning := shortfall(cold.figures())):
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
         record = RunRecord(
             method=settings.method.name,
             settings=settings.tree(),

@@ -20,7 +20,7 @@ from ssna.data.dataset import Dataset, IdMap
 from ssna.methods import METHODS, ItemEncoder, TrainedMethod
 from ssna.recommender.artifact import IN_RUN, ITEMS
 from ssna.runs.record import RunRecord
-from ssna.scoring import below, under
+from ssna.scoring import under
 from ssna.text import LayerCache
 from ssna.training import RunSettings
 
@@ -106,14 +106,12 @@ class WarmStart:
 
     def weights_for(self, encoder: ItemEncoder, data: Dataset) -> dict[str, Tensor]:
         """Weights for ``encoder`` and its SASRec: the run's. Where rows are items', an item of the run has what it
-        learned there, by its id, and a new one has what ``encoder`` gives it. So it is with words.
+        learned there, by its id, and a new one has what ``encoder`` gives it.
         """
         weights, fresh = dict(self.weights), under("encoder.", encoder.state_dict())
         mine, rows = self._shared(data)
         for name in (f"encoder.{name}" for name in encoder.item_rows()):
             weights[name] = fresh[name].index_copy(0, mine, self.weights[name][rows])
-        if (words := encoder.word_embedding()) is not None:
-            weights |= under("encoder.words.", words.adopt(below("encoder.words.", weights)))
         return weights
 
     def about(self, data: Dataset) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Item rows start at 1; row 0 is padding. :mod:`ssna.scoring.topk` ranks with any 
 from ssna.scoring.counts import NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
 from ssna.scoring.ensemble import SCORERS, Ensemble, Member, name_of, restore, vector_member
 from ssna.scoring.frequency import FrequencyWeights
-from ssna.scoring.linear import LinearScorer, TextWeights
+from ssna.scoring.linear import LinearScorer, Texts, TextWeights, covariances
 from ssna.scoring.naming import below, describe_weights, under
 from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
 from ssna.scoring.vectors import SEQUENCES, VectorScorer
@@ -26,8 +26,10 @@ __all__ = [
     "ScoreFn",
     "Scorer",
     "TextWeights",
+    "Texts",
     "VectorScorer",
     "below",
+    "covariances",
     "describe_weights",
     "name_of",
     "restore",

@@ -96,7 +96,7 @@ class Scorer(Protocol):
             return self
         raise ArtifactError(
             f"this model has no weights for new items, so {option('new_items')} must be 0; train with "
-            "ensemble.by_frequency=true"
+            "ensemble.new_items=true"
         )
 
     def select_items(self, rows: Tensor) -> "Scorer":

@@ -15,7 +15,6 @@ from ssna.core.ragged import Ragged
 from ssna.nn.adapter import ADAPTERS
 from ssna.nn.qkv_lookup import QKVLookup
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
-from ssna.nn.words import WordEmbedding
 from ssna.scoring.admission import vectors_of_new
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Approximation, Config, ScoreFn, Scorer
@@ -41,22 +40,15 @@ class VectorScorer(Scorer):
             :class:`ssna.nn.sasrec.SASRec`.
         max_history: items of a history that are read, the latest.
         text_projection: one of ``ADAPTERS``, states of new texts to vectors; None where only known items have a vector.
-        words: what the words of new texts add; None for nothing.
     """
 
     kind: ClassVar[str] = "vector"
 
     def __init__(
-        self,
-        vectors: Tensor,
-        sequence: nn.Module,
-        max_history: int,
-        text_projection: nn.Module | None = None,
-        words: WordEmbedding | None = None,
+        self, vectors: Tensor, sequence: nn.Module, max_history: int, text_projection: nn.Module | None = None
     ) -> None:
         self.vectors, self.sequence, self.max_history = vectors.float(), sequence.eval(), max_history
         self.text_projection = None if text_projection is None else text_projection.eval()
-        self.words = None if words is None else words.eval()
         self.layers = 0 if text_projection is None else int(cast(Config, text_projection.config).get("layers", 1))
         self.directions = F.normalize(self.vectors, dim=-1)
         self._last = cast(Callable[..., Tensor], self.sequence.last)
@@ -125,16 +117,11 @@ class VectorScorer(Scorer):
                 "language model that is not kept (lora, adalora, full), and other members of the ensemble do not help; "
                 "ssna, tmlp, tmoe, text-knn and text-linear can"
             )
-        new = vectors_of_new(self.text_projection, h)
-        if self.words is not None:
-            if len(texts) != len(new):
-                raise ArtifactError(f"this model reads words: {len(new)} new items need their texts, not {len(texts)}")
-            new += self.words.embed(texts)
-        vectors = torch.cat([self.vectors, new])
-        return VectorScorer(vectors, self.sequence, self.max_history, self.text_projection, self.words)
+        vectors = torch.cat([self.vectors, vectors_of_new(self.text_projection, h)])
+        return VectorScorer(vectors, self.sequence, self.max_history, self.text_projection)
 
     def select_items(self, rows: Tensor) -> "VectorScorer":
-        return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.text_projection, self.words)
+        return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.text_projection)
 
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         config: Config = {"max_history": self.max_history, "sequence": _describe(self.sequence, SEQUENCES)}
@@ -142,8 +129,6 @@ class VectorScorer(Scorer):
         if self.text_projection is not None:
             config["text_projection"] = _describe(self.text_projection, ADAPTERS)
             tensors |= under("text_projection.", self.text_projection.state_dict())
-        if self.words is not None:
-            tensors |= under("words.", self.words.state_dict())
         return config, tensors
 
     @classmethod
@@ -152,8 +137,7 @@ class VectorScorer(Scorer):
         sequence = _rebuild(config["sequence"], SEQUENCES, below("sequence.", tensors))
         described = config.get("text_projection")
         text_projection = _rebuild(described, ADAPTERS, below("text_projection.", tensors)) if described else None
-        words = WordEmbedding.from_tensors(found) if (found := below("words.", tensors)) else None
-        return cls(tensors["vectors"], sequence, config["max_history"], text_projection, words)
+        return cls(tensors["vectors"], sequence, config["max_history"], text_projection)
 
 
 def _lost(exact: Tensor, rounded: Tensor) -> float:

@@ -195,8 +195,6 @@ class AdapterOutput(BaseModel):
 
     text: float
     """What the text contributes."""
-    words: float
-    """What the vectors of its words contribute; 0 where the model has none."""
     id_embedding: float
     """What the item's id embedding contributes."""
     layers: list[float]

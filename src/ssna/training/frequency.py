@@ -52,6 +52,7 @@ def follow_frequency(
     texts: Sequence[str],
     cost: float,
     seed: int,
+    old_items: bool = True,
 ) -> tuple[Ensemble, list[Price]]:
     """``ensemble`` with weights that follow training events.
 
@@ -64,6 +65,7 @@ def follow_frequency(
         texts: ``I + 1``, of all items.
         cost: the share of the old items' monitor that ranking new ones may cost.
         seed: of the parts.
+        old_items: whether the weights of old items follow their events, too.
 
     Returns:
         The ensemble, and what raising new items further costs; empty without ``h``.
@@ -71,7 +73,8 @@ def follow_frequency(
     if len(split) > QUESTIONS:
         split = split.take(evenly_spaced(len(split), QUESTIONS))
     old = OldQuestions(ensemble.members, split, ensemble.num_rows - 1, monitor)
-    frequency = _for_old_items(old, FrequencyWeights.equal(len(ensemble.members), events))
+    frequency = FrequencyWeights.equal(len(ensemble.members), events)
+    frequency = _for_old_items(old, frequency) if old_items else frequency
     if h is None:
         return Ensemble(ensemble.members, frequency), []
     try:

@@ -97,16 +97,20 @@ class TrainingSettings(Settings):
 class EnsembleSettings(MemberSections):
     """Training-free scorers beside the trained model, with weights chosen on validation."""
 
-    members: tuple[Literal["ease", "cease", "item-knn", "text-knn", "text-linear", "popularity"], ...] = ()
+    members: tuple[
+        Literal["ease", "cease", "cease-words", "item-knn", "text-knn", "text-linear", "popularity"], ...
+    ] = ()
     """Which; each has a section of its settings."""
     repeat_consumption: bool = False
     """With ``members``: also raise or lower the items of a history, as validation has it with seen items included."""
     monitor: Monitor = "N@10+N@50"
     """What the weights are chosen by: a sum of validation metrics."""
+    new_items: bool = False
+    """With ``members``: new items get weights of their own, and can be raised or lowered by request."""
     by_frequency: bool = False
-    """With ``members``: weights follow how often an item occurs in training; new items get weights of their own."""
+    """With ``members``: weights follow how often an item occurs in training; ``new_items`` is included."""
     new_items_cost: float = Field(0.03, ge=0, lt=1)
-    """With ``by_frequency``: the share of old items' ``monitor`` that ranking new items may cost on validation."""
+    """With ``new_items``: the share of old items' ``monitor`` that ranking new items may cost on validation."""
 
 
 class RunSettings(Settings):

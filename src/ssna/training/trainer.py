@@ -56,7 +56,6 @@ class Model(nn.Module):
             on_cpu(self.sequence),
             max_history,
             on_cpu(self.encoder.text_projection()),
-            on_cpu(self.encoder.word_embedding()),
         )
 
     def validation_metrics(self, data: Dataset) -> dict[str, float]:

@@ -50,7 +50,7 @@ def test_a_saved_recommender_gives_equal_answers(any_recommender, tmp_path):
 def test_an_artifact_of_another_format_says_which_one_is_read_and_what_to_do(saved):
     manifest = json.loads((saved / artifact.MANIFEST).read_text()) | {"format": 1}
     (saved / artifact.MANIFEST).write_text(json.dumps(manifest))
-    assert one_line_error(saved) == f"{saved} has format 1, this ssna reads 2; train again"
+    assert one_line_error(saved) == f"{saved} has format 1, this ssna reads 3; train again"
 
 
 def test_a_run_folder_loads_as_the_model_in_it(fixed, tmp_path):

@@ -11,7 +11,7 @@ from ssna.data.dataset import HeldOut
 from ssna.data.holdout import holdout_items
 from ssna.evaluation import evaluate
 from ssna.runs import RunRecord, train
-from ssna.runs.cold_start import evaluate_cold
+from ssna.runs.cold_start import evaluate_cold, shortfall
 from ssna.text import encode
 
 pytestmark = pytest.mark.slow
@@ -128,3 +128,23 @@ def test_ids_of_a_history_that_the_data_lost_are_skipped(run, rest, cache):
     longer = replace(rest, held_out=replace(rest.held_out, histories=tuple(histories)))
     found = evaluate_cold(run[0].recommender.scorer, longer, cache)
     assert found.everywhere.tolist() == run[0].cold.everywhere.tolist()
+
+
+def cold_figures(among: float, everywhere: float) -> dict:
+    return {"questions": 400, "held_out": 100, "items": 1000, "among": {"R@10": among}, "all": {"R@10": everywhere}}
+
+
+@pytest.mark.parametrize(
+    ("among", "everywhere", "words"),
+    [
+        (0.12, 0.5, "R@10 0.1200 among 100 new items, by chance 0.1000; the texts of these items do not say who"),
+        (0.4, 0.019, "R@10 0.0190 among 1,000 items, by chance 0.0100; raise new items with"),
+    ],
+)
+def test_new_items_that_are_found_no_better_than_by_chance_are_a_warning(among, everywhere, words):
+    assert words in shortfall(cold_figures(among, everywhere))
+
+
+def test_new_items_that_are_found_better_than_by_chance_are_none():
+    assert shortfall(cold_figures(0.131, 0.021)) is None  # chance and two standard errors: .130 and .020
+    assert shortfall(cold_figures(0.1, 0.1) | {"held_out": 10}) is None  # each of ten is among the first ten

@@ -40,7 +40,7 @@ function table(heading, order, name, rows) {
 }
 
 function adapters(found) {
-  const parts = [table("Text, words and id embedding, in the cosine", "", "contributions", [["text", found.text], ["words", found.words], ["id embedding", found.id_embedding]])];
+  const parts = [table("Text and id embedding, in the cosine", "", "contributions", [["text", found.text], ["id embedding", found.id_embedding]])];
   if (found.layers.length)
     parts.push(table("What the cosine loses without a layer", "", "layers", found.layers.map((value, m) => [m === 0 ? "top layer" : `${ordinal(m + 1)} from the top`, value])));
   if (found.expert_weights.length) {
