@@ -95,7 +95,7 @@ def test_new_items_are_raised_by_a_run_with_weights_by_frequency(
         first.append(items[0])
     assert first[0] != first[1] == "new"
     assert ssna("recommend", str(folders / "runs" / "item-knn"), "--users", str(tmp_path / "users.jsonl"), *dial) == 1
-    assert "--new-items must be 0; train with ensemble.by_frequency=true" in capsys.readouterr().err
+    assert "--new-items must be 0; train with ensemble.new_items=true" in capsys.readouterr().err
 
 
 def test_evaluate_prints_the_promised_json_and_any_cutoff(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:

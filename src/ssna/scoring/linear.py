@@ -18,7 +18,7 @@ from ssna.scoring.counts import NeighbourScorer
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Config, ScoreFn
 
-TOP_K = 200  # weights kept from a new item to old ones, and to it from them
+FROM_NEW, TO_NEW = 200, 500  # weights that are kept from a new item to others, and to it
 AT_ONCE = 1024  # new items
 
 
@@ -110,16 +110,16 @@ class TextWeights:
         g, b = next(self._columns(similarity, unique))[1:]
         spread = self.ridge + self._variances(unique) - (g * b).sum(dim=0)
         to_old = (b / spread) / (self.diagonal[:, None] + b**2 / spread)
-        b = _largest(b)
+        b = _largest(b, TO_NEW)
         earlier = self.texts.take(np.arange(self.known, len(self.texts)))
         with_earlier = self._covariances(earlier, unique)
         with_earlier -= torch.from_numpy(similarity[self._there][:, added].T @ g.numpy()[there])
         mutual = torch.triu(self._covariances(unique, unique) - b.T @ g)
         mutual = (mutual + mutual.triu(1).T)[inverse][:, inverse].fill_diagonal_(0)  # an item has no weight to itself
         to_old, b, with_earlier, spread = to_old[:, inverse], b[:, inverse], with_earlier[:, inverse], spread[inverse]
-        with_earlier, mutual = _largest(with_earlier), _largest(mutual)
+        with_earlier, mutual = _largest(with_earlier, TO_NEW), _largest(mutual, TO_NEW)
         columns = _placed(torch.cat([b, with_earlier / self.spread[:, None]]), self.rows, size)
-        rows = _placed(torch.cat([_largest(to_old), with_earlier / spread]), self.rows, size).T
+        rows = _placed(torch.cat([_largest(to_old, FROM_NEW), with_earlier / spread]), self.rows, size).T
         both = sparse.csr_array((mutual / spread[:, None]).numpy())
         wider = sparse.csr_array(sparse.block_array([[similarity, columns], [rows, both]], format="csr"))
         wider.sort_indices()
@@ -148,7 +148,7 @@ class TextWeights:
             own = torch.from_numpy(here[met]), torch.from_numpy(met)
             b[:, own[1]] += torch.from_numpy(among[:, here[met]].toarray()) * b[own][None]
             b[own] = 0
-            parts.append(_placed(_largest(b), known, size))
+            parts.append(_placed(_largest(b, TO_NEW), known, size))
         return sparse.csr_array(sparse.hstack(parts, format="csr"))
 
     def select(self, rows: Tensor, similarity: sparse.csr_array) -> "TextWeights":
@@ -234,11 +234,11 @@ def covariances(first: Texts, second: Texts, text: float, words: float) -> Tenso
     return found
 
 
-def _largest(weights: Tensor) -> Tensor:
-    """``weights (n, c)`` with at most ``TOP_K`` of each column, the largest in size; the others are zero."""
-    if len(weights) <= TOP_K:
+def _largest(weights: Tensor, most: int) -> Tensor:
+    """``weights (n, c)`` with at most ``most`` of each column, the largest in size; the others are zero."""
+    if len(weights) <= most:
         return weights
-    rows = weights.abs().topk(TOP_K, dim=0).indices
+    rows = weights.abs().topk(most, dim=0).indices
     return torch.zeros_like(weights).scatter_(0, rows, weights.gather(0, rows))
 
 

@@ -51,7 +51,7 @@ def test_a_number_out_of_reach_is_an_error_in_words(raising, new_items):
 
 
 def test_a_model_that_does_not_tell_new_items_apart_says_so(fixed):
-    with pytest.raises(ArtifactError, match=r"new_items must be 0; train with ensemble\.by_frequency=true"):
+    with pytest.raises(ArtifactError, match=r"new_items must be 0; train with ensemble\.new_items=true"):
         fixed.recommend([["a"]], new_items=0.5)
 
 

@@ -200,7 +200,10 @@ def test_sections_by_method_name_come_back_from_toml(config):
         ("ensemble.item_knn.decay=0.5", "unknown setting ensemble.item_knn; did you mean ensemble.item-knn?"),
         ("ensemble.itemknn.decay=0.5", "unknown setting ensemble.itemknn; did you mean ensemble.item-knn?"),
         ("ensemble.item-knn.decay=2", "ensemble.item-knn.decay = 2: it must be at most 1"),
-        ("ensemble.members=['item_knn']", "ensemble.members.0 = 'item_knn': there are ease, cease, item-knn,"),
+        (
+            "ensemble.members=['item_knn']",
+            "ensemble.members.0 = 'item_knn': there are ease, cease, cease-words, item-knn,",
+        ),
         ("ensemble.members=['item_knn']", "; did you mean item-knn?"),
         ("training.monitor=R@11", "training.monitor = 'R@11': it must be a sum of R@10, N@10, R@50, N@50"),
     ],

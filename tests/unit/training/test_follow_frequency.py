@@ -106,7 +106,7 @@ def test_questions_about_new_items_rank_as_by_hand(world, frequency):
 
 def test_more_exposure_costs_old_items_and_helps_new_ones(world):
     data, ensemble, events, h = world
-    _, prices = follow_frequency(ensemble, data.valid, events, MONITOR, h, 0.1, 0)
+    _, prices = follow_frequency(ensemble, data.valid, events, MONITOR, h, data.texts, 0.1, 0)
     assert [price.exposure for price in prices] == list(module.EXPOSURES)
     assert all(a.old >= b.old and a.new <= b.new for a, b in pairwise(prices))
     assert prices[0].old > prices[-1].old
@@ -115,7 +115,7 @@ def test_more_exposure_costs_old_items_and_helps_new_ones(world):
 @pytest.mark.parametrize("cost", [0.0, 0.05, 0.3])
 def test_new_items_cost_old_ones_no_more_than_the_setting_allows(world, cost):
     data, ensemble, events, h = world
-    weights, prices = follow_frequency(ensemble, data.valid, events, MONITOR, h, cost, 0)
+    weights, prices = follow_frequency(ensemble, data.valid, events, MONITOR, h, data.texts, cost, 0)
     old = OldQuestions(ensemble.members, data.valid, ITEMS, MONITOR)
     hidden = NewQuestions(old, [member.scorer.as_new(h) for member in ensemble.members], weights.frequency, 0)
     without = hidden.old_value(torch.ones(len(ensemble.members)), -torch.inf)
@@ -124,7 +124,7 @@ def test_new_items_cost_old_ones_no_more_than_the_setting_allows(world, cost):
 
 def test_validation_is_ranked_no_worse_than_with_equal_weights(world):
     data, ensemble, events, _ = world
-    weights, prices = follow_frequency(ensemble, data.valid, events, MONITOR, None, 0.03, 0)
+    weights, prices = follow_frequency(ensemble, data.valid, events, MONITOR, None, data.texts, 0.03, 0)
     assert prices == []
 
     def value(scorer):
@@ -136,6 +136,16 @@ def test_validation_is_ranked_no_worse_than_with_equal_weights(world):
 
 def test_the_same_seed_chooses_the_same_weights(world):
     data, ensemble, events, h = world
-    one, two = (follow_frequency(ensemble, data.valid, events, MONITOR, h, 0.03, 1)[0] for _ in range(2))
+    one, two = (follow_frequency(ensemble, data.valid, events, MONITOR, h, data.texts, 0.03, 1)[0] for _ in range(2))
     assert torch.equal(one.frequency.factors, two.frequency.factors)
     assert torch.equal(one.frequency.bias, two.frequency.bias)
+
+
+def test_old_items_may_keep_their_weights_while_new_ones_get_their_own(world):
+    data, ensemble, events, h = world
+    found, prices = follow_frequency(ensemble, data.valid, events, MONITOR, h, data.texts, 0.03, 0, old_items=False)
+    frequency = found.frequency
+    assert (frequency.factors[:, 1:] == 1).all()
+    assert (frequency.bias[1:] == 0).all()
+    assert prices[0].exposure == 0
+    assert float(frequency.bias[0]) != 0
