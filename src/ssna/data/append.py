@@ -8,14 +8,15 @@ from ssna.core.errors import SettingsError, option
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.options import APPENDING, EngineName, FormatName, with_help
+from ssna.data.prepare import Rows
 from ssna.data.storage import EVENTS
 
 
 @with_help(*APPENDING)
 def append(
     data: str | Path,
-    logs: str | Path,
-    items: str | Path | None = None,
+    logs: Rows,
+    items: Rows | None = None,
     *,
     format: FormatName | None = None,
     user_col: str | None = None,
@@ -65,15 +66,16 @@ def append(
     given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     from ssna.data.append_base import AppendBase  # Ibis takes a second to load
     from ssna.data.pipeline import assemble
-    from ssna.data.sources import find_format
+    from ssna.data.sources import find_format, place_of
 
     base = AppendBase.read(Path(data))
     if rating_col is not None and not base.options.rated:
         culprit, lacking = option("rating_col", rating_col), option("min_rating")
         raise SettingsError(f"{culprit}: {data} was prepared without {lacking}, so ratings do not count")
+    place = place_of(logs, "logs")
     if format == "auto":
-        given["format"] = find_format(Path(logs))
-    request = base.request(Path(logs), None if items is None else Path(items), given)
+        given["format"] = find_format(place)
+    request = base.request(place, None if items is None else place_of(items, "items"), given)
     if out is None:
         return assemble(request, quiet, base=base)
     with new_folder(Path(out), marker=EVENTS) as aside:

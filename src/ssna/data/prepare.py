@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
@@ -9,11 +10,14 @@ from ssna.data.options import Dedup, EngineName, FormatName, MissingText, Moment
 from ssna.data.split_points import SplitRule
 from ssna.data.storage import EVENTS
 
+Rows = str | Path | Sequence[str | Path] | Any
+"""Where rows are: a path, paths, or anything that has ``__arrow_c_stream__``."""
+
 
 @with_help(*PrepareOptions.model_fields)
 def prepare(
-    logs: str | Path,
-    items: str | Path | None = None,
+    logs: Rows,
+    items: Rows | None = None,
     *,
     format: FormatName = "auto",
     user_col: str | None = None,
@@ -42,9 +46,10 @@ def prepare(
 
     Args:
         logs: a table (CSV, TSV, Parquet, JSON lines; ``.gz`` and ``.zst``), a folder or pattern (``logs/*.csv``) of
-            tables with the same columns, or the folder or file of another format.
-        items: a table of item texts (or a folder or pattern, as above), with the same item column; None where the
-            logs hold the texts, too.
+            tables with the same columns, a list of their paths, or the folder or file of another format; or a table
+            in memory: of pandas, Polars or Arrow, a DuckDB relation, whatever has ``__arrow_c_stream__``.
+        items: a table of item texts (anything as above), with the same item column; None where the logs hold the
+            texts, too.
         out: the folder to save to as well.
         quiet: no progress bar.
 
@@ -74,11 +79,12 @@ def prepare(
         spark_master=spark_master,
     )
     from ssna.data.pipeline import assemble  # Ibis takes a second to load
-    from ssna.data.sources import FORMATS, Request, find_format
+    from ssna.data.sources import FORMATS, Request, find_format, place_of
 
-    name = find_format(Path(logs)) if options.format == "auto" else options.format
+    place = place_of(logs, "logs")
+    name = find_format(place) if options.format == "auto" else options.format
     options = options.for_format(name, FORMATS[name].core)
-    request = Request(Path(logs), None if items is None else Path(items), options)
+    request = Request(place, None if items is None else place_of(items, "items"), options)
     if out is None:
         return assemble(request, quiet)
     with new_folder(Path(out), marker=EVENTS) as aside:

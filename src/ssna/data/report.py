@@ -1,5 +1,6 @@
 """What the manifest says about how a data set came to be: its rules in words, its sources, and its options."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from ssna.data.cleaning import DEDUP_RULES
 from ssna.data.options import PrepareOptions
 from ssna.data.packing import ORDER_RULE, TIES_RULE
 from ssna.data.sources import Request, Source
+from ssna.data.sources.place import Frame
 from ssna.data.sources.values import TIME_RULE
 from ssna.data.split_points import SplitRule
 from ssna.data.texts import TEXT_RULE
@@ -64,7 +66,11 @@ def _iso(moment: int) -> str:
 def provenance(request: Request, source: Source, base: AppendBase | None) -> dict[str, Any]:
     """The files, what was read as what in them, what was appended to; and the options for logs that come later."""
     files = [file.name for file in source.files]
-    over = {"passed_over": [file.name for file in source.passed_over]} if source.passed_over else {}
+    over: dict[str, Any] = {}
+    if frames := {place.argument: place.kind for place in (request.logs, request.items) if isinstance(place, Frame)}:
+        over["frames"] = frames
+    if source.passed_over:
+        over["passed_over"] = [file.name for file in source.passed_over]
     if base is None:
         columns = {} if source.columns is None else {"columns": dict(source.columns)}
         described = {"format": request.options.format, "files": files, **columns, **over}
@@ -72,7 +78,10 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     manifest = base.data.manifest
     of = {"fingerprint": base.data.fingerprint, "users": manifest["users"], "items": manifest["items"]}
     before = manifest["source"]
-    of |= {"logs": request.logs.name, "again": sorted({file.name for file in source.log_files} & {*before["files"]})}
+    of |= {
+        "logs": request.logs.name if isinstance(request.logs, Path) else str(request.logs),
+        "again": sorted({file.name for file in source.log_files} & {*before["files"]}),
+    }
     described = {**before, "files": [*before["files"], *files], **over}
     return {"source": described, "options": manifest["options"], "appended_to": of}
 

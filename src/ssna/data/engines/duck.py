@@ -45,7 +45,7 @@ class DuckEngine(Engine):
         else:
             self.connection.raw_sql(f'DROP TABLE "{name}"')
 
-    def import_arrow(self, table: pa.Table) -> Table:
+    def import_arrow(self, table: pa.Table | pa.RecordBatchReader) -> Table:
         name = self.new_name()
         self.connection.con.register(name, table)
         self._imported.add(name)
