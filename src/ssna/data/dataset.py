@@ -223,6 +223,23 @@ class Dataset:
         seen = self.histories.ragged.take(users).cut(np.zeros_like(users), places)
         return Split(name, users, seen.last(self.max_history), seen, self._targets(name))
 
+    def interactions(self) -> pa.Table:
+        """``user``, ``item`` (the ids of the logs) and, where the source has times, ``time``: every event, by user and
+        oldest first. For pandas ``.to_pandas()``, for Polars ``polars.from_arrow``."""
+        rows = self.histories.ragged.row_of_value
+        columns = {
+            "user": self.users.column.take(pa.array(rows)),
+            "item": self.items.column.take(pa.array(self.histories.items - 1)),
+        }
+        if self.histories.times is not None:
+            columns["time"] = pa.array(self.histories.times).cast(pa.timestamp("s", "UTC"))
+        return pa.table(columns)
+
+    def catalogue(self) -> pa.Table:
+        """``item``, ``text`` and ``events`` (how many it has): every item."""
+        events = np.bincount(self.histories.items, minlength=len(self.texts))[1:]
+        return pa.table({"item": self.items.column, "text": pa.array(self.texts[1:], pa.string()), "events": events})
+
     @cached_property
     def interactions_used(self) -> int:
         """Events that the test view reads: each target, and at most ``max_history`` before it."""

@@ -14,7 +14,8 @@ from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.ragged import Ints, Ragged
 from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
 from ssna.recommender.ranking import RankRequest, best_rows, rank
-from ssna.recommender.recommender import Recommender, ScoredItem
+from ssna.recommender.recommendations import ScoredItem
+from ssna.recommender.recommender import Recommender
 from ssna.scoring import Ensemble, Scorer, VectorScorer, name_of, vector_member
 from ssna.scoring.naming import REPEAT_CONSUMPTION, TRAINING_EVENTS
 from ssna.text import embed

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import numpy as np
 import torch
@@ -21,33 +20,10 @@ from ssna.recommender import artifact
 from ssna.recommender.artifact import Contents
 from ssna.recommender.model_card import CARD, model_card
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
+from ssna.recommender.recommendations import Recommendation, Recommendations, ScoredItem
 from ssna.scoring import Scorer, vector_member
 from ssna.scoring.topk import CHUNK
 from ssna.text import Encoding, embed
-
-
-@dataclass(frozen=True)
-class ScoredItem:
-    """One recommended item; the higher the score the better, comparable within one recommendation only."""
-
-    item: str
-    score: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """What is recommended for one history.
-
-    Attributes:
-        items: best first.
-        unknown: ids of the history that the catalogue does not have; they were skipped.
-        fallback: ``"popularity"`` where no known item was left in the history, else None.
-    """
-
-    items: tuple[ScoredItem, ...]
-    unknown: tuple[str, ...]
-    fallback: Literal["popularity"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,8 +55,8 @@ class Recommender:
         allow: Sequence[str] | None = None,
         deny: Sequence[str] = (),
         new_items: float = 0.0,
-    ) -> list[Recommendation]:
-        """The ``k`` best items for each history of item ids, oldest first.
+    ) -> Recommendations:
+        """The ``k`` best items for each history of item ids, oldest first: a list, which is a table, too.
 
         Args:
             exclude_seen: leave out the items of the history.
@@ -114,7 +90,7 @@ class Recommender:
                     rows.tolist(), scores.tolist(), unknown, request.fallback.tolist(), strict=True
                 )
             ]
-        return recommendations
+        return Recommendations(recommendations)
 
     def look_up(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
         """Histories of ids as ``n`` histories of item rows, and the ids of each that the catalogue does not have."""

@@ -1,0 +1,86 @@
+"""What is recommended: items with scores and texts, a list a history; and the same as a table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+
+from ssna.core.errors import SsnaError
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+
+
+@dataclass(frozen=True)
+class ScoredItem:
+    """One recommended item; the higher the score the better, comparable within one recommendation only."""
+
+    item: str
+    score: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """What is recommended for one history.
+
+    Attributes:
+        items: best first.
+        unknown: ids of the history that the catalogue does not have; they were skipped.
+        fallback: ``"popularity"`` where no known item was left in the history, else None.
+    """
+
+    items: tuple[ScoredItem, ...]
+    unknown: tuple[str, ...]
+    fallback: Literal["popularity"] | None
+
+
+class Recommendations(list[Recommendation]):
+    """A list of :class:`Recommendation`, one a history, in the order of the histories.
+
+    Attributes:
+        users: whose histories they are, where that is known.
+    """
+
+    def __init__(self, found: Iterable[Recommendation], users: Sequence[str] | None = None) -> None:
+        super().__init__(found)
+        self.users = None if users is None else tuple(users)
+
+    def to_arrow(self) -> pa.Table:
+        """A row an item: ``user`` (or ``history``, from 0), ``rank`` (from 1), ``item``, ``score``, ``text``, and
+        ``fallback``, which is null where the history decides."""
+        rows = [(number, place, each) for number, found in enumerate(self) for place, each in enumerate(found.items, 1)]
+        whose: tuple[str, Any] = ("history", pa.array([number for number, *_ in rows], pa.int64()))
+        if self.users is not None:
+            whose = ("user", pa.array([self.users[number] for number, *_ in rows], pa.string()))
+        return pa.table(
+            {
+                whose[0]: whose[1],
+                "rank": pa.array([place for _, place, _ in rows], pa.int64()),
+                "item": pa.array([each.item for *_, each in rows], pa.string()),
+                "score": pa.array([each.score for *_, each in rows], pa.float64()),
+                "text": pa.array([each.text for *_, each in rows], pa.string()),
+                "fallback": pa.array([self[number].fallback for number, *_ in rows], pa.string()),
+            }
+        )
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """:meth:`to_arrow` for pandas. Raises :class:`SsnaError` where it is not installed."""
+        try:
+            return self.to_arrow().to_pandas()
+        except ImportError:
+            raise _not_installed("pandas") from None
+
+    def to_polars(self) -> "polars.DataFrame":
+        """:meth:`to_arrow` for Polars. Raises :class:`SsnaError` where it is not installed."""
+        try:
+            import polars
+        except ImportError:
+            raise _not_installed("polars") from None
+        return polars.DataFrame(self.to_arrow())
+
+
+def _not_installed(library: str) -> SsnaError:
+    return SsnaError(f"{library} is not installed; install it (pip install {library}), or take to_arrow()")
