@@ -21,7 +21,8 @@ def describe(
 ) -> None:
     """All that `prepare --check` prints, of a folder."""
     from ssna.data import load
-    from ssna.data.summary import described, everything
+    from ssna.data.checks import described
+    from ssna.data.summary import everything
 
     found = described(load(folder))
     typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(everything(found)))

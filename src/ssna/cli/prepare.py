@@ -107,11 +107,12 @@ def prepare(
     **options: Any,
 ) -> None:
     """Read logs and item texts, clean them, and write a data folder."""
-    from ssna.data import append as append_logs
-    from ssna.data import prepare as prepare_data
+    from ssna.data.append import extend
+    from ssna.data.checks import described
     from ssna.data.plots import draw_lengths, require_kind
+    from ssna.data.prepare import build
     from ssna.data.settings import PrepareSettings
-    from ssna.data.summary import described, differences, everything, summary
+    from ssna.data.summary import differences, everything, summary
 
     if check == (out is not None):
         raise typer.BadParameter("give a folder to write, or --check to write none", param_hint="-o")
@@ -120,9 +121,9 @@ def prepare(
     given, before = _given(context, options), None if out is None else _fingerprint(out)
     if append is not None:
         _refuse_rules(given)
-        dataset = append_logs(logs, append, items, out=out, quiet=quiet, **given)
+        dataset = extend(logs, append, items, given, out, quiet)
     else:
-        dataset = prepare_data(logs, items, out=out, quiet=quiet, **given)
+        dataset = build(logs, items, PrepareOptions.of(**given), out, quiet)
     if plot is not None:
         draw_lengths(dataset, plot)
         if not quiet:

@@ -1,5 +1,6 @@
 """``append``: a data set and the logs that came after it, to the data set of both."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def append(
         logs: the new rows, as :func:`prepare` takes them.
         items: texts of new items, or more of old ones.
         out: the folder to save to as well.
-        quiet: no progress bar.
+        quiet: no progress bar, no summary and no warnings on standard error.
 
     Raises:
         DataError: as :func:`prepare`; or ``data`` is damaged, a sample, or of a version that did not keep what it
@@ -51,8 +52,6 @@ def append(
         SettingsError: an option is out of range.
         SsnaError: ``out`` holds something else.
     """
-    if not isinstance(data, str | Path):
-        raise SettingsError("append takes the folder of a data set, which keeps what was dropped; not a Dataset")
     named = {
         "format": format,
         "user_col": user_col,
@@ -63,17 +62,28 @@ def append(
         "engine": engine,
         "spark_master": spark_master,
     }
-    given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    dataset = extend(data, logs, items, {name: value for name, value in named.items() if value is not None}, out, quiet)
+    if not quiet:
+        print(dataset.summary(), file=sys.stderr)
+    return dataset
+
+
+def extend(
+    data: str | Path, logs: Rows, items: Rows | None, given: dict[str, Any], out: str | Path | None, quiet: bool
+) -> Dataset:
+    """As :func:`append`, but for the summary; ``given``: the options that are not those of ``data``."""
+    if not isinstance(data, str | Path):
+        raise SettingsError("append takes the folder of a data set, which keeps what was dropped; not a Dataset")
     from ssna.data.append_base import AppendBase  # Ibis takes a second to load
     from ssna.data.pipeline import assemble
     from ssna.data.sources import find_format, place_of
 
     base = AppendBase.read(Path(data))
-    if rating_col is not None and not base.options.rated:
-        culprit, lacking = option("rating_col", rating_col), option("min_rating")
+    if "rating_col" in given and not base.options.rated:
+        culprit, lacking = option("rating_col", given["rating_col"]), option("min_rating")
         raise SettingsError(f"{culprit}: {data} was prepared without {lacking}, so ratings do not count")
     place = place_of(logs, "logs")
-    if format == "auto":
+    if given.get("format") == "auto":
         given["format"] = find_format(place)
     request = base.request(place, None if items is None else place_of(items, "items"), given)
     if out is None:

@@ -12,10 +12,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ssna.core.display import Text, cut, html_table
 from ssna.core.errors import DataError, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.moments import parts
 from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, evaluation_users
+from ssna.data.summary import summary, warnings
 
 SplitName = Literal["valid", "test"]
 
@@ -46,6 +48,10 @@ class IdMap:
 
     def __contains__(self, external: object) -> bool:
         return external in self._row_of
+
+    def __repr__(self) -> str:
+        first = ", ".join(cut(repr(external), 20) for external in self.external[:3])
+        return f"<IdMap of {len(self):,} ids: {first}{', …' if len(self) > 3 else ''}>"
 
     def rows(self, ids: Iterable[str]) -> Ints:
         """``(m,)`` rows of ``ids``; 0 for an id that is not known."""
@@ -81,6 +87,9 @@ class Histories:
     times: NDArray[np.int64] | None
     offsets: Ints
 
+    def __repr__(self) -> str:
+        return f"<Histories of {len(self.offsets) - 1:,} users: {len(self.items):,} events>"
+
     def __post_init__(self) -> None:
         Ragged(self.items, self.offsets)
         if self.times is not None and self.times.shape != self.items.shape:
@@ -112,6 +121,9 @@ class Split:
     seen: Ragged
     targets: Ints
 
+    def __repr__(self) -> str:
+        return f"<Split {self.name}: {len(self):,} users>"
+
     def __len__(self) -> int:
         return len(self.targets)
 
@@ -135,6 +147,9 @@ class HeldOut:
     texts: dict[str, str]
     histories: tuple[tuple[str, ...], ...]
     targets: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<HeldOut: {len(self.texts):,} items and {len(self.targets):,} questions>"
 
     def __post_init__(self) -> None:
         if len(self.histories) != len(self.targets) or not set(self.targets) <= set(self.texts):
@@ -163,6 +178,23 @@ class Dataset:
     def __repr__(self) -> str:
         events = len(self.histories.items)
         return f"<Dataset of {len(self.users):,} users, {len(self.items):,} items and {events:,} events>"
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), (line.split(maxsplit=1) for line in self.summary().splitlines()))
+
+    def summary(self) -> Text:
+        """What ``prepare`` read, dropped and warns of, and what came of it: a few lines."""
+        if "rows_read" in self.manifest and "checks" in self.manifest:
+            lines = summary(self.manifest)
+        else:  # made otherwise: a sample, a union
+            counts = {"users": len(self.users), "items": len(self.items), "events": len(self.histories.items)}
+            lines = [*(f"{name:9} {count:,}" for name, count in counts.items()), f"split     {self.protocol}"]
+        return Text("\n".join([*lines, f"data      {self.fingerprint}"]))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may not be as it was meant, and what to do about it."""
+        return tuple(warnings(self.manifest))
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.items) + 1 or self.texts[0] != "":

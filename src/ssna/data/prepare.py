@@ -1,5 +1,6 @@
 """``prepare``: from logs and item texts, in any known format, to a :class:`Dataset`."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def prepare(
         items: a table of item texts (anything as above), with the same item column; None where the logs hold the
             texts, too.
         out: the folder to save to as well.
-        quiet: no progress bar.
+        quiet: no progress bar, no summary and no warnings on standard error.
 
     Raises:
         DataError: a file or column is not there or cannot be read, nobody is left, or a split by time or a
@@ -59,25 +60,38 @@ def prepare(
         SettingsError: an option is out of range, Spark cannot be started, or ``TMPDIR`` is no folder to write to.
         SsnaError: ``out`` holds something else.
     """
-    options = PrepareOptions.of(
-        format=format,
-        user_col=user_col,
-        item_col=item_col,
-        time_col=time_col,
-        text_cols=text_cols,
-        rating_col=rating_col,
-        min_rating=min_rating,
-        since=since,
-        until=until,
-        min_user=min_user,
-        min_item=min_item,
-        max_history=max_history,
-        missing_text=missing_text,
-        dedup=dedup,
-        split=split,
-        engine=engine,
-        spark_master=spark_master,
+    dataset = build(
+        logs,
+        items,
+        PrepareOptions.of(
+            format=format,
+            user_col=user_col,
+            item_col=item_col,
+            time_col=time_col,
+            text_cols=text_cols,
+            rating_col=rating_col,
+            min_rating=min_rating,
+            since=since,
+            until=until,
+            min_user=min_user,
+            min_item=min_item,
+            max_history=max_history,
+            missing_text=missing_text,
+            dedup=dedup,
+            split=split,
+            engine=engine,
+            spark_master=spark_master,
+        ),
+        out,
+        quiet,
     )
+    if not quiet:
+        print(dataset.summary(), file=sys.stderr)
+    return dataset
+
+
+def build(logs: Rows, items: Rows | None, options: PrepareOptions, out: str | Path | None, quiet: bool) -> Dataset:
+    """As :func:`prepare`, but for the summary."""
     from ssna.data.pipeline import assemble  # Ibis takes a second to load
     from ssna.data.sources import FORMATS, Request, find_format, place_of
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 
+from ssna.core.display import MOST_ROWS, cut, html_table, table
 from ssna.core.errors import SsnaError
 
 if TYPE_CHECKING:
@@ -36,6 +38,12 @@ class Recommendation:
     unknown: tuple[str, ...]
     fallback: Literal["popularity"] | None
 
+    def __repr__(self) -> str:
+        first = ", ".join(f"{cut(each.item, 20)} {each.score:.4g}" for each in self.items[:10])
+        said = f"; unknown: {len(self.unknown):,}" if self.unknown else ""
+        said += f"; by {self.fallback}" if self.fallback else ""
+        return f"<Recommendation of {len(self.items):,} items: {first}{', …' if len(self.items) > 10 else ''}{said}>"
+
 
 class Recommendations(list[Recommendation]):
     """A list of :class:`Recommendation`, one a history, in the order of the histories.
@@ -47,6 +55,30 @@ class Recommendations(list[Recommendation]):
     def __init__(self, found: Iterable[Recommendation], users: Sequence[str] | None = None) -> None:
         super().__init__(found)
         self.users = None if users is None else tuple(users)
+
+    def __repr__(self) -> str:
+        head, rows, more = self._shown()
+        return f"<Recommendations for {self._count}>\n{table(head, rows)}{more}"
+
+    def _repr_html_(self) -> str:
+        head, rows, more = self._shown()
+        return html_table(f"Recommendations for {self._count}{more}", rows, head)
+
+    @property
+    def _count(self) -> str:
+        return f"{len(self):,} {'history' if len(self) == 1 else 'histories'}"
+
+    def _shown(self) -> tuple[list[str], list[list[object]], str]:
+        """The head of the table, its first rows, and a line that says how many there are where these are not all."""
+        of = self.users or range(len(self))
+        every = (
+            [whose, place, each.item, f"{each.score:.4g}", each.text]
+            for whose, found in zip(of, self, strict=True)
+            for place, each in enumerate(found.items, 1)
+        )
+        rows, count = list(islice(every, MOST_ROWS)), sum(len(found.items) for found in self)
+        more = f"\n… {count:,} rows; to_pandas() has them all" if count > MOST_ROWS else ""
+        return ["history" if self.users is None else "user", "rank", "item", "score", "text"], rows, more
 
     def to_arrow(self) -> pa.Table:
         """A row an item: ``user`` (or ``history``, from 0), ``rank`` (from 1), ``item``, ``score``, ``text``, and

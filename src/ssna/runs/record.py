@@ -84,6 +84,10 @@ class RunRecord:
     cold: dict[str, Any] | None = field(default=None)
     new_items: list[dict[str, float]] | None = field(default=None)
 
+    def __repr__(self) -> str:
+        reached = self.test["exclude_seen"]["N@10"]
+        return f"<RunRecord of {self.method} on {self.data['name'] or self.fingerprint}: test N@10 {reached:.4f}>"
+
     @property
     def dry_run(self) -> bool:
         """Whether the run was cut short on purpose, so that its figures are no result."""

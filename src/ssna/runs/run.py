@@ -12,6 +12,7 @@ import numpy as np
 
 from ssna.compute import distributed
 from ssna.compute.memory import MemoryMeter
+from ssna.core.display import html_table
 from ssna.core.errors import ArtifactError, SettingsError, option
 from ssna.core.files import new_folder, write_file
 from ssna.data.dataset import Dataset, SplitName
@@ -59,6 +60,15 @@ class Run:
         record = self.record
         reached = record.test["exclude_seen"]["N@10"]
         return f"<Run of {record.method} on {record.data['name'] or record.fingerprint}: test N@10 {reached:.4f}>"
+
+    def _repr_html_(self) -> str:
+        names = tuple(self.record.test["exclude_seen"])
+        rows = [
+            (split, policy.replace("_", " "), *(f"{figures[policy][name]:.4f}" for name in names))
+            for split, figures in (("valid", self.record.valid), ("test", self.record.test))
+            for policy in POLICIES
+        ]
+        return html_table(repr(self).strip("<>"), rows, ("split", "policy", *names))
 
     @classmethod
     def load(cls, folder: Path | str) -> "Run":
