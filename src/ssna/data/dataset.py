@@ -1,6 +1,8 @@
 """What every later layer reads: users, items, texts and whole histories, with the splits as views."""
 
+import difflib
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +21,16 @@ from ssna.data.moments import parts
 from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, evaluation_users
 from ssna.data.summary import summary, warnings
 
+_SEARCHED = 100_000  # ids that may be meant by one that is not known
+
 SplitName = Literal["valid", "test"]
+
+
+_WHOLE = re.compile(r"^(-?[0-9]+)\.0+$")
+
+
+def _tidy(external: str) -> str:
+    return _WHOLE.sub(r"\1", external.strip())
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +77,22 @@ class IdMap:
         """``(m,)`` rows of ``ids``, an Arrow array of strings; 0 for one that is not known. For millions of ids."""
         found = pc.index_in(ids, value_set=self.column)
         rows: Ints = pc.add(pc.fill_null(found, -1), 1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return rows
+
+    def find(self, ids: Iterable[str]) -> Ints:
+        """As :meth:`rows`; an id that is not known is tidied first, as ``prepare`` tidies ids: of blanks around it, and
+        of the fraction of a whole number (``1001.0``)."""
+        row_of = self._row_of
+        found = (row_of.get(external) or row_of.get(_tidy(external), 0) for external in ids)
+        return np.fromiter(found, dtype=np.int64)
+
+    def find_all(self, ids: Any) -> Ints:
+        """As :meth:`find`, of an Arrow array of strings. For millions of ids."""
+        rows = self.rows_of(ids)
+        missing = np.flatnonzero(rows == 0)
+        if len(missing):
+            trimmed = pc.utf8_trim_whitespace(ids.take(pa.array(missing)))
+            rows[missing] = self.rows_of(pc.replace_substring_regex(trimmed, _WHOLE.pattern, r"\1"))
         return rows
 
     def ids(self, rows: Iterable[int]) -> list[str]:
@@ -254,6 +281,40 @@ class Dataset:
         users, places = self.evaluation_users(name)
         seen = self.histories.ragged.take(users).cut(np.zeros_like(users), places)
         return Split(name, users, seen.last(self.max_history), seen, self._targets(name))
+
+    def history(self, user: str) -> list[str]:
+        """Ids of all that ``user`` did, oldest first: what is recommended from.
+
+        Raises:
+            DataError: there is no such user.
+        """
+        return self.histories_of([user])[0]
+
+    def histories_of(self, users: Sequence[str] | None = None) -> list[list[str]]:
+        """As :meth:`history`, of several users; of all, in the order of ``users``, if None.
+
+        Raises:
+            DataError: there is no such user, or ``users`` is no list of ids.
+        """
+        if isinstance(users, str):
+            raise DataError(f"users is a list of ids: [{users!r}]")
+        rows = np.arange(1, len(self.users) + 1) if users is None else self._user_rows(users)
+        return [self.items.ids(row) for row in self.histories.ragged.take(rows - 1)]
+
+    def _user_rows(self, users: Sequence[str]) -> Ints:
+        users = [str(user) if isinstance(user, int | np.integer) else user for user in users]
+        if odd := [user for user in users if not isinstance(user, str)]:
+            raise DataError(f"ids of users are text: {str(odd[0])!r} instead of {odd[0]!r}")
+        rows = self.users.find(users)
+        if not rows.all():
+            lacking = users[int(np.argmin(rows))]
+            close = difflib.get_close_matches(lacking, self.users.external[:_SEARCHED], n=1)
+            hint = f"did you mean {close[0]!r}? Users" if close else "users"
+            raise DataError(
+                f"there is no user {lacking!r} among {len(self.users):,}; {hint} with too few events are not kept "
+                f"({option('min_user')}); recommend from a history of item ids instead"
+            )
+        return rows
 
     def interactions(self) -> pa.Table:
         """``user``, ``item`` (the ids of the logs) and, where the source has times, ``time``: every event, by user and

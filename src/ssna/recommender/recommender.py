@@ -15,7 +15,7 @@ from ssna.core import hub
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.files import new_folder, write_file
 from ssna.core.ragged import Ragged
-from ssna.data.dataset import IdMap
+from ssna.data.dataset import Dataset, IdMap
 from ssna.recommender import artifact
 from ssna.recommender.artifact import Contents
 from ssna.recommender.model_card import CARD, model_card
@@ -78,7 +78,7 @@ class Recommender:
             raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
         for ids in (*histories, () if allow is None else allow, deny):
             _require_text(ids)
-        allowed, denied = None if allow is None else self.items.rows(allow), self.items.rows(deny)
+        allowed, denied = None if allow is None else self.items.find(allow), self.items.find(deny)
         recommendations: list[Recommendation] = []
         for start in range(0, len(histories), CHUNK):
             known, unknown = self.look_up(histories[start : start + CHUNK])
@@ -92,10 +92,33 @@ class Recommender:
             ]
         return Recommendations(recommendations)
 
+    def recommend_users(
+        self,
+        data: Dataset,
+        users: Sequence[str] | None = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        allow: Sequence[str] | None = None,
+        deny: Sequence[str] = (),
+        new_items: float = 0.0,
+    ) -> Recommendations:
+        """As :meth:`recommend`, for users of ``data``: from all that it knows of them.
+
+        Args:
+            data: need not be what was trained on. Its items are told by their ids.
+            users: their ids; None takes all of ``data``.
+
+        Raises:
+            DataError: a user is not in ``data``.
+        """
+        histories = data.histories_of(users)
+        named = data.users.external if users is None else [str(user) for user in users]
+        return Recommendations(self.recommend(histories, k, exclude_seen, allow, deny, new_items), named)
+
     def look_up(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
         """Histories of ids as ``n`` histories of item rows, and the ids of each that the catalogue does not have."""
         flat = list(chain.from_iterable(histories))
-        rows = self.items.rows(flat)
+        rows = self.items.find(flat)
         known, lengths = rows > 0, np.array([len(history) for history in histories], dtype=np.int64)
         history_of = np.repeat(np.arange(len(histories)), lengths)
         unknown: list[list[str]] = [[] for _ in histories]
@@ -107,7 +130,7 @@ class Recommender:
     def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
         """The items nearest to ``item``: by the cosine of vectors, or by the scorer itself where it has none."""
         check_k(k)
-        row = int(self.items.rows([item])[0])
+        row = int(self.items.find([item])[0])
         if row == 0:
             raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
         member = vector_member(self.scorer)
