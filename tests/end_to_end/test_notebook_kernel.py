@@ -91,5 +91,20 @@ def test_bars_are_drawn_where_there_are_widgets_and_nowhere_else(kernel):
 def test_a_cell_that_was_interrupted_can_be_run_again(kernel):
     kernel.run("import ssna")
     whole = kernel.run(f"{PREPARE}; data.fingerprint").shown[-1]
-    assert kernel.run(f"print('begun', flush=True)\nwhile True: {PREPARE}", "begun").error == "KeyboardInterrupt"
+    stopped = kernel.run(f"print('begun', flush=True)\nwhile True: {PREPARE}", "begun")
+    assert stopped.error in ("KeyboardInterrupt", "Interrupted")
     assert kernel.run(f"{PREPARE}; data.fingerprint").shown[-1] == whole
+
+
+def test_training_that_was_interrupted_goes_on_in_the_next_cell(kernel):
+    kernel.run(f"import ssna; {PREPARE}")
+    train = f"run = ssna.train(data, method='ids', settings=['dim=8', 'training.epochs=3'], out='run', resume=True)"
+    slowly = "import time; from ssna.runs import epoch_log; epoch_log._Epochs.step = lambda self, step: time.sleep(0.2)"
+    stopped = kernel.run(
+        f"before = __import__('ssna.runs.epoch_log').runs.epoch_log._Epochs.step; {slowly}; {train}", "epoch   1"
+    )
+    assert (stopped.error, "1 epochs" in stopped.message) == ("Interrupted", True)
+    assert "call train again with resume=True" in stopped.message
+    assert (
+        kernel.run(f"epoch_log._Epochs.step = before; {train}; len(run.record.epochs)").shown[-1]["text/plain"] == "3"
+    )

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ssna.batch.histories import HISTORY, USER, HistoryFiles
 from ssna.batch.results import FORMAT, Identity, ResultFiles
 from ssna.compute.allocator import tune_allocator
+from ssna.core.errors import keeping
 from ssna.core.progress import progress
 from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender, artifact
@@ -79,7 +80,10 @@ def recommend_all(
             return BatchReport(0, histories.rows, 0.0)
         recommender = Recommender.load(run)
         recommender = replace(recommender, scorer=recommender.scorer.with_exposure(new_items))
-        report = _rank_missing(recommender, histories, results, k, exclude_seen, quiet)
+        with keeping(
+            lambda: f"finished parts of {PART:,} histories are kept in {results.folder}; start again to go on"
+        ):
+            report = _rank_missing(recommender, histories, results, k, exclude_seen, quiet)
         results.merge(_parts(histories))
     return report
 

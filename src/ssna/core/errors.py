@@ -15,7 +15,8 @@ The command line prints the message and exits with 1; a traceback is always a de
 import difflib
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 _WORDED = re.compile("\0([^\0]*)\0([^\0]*)\0")
 
@@ -58,6 +59,27 @@ class SsnaError(Exception):
     def for_command_line(self) -> str:
         """The message, with options as the command line has them."""
         return _WORDED.sub(r"\2", super().__str__())
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or the interruption of a cell; the message says what is kept, and how to go on."""
+
+    def __str__(self) -> str:
+        return _WORDED.sub(r"\1", super().__str__())
+
+    @property
+    def for_command_line(self) -> str:
+        """The message, with options as the command line has them."""
+        return _WORDED.sub(r"\2", super().__str__())
+
+
+@contextmanager
+def keeping(what: Callable[[], str]) -> Iterator[None]:
+    """An interruption inside says ``what()`` is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise stop if isinstance(stop, Interrupted) else Interrupted(what()) from None
 
 
 class SettingsError(SsnaError):

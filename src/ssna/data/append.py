@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ssna.core.arguments import checked
 from ssna.core.errors import SettingsError, option
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
@@ -14,8 +15,9 @@ from ssna.data.storage import EVENTS
 
 
 @with_help(*APPENDING)
+@checked
 def append(
-    data: str | Path,
+    data: str | Path | Any,  # a Dataset would be of no use, and is refused in words of its own
     logs: Rows,
     items: Rows | None = None,
     *,
@@ -73,7 +75,9 @@ def extend(
 ) -> Dataset:
     """As :func:`append`, but for the summary; ``given``: the options that are not those of ``data``."""
     if not isinstance(data, str | Path):
-        raise SettingsError("append takes the folder of a data set, which keeps what was dropped; not a Dataset")
+        raise SettingsError(
+            f"append takes the folder of a data set, which keeps what was dropped; not a {type(data).__name__}"
+        )
     from ssna.data.append_base import AppendBase  # Ibis takes a second to load
     from ssna.data.pipeline import assemble
     from ssna.data.sources import find_format, place_of

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 from ibis import Table
 
-from ssna.core.errors import DataError, option
+from ssna.core.errors import DataError, keeping, option
 from ssna.core.progress import progress
 from ssna.data.append_base import AppendBase
 from ssna.data.checks import period
@@ -60,6 +60,7 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
     """
     options = request.options
     with (
+        keeping(lambda: "nothing was written, and nothing that was there is changed"),
         engine_errors(f"{request.logs} could not be prepared; is there enough memory and disk space?"),
         progress("prepare", total=3, quiet=quiet) as advance,
         open_engine(options.engine, options.spark_master) as engine,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ssna.core.arguments import checked
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.options import Dedup, EngineName, FormatName, MissingText, Moment, PrepareOptions, with_help
@@ -16,6 +17,7 @@ Rows = str | Path | Sequence[str | Path] | Any
 
 
 @with_help(*PrepareOptions.model_fields)
+@checked
 def prepare(
     logs: Rows,
     items: Rows | None = None,

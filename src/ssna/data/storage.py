@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ssna.core.arguments import checked
 from ssna.core.errors import DataError
 from ssna.core.files import new_folder, read_json, write_json
 from ssna.data.dataset import Dataset, HeldOut, Histories, IdMap
@@ -105,6 +106,7 @@ def is_data_set(folder: Path) -> bool:
     return False
 
 
+@checked
 def load(folder: str | Path) -> Dataset:
     """The data set in ``folder``.
 

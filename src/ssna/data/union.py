@@ -23,6 +23,8 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
         DataError: there is none, a name is empty, they differ in ``max_history`` or in how they are split, or are split
             by time (each at moments of its own) or items were held out of one.
     """
+    if not isinstance(data, Mapping) or not all(isinstance(each, Dataset) for each in data.values()):
+        raise DataError('a union takes data sets by their names: union({"books": data, "films": others})')
     if not data or "" in data:
         raise DataError("a union needs at least one data set, and a name for each")
     first, *others = data.items()

@@ -1,6 +1,6 @@
 """The recommender: a scorer with the ids and texts of its items; histories of ids in, ranked items out."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ssna.core import hub
+from ssna.core.arguments import checked
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.files import new_folder, write_file
 from ssna.core.ragged import Ragged
@@ -47,6 +48,7 @@ class Recommender:
     def __repr__(self) -> str:
         return f"<Recommender of {len(self.items):,} items, scorer: {self.scorer.kind}>"
 
+    @checked
     def recommend(
         self,
         histories: Sequence[Sequence[str]],
@@ -72,9 +74,9 @@ class Recommender:
         check_k(k)
         check_new_items(new_items)
         scorer = self.scorer.with_exposure(new_items)
-        if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
+        if not _is_list(histories) or not all(_is_list(history) for history in histories):
             raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
-        if isinstance(allow, str) or isinstance(deny, str):
+        if not (allow is None or _is_list(allow)) or not _is_list(deny):
             raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
         for ids in (*histories, () if allow is None else allow, deny):
             _require_text(ids)
@@ -92,6 +94,7 @@ class Recommender:
             ]
         return Recommendations(recommendations)
 
+    @checked
     def recommend_users(
         self,
         data: Dataset,
@@ -111,6 +114,8 @@ class Recommender:
         Raises:
             DataError: a user is not in ``data``.
         """
+        if not isinstance(data, Dataset):
+            raise SsnaError("recommend_users takes what prepare (or load_data) returns as data, and ids of its users")
         histories = data.histories_of(users)
         named = data.users.external if users is None else [str(user) for user in users]
         return Recommendations(self.recommend(histories, k, exclude_seen, allow, deny, new_items), named)
@@ -127,6 +132,7 @@ class Recommender:
         counts = np.bincount(history_of[known], minlength=len(histories))
         return Ragged(rows[known], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)), unknown
 
+    @checked
     def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
         """The items nearest to ``item``: by the cosine of vectors, or by the scorer itself where it has none."""
         check_k(k)
@@ -219,6 +225,7 @@ class Recommender:
         """What is saved."""
         return Contents(self.scorer, self.items, self.texts, self.counts, self.encoding)
 
+    @checked
     def save(self, folder: Path | str) -> None:
         """Write the artefact as one folder of safetensors, Parquet and JSON; whole or not at all."""
         with new_folder(Path(folder), marker=artifact.MANIFEST) as aside:
@@ -229,6 +236,7 @@ class Recommender:
         artifact.write(folder, self.contents)
 
     @classmethod
+    @checked
     def load(cls, folder: Path | str) -> "Recommender":
         """Read what :meth:`save` wrote, or the model of a run folder.
 
@@ -277,6 +285,10 @@ class Recommender:
         """Ids, scores and texts of item rows; a row 0 is skipped."""
         pairs = zip(rows, scores, strict=True)
         return tuple(ScoredItem(self.items.external[row - 1], score, self.texts[row]) for row, score in pairs if row)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 
 def _require_text(values: Iterable[object], what: str = "ids") -> None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from ssna.compute import distributed
 from ssna.compute.memory import MemoryMeter
+from ssna.core.arguments import checked
 from ssna.core.display import html_table
-from ssna.core.errors import ArtifactError, SettingsError, option
+from ssna.core.errors import ArtifactError, SettingsError, keeping, option
 from ssna.core.files import new_folder, write_file
 from ssna.data.dataset import Dataset, SplitName
 from ssna.evaluation import Evaluation, beyond_accuracy, evaluate
@@ -39,12 +40,15 @@ from ssna.runs.record import (
 from ssna.runs.warm_start import WarmStart, keep_weights
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
+from ssna.text.encoding import Dtype, Layers, Pooling
 from ssna.training import RunSettings
 from ssna.training.checkpoint import Checkpoint
 from ssna.training.profiler import Profiler
 from ssna.training.trainer import Weights
 
 SETTINGS = "settings.toml"
+
+_KEPT = f"nothing is kept; with {option('out', 'FOLDER')} training can go on where it was"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +75,7 @@ class Run:
         return html_table(repr(self).strip("<>"), rows, ("split", "policy", *names))
 
     @classmethod
+    @checked
     def load(cls, folder: Path | str) -> "Run":
         """From a run folder. Raises :class:`ArtifactError` if it is missing, foreign or damaged."""
         folder = Path(folder)
@@ -79,19 +84,58 @@ class Run:
         return cls(record, evaluations, Recommender.load(folder / IN_RUN))
 
 
-def encode(data: Dataset, model: str = "minilm", out: Path | str | None = None, **options: Any) -> LayerCache:
-    """States of every item text of ``data``, computed once; options as :func:`ssna.text.encode`."""
+@checked
+def encode(
+    data: Dataset,
+    model: str = "minilm",
+    out: Path | str | None = None,
+    *,
+    layers: Layers = "all",
+    pooling: Pooling = "mean",
+    max_tokens: int | None = None,
+    device: str = "auto",
+    dtype: Dtype = "auto",
+    quiet: bool = False,
+) -> LayerCache:
+    """States of every item text of ``data``, computed once; what a cache folder already holds is not read again.
+
+    Args:
+        data: what ``prepare`` or ``load_data`` returns.
+        model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
+        out: the cache folder; None takes one in the user's cache directory that all data sets share.
+        layers: ``"all"``, or how many of the top layers to keep.
+        pooling: ``cls``, ``mean`` or ``last``.
+        max_tokens: where longer texts are cut; None takes the model's own limit, at most 512.
+        device: ``auto``, ``cpu``, ``cuda``, ...
+        dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.
+        quiet: no progress on standard error.
+
+    Raises:
+        EncoderError: the model cannot be found, loaded or run so.
+        CacheError: the folder is no cache, was made otherwise, is being written to, or the disk is full.
+    """
     _require(data, Dataset, "encode takes what prepare (or load_data) returns as data")
-    return encode_texts(data.texts, model, out, **options)[0]
+    return encode_texts(
+        data.texts,
+        model,
+        out,
+        layers=layers,
+        pooling=pooling,
+        max_tokens=max_tokens,
+        device=device,
+        dtype=dtype,
+        quiet=quiet,
+    )[0]
 
 
+@checked
 def train(
     data: Dataset,
     cache: LayerCache | None = None,
     recipe: str | None = None,
     *,
     method: str | None = None,
-    config: Path | None = None,
+    config: Path | str | None = None,
     settings: Iterable[str] = (),
     seed: int | None = None,
     out: Path | str | None = None,
@@ -127,7 +171,7 @@ def train(
     _require(data, Dataset, "train takes what prepare (or load_data) returns as data")
     if cache is not None:
         _require(cache, LayerCache, "train takes what encode returns as cache")
-    resolved = resolve(recipe, method, config, settings, seed)
+    resolved = resolve(recipe, method, None if config is None else Path(config), settings, seed)
     with distributed.process_group(run_device(resolved)):
         return execute(
             data,
@@ -199,7 +243,8 @@ def execute(
                 if profile and distributed.is_main()
                 else None
             )
-            outcome = fit_method(data, cache, settings, device, report, checkpoint, profiler, warm_start)
+            with keeping(lambda: _KEPT if checkpoint is None else checkpoint.kept()):
+                outcome = fit_method(data, cache, settings, device, report, checkpoint, profiler, warm_start)
         seconds, peak = time.perf_counter() - begun, memory.peak
         evaluations = {split: evaluate(outcome.scorer, data.split(split)) for split in SPLITS}
         encoding = None if cache is None else cache.encoding

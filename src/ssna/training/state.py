@@ -124,6 +124,8 @@ class TrainState:
             self.best, self.best_weights = epoch.number, self.trainer.model.trainable_state_dict()
         self.position = self._between_epochs()
         self._drop_initial_snapshot()
+        if self.checkpoint is not None and len(self.epochs) == 1:  # from here on there is something to go on from
+            self._write(self.checkpoint)
         return better
 
     def _drop_initial_snapshot(self) -> None:
