@@ -22,10 +22,11 @@ WITHOUT_WIDGETS = "import sys; sys.modules['ipywidgets'] = None"
 
 @dataclass
 class Cell:
-    """What a cell wrote (``text``), drew (``shown``) and raised (the ``error``'s name)."""
+    """What a cell wrote (``text``), drew (``shown``), gave (``result``) and raised (the ``error``'s name)."""
 
     text: str = ""
     shown: list[dict] = field(default_factory=list)
+    result: str = ""
     error: str | None = None
     message: str = ""
 
@@ -44,8 +45,10 @@ class Kernel:
                 cell.text += content["text"]
                 if interrupt_at is not None and interrupt_at in cell.text and cell.error is None:
                     self.manager.interrupt_kernel()
-            elif kind in ("display_data", "execute_result"):
+            elif kind == "display_data":
                 cell.shown.append(content["data"])
+            elif kind == "execute_result":
+                cell.result = content["data"]["text/plain"]
             elif kind == "error":
                 cell.error, cell.message = content["ename"], content["evalue"]
 
@@ -76,8 +79,8 @@ def test_logs_become_recommendations_in_a_notebook(kernel, language_model, first
     ]
     ran = [kernel.run(code) for code in cells]
     assert [(cell.error, cell.message) for cell in ran] == [(None, "")] * len(cells)
-    assert "<Dataset of 299 users" in ran[1].shown[-1]["text/plain"]
-    assert ran[-1].shown[-1]["text/plain"].count("sku-") == 10
+    assert "<Dataset of 299 users" in ran[1].result
+    assert ran[-1].result.count("sku-") == 10
     assert not any("ipywidgets" in str(cell.shown) for cell in ran)
 
 
@@ -90,21 +93,19 @@ def test_bars_are_drawn_where_there_are_widgets_and_nowhere_else(kernel):
 
 def test_a_cell_that_was_interrupted_can_be_run_again(kernel):
     kernel.run("import ssna")
-    whole = kernel.run(f"{PREPARE}; data.fingerprint").shown[-1]
+    whole = kernel.run(f"{PREPARE}; data.fingerprint").result
     stopped = kernel.run(f"print('begun', flush=True)\nwhile True: {PREPARE}", "begun")
     assert stopped.error in ("KeyboardInterrupt", "Interrupted")
-    assert kernel.run(f"{PREPARE}; data.fingerprint").shown[-1] == whole
+    assert kernel.run(f"{PREPARE}; data.fingerprint").result == whole
 
 
 def test_training_that_was_interrupted_goes_on_in_the_next_cell(kernel):
-    kernel.run(f"import ssna; {PREPARE}")
-    train = f"run = ssna.train(data, method='ids', settings=['dim=8', 'training.epochs=3'], out='run', resume=True)"
+    kernel.run(f"{WITHOUT_WIDGETS}; import ssna; {PREPARE}")
+    train = "run = ssna.train(data, method='ids', settings=['dim=8', 'training.epochs=3'], out='run', resume=True)"
     slowly = "import time; from ssna.runs import epoch_log; epoch_log._Epochs.step = lambda self, step: time.sleep(0.2)"
     stopped = kernel.run(
         f"before = __import__('ssna.runs.epoch_log').runs.epoch_log._Epochs.step; {slowly}; {train}", "epoch   1"
     )
     assert (stopped.error, "1 epochs" in stopped.message) == ("Interrupted", True)
     assert "call train again with resume=True" in stopped.message
-    assert (
-        kernel.run(f"epoch_log._Epochs.step = before; {train}; len(run.record.epochs)").shown[-1]["text/plain"] == "3"
-    )
+    assert kernel.run(f"epoch_log._Epochs.step = before; {train}; len(run.record.epochs)").result == "3"
