@@ -76,7 +76,7 @@ class PrepareOptions(Settings):
     dedup: Dedup = "none"
     """Count events of the same user, item and time once; or keep only a user's first or last event on an item."""
     split: SplitRule = "leave-one-out"
-    """Test on each user's last event, or on what came after a moment that all users share."""
+    """Test on each user's last event, on what came after a moment of all users, or on nothing: all is learned."""
     engine: EngineName = "duckdb"
     """What reads and computes, with the same result: DuckDB, or Spark (it needs the extra of that name, and Java)."""
     spark_master: str | None = _named("URL")

@@ -18,6 +18,7 @@ from ssna.data.texts import TEXT_RULE
 _SPLITS: dict[SplitRule, str] = {
     "leave-one-out": "leave one out: a user's last event is the test target, the one before the validation target; "
     "the test history holds the validation item",
+    "none": "none: every event is for training, and nothing is left to evaluate on",
     "time": "by time: all stamps sorted, validation begins at the one behind the first 80 % of the events, the test at "
     "the one behind 90 %; training is what came before validation; a user with events before a beginning is evaluated "
     "on the first event from then on, in validation if it came before the test begins, given all events before the "

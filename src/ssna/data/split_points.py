@@ -1,4 +1,4 @@
-"""Where histories are split into training, validation and test: before a user's last events, or at two moments."""
+"""Where histories are split into training, validation and test: before last events, at two moments, or nowhere."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from ssna.core.errors import DataError, option
 from ssna.core.ragged import Ints, Ragged
 
-SplitRule = Literal["leave-one-out", "time"]
+SplitRule = Literal["leave-one-out", "time", "none"]
 MIN_EVENTS = 3  # leave-one-out: one event to learn from, one to validate on, one to test on
 NO_TIMES = (
     f"has no times, which a split by time needs; give a table that has them ({option('time_col')}), or "
@@ -71,6 +71,11 @@ def by_time(histories: Ragged, times: Ints | None) -> SplitPoints:
     return SplitPoints(valid, test, (t_valid, t_test))
 
 
+def all_for_training(histories: Ragged, times: Ints | None) -> SplitPoints:
+    """Every event is for training, and none is left to evaluate on."""
+    return SplitPoints(histories.lengths, histories.lengths)
+
+
 def evaluation_users(at: Ints, until: Ints) -> Ints:
     """``(n,)`` rising: users with an event at places ``[at, until)`` of their row, both ``(U,)``, and one before."""
     return np.flatnonzero((at > 0) & (at < until))
@@ -84,4 +89,5 @@ def iso(seconds: int) -> str:
 SPLIT_RULES: dict[SplitRule, Callable[[Ragged, Ints | None], SplitPoints]] = {
     "leave-one-out": leave_one_out,
     "time": by_time,
+    "none": all_for_training,
 }

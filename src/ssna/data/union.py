@@ -36,7 +36,7 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
             if mine != theirs:
                 raise DataError(f"{what} is {mine} in {first[0]} and {theirs} in {name}: prepare one of them again")
     sets = tuple(data.values())
-    if len(sets) > 1 and first[1].protocol != "leave-one-out":
+    if len(sets) > 1 and first[1].protocol == "time":
         remedy = f"prepare it again with {option('split', 'leave-one-out')}"
         raise DataError(f"{first[0]} is split by time, and so cannot be joined: {remedy}")
     if len(sets) > 1 and (parts := [name for name, each in data.items() if each.held_out]):
@@ -57,6 +57,7 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
         texts=("", *(text for each in sets for text in each.texts[1:])),
         histories=histories,
         max_history=first[1].max_history,
+        protocol=first[1].protocol,
     )
     of = {name: each.fingerprint for name, each in data.items()}
     return replace(joined, manifest={**describe(joined), "union_of": of})

@@ -23,9 +23,9 @@ from ssna.evaluation.metrics import monitored
 from ssna.grid.spec import EntryPlan, GridSpec, Task, tasks
 from ssna.methods.text_linear import TextLinearSettings
 from ssna.methods.tuned import FullSettings
+from ssna.runs.execute import execute
 from ssna.runs.fitting import reads_text
 from ssna.runs.record import RECORD, RunRecord
-from ssna.runs.run import execute
 from ssna.text import LayerCache
 
 CLAIMS = ".claims"

@@ -13,7 +13,8 @@ from ssna.data import Dataset
 from ssna.data.holdout import holdout_items
 from ssna.evaluation.metrics import recall
 from ssna.runs.cold_start import ColdEvaluation
-from ssna.runs.run import Run, train
+from ssna.runs.finished import Run
+from ssna.runs.run import train
 from ssna.text import LayerCache
 
 WHEEL = "recbole-1.2.1-py3-none-any.whl"

@@ -66,7 +66,8 @@ class _Epochs:
 
 def _line(epoch: Epoch, better: bool) -> str:
     figures = "  ".join(f"{name} {value:.4f}" for name, value in epoch.valid.items())
-    line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  valid {figures}"
+    validated = f"valid {figures}" if figures else "on all events"
+    line = f"epoch {epoch.number:3d}  loss {epoch.loss:.4f}  {epoch.seconds:6.1f} s  {validated}"
     notes = {"restarted": epoch.restarted, "distilled": epoch.distilled, "best so far": better}
     return "  ".join([line, *(note for note, holds in notes.items() if holds)])
 

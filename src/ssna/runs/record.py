@@ -54,6 +54,8 @@ class RunRecord:
         init_from: the run whose weights training began with: its name, fingerprint of data, digest of weights, and how
             many items it knew; else None.
         cold: where items held out from the data rank, or None: see :mod:`ssna.runs.cold_start`.
+        refit: where the model that is kept was then trained on all events: their number, the epochs, the seconds that
+            took, and which figures are of the model before that; or of a run that chose for this one; else None.
         machine: processor, threads and device that seconds and memory belong to; ``processes`` if several shared the
             run (memory is then that of the first)
     """
@@ -83,10 +85,16 @@ class RunRecord:
     init_from: dict[str, Any] | None = field(default=None)
     cold: dict[str, Any] | None = field(default=None)
     new_items: list[dict[str, float]] | None = field(default=None)
+    refit: dict[str, Any] | None = field(default=None)
 
     def __repr__(self) -> str:
-        reached = self.test["exclude_seen"]["N@10"]
-        return f"<RunRecord of {self.method} on {self.data['name'] or self.fingerprint}: test N@10 {reached:.4f}>"
+        return f"<RunRecord of {self.title}>"
+
+    @property
+    def title(self) -> str:
+        """Method, data and test N@10, in a line."""
+        reached = f"test N@10 {self.test['exclude_seen']['N@10']:.4f}" if self.test else "nothing evaluated"
+        return f"{self.method} on {self.data['name'] or self.fingerprint}: {reached}"
 
     @property
     def dry_run(self) -> bool:

@@ -116,8 +116,10 @@ class TrainState:
     def end_epoch(self, epoch: Epoch) -> bool:
         """The epoch is evaluated; whether it is the best so far, by ``training.monitor``."""
         monitor = self.settings.monitor
-        better = self.best == 0 or monitored(epoch.valid, monitor) > monitored(
-            self.epochs[self.best - 1].valid, monitor
+        better = (
+            self.best == 0
+            or not epoch.valid
+            or monitored(epoch.valid, monitor) > monitored(self.epochs[self.best - 1].valid, monitor)
         )
         self.epochs.append(epoch)
         if better:
