@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ssna.data import Dataset, append, prepare, union
     from ssna.data import load as load_data
     from ssna.recommender import Recommender
-    from ssna.runs import Run, encode, train
+    from ssna.report import compare
+    from ssna.runs import Run, encode, evaluate, load_run, train
     from ssna.text import LayerCache
 
 _HOME = {
@@ -27,8 +28,11 @@ _HOME = {
     "Run": ("ssna.runs", "Run"),
     "SsnaError": ("ssna.core.errors", "SsnaError"),
     "append": ("ssna.data", "append"),
+    "compare": ("ssna.report", "compare"),
     "encode": ("ssna.runs", "encode"),
+    "evaluate": ("ssna.runs", "evaluate"),
     "load_data": ("ssna.data", "load"),
+    "load_run": ("ssna.runs", "load_run"),
     "prepare": ("ssna.data", "prepare"),
     "train": ("ssna.runs", "train"),
     "union": ("ssna.data", "union"),
@@ -41,8 +45,11 @@ __all__ = [
     "Run",
     "SsnaError",
     "append",
+    "compare",
     "encode",
+    "evaluate",
     "load_data",
+    "load_run",
     "prepare",
     "train",
     "union",

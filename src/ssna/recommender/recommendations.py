@@ -3,16 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from ssna.core.display import MOST_ROWS, cut, html_table, table
-from ssna.core.errors import SsnaError
-
-if TYPE_CHECKING:
-    import pandas
-    import polars
+from ssna.core.frames import Tabular
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,7 @@ class Recommendation:
         return f"<Recommendation of {len(self.items):,} items: {first}{', …' if len(self.items) > 10 else ''}{said}>"
 
 
-class Recommendations(list[Recommendation]):
+class Recommendations(list[Recommendation], Tabular):
     """A list of :class:`Recommendation`, one a history, in the order of the histories.
 
     Attributes:
@@ -99,22 +95,3 @@ class Recommendations(list[Recommendation]):
                 "fallback": pa.array([self[number].fallback for number, *_ in rows], pa.string()),
             }
         )
-
-    def to_pandas(self) -> "pandas.DataFrame":
-        """:meth:`to_arrow` for pandas. Raises :class:`SsnaError` where it is not installed."""
-        try:
-            return self.to_arrow().to_pandas()
-        except ImportError:
-            raise _not_installed("pandas") from None
-
-    def to_polars(self) -> "polars.DataFrame":
-        """:meth:`to_arrow` for Polars. Raises :class:`SsnaError` where it is not installed."""
-        try:
-            import polars
-        except ImportError:
-            raise _not_installed("polars") from None
-        return polars.DataFrame(self.to_arrow())
-
-
-def _not_installed(library: str) -> SsnaError:
-    return SsnaError(f"{library} is not installed; install it (pip install {library}), or take to_arrow()")

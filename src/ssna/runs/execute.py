@@ -148,7 +148,8 @@ def execute(
             cold=None if cold is None else cold.figures(),
             refit=again,
         )
-        run = Run(record, evaluations, Recommender(final.scorer, data.items, data.texts, counts, encoding), cold)
+        at = None if out is None else Path(out)
+        run = Run(record, evaluations, Recommender(final.scorer, data.items, data.texts, counts, encoding), cold, at)
         if folder is not None:
             _keep(run, data, settings, final.weights, folder)
     if checkpoint is not None:

@@ -16,13 +16,15 @@ from ssna.runs.record import SPLITS, RunRecord, read_evaluation
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A finished run: its figures, what they derive from, and the recommender; ``cold`` is not read back. Where all
+    """A finished run: its figures, what they derive from, and the recommender; ``cold`` is not read back;
+    ``folder`` is where it is kept, if it is. Where all
     events were learned from, nothing is evaluated."""
 
     record: RunRecord
     evaluations: dict[SplitName, Evaluation]
     recommender: Recommender
     cold: ColdEvaluation | None = None
+    folder: Path | None = None
 
     def __repr__(self) -> str:
         return f"<Run of {self.record.title}>"
@@ -44,4 +46,4 @@ class Run:
         folder = Path(folder)
         record = RunRecord.read(folder)
         evaluations = {split: read_evaluation(folder, split) for split in SPLITS if record.test}
-        return cls(record, evaluations, Recommender.load(folder / IN_RUN))
+        return cls(record, evaluations, Recommender.load(folder / IN_RUN), folder=folder)
