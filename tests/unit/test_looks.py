@@ -64,8 +64,7 @@ def test_prepare_says_in_python_what_it_found_unless_quiet(tmp_path, capsys):
     assert said == f"{data.summary()}\n"
     for part in ("read      43 events", "no_time 1", "warning   items called NULL are items", data.fingerprint):
         assert part in said
-    assert len(data.warnings) == 3
-    assert data.warnings[2].startswith("items called NULL")
+    assert any(warning.startswith("items called NULL") for warning in data.warnings)
     assert load(tmp_path / "data").summary() == data.summary()
     append(
         tmp_path / "data",

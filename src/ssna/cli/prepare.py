@@ -107,6 +107,7 @@ def prepare(
     **options: Any,
 ) -> None:
     """Read logs and item texts, clean them, and write a data folder."""
+    from ssna.core.errors import for_shell
     from ssna.data.append import extend
     from ssna.data.checks import described
     from ssna.data.plots import draw_lengths, require_kind
@@ -132,14 +133,14 @@ def prepare(
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif check:
-        typer.echo("\n".join(everything(found)))
+        typer.echo(for_shell("\n".join(everything(found))))
     elif not quiet:
         if before == found["fingerprint"]:
             replaced = ", unchanged"
         else:
             replaced = "" if before is None else f", in the place of {before}"
         written = f"data      {found['fingerprint']}, written to {out}{replaced}"
-        typer.echo("\n".join([*summary(found), written]), err=True)
+        typer.echo(for_shell("\n".join([*summary(found), written])), err=True)
     if config is not None:
         settings = PrepareSettings.read(config)
         for difference in differences(found, settings.expected.tree()):

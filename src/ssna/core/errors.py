@@ -26,6 +26,16 @@ def worded(*, python: str, shell: str) -> str:
     return f"\0{python}\0{shell}\0"
 
 
+def for_python(message: str) -> str:
+    """A message with :func:`worded` parts, as Python has them."""
+    return _WORDED.sub(r"\1", message)
+
+
+def for_shell(message: str) -> str:
+    """A message with :func:`worded` parts, as the command line has them."""
+    return _WORDED.sub(r"\2", message)
+
+
 def option(name: str, value: object = None, flag: str | None = None) -> str:
     """How an option stands in the message of an :class:`SsnaError`, with its value where there is one.
 
@@ -50,7 +60,7 @@ class SsnaError(Exception):
     """The base of the tree above. ``str(error)`` is meant for people, and names options as Python does."""
 
     def __str__(self) -> str:
-        return _WORDED.sub(r"\1", super().__str__())
+        return for_python(super().__str__())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -58,19 +68,19 @@ class SsnaError(Exception):
     @property
     def for_command_line(self) -> str:
         """The message, with options as the command line has them."""
-        return _WORDED.sub(r"\2", super().__str__())
+        return for_shell(super().__str__())
 
 
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, or the interruption of a cell; the message says what is kept, and how to go on."""
 
     def __str__(self) -> str:
-        return _WORDED.sub(r"\1", super().__str__())
+        return for_python(super().__str__())
 
     @property
     def for_command_line(self) -> str:
         """The message, with options as the command line has them."""
-        return _WORDED.sub(r"\2", super().__str__())
+        return for_shell(super().__str__())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ssna.core.display import Text, cut, html_table
-from ssna.core.errors import DataError, option
+from ssna.core.errors import DataError, for_python, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.moments import parts
 from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, evaluation_users
@@ -216,12 +216,12 @@ class Dataset:
         else:  # made otherwise: a sample, a union
             counts = {"users": len(self.users), "items": len(self.items), "events": len(self.histories.items)}
             lines = [*(f"{name:9} {count:,}" for name, count in counts.items()), f"split     {self.protocol}"]
-        return Text("\n".join([*lines, f"data      {self.fingerprint}"]))
+        return Text(for_python("\n".join([*lines, f"data      {self.fingerprint}"])))
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may not be as it was meant, and what to do about it."""
-        return tuple(warnings(self.manifest))
+        return tuple(map(for_python, warnings(self.manifest)))
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.items) + 1 or self.texts[0] != "":

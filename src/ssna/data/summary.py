@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ssna.data.quality import sentences
+
 _BAR = 40  # letters
 _EARLY = "1990"  # few logs are older
 _NAMES = 5  # of files
@@ -63,6 +65,7 @@ def warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
         )
     if "unreadable_time" in checks:
         yield f"times such as {checks['unreadable_time']!r} cannot be read; write ISO dates (2024-05-31), or numbers"
+    yield from sentences(manifest)
     for kind, words in checks.get("placeholder_ids", {}).items():
         if words:
             yield f"{kind} called {', '.join(words)} are {kind} like any other; leave cells empty where there is none"
