@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssna.core.display import cut
-from ssna.core.errors import option
+from ssna.core.errors import option, worded
 
 if TYPE_CHECKING:
     from ssna.data.dataset import Dataset
@@ -26,6 +26,7 @@ GONE = 0.1  # of the items, that cannot be recommended
 NO_TEXT = 0.5  # of the rows, dropped for want of text
 FEW_USERS = 100  # to evaluate on
 
+_SEEN_TOO = worded(python="exclude_seen = False", shell="--include-seen")
 _SAYS_NOTHING = ("n/a", "na", "null", "none", "nan", "unknown", "-", "?", "tbd", "no title", "untitled")
 
 
@@ -162,7 +163,7 @@ def _of_events(manifest: Mapping[str, Any], checks: Mapping[str, Any]) -> Iterat
         yield (
             f"{repeated:,} of {targets:,} test targets ({repeated / targets:.0%}) stand in the user's own history: "
             "your users come back to items; with seen items excluded these are misses, so go by the figures with seen "
-            f"items included, and recommend with {option('exclude_seen', False, '--include-seen')}"
+            f"items included, and recommend with {_SEEN_TOO}"
         )
     most = checks["most_active"]
     share, medians = most["events"] / events, most["events"] / max(most["median"], 1)

@@ -13,6 +13,7 @@ from ssna.core.arguments import checked
 from ssna.core.display import html_table, table
 from ssna.core.errors import SettingsError, there_are
 from ssna.core.frames import Tabular
+from ssna.core.plugins import Registry
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Dataset, Split, SplitName
 from ssna.evaluation import Evaluation, beyond_accuracy
@@ -28,7 +29,10 @@ to a number, or to one for each user, whose mean counts."""
 
 _BY_RANK = {"recall": ("R", recall), "ndcg": ("N", ndcg), "mrr": ("MRR", reciprocal_rank)}
 _BY_LIST = ("coverage", "novelty", "popular")
-METRICS = (*_BY_RANK, *_BY_LIST, "diversity")
+METRICS: Registry[Metric | None] = Registry(
+    "ssna.metrics", dict.fromkeys((*_BY_RANK, *_BY_LIST, "diversity")), callable
+)
+"""Those here, and functions of installed packages, by their entry points in ``ssna.metrics``."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,8 +87,8 @@ def evaluate(
         recommender: of a run, or loaded. Its items are told by their ids; a target that it does not know is a miss.
         data: need not be what was trained on, but what was trained on must not hold its targets.
         k: one cut-off or several.
-        metrics: of ``recall`` (R@k), ``ndcg`` (N@k), ``mrr``, ``coverage``, ``novelty``, ``popular``, ``diversity``;
-            or functions of yours, see :data:`Metric`, that go by their names.
+        metrics: of ``recall`` (R@k), ``ndcg`` (N@k), ``mrr``, ``coverage``, ``novelty``, ``popular``, ``diversity``,
+            and those of installed packages; or functions of yours, see :data:`Metric`, that go by their names.
         split: ``valid`` or ``test``.
 
     Raises:
@@ -104,6 +108,13 @@ def evaluate(
     if not len(asked):
         raise SettingsError("the data have nobody to evaluate on, as all events are for training; split them otherwise")
     found = _ranked(recommender, data, asked, max(TOP, *cutoffs))
+    return figures(found, recommender, cutoffs, metrics)
+
+
+def figures(
+    found: Evaluation, recommender: Recommender, cutoffs: Sequence[int], metrics: Sequence[str | Metric]
+) -> Figures:
+    """The ``metrics`` of an evaluation, at all cut-offs."""
     diversity = _Diversity(recommender) if "diversity" in metrics else None
     values: dict[str, dict[str, float]] = {policy: {} for policy in POLICIES}
     for policy in POLICIES:
@@ -111,7 +122,7 @@ def evaluate(
             for cutoff in cutoffs:
                 name, value = _measured(metric, found, policy, cutoff, recommender, diversity)
                 values[policy][name] = value
-    return Figures(values, len(asked))
+    return Figures(values, len(found.targets))
 
 
 def _measured(
@@ -123,8 +134,11 @@ def _measured(
     diversity: "_Diversity | None",
 ) -> tuple[str, float]:
     ranks, lists = found.ranks[policy], found.lists[policy][:, :k]
-    if not isinstance(metric, str):
-        return f"{getattr(metric, '__name__', 'metric')}@{k}", float(np.mean(metric(ranks, lists, k)))
+    own = METRICS[metric] if isinstance(metric, str) else metric
+    if own is not None:
+        name = metric if isinstance(metric, str) else getattr(metric, "__name__", "metric")
+        return f"{name}@{k}", float(np.mean(own(ranks, lists, k)))
+    assert isinstance(metric, str), "only those by name are measured here"
     if metric in _BY_RANK:
         name, of_ranks = _BY_RANK[metric]
         return f"{name}@{k}", float(of_ranks(ranks, min(k, found.items)).mean())
