@@ -32,7 +32,7 @@ def test_training_that_is_interrupted_says_how_to_go_on_and_does(tmp_path: Path)
     code, said = interrupted([*words, "training.epochs=5000"], checkpoint.exists)
     assert code == 130
     assert said.startswith("ssna: interrupted; ")
-    assert said.endswith(f"are kept in {checkpoint}; to go on, give the same command with --resume")
+    assert said.endswith(f"is kept in {checkpoint}; to go on, give the same command with --resume")
     assert "Traceback" not in said
     assert ssna(*words, "training.epochs=2", "--resume") == 1  # other settings: the checkpoint is not theirs
     assert ssna(*words, "training.epochs=2") == 0

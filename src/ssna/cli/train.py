@@ -97,7 +97,5 @@ def train(
         if run.record.refit:
             again = run.record.refit
             before = "; the figures are those of the model before" if refit else f", as chosen in {again['chosen_in']}"
-            typer.echo(
-                f"kept: trained on all {again['events']:,} events for {again['epochs']} epochs{before}", err=True
-            )
+            typer.echo(f"kept: trained on all {again['events']:,} events, epochs: {again['epochs']}{before}", err=True)
         typer.echo(f"run: {out}", err=True)

@@ -75,7 +75,7 @@ class Recommendations(list[Recommendation], Tabular):
         rows, count = list(islice(every, MOST_ROWS)), sum(len(found.items) for found in self)
         more = f"\n… {count:,} rows; to_pandas() has them all" if count > MOST_ROWS else ""
         if unanswerable := sum(found.fallback is not None for found in self):
-            more += f"\n{unanswerable:,} of {self._count} have no item that is known; popularity answers"
+            more += f"\n{unanswerable:,} of {self._count}: no item is known, popularity answers"
         return ["history" if self.users is None else "user", "rank", "item", "score", "text"], rows, more
 
     def to_arrow(self) -> pa.Table:

@@ -102,9 +102,10 @@ class Checkpoint:
                 position = Position(**json.loads((file.metadata() or {})["position"]))
         except (SafetensorError, OSError, ValueError, KeyError, TypeError):
             return "no epoch was finished, so nothing is kept"
-        epochs = f"{len(position.epochs)} epochs" + (f" and {position.done} batches" if position.done else "")
+        until = f"epoch {len(position.epochs) + bool(position.done)}"
+        until += f", batch {position.done}" if position.done else ""
         again = worded(python="call train again with resume=True", shell="give the same command with --resume")
-        return f"{epochs} are kept in {self.path}; to go on, {again}"
+        return f"what was learned until {until} is kept in {self.path}; to go on, {again}"
 
     def remove(self) -> None:
         """The run is finished, or begins anew."""

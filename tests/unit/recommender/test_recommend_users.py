@@ -91,5 +91,5 @@ def test_a_history_from_a_spreadsheet_is_known(fixed):
 
 
 def test_what_popularity_answered_is_counted_where_recommendations_are_shown(fixed):
-    assert "1 of 2 histories have no item that is known" in repr(fixed.recommend([["x"], ["a"]]))
-    assert "no item that is known" not in repr(fixed.recommend([["a"], ["b", "x"]]))
+    assert "1 of 2 histories: no item is known, popularity answers" in repr(fixed.recommend([["x"], ["a"]]))
+    assert "popularity answers" not in repr(fixed.recommend([["a"], ["b", "x"]]))

@@ -38,7 +38,10 @@ def test_from_the_first_epoch_on_there_is_something_to_go_on_from(data, tmp_path
         with pytest.raises(Interrupted) as stop:
             train(data, method="ids", settings=SETTINGS, out=tmp_path / "run", quiet=True)
     checkpoint = tmp_path / ".run.checkpoint"
-    assert str(stop.value) == f"1 epochs are kept in {checkpoint}; to go on, call train again with resume=True"
+    assert (
+        str(stop.value)
+        == f"what was learned until epoch 1 is kept in {checkpoint}; to go on, call train again with resume=True"
+    )
     assert stop.value.for_command_line.endswith("to go on, give the same command with --resume")
     assert not (tmp_path / "run").exists()
     resumed = train(data, method="ids", settings=SETTINGS, out=tmp_path / "run", quiet=True, resume=True)
