@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ssna.core.errors import SsnaError
-    from ssna.data import Dataset, append, prepare, union
+    from ssna.data import Dataset, append, prepare, query, union
     from ssna.data import load as load_data
     from ssna.recommender import Recommender
     from ssna.report import compare
@@ -34,6 +34,7 @@ _HOME = {
     "load_data": ("ssna.data", "load"),
     "load_run": ("ssna.runs", "load_run"),
     "prepare": ("ssna.data", "prepare"),
+    "query": ("ssna.data", "query"),
     "train": ("ssna.runs", "train"),
     "union": ("ssna.data", "union"),
 }
@@ -51,6 +52,7 @@ __all__ = [
     "load_data",
     "load_run",
     "prepare",
+    "query",
     "train",
     "union",
 ]

@@ -19,6 +19,7 @@ PUBLIC = [
     "load_data",
     "load_run",
     "prepare",
+    "query",
     "train",
     "union",
 ]
