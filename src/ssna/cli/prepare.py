@@ -25,7 +25,13 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-_TYPES: dict[str, Any] = {"text_cols": list[str] | None, "since": str | None, "until": str | None}  # as they are typed
+_TYPES: dict[str, Any] = {
+    "text_cols": list[str] | None,
+    "since": str | None,
+    "until": str | None,
+    "valid_from": str | None,
+    "test_from": str | None,
+}  # as they are typed
 
 
 def _options() -> Iterator[inspect.Parameter]:

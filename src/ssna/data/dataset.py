@@ -18,7 +18,7 @@ from ssna.core.display import Text, cut, html_table
 from ssna.core.errors import DataError, for_python, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.moments import parts
-from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, evaluation_users
+from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, by_time, evaluation_users
 from ssna.data.summary import summary, warnings
 
 _SEARCHED = 100_000  # ids that may be meant by one that is not known
@@ -191,6 +191,7 @@ class Dataset:
         manifest: what ``prepare`` reports: counts, dropped rows by reason, source, rules (JSON values only).
         protocol: how histories are split: one of ``SPLIT_RULES``.
         held_out: items held out of it altogether, and the questions about them, or None.
+        moments: where validation and test begin, in seconds since 1970, where ``prepare`` was told; else None.
     """
 
     users: IdMap
@@ -201,6 +202,7 @@ class Dataset:
     manifest: dict[str, Any] = field(default_factory=dict)
     protocol: SplitRule = "leave-one-out"
     held_out: HeldOut | None = None
+    moments: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         events = len(self.histories.items)
@@ -242,6 +244,8 @@ class Dataset:
     @cached_property
     def split_points(self) -> SplitPoints:
         """Where the protocol splits each user's row."""
+        if self.moments is not None and self.protocol == "time":
+            return by_time(self.histories.ragged, self.histories.times, self.moments)
         return SPLIT_RULES[self.protocol](self.histories.ragged, self.histories.times)
 
     @cached_property

@@ -110,6 +110,7 @@ def _dataset(
         histories=packed.histories,
         max_history=request.options.max_history,
         protocol=request.options.split,
+        moments=request.options.moments,
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}

@@ -43,7 +43,7 @@ def rules(options: PrepareOptions, timed: bool) -> dict[str, str]:
         "duplicates": DEDUP_RULES[options.dedup],
         "k_core": f"every user has at least {least_user} events and every item at least {least_item}, "
         "repeats included; what has fewer is dropped, in rounds, until nothing has",
-        "split": _SPLITS[options.split],
+        "split": _SPLITS[options.split] + _told(options),
         "history": f"histories are stored whole; a view reads at most {options.max_history} events before its target",
     }
 
@@ -58,6 +58,13 @@ def _limits(options: PrepareOptions) -> dict[str, str]:
         kept = " and ".join(f"{word} {_iso(moment)}" for word, moment in spans if moment is not None)
         found["window"] = f"only events {kept} count"
     return found
+
+
+def _told(options: PrepareOptions) -> str:
+    if options.moments is None:
+        return ""
+    valid, test = (_iso(moment * 1_000_000) for moment in options.moments)
+    return f"; but validation begins at {valid} and the test at {test}, as told"
 
 
 def _iso(moment: int) -> str:

@@ -43,7 +43,7 @@ def leave_one_out(histories: Ragged, times: Ints | None) -> SplitPoints:
     return SplitPoints(histories.lengths - 2, histories.lengths - 1)
 
 
-def by_time(histories: Ragged, times: Ints | None) -> SplitPoints:
+def by_time(histories: Ragged, times: Ints | None, given: tuple[int, int] | None = None) -> SplitPoints:
     """Each row is split at ``t_valid`` and ``t_test``: an event at that very second stands behind the split point.
 
     With all ``m`` stamps sorted, they are those at places ``⌊8m/10⌋`` and ``⌊9m/10⌋`` (from 0): the latest stamps with
@@ -51,6 +51,7 @@ def by_time(histories: Ragged, times: Ints | None) -> SplitPoints:
 
     Args:
         times: ``(m,)`` seconds since 1970, rising within each row.
+        given: ``t_valid`` and ``t_test``, in the place of those.
 
     Raises:
         DataError: there are no times, they are out of order, or a split has no evaluation users.
@@ -60,13 +61,14 @@ def by_time(histories: Ragged, times: Ints | None) -> SplitPoints:
     row = histories.row_of_value
     if histories.lengths.min() == 0 or ((times[1:] < times[:-1]) & (row[1:] == row[:-1])).any():
         raise DataError("a user's events are missing or not in the order of their times; run prepare again")
-    t_valid, t_test = np.sort(times)[[8 * len(times) // 10, 9 * len(times) // 10]].tolist()
+    t_valid, t_test = given or np.sort(times)[[8 * len(times) // 10, 9 * len(times) // 10]].tolist()
     valid, test = (np.bincount(row[times < moment], minlength=len(histories)) for moment in (t_valid, t_test))
     for name, at, until in (("validation", valid, test), ("test", test, histories.lengths)):
         if not len(evaluation_users(at, until)):
             raise DataError(
                 f"split at {iso(t_valid)} and {iso(t_test)}, no user has events both before and in {name}; "
-                f"give logs of more users or over a longer time, or take {option('split', 'leave-one-out')}"
+                f"give logs of more users or over a longer time, other moments ({option('valid_from')}, "
+                f"{option('test_from')}), or take {option('split', 'leave-one-out')}"
             )
     return SplitPoints(valid, test, (t_valid, t_test))
 

@@ -60,6 +60,8 @@ def _describe_split(dataset: Dataset) -> dict[str, Any]:
     }
     if dataset.split_points.moments is not None:
         moments = zip(("valid", "test"), dataset.split_points.moments, strict=True)
+        if dataset.moments is not None:
+            described["given_moments"] = list(dataset.moments)
         described["moments"] = {name: {"seconds": moment, "date": iso(moment)} for name, moment in moments}
     return described
 
@@ -136,6 +138,7 @@ def load(folder: str | Path) -> Dataset:
             manifest=manifest,
             protocol=manifest.get("split", "leave-one-out"),
             held_out=None if held_out is None else _read_held_out(held_out),
+            moments=_moments(manifest.get("given_moments")),
         )
         if "split" not in manifest:  # made when there was but one
             manifest.update(_describe_split(dataset))
@@ -144,6 +147,10 @@ def load(folder: str | Path) -> Dataset:
         if wrong:
             raise DataError(f"{wrong[0]} is {found[wrong[0]]}, but the manifest says {manifest[wrong[0]]}")
     return dataset
+
+
+def _moments(given: Any) -> tuple[int, int] | None:
+    return None if given is None else (int(given[0]), int(given[1]))
 
 
 def _in_todays_words(manifest: dict[str, Any]) -> dict[str, Any]:

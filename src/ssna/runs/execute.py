@@ -22,7 +22,7 @@ from ssna.methods import METHODS, TrainedMethod
 from ssna.recommender import Recommender
 from ssna.recommender.artifact import IN_RUN
 from ssna.runs.cold_start import evaluate_cold
-from ssna.runs.epoch_log import epoch_reports
+from ssna.runs.epoch_log import OnEpoch, epoch_reports
 from ssna.runs.finished import Run
 from ssna.runs.fitting import Outcome, Report, fit_method, fitting_cache, run_device
 from ssna.runs.record import RECORD, SPLITS, RunRecord, about, commit, machine, versions, write_evaluations
@@ -54,13 +54,14 @@ def execute(
     init_from: Path | str | None = None,
     refit: bool = False,
     chosen_in: Path | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Run:
     """As :func:`ssna.runs.train`, from settings that are resolved.
 
     Args:
         grid: kept in the record, see :class:`RunRecord`.
         pause: seconds, at least, between two lines about epochs.
-        resume, profile, init_from, refit: as for :func:`ssna.runs.train`.
+        resume, profile, init_from, refit, on_epoch: as for :func:`ssna.runs.train`.
         chosen_in: the folder of the run that chose, where all events of ``data`` are for training.
     """
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
@@ -97,7 +98,7 @@ def execute(
                 outcome = fit_chosen(data, cache, settings, device, report, choices, warm_start)
         else:
             epochs = settings.training.epochs if trained else 0
-            with epoch_reports(folder if trained else None, epochs, not verbose, pause) as report:
+            with epoch_reports(folder if trained else None, epochs, not verbose, pause, on_epoch) as report:
                 checkpoint = None if out is None else _checkpoint(out, data, cache, settings, warm_start, resume)
                 profiler = (
                     Profiler(lambda table: print(table, file=sys.stderr, flush=True))

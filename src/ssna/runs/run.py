@@ -1,6 +1,6 @@
 """Encode and train, as they are called from Python."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ssna.compute import distributed
@@ -14,6 +14,7 @@ from ssna.runs.recipes import resolve
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
 from ssna.text.encoding import Dtype, Layers, Pooling
+from ssna.training import Epoch
 
 
 @checked
@@ -77,6 +78,7 @@ def train(
     profile: bool = False,
     init_from: Path | str | None = None,
     refit: bool = False,
+    on_epoch: Callable[[Epoch], object] | None = None,
 ) -> Run:
     """Train (or fit) a method on ``data``, evaluate it on both splits, and keep the run in ``out`` if given.
 
@@ -97,6 +99,8 @@ def train(
         refit: once epochs and weights are chosen on validation, train the same again on all events, from the same seed,
             and keep that model; the figures are those of the model before. With data of ``split="none"`` and the
             ``settings.toml`` of a finished run as ``config``, this second half is all that is done.
+        on_epoch: called with every epoch when it is validated, as the record has them: ``number``, ``loss``,
+            ``seconds``, ``valid`` (metric -> value), ... An exception ends the run.
 
     Started by torchrun in several processes, all of them must call it: they share every step and every validation.
     The first one writes and reports; the run is returned in all.
@@ -107,6 +111,8 @@ def train(
     _require(data, Dataset, "train takes what prepare (or load_data) returns as data")
     if cache is not None:
         _require(cache, LayerCache, "train takes what encode returns as cache")
+    if on_epoch is not None and not callable(on_epoch):
+        raise SettingsError("on_epoch is a function that takes an epoch: on_epoch=lambda epoch: print(epoch.valid)")
     resolved = resolve(recipe, method, None if config is None else Path(config), settings, seed)
     with distributed.process_group(run_device(resolved)):
         return execute(
@@ -120,6 +126,7 @@ def train(
             profile=profile,
             init_from=init_from,
             refit=refit,
+            on_epoch=on_epoch,
             chosen_in=None if config is None else Path(config).parent,
         )
 
