@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ssna.core.errors import SsnaError
-    from ssna.data import Dataset, append, prepare, union
+    from ssna.data import Dataset, append, prepare, query, union
     from ssna.data import load as load_data
     from ssna.recommender import Recommender
-    from ssna.runs import Run, encode, train
+    from ssna.report import compare
+    from ssna.runs import Run, encode, evaluate, load_run, train
     from ssna.text import LayerCache
 
 _HOME = {
@@ -27,9 +28,13 @@ _HOME = {
     "Run": ("ssna.runs", "Run"),
     "SsnaError": ("ssna.core.errors", "SsnaError"),
     "append": ("ssna.data", "append"),
+    "compare": ("ssna.report", "compare"),
     "encode": ("ssna.runs", "encode"),
+    "evaluate": ("ssna.runs", "evaluate"),
     "load_data": ("ssna.data", "load"),
+    "load_run": ("ssna.runs", "load_run"),
     "prepare": ("ssna.data", "prepare"),
+    "query": ("ssna.data", "query"),
     "train": ("ssna.runs", "train"),
     "union": ("ssna.data", "union"),
 }
@@ -41,9 +46,13 @@ __all__ = [
     "Run",
     "SsnaError",
     "append",
+    "compare",
     "encode",
+    "evaluate",
     "load_data",
+    "load_run",
     "prepare",
+    "query",
     "train",
     "union",
 ]

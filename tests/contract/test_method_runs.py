@@ -11,7 +11,7 @@ from ssna.core.errors import SettingsError
 from ssna.methods import METHODS
 from ssna.nn.sasrec import SASRec
 from ssna.runs import Run, resolve, train
-from ssna.runs.run import execute
+from ssna.runs.execute import execute
 from ssna.runs.warm_start import WarmStart
 from ssna.training import fit
 from ssna.training.checkpoint import Checkpoint

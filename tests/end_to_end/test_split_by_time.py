@@ -81,7 +81,7 @@ def test_a_run_ranks_those_who_are_asked_and_says_how_it_was_split(shop, method)
     for name, split in (("valid", data.valid), ("test", data.test)):
         found = [(row["user"], row["target"], row["history"]) for row in ranks if row["split"] == name]
         users = data.users.ids(split.users + 1)
-        assert found == list(zip(users, split.targets.tolist(), split.seen.lengths.tolist(), strict=True))
+        assert found == list(zip(users, data.items.ids(split.targets), split.seen.lengths.tolist(), strict=True))
     assert sum(row["events"] == 0 for row in ranks if row["split"] == "test") == data.unseen_targets
 
 

@@ -13,9 +13,13 @@ PUBLIC = [
     "Run",
     "SsnaError",
     "append",
+    "compare",
     "encode",
+    "evaluate",
     "load_data",
+    "load_run",
     "prepare",
+    "query",
     "train",
     "union",
 ]

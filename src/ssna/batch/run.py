@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from ssna.batch.histories import HISTORY, USER, HistoryFiles
 from ssna.batch.results import FORMAT, Identity, ResultFiles
 from ssna.compute.allocator import tune_allocator
+from ssna.core.errors import keeping
 from ssna.core.progress import progress
 from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender, artifact
@@ -30,11 +31,13 @@ class BatchReport:
         histories: ranked now.
         reused: ranked by earlier starts.
         seconds: from the first history on, without loading the model.
+        unanswerable: of those ranked now, how many have no item that the catalogue knows; popularity answers them.
     """
 
     histories: int
     reused: int
     seconds: float
+    unanswerable: int = 0
 
     @property
     def speed(self) -> float:
@@ -77,7 +80,10 @@ def recommend_all(
             return BatchReport(0, histories.rows, 0.0)
         recommender = Recommender.load(run)
         recommender = replace(recommender, scorer=recommender.scorer.with_exposure(new_items))
-        report = _rank_missing(recommender, histories, results, k, exclude_seen, quiet)
+        with keeping(
+            lambda: f"finished parts of {PART:,} histories are kept in {results.folder}; start again to go on"
+        ):
+            report = _rank_missing(recommender, histories, results, k, exclude_seen, quiet)
         results.merge(_parts(histories))
     return report
 
@@ -104,7 +110,7 @@ def rank_block(recommender: Recommender, block: pa.Table, k: int, exclude_seen: 
 def _known(recommender: Recommender, histories: pa.ListArray) -> Ragged:
     """Item rows of the ids that the catalogue has."""
     lengths = pc.fill_null(pc.list_value_length(histories), 0).to_numpy(zero_copy_only=False)
-    rows = recommender.items.rows_of(histories.flatten())
+    rows = recommender.items.find_all(histories.flatten())
     kept = np.concatenate([[0], np.cumsum(rows > 0)])
     return Ragged(rows[rows > 0], kept[np.concatenate([[0], np.cumsum(lengths)])])
 
@@ -114,7 +120,7 @@ def _rank_missing(
 ) -> BatchReport:
     missing = [part for part in range(_parts(histories)) if not results.has(part, _rows(histories, part))]
     todo = sum(_rows(histories, part) for part in missing)
-    done, began = 0, time.perf_counter()
+    done, unanswerable, began = 0, 0, time.perf_counter()
     with progress("recommend", total=histories.rows, quiet=quiet) as advance, tune_allocator():
         advance(histories.rows - todo, "")
         pieces = _pieces(histories, missing[0] * PART) if missing else iter(())
@@ -123,10 +129,12 @@ def _rank_missing(
                 continue
             with results.new_part(number, _schema(histories)) as write:
                 for _, block in blocks:
-                    write(rank_block(recommender, block, k, exclude_seen))
+                    ranked = rank_block(recommender, block, k, exclude_seen)
+                    write(ranked)
                     done += len(block)
+                    unanswerable += int((ranked["known"].to_numpy() == 0).sum())
                     advance(len(block), f"{done / (time.perf_counter() - began):,.0f} histories/s")
-    return BatchReport(done, histories.rows - todo, time.perf_counter() - began)
+    return BatchReport(done, histories.rows - todo, time.perf_counter() - began, unanswerable)
 
 
 def _pieces(histories: HistoryFiles, start: int) -> Iterator[tuple[int, pa.Table]]:

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ssna import __version__
-from ssna.core.errors import SsnaError, there_are
+from ssna.core.errors import Interrupted, SsnaError, there_are
 
 VERBS = {
     "demo": "Everything below, on MovieLens-100K, in one go.",
@@ -46,6 +46,9 @@ class Verbs(TyperGroup):
         """A wrong use is told in words of ours, not in those of the libraries below."""
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as stop:  # typer would end without a word
+            said = f"; {stop.for_command_line}" if isinstance(stop, Interrupted) else ""
+            _fail(f"interrupted{said}", 130)
         except _UsageError as error:
             error.message = _plain(error)
             raise

@@ -20,11 +20,13 @@ def describe(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object: the manifest, and statistics.")] = False,
 ) -> None:
     """All that `prepare --check` prints, of a folder."""
+    from ssna.core.errors import for_shell
     from ssna.data import load
-    from ssna.data.summary import described, everything
+    from ssna.data.checks import described
+    from ssna.data.summary import everything
 
     found = described(load(folder))
-    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else "\n".join(everything(found)))
+    typer.echo(json.dumps(found, indent=2, ensure_ascii=False) if as_json else for_shell("\n".join(everything(found))))
 
 
 @data.command()

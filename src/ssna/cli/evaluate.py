@@ -3,9 +3,12 @@
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from ssna.evaluation import Evaluation
 
 
 class Split(StrEnum):
@@ -19,6 +22,14 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A folder that `ssna train` made.")],
     split: Annotated[Split, typer.Option(help="The split whose targets are ranked.")] = Split.test,
     cutoffs: Annotated[list[int] | None, typer.Option("-k", min=1, help="Cut-offs; 10 and 50 if none.")] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="recall, ndcg, mrr, coverage, novelty, popular, diversity, or that of an installed package; may be "
+            "given several times. Recall and NDCG if none.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Recall and NDCG at any cut-off, from the ranks in the run folder."""
@@ -28,7 +39,11 @@ def evaluate(
 
     record = RunRecord.read(run)
     evaluation = read_evaluation(run, split.value)
-    users, metrics = len(evaluation.targets), evaluation.metrics(tuple(cutoffs or (10, 50)))
+    ks = tuple(cutoffs or (10, 50))
+    users, metrics = (
+        len(evaluation.targets),
+        evaluation.metrics(ks) if metric is None else _measured(run, evaluation, ks, metric),
+    )
     if as_json:
         about = {
             "method": record.method,
@@ -48,6 +63,21 @@ def evaluate(
             typer.echo(f"{name:13}" + _line(record.cold[name]))
         if warning := shortfall(record.cold):
             typer.echo(f"warning: {warning}", err=True)
+
+
+def _measured(run: Path, evaluation: "Evaluation", cutoffs: tuple[int, ...], metrics: list[str]) -> dict[str, Any]:
+    from ssna.core.errors import SettingsError, option, there_are
+    from ssna.recommender import Recommender
+    from ssna.runs.evaluation import METRICS, figures
+
+    if unknown := [name for name in metrics if name not in METRICS]:
+        raise SettingsError(
+            f"{option('metric', unknown[0])}: there is no such metric; {there_are(METRICS, unknown[0])}"
+        )
+    longest = evaluation.lists["exclude_seen"].shape[1]
+    if max(cutoffs) > longest < evaluation.items:
+        raise SettingsError(f"-k {max(cutoffs)}: a run keeps lists of {longest} items; ask for no more with --metric")
+    return dict(figures(evaluation, Recommender.load(run), cutoffs, metrics))
 
 
 def _line(figures: dict[str, float]) -> str:

@@ -25,7 +25,13 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-_TYPES: dict[str, Any] = {"text_cols": list[str] | None, "since": str | None, "until": str | None}  # as they are typed
+_TYPES: dict[str, Any] = {
+    "text_cols": list[str] | None,
+    "since": str | None,
+    "until": str | None,
+    "valid_from": str | None,
+    "test_from": str | None,
+}  # as they are typed
 
 
 def _options() -> Iterator[inspect.Parameter]:
@@ -107,11 +113,13 @@ def prepare(
     **options: Any,
 ) -> None:
     """Read logs and item texts, clean them, and write a data folder."""
-    from ssna.data import append as append_logs
-    from ssna.data import prepare as prepare_data
+    from ssna.core.errors import for_shell
+    from ssna.data.append import extend
+    from ssna.data.checks import described
     from ssna.data.plots import draw_lengths, require_kind
+    from ssna.data.prepare import build
     from ssna.data.settings import PrepareSettings
-    from ssna.data.summary import described, differences, everything, summary
+    from ssna.data.summary import differences, everything, summary
 
     if check == (out is not None):
         raise typer.BadParameter("give a folder to write, or --check to write none", param_hint="-o")
@@ -120,9 +128,9 @@ def prepare(
     given, before = _given(context, options), None if out is None else _fingerprint(out)
     if append is not None:
         _refuse_rules(given)
-        dataset = append_logs(logs, append, items, out=out, quiet=quiet, **given)
+        dataset = extend(logs, append, items, given, out, quiet)
     else:
-        dataset = prepare_data(logs, items, out=out, quiet=quiet, **given)
+        dataset = build(logs, items, PrepareOptions.of(**given), out, quiet)
     if plot is not None:
         draw_lengths(dataset, plot)
         if not quiet:
@@ -131,14 +139,14 @@ def prepare(
     if as_json:
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     elif check:
-        typer.echo("\n".join(everything(found)))
+        typer.echo(for_shell("\n".join(everything(found))))
     elif not quiet:
         if before == found["fingerprint"]:
             replaced = ", unchanged"
         else:
             replaced = "" if before is None else f", in the place of {before}"
         written = f"data      {found['fingerprint']}, written to {out}{replaced}"
-        typer.echo("\n".join([*summary(found), written]), err=True)
+        typer.echo(for_shell("\n".join([*summary(found), written])), err=True)
     if config is not None:
         settings = PrepareSettings.read(config)
         for difference in differences(found, settings.expected.tree()):

@@ -2,16 +2,23 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, Any
+from tempfile import TemporaryDirectory
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ssna.core.errors import DataError, SsnaError
+
+if TYPE_CHECKING:
+    from ssna.data import Dataset
+
+BLOCK = 256  # histories that are ranked at a time
 
 
 class Format(StrEnum):
@@ -30,6 +37,17 @@ def recommend(
             "with the columns user and history (lists of item ids, oldest first)."
         ),
     ] = "-",
+    user: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ID", help="A user of --data, in the place of --users; may be given several times."),
+    ] = None,
+    all_users: Annotated[bool, typer.Option("--all-users", help="All users of --data, in the place of --users.")] = (
+        False
+    ),
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="The data folder that has the histories of --user or --all-users."),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Items for each history.")] = 10,
     include_seen: Annotated[bool, typer.Option(help="Items of the history may be recommended too.")] = False,
     new_items: Annotated[
@@ -41,15 +59,67 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Of parquet: a file that ends in .parquet, or a folder of parts.")
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Of parquet: no progress, no throughput.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="No progress, no throughput, no note of unknown items.")
+    ] = False,
 ) -> None:
     """Histories in, ranked items out: a JSON line each, streaming, or Parquet."""
-    if form is Format.parquet:
-        _batch(run, users, k, include_seen, new_items, out, quiet)
-    elif out is not None:
+    if (data is not None) != (user is not None or all_users):
+        raise typer.BadParameter("--user and --all-users take histories from --data; give both", param_hint="--data")
+    if data is not None and users != "-":
+        raise typer.BadParameter("histories come from --data already; leave this out", param_hint="--users")
+    if user is not None and all_users:
+        raise typer.BadParameter("all users are recommended to already; leave this out", param_hint="--user")
+    if form is not Format.parquet and out is not None:
         raise SsnaError("JSON lines go to standard output; -o belongs to --format parquet")
+    known = None if data is None else _Users.of(data, user)
+    if form is Format.parquet:
+        with TemporaryDirectory(prefix="ssna-") as folder:
+            source = users if known is None else known.write(Path(folder) / "histories.parquet")
+            _batch(run, source, k, include_seen, new_items, out, quiet)
+    elif known is not None:
+        _stream(run, known.requests(), str(data), k, include_seen, new_items, quiet)
     else:
-        _stream(run, users, k, include_seen, new_items)
+        if users == "-" and sys.stdin.isatty():
+            typer.echo('histories, a line each, then Ctrl-D: {"user": "me", "history": ["sku-17", "sku-4"]}', err=True)
+        with nullcontext(sys.stdin) if users == "-" else Path(users).open(encoding="utf-8") as lines:
+            source = "standard input" if users == "-" else users
+            _stream(run, _parse(lines), source, k, include_seen, new_items, quiet)
+
+
+@dataclass(frozen=True)
+class _Users:
+    """Users of a data folder, and what they did."""
+
+    data: "Dataset"
+    ids: Sequence[str]
+
+    @classmethod
+    def of(cls, folder: Path, ids: list[str] | None) -> "_Users":
+        from ssna.data import load
+
+        data = load(folder)
+        return cls(data, data.users.external if ids is None else ids)
+
+    def blocks(self, size: int) -> Iterator[tuple[Sequence[str], list[list[str]]]]:
+        for start in range(0, len(self.ids), size):
+            some = self.ids[start : start + size]
+            yield some, self.data.histories_of(some)
+
+    def requests(self) -> Iterator[dict[str, Any]]:
+        for users, histories in self.blocks(BLOCK):
+            yield from ({"user": user, "history": history} for user, history in zip(users, histories, strict=True))
+
+    def write(self, path: Path) -> str:
+        """As a file of histories, the same bytes for the same users."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = pa.schema({"user": pa.string(), "history": pa.list_(pa.string())})
+        with pq.ParquetWriter(path, schema) as writer:
+            for users, histories in self.blocks(2**16):
+                writer.write_table(pa.table({"user": users, "history": histories}, schema=schema))
+        return str(path)
 
 
 def _batch(run: Path, users: str, k: int, include_seen: bool, new_items: float, out: Path | None, quiet: bool) -> None:
@@ -64,28 +134,43 @@ def _batch(run: Path, users: str, k: int, include_seen: bool, new_items: float, 
             f"{report.histories:,} histories in {report.seconds:,.1f} s: {report.speed:,.0f} a second{earlier}; {out}",
             err=True,
         )
+        _note_unanswerable(report.unanswerable, report.histories)
 
 
-def _stream(run: Path, users: str, k: int, include_seen: bool, new_items: float) -> None:
+def _note_unanswerable(unanswerable: int, histories: int) -> None:
+    if unanswerable:
+        typer.echo(
+            f"{unanswerable:,} of {histories:,} histories have no item that the model knows, and were answered by "
+            "popularity; check their item ids",
+            err=True,
+        )
+
+
+def _stream(
+    run: Path,
+    requests: Iterator[dict[str, Any]],
+    source: str,
+    k: int,
+    include_seen: bool,
+    new_items: float,
+    quiet: bool,
+) -> None:
     from ssna.recommender import Recommender
 
     recommender = Recommender.load(run)
-    if users == "-" and sys.stdin.isatty():
-        typer.echo('histories, a line each, then Ctrl-D: {"user": "me", "history": ["sku-17", "sku-4"]}', err=True)
-    with nullcontext(sys.stdin) if users == "-" else Path(users).open(encoding="utf-8") as lines:
-        requests, ranked = _parse(lines), 0
-        while block := list(islice(requests, 256)):
-            histories = [request["history"] for request in block]
-            found = recommender.recommend(histories, k, exclude_seen=not include_seen, new_items=new_items)
-            for request, recommendation in zip(block, found, strict=True):
-                items = [{"item": item.item, "score": item.score, "text": item.text} for item in recommendation.items]
-                line = {"user": request.get("user"), "items": items}
-                typer.echo(
-                    json.dumps(line | _notes(recommendation.unknown, recommendation.fallback), ensure_ascii=False)
-                )
-            ranked += len(block)
+    ranked = unanswerable = 0
+    while block := list(islice(requests, BLOCK)):
+        histories = [request["history"] for request in block]
+        found = recommender.recommend(histories, k, exclude_seen=not include_seen, new_items=new_items)
+        for request, recommendation in zip(block, found, strict=True):
+            items = [{"item": item.item, "score": item.score, "text": item.text} for item in recommendation.items]
+            line = {"user": request.get("user"), "items": items}
+            typer.echo(json.dumps(line | _notes(recommendation.unknown, recommendation.fallback), ensure_ascii=False))
+        ranked += len(block)
+        unanswerable += sum(recommendation.fallback is not None for recommendation in found)
+    if not quiet:
+        _note_unanswerable(unanswerable, ranked)
     if not ranked:
-        source = "standard input" if users == "-" else users
         typer.echo(f'{source} held no histories; write a line each: {{"user": "me", "history": ["sku-17"]}}', err=True)
 
 
@@ -100,7 +185,7 @@ def _parse(lines: IO[str]) -> Iterator[dict[str, Any]]:
         try:
             request = json.loads(line)
             history = request["history"]
-            if not isinstance(history, list) or not all(isinstance(item, str | int) for item in history):
+            if not isinstance(history, list) or not all(isinstance(item, str | int | float) for item in history):
                 raise TypeError
         except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
             raise DataError(

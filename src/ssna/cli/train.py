@@ -36,6 +36,12 @@ def train(
         Path | None,
         typer.Option(metavar="RUN", help="Start from the weights of this run, of the same method; data may differ."),
     ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(
+            "--refit", help="Then train the same on all events, and keep that model; figures stay the former's."
+        ),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing but what went wrong.")] = False,
 ) -> None:
     """Train a method, or fit a training-free one; evaluate it; keep the run."""
@@ -68,10 +74,12 @@ def train(
         resume=resume,
         profile=profile,
         init_from=init_from,
+        refit=refit,
     )
     if not quiet:
-        typer.echo(render([overall(group) for group in result_groups(find([out]))], "text"), err=True, nl=False)
-        if run.record.best_epoch is not None:
+        if run.record.test:
+            typer.echo(render([overall(group) for group in result_groups(find([out]))], "text"), err=True, nl=False)
+        if run.record.best_epoch is not None and run.record.test:
             epochs = len(run.record.epochs)
             trial = next((epoch["number"] - 1 for epoch in run.record.epochs if epoch["restarted"]), 0)
             after = f" after a trial of {trial}" if trial else ""
@@ -86,4 +94,8 @@ def train(
             typer.echo(
                 f"new items, on validation: {monitor} {both}; record.json says what raising them costs", err=True
             )
+        if run.record.refit:
+            again = run.record.refit
+            before = "; the figures are those of the model before" if refit else f", as chosen in {again['chosen_in']}"
+            typer.echo(f"kept: trained on all {again['events']:,} events, epochs: {again['epochs']}{before}", err=True)
         typer.echo(f"run: {out}", err=True)

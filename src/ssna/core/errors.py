@@ -15,7 +15,8 @@ The command line prints the message and exits with 1; a traceback is always a de
 import difflib
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 _WORDED = re.compile("\0([^\0]*)\0([^\0]*)\0")
 
@@ -23,6 +24,16 @@ _WORDED = re.compile("\0([^\0]*)\0([^\0]*)\0")
 def worded(*, python: str, shell: str) -> str:
     """Words for the message of an :class:`SsnaError`; whoever prints it chooses those of Python or of the shell."""
     return f"\0{python}\0{shell}\0"
+
+
+def for_python(message: str) -> str:
+    """A message with :func:`worded` parts, as Python has them."""
+    return _WORDED.sub(r"\1", message)
+
+
+def for_shell(message: str) -> str:
+    """A message with :func:`worded` parts, as the command line has them."""
+    return _WORDED.sub(r"\2", message)
 
 
 def option(name: str, value: object = None, flag: str | None = None) -> str:
@@ -49,7 +60,7 @@ class SsnaError(Exception):
     """The base of the tree above. ``str(error)`` is meant for people, and names options as Python does."""
 
     def __str__(self) -> str:
-        return _WORDED.sub(r"\1", super().__str__())
+        return for_python(super().__str__())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self)!r})"
@@ -57,7 +68,28 @@ class SsnaError(Exception):
     @property
     def for_command_line(self) -> str:
         """The message, with options as the command line has them."""
-        return _WORDED.sub(r"\2", super().__str__())
+        return for_shell(super().__str__())
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, or the interruption of a cell; the message says what is kept, and how to go on."""
+
+    def __str__(self) -> str:
+        return for_python(super().__str__())
+
+    @property
+    def for_command_line(self) -> str:
+        """The message, with options as the command line has them."""
+        return for_shell(super().__str__())
+
+
+@contextmanager
+def keeping(what: Callable[[], str]) -> Iterator[None]:
+    """An interruption inside says ``what()`` is kept."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise stop if isinstance(stop, Interrupted) else Interrupted(what()) from None
 
 
 class SettingsError(SsnaError):

@@ -4,25 +4,26 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 Advance = Callable[[float, str], None]
 MINUTE = 60.0  # between two lines, where no bar can be drawn
 
 
 def drawn() -> bool:
-    """Whether standard error is where bars can be drawn."""
+    """Whether standard error is where bars can be drawn: a terminal, or a notebook with ipywidgets."""
     from rich.console import Console
 
     console = Console(stderr=True)
-    return console.is_terminal or console.is_jupyter
+    return find_spec("ipywidgets") is not None if console.is_jupyter else console.is_terminal
 
 
 @contextmanager
 def progress(task: str, total: float, quiet: bool = False, transient: bool = False) -> Iterator[Advance]:
     """A bar with the time left. Yields ``advance(amount, note)``; the note stands behind the bar.
 
-    Nothing is drawn when ``quiet``; what fails takes its bar along, and so does all that is ``transient``. A file or a
-    pipe gets a line a minute.
+    Nothing is drawn when ``quiet``; what fails takes its bar along, and so does all that is ``transient``. A file, a
+    pipe or a notebook without ipywidgets gets a line a minute.
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

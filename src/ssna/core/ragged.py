@@ -43,6 +43,9 @@ class Ragged:
         )
         return cls(values, offsets)
 
+    def __repr__(self) -> str:
+        return f"<Ragged: {len(self):,} rows of {len(self.values):,} values>"
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

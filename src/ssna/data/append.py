@@ -1,21 +1,25 @@
 """``append``: a data set and the logs that came after it, to the data set of both."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ssna.core.arguments import checked
 from ssna.core.errors import SettingsError, option
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.options import APPENDING, EngineName, FormatName, with_help
+from ssna.data.prepare import Rows
 from ssna.data.storage import EVENTS
 
 
 @with_help(*APPENDING)
+@checked
 def append(
-    data: str | Path,
-    logs: str | Path,
-    items: str | Path | None = None,
+    data: str | Path | Any,  # a Dataset would be of no use, and is refused in words of its own
+    logs: Rows,
+    items: Rows | None = None,
     *,
     format: FormatName | None = None,
     user_col: str | None = None,
@@ -42,7 +46,7 @@ def append(
         logs: the new rows, as :func:`prepare` takes them.
         items: texts of new items, or more of old ones.
         out: the folder to save to as well.
-        quiet: no progress bar.
+        quiet: no progress bar, no summary and no warnings on standard error.
 
     Raises:
         DataError: as :func:`prepare`; or ``data`` is damaged, a sample, or of a version that did not keep what it
@@ -50,8 +54,6 @@ def append(
         SettingsError: an option is out of range.
         SsnaError: ``out`` holds something else.
     """
-    if not isinstance(data, str | Path):
-        raise SettingsError("append takes the folder of a data set, which keeps what was dropped; not a Dataset")
     named = {
         "format": format,
         "user_col": user_col,
@@ -62,18 +64,32 @@ def append(
         "engine": engine,
         "spark_master": spark_master,
     }
-    given: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    dataset = extend(data, logs, items, {name: value for name, value in named.items() if value is not None}, out, quiet)
+    if not quiet:
+        print(dataset.summary(), file=sys.stderr)
+    return dataset
+
+
+def extend(
+    data: str | Path, logs: Rows, items: Rows | None, given: dict[str, Any], out: str | Path | None, quiet: bool
+) -> Dataset:
+    """As :func:`append`, but for the summary; ``given``: the options that are not those of ``data``."""
+    if not isinstance(data, str | Path):
+        raise SettingsError(
+            f"append takes the folder of a data set, which keeps what was dropped; not a {type(data).__name__}"
+        )
     from ssna.data.append_base import AppendBase  # Ibis takes a second to load
     from ssna.data.pipeline import assemble
-    from ssna.data.sources import find_format
+    from ssna.data.sources import find_format, place_of
 
     base = AppendBase.read(Path(data))
-    if rating_col is not None and not base.options.rated:
-        culprit, lacking = option("rating_col", rating_col), option("min_rating")
+    if "rating_col" in given and not base.options.rated:
+        culprit, lacking = option("rating_col", given["rating_col"]), option("min_rating")
         raise SettingsError(f"{culprit}: {data} was prepared without {lacking}, so ratings do not count")
-    if format == "auto":
-        given["format"] = find_format(Path(logs))
-    request = base.request(Path(logs), None if items is None else Path(items), given)
+    place = place_of(logs, "logs")
+    if given.get("format") == "auto":
+        given["format"] = find_format(place)
+    request = base.request(place, None if items is None else place_of(items, "items"), given)
     if out is None:
         return assemble(request, quiet, base=base)
     with new_folder(Path(out), marker=EVENTS) as aside:

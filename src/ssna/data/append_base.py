@@ -24,7 +24,7 @@ from ssna.data.dropped import DROPPED, DROPPED_TEXTS, EXACT, RARE, REASON, TEXT,
 from ssna.data.engine import Engine
 from ssna.data.ids import with_ids
 from ssna.data.options import COLUMNS, PrepareOptions
-from ssna.data.sources import ITEM, RATING, USER, WHEN, Request, Source
+from ssna.data.sources import ITEM, RATING, USER, WHEN, Place, Request, Source
 from ssna.data.storage import damaged, load, read_whole
 
 OWN_ITEMS = "own_items"  # beside the options in the manifest
@@ -72,7 +72,7 @@ class AppendBase:
                 raise DataError(f"{DROPPED} has {dropped_rows.num_rows} rows, but the manifest counts {rows}")
         return cls(folder, data, options, stored[OWN_ITEMS], dropped_rows, dropped_texts, exact)
 
-    def request(self, logs: Path, items: Path | None, given: Mapping[str, Any]) -> Request:
+    def request(self, logs: Place, items: Place | None, given: Mapping[str, Any]) -> Request:
         """For ``logs``, by the rules of the data set, with the options ``given`` in place of its own.
 
         Columns are those of the first logs, if they have the same format; no text where the items' file is missing
@@ -99,7 +99,7 @@ class AppendBase:
         """
         timed = self.data.histories.times is not None
         if timed != source.timed:
-            having, lacking = (self.folder, source.log_files[0]) if timed else (source.log_files[0], self.folder)
+            having, lacking = (self.folder, source.logs) if timed else (source.logs, self.folder)
             raise DataError(f"{having} has times and {lacking} has none; append logs of the same kind")
         source = with_ids(source)
         before = ibis.union(self._kept(engine), self._recoverable(engine), distinct=False)

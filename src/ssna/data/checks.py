@@ -9,6 +9,7 @@ from ssna.core.ragged import Ints
 from ssna.data.dataset import Dataset, Histories, Split
 from ssna.data.moments import Moments, blocks
 from ssna.data.split_points import iso
+from ssna.data.storage import describe
 
 _EDGES = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100, 200, 500, 1_000, 10_000)  # where the bins of lengths begin
 
@@ -42,6 +43,11 @@ def _same_time(items: NDArray[np.integer], exact: Ints, offsets: Ints) -> dict[s
         # The rule for ties puts the same items side by side.
         "duplicates": int((items[1:] == items[:-1]).sum() - (items[later] == items[later - 1]).sum()),
     }
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """The manifest, complete, and :func:`statistics` under a key of that name."""
+    return {**dataset.manifest, **describe(dataset), "statistics": statistics(dataset)}
 
 
 def statistics(dataset: Dataset) -> dict[str, Any]:

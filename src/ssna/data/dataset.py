@@ -1,6 +1,8 @@
 """What every later layer reads: users, items, texts and whole histories, with the splits as views."""
 
+import difflib
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,12 +14,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ssna.core.errors import DataError, option
+from ssna.core.display import Text, cut, html_table
+from ssna.core.errors import DataError, for_python, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.moments import parts
-from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, evaluation_users
+from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, by_time, evaluation_users
+from ssna.data.summary import summary, warnings
+
+_SEARCHED = 100_000  # ids that may be meant by one that is not known
 
 SplitName = Literal["valid", "test"]
+
+
+_WHOLE = re.compile(r"^(-?[0-9]+)\.0+$")
+
+
+def _tidy(external: str) -> str:
+    return _WHOLE.sub(r"\1", external.strip())
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +60,10 @@ class IdMap:
     def __contains__(self, external: object) -> bool:
         return external in self._row_of
 
+    def __repr__(self) -> str:
+        first = ", ".join(cut(repr(external), 20) for external in self.external[:3])
+        return f"<IdMap of {len(self):,} ids: {first}{', …' if len(self) > 3 else ''}>"
+
     def rows(self, ids: Iterable[str]) -> Ints:
         """``(m,)`` rows of ``ids``; 0 for an id that is not known."""
         return np.fromiter((self._row_of.get(external, 0) for external in ids), dtype=np.int64)
@@ -60,6 +77,22 @@ class IdMap:
         """``(m,)`` rows of ``ids``, an Arrow array of strings; 0 for one that is not known. For millions of ids."""
         found = pc.index_in(ids, value_set=self.column)
         rows: Ints = pc.add(pc.fill_null(found, -1), 1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return rows
+
+    def find(self, ids: Iterable[str]) -> Ints:
+        """As :meth:`rows`; an id that is not known is tidied first, as ``prepare`` tidies ids: of blanks around it, and
+        of the fraction of a whole number (``1001.0``)."""
+        row_of = self._row_of
+        found = (row_of.get(external) or row_of.get(_tidy(external), 0) for external in ids)
+        return np.fromiter(found, dtype=np.int64)
+
+    def find_all(self, ids: Any) -> Ints:
+        """As :meth:`find`, of an Arrow array of strings. For millions of ids."""
+        rows = self.rows_of(ids)
+        missing = np.flatnonzero(rows == 0)
+        if len(missing):
+            trimmed = pc.utf8_trim_whitespace(ids.take(pa.array(missing)))
+            rows[missing] = self.rows_of(pc.replace_substring_regex(trimmed, _WHOLE.pattern, r"\1"))
         return rows
 
     def ids(self, rows: Iterable[int]) -> list[str]:
@@ -80,6 +113,9 @@ class Histories:
     items: NDArray[np.int32]
     times: NDArray[np.int64] | None
     offsets: Ints
+
+    def __repr__(self) -> str:
+        return f"<Histories of {len(self.offsets) - 1:,} users: {len(self.items):,} events>"
 
     def __post_init__(self) -> None:
         Ragged(self.items, self.offsets)
@@ -112,6 +148,9 @@ class Split:
     seen: Ragged
     targets: Ints
 
+    def __repr__(self) -> str:
+        return f"<Split {self.name}: {len(self):,} users>"
+
     def __len__(self) -> int:
         return len(self.targets)
 
@@ -136,6 +175,9 @@ class HeldOut:
     histories: tuple[tuple[str, ...], ...]
     targets: tuple[str, ...]
 
+    def __repr__(self) -> str:
+        return f"<HeldOut: {len(self.texts):,} items and {len(self.targets):,} questions>"
+
     def __post_init__(self) -> None:
         if len(self.histories) != len(self.targets) or not set(self.targets) <= set(self.texts):
             raise DataError("every question about a held-out item has a history, and one of these items as its target")
@@ -149,6 +191,7 @@ class Dataset:
         manifest: what ``prepare`` reports: counts, dropped rows by reason, source, rules (JSON values only).
         protocol: how histories are split: one of ``SPLIT_RULES``.
         held_out: items held out of it altogether, and the questions about them, or None.
+        moments: where validation and test begin, in seconds since 1970, where ``prepare`` was told; else None.
     """
 
     users: IdMap
@@ -159,10 +202,28 @@ class Dataset:
     manifest: dict[str, Any] = field(default_factory=dict)
     protocol: SplitRule = "leave-one-out"
     held_out: HeldOut | None = None
+    moments: tuple[int, int] | None = None
 
     def __repr__(self) -> str:
         events = len(self.histories.items)
         return f"<Dataset of {len(self.users):,} users, {len(self.items):,} items and {events:,} events>"
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), (line.split(maxsplit=1) for line in self.summary().splitlines()))
+
+    def summary(self) -> Text:
+        """What ``prepare`` read, dropped and warns of, and what came of it: a few lines."""
+        if "rows_read" in self.manifest and "checks" in self.manifest:
+            lines = summary(self.manifest)
+        else:  # made otherwise: a sample, a union
+            counts = {"users": len(self.users), "items": len(self.items), "events": len(self.histories.items)}
+            lines = [*(f"{name:9} {count:,}" for name, count in counts.items()), f"split     {self.protocol}"]
+        return Text(for_python("\n".join([*lines, f"data      {self.fingerprint}"])))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may not be as it was meant, and what to do about it."""
+        return tuple(map(for_python, warnings(self.manifest)))
 
     def __post_init__(self) -> None:
         if len(self.texts) != len(self.items) + 1 or self.texts[0] != "":
@@ -183,6 +244,8 @@ class Dataset:
     @cached_property
     def split_points(self) -> SplitPoints:
         """Where the protocol splits each user's row."""
+        if self.moments is not None and self.protocol == "time":
+            return by_time(self.histories.ragged, self.histories.times, self.moments)
         return SPLIT_RULES[self.protocol](self.histories.ragged, self.histories.times)
 
     @cached_property
@@ -222,6 +285,57 @@ class Dataset:
         users, places = self.evaluation_users(name)
         seen = self.histories.ragged.take(users).cut(np.zeros_like(users), places)
         return Split(name, users, seen.last(self.max_history), seen, self._targets(name))
+
+    def history(self, user: str) -> list[str]:
+        """Ids of all that ``user`` did, oldest first: what is recommended from.
+
+        Raises:
+            DataError: there is no such user.
+        """
+        return self.histories_of([user])[0]
+
+    def histories_of(self, users: Sequence[str] | None = None) -> list[list[str]]:
+        """As :meth:`history`, of several users; of all, in the order of ``users``, if None.
+
+        Raises:
+            DataError: there is no such user, or ``users`` is no list of ids.
+        """
+        if isinstance(users, str):
+            raise DataError(f"users is a list of ids: [{users!r}]")
+        rows = np.arange(1, len(self.users) + 1) if users is None else self._user_rows(users)
+        return [self.items.ids(row) for row in self.histories.ragged.take(rows - 1)]
+
+    def _user_rows(self, users: Sequence[str]) -> Ints:
+        users = [str(user) if isinstance(user, int | np.integer) else user for user in users]
+        if odd := [user for user in users if not isinstance(user, str)]:
+            raise DataError(f"ids of users are text: {str(odd[0])!r} instead of {odd[0]!r}")
+        rows = self.users.find(users)
+        if not rows.all():
+            lacking = users[int(np.argmin(rows))]
+            close = difflib.get_close_matches(lacking, self.users.external[:_SEARCHED], n=1)
+            hint = f"did you mean {close[0]!r}? Users" if close else "users"
+            raise DataError(
+                f"there is no user {lacking!r} among {len(self.users):,}; {hint} with too few events are not kept "
+                f"({option('min_user')}); recommend from a history of item ids instead"
+            )
+        return rows
+
+    def interactions(self) -> pa.Table:
+        """``user``, ``item`` (the ids of the logs) and, where the source has times, ``time``: every event, by user and
+        oldest first. For pandas ``.to_pandas()``, for Polars ``polars.from_arrow``."""
+        rows = self.histories.ragged.row_of_value
+        columns = {
+            "user": self.users.column.take(pa.array(rows)),
+            "item": self.items.column.take(pa.array(self.histories.items - 1)),
+        }
+        if self.histories.times is not None:
+            columns["time"] = pa.array(self.histories.times).cast(pa.timestamp("s", "UTC"))
+        return pa.table(columns)
+
+    def catalogue(self) -> pa.Table:
+        """``item``, ``text`` and ``events`` (how many it has): every item."""
+        events = np.bincount(self.histories.items, minlength=len(self.texts))[1:]
+        return pa.table({"item": self.items.column, "text": pa.array(self.texts[1:], pa.string()), "events": events})
 
     @cached_property
     def interactions_used(self) -> int:

@@ -71,8 +71,8 @@ class Engine(ABC):
         """Forget rows that :meth:`materialize` or :meth:`import_arrow` kept."""
 
     @abstractmethod
-    def import_arrow(self, table: pa.Table) -> Table:
-        """Rows made in Python."""
+    def import_arrow(self, table: pa.Table | pa.RecordBatchReader) -> Table:
+        """Rows made in Python; those of a reader can be read once."""
 
     @abstractmethod
     def read_parquet(self, path: Path) -> Table:
@@ -122,9 +122,10 @@ def _require_temporary_folder() -> None:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Whatever goes wrong inside is :class:`DataError` with ``path`` as the culprit."""
-    with engine_errors(f"{path} cannot be read; is it whole, and what its name says?"):
+def reading(place: object) -> Iterator[None]:
+    """Whatever goes wrong inside is :class:`DataError` with ``place``, a path or a table, as the culprit."""
+    path = Path(str(place))
+    with engine_errors(f"{place} cannot be read; is it whole, and what its name says?"):
         try:
             yield
         except UnicodeDecodeError as cause:

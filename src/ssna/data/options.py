@@ -76,13 +76,17 @@ class PrepareOptions(Settings):
     dedup: Dedup = "none"
     """Count events of the same user, item and time once; or keep only a user's first or last event on an item."""
     split: SplitRule = "leave-one-out"
-    """Test on each user's last event, or on what came after a moment that all users share."""
+    """Test on each user's last event, on what came after a moment of all users, or on nothing: all is learned."""
+    valid_from: Moment | None = _named("DATE")
+    """By time: where validation begins, if not with the last fifth of the events; a date or time, as for since."""
+    test_from: Moment | None = _named("DATE")
+    """By time: where the test begins, if not with the last tenth of the events."""
     engine: EngineName = "duckdb"
     """What reads and computes, with the same result: DuckDB, or Spark (it needs the extra of that name, and Java)."""
     spark_master: str | None = _named("URL")
     """Where Spark runs: all cores of this machine, local[*], if not given."""
 
-    @field_validator("since", "until")
+    @field_validator("since", "until", "valid_from", "test_from")
     @classmethod
     def _is_moment(cls, moment: Moment | None) -> Moment | None:
         _microseconds(moment)
@@ -106,10 +110,24 @@ class PrepareOptions(Settings):
             raise SettingsError(f"{culprit}: it is for {lacking}, which is not given")
         if self.spark_master is not None and self.engine != "spark":
             raise SettingsError(f"{option('spark_master', self.spark_master)}: it is for {option('engine', 'spark')}")
+        self._require_moments()
         first, end = self.window
         if first is not None and end is not None and first >= end:
             since, until = option("since", self.since), option("until", self.until)
             raise SettingsError(f"{since} is not before {until}; nothing would be left")
+
+    def _require_moments(self) -> None:
+        given = {name: getattr(self, name) for name in ("valid_from", "test_from")}
+        named = {name: moment for name, moment in given.items() if moment is not None}
+        if named and self.split != "time":
+            culprit = option(*next(iter(named.items())))
+            raise SettingsError(f"{culprit}: it is for {option('split', 'time')}")
+        if len(named) == 1:
+            name, other = next(iter(named)), next(name for name in given if name not in named)
+            raise SettingsError(f"{option(name, named[name])}: it needs {option(other)}, too")
+        if self.moments is not None and self.moments[0] >= self.moments[1]:
+            valid, test = (option(name, moment) for name, moment in named.items())
+            raise SettingsError(f"{valid} is not before {test}; validation comes first")
 
     def for_format(self, name: FormatName, minimum: int) -> "PrepareOptions":
         """The same for a format that is known by now, and the ``minimum`` of events it takes where none was given."""
@@ -130,6 +148,12 @@ class PrepareOptions(Settings):
     def window(self) -> tuple[int | None, int | None]:
         """``since`` and ``until`` in microseconds since 1970. ``until`` itself is too late; None does not limit."""
         return _microseconds(self.since), _microseconds(self.until)
+
+    @property
+    def moments(self) -> tuple[int, int] | None:
+        """``valid_from`` and ``test_from`` in seconds since 1970, rounded up; None if they are not given."""
+        valid, test = _microseconds(self.valid_from), _microseconds(self.test_from)
+        return None if valid is None or test is None else (-(-valid // _SECOND), -(-test // _SECOND))
 
     @property
     def min_events(self) -> int:

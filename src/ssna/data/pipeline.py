@@ -1,5 +1,6 @@
 """The steps of ``prepare``: read, clean, pack, and write with a manifest."""
 
+import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 from ibis import Table
 
-from ssna.core.errors import DataError, option
+from ssna.core.errors import DataError, keeping, option
 from ssna.core.progress import progress
 from ssna.data.append_base import AppendBase
 from ssna.data.checks import period
@@ -19,6 +20,8 @@ from ssna.data.engine import Engine, engine_errors, open_engine
 from ssna.data.ids import CODE, ID, encode_ids
 from ssna.data.options import PrepareOptions
 from ssna.data.packing import Packed, pack
+from ssna.data.quality import NO_TEXT as LOST
+from ssna.data.quality import equal_files, measure
 from ssna.data.reading import ReadLogs, read_logs
 from ssna.data.report import provenance, rules
 from ssna.data.sources import ITEM, Request, Source
@@ -60,6 +63,7 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
     """
     options = request.options
     with (
+        keeping(lambda: "nothing was written, and nothing that was there is changed"),
         engine_errors(f"{request.logs} could not be prepared; is there enough memory and disk space?"),
         progress("prepare", total=3, quiet=quiet) as advance,
         open_engine(options.engine, options.spark_master) as engine,
@@ -74,6 +78,8 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         checks = {
             **read.coverage(),
             **_unreadable_time(read.source, cleaned),
+            **_unmatched(read, cleaned),
+            "equal_files": equal_files(read.source.log_files),
             "same_time": packed.same_time,
             "core_rounds": [asdict(each) for each in cleaned.core.rounds],
         }
@@ -104,10 +110,12 @@ def _dataset(
         histories=packed.histories,
         max_history=request.options.max_history,
         protocol=request.options.split,
+        moments=request.options.moments,
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}
     dataset = dataset if base is None else base.renumbered(dataset)
+    checks |= measure(dataset, dt.datetime.now(dt.UTC))
     report = {
         "rows_read": len(packed.histories.items) + sum(dropped.values()),
         "dropped": dropped,
@@ -141,6 +149,15 @@ def _unreadable_time(source: Source, cleaned: "_Cleaned") -> dict[str, str]:
         return {}
     found = source.unreadable_time() if missing else None
     return {} if found is None else {"unreadable_time": found}
+
+
+def _unmatched(read: ReadLogs, cleaned: "_Cleaned") -> dict[str, list[str]]:
+    """An item of the logs and one of the items' own, if most events are lost for want of text."""
+    rows = cleaned.count + sum(cleaned.dropped.values())
+    if cleaned.dropped[NO_TEXT] <= LOST * rows:
+        return {}
+    found = read.unmatched()
+    return {} if found is None else {"unmatched": found}
 
 
 def _dropped(read: ReadLogs, cleaned: "_Cleaned", options: PrepareOptions) -> Dropped:
@@ -191,14 +208,17 @@ def _clean(engine: Engine, read: ReadLogs, request: Request) -> _Cleaned:
     left = unusable[""] - duplicates - sum(rare.values())
     dropped = {"unreadable_row": source.unreadable, **counted, DUPLICATE: duplicates, **rare}
     if left == 0:
-        raise _nobody_left(request, dropped)
+        raise _nobody_left(request, dropped, read)
     return _Cleaned(filtered, distinct, core, left, dropped)
 
 
-def _nobody_left(request: Request, dropped: dict[str, int]) -> DataError:
+def _nobody_left(request: Request, dropped: dict[str, int], read: ReadLogs) -> DataError:
     rows = sum(dropped.values())
     if rows == 0:
         return DataError(f"{request.logs} holds no events; give logs with rows below the header")
     reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count)
-    hint = _HINTS[max(dropped, key=lambda reason: dropped[reason])]
+    worst = max(dropped, key=lambda reason: dropped[reason])
+    hint = _HINTS[worst]
+    if worst == NO_TEXT and (found := read.unmatched()) is not None:
+        hint = f"the logs have items such as {found[0]!r}, the texts such as {found[1]!r}; {hint}"
     return DataError(f"{request.logs}: no user is left of {rows} events (dropped: {reasons}); {hint}")

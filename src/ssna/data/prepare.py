@@ -1,19 +1,26 @@
 """``prepare``: from logs and item texts, in any known format, to a :class:`Dataset`."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from ssna.core.arguments import checked
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.options import Dedup, EngineName, FormatName, MissingText, Moment, PrepareOptions, with_help
 from ssna.data.split_points import SplitRule
 from ssna.data.storage import EVENTS
 
+Rows = str | Path | Sequence[str | Path] | Any
+"""Where rows are: a path, paths, or anything that has ``__arrow_c_stream__``."""
+
 
 @with_help(*PrepareOptions.model_fields)
+@checked
 def prepare(
-    logs: str | Path,
-    items: str | Path | None = None,
+    logs: Rows,
+    items: Rows | None = None,
     *,
     format: FormatName = "auto",
     user_col: str | None = None,
@@ -30,6 +37,8 @@ def prepare(
     missing_text: MissingText = "drop",
     dedup: Dedup = "none",
     split: SplitRule = "leave-one-out",
+    valid_from: Moment | None = None,
+    test_from: Moment | None = None,
     engine: EngineName = "duckdb",
     spark_master: str | None = None,
     out: str | Path | None = None,
@@ -42,11 +51,12 @@ def prepare(
 
     Args:
         logs: a table (CSV, TSV, Parquet, JSON lines; ``.gz`` and ``.zst``), a folder or pattern (``logs/*.csv``) of
-            tables with the same columns, or the folder or file of another format.
-        items: a table of item texts (or a folder or pattern, as above), with the same item column; None where the
-            logs hold the texts, too.
+            tables with the same columns, a list of their paths, or the folder or file of another format; or a table
+            in memory: of pandas, Polars or Arrow, a DuckDB relation, whatever has ``__arrow_c_stream__``.
+        items: a table of item texts (anything as above), with the same item column; None where the logs hold the
+            texts, too.
         out: the folder to save to as well.
-        quiet: no progress bar.
+        quiet: no progress bar, no summary and no warnings on standard error.
 
     Raises:
         DataError: a file or column is not there or cannot be read, nobody is left, or a split by time or a
@@ -54,31 +64,47 @@ def prepare(
         SettingsError: an option is out of range, Spark cannot be started, or ``TMPDIR`` is no folder to write to.
         SsnaError: ``out`` holds something else.
     """
-    options = PrepareOptions.of(
-        format=format,
-        user_col=user_col,
-        item_col=item_col,
-        time_col=time_col,
-        text_cols=text_cols,
-        rating_col=rating_col,
-        min_rating=min_rating,
-        since=since,
-        until=until,
-        min_user=min_user,
-        min_item=min_item,
-        max_history=max_history,
-        missing_text=missing_text,
-        dedup=dedup,
-        split=split,
-        engine=engine,
-        spark_master=spark_master,
+    dataset = build(
+        logs,
+        items,
+        PrepareOptions.of(
+            format=format,
+            user_col=user_col,
+            item_col=item_col,
+            time_col=time_col,
+            text_cols=text_cols,
+            rating_col=rating_col,
+            min_rating=min_rating,
+            since=since,
+            until=until,
+            min_user=min_user,
+            min_item=min_item,
+            max_history=max_history,
+            missing_text=missing_text,
+            dedup=dedup,
+            split=split,
+            valid_from=valid_from,
+            test_from=test_from,
+            engine=engine,
+            spark_master=spark_master,
+        ),
+        out,
+        quiet,
     )
-    from ssna.data.pipeline import assemble  # Ibis takes a second to load
-    from ssna.data.sources import FORMATS, Request, find_format
+    if not quiet:
+        print(dataset.summary(), file=sys.stderr)
+    return dataset
 
-    name = find_format(Path(logs)) if options.format == "auto" else options.format
+
+def build(logs: Rows, items: Rows | None, options: PrepareOptions, out: str | Path | None, quiet: bool) -> Dataset:
+    """As :func:`prepare`, but for the summary."""
+    from ssna.data.pipeline import assemble  # Ibis takes a second to load
+    from ssna.data.sources import FORMATS, Request, find_format, place_of
+
+    place = place_of(logs, "logs")
+    name = find_format(place) if options.format == "auto" else options.format
     options = options.for_format(name, FORMATS[name].core)
-    request = Request(Path(logs), None if items is None else Path(items), options)
+    request = Request(place, None if items is None else place_of(items, "items"), options)
     if out is None:
         return assemble(request, quiet)
     with new_folder(Path(out), marker=EVENTS) as aside:

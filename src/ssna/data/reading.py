@@ -13,9 +13,12 @@ from ssna.data.append_base import AppendBase
 from ssna.data.dropped import TEXT
 from ssna.data.engine import Engine, reading
 from ssna.data.ids import ID, Ids, read_ids
+from ssna.data.quality import alike
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
 from ssna.data.split_points import NO_TIMES
 from ssna.data.texts import joined_rows, longest
+
+_SOME = 10_000  # ids that are looked at for an example
 
 _PLACEHOLDERS = ("null", "none", "nan", "na", "n/a", "nil", "-", "?")
 """What other programs write for a value that is not there."""
@@ -59,6 +62,15 @@ class ReadLogs:
                 for kind, ids in (("users", self.users), ("items", self.items))
             },
         }
+
+    def unmatched(self) -> list[str] | None:
+        """An item of the logs that has no text, and one that has a text and is in no event: alike, if two are."""
+        if self.source.parts is None:
+            return None
+        names, described = self.items.names, self.source.parts.select(**{ID: self.source.parts[ITEM]}).distinct()
+        lists = (names.anti_join(described, ID), described.drop_null().anti_join(names, ID))
+        in_logs, in_items = (table.order_by(ID).limit(_SOME)[ID].to_pyarrow().to_pylist() for table in lists)
+        return alike(in_logs, in_items)
 
 
 def read_logs(engine: Engine, request: Request, base: AppendBase | None) -> ReadLogs:

@@ -1,5 +1,6 @@
 """What the manifest says about how a data set came to be: its rules in words, its sources, and its options."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from ssna.data.cleaning import DEDUP_RULES
 from ssna.data.options import PrepareOptions
 from ssna.data.packing import ORDER_RULE, TIES_RULE
 from ssna.data.sources import Request, Source
+from ssna.data.sources.place import Frame
 from ssna.data.sources.values import TIME_RULE
 from ssna.data.split_points import SplitRule
 from ssna.data.texts import TEXT_RULE
@@ -16,6 +18,7 @@ from ssna.data.texts import TEXT_RULE
 _SPLITS: dict[SplitRule, str] = {
     "leave-one-out": "leave one out: a user's last event is the test target, the one before the validation target; "
     "the test history holds the validation item",
+    "none": "none: every event is for training, and nothing is left to evaluate on",
     "time": "by time: all stamps sorted, validation begins at the one behind the first 80 % of the events, the test at "
     "the one behind 90 %; training is what came before validation; a user with events before a beginning is evaluated "
     "on the first event from then on, in validation if it came before the test begins, given all events before the "
@@ -40,7 +43,7 @@ def rules(options: PrepareOptions, timed: bool) -> dict[str, str]:
         "duplicates": DEDUP_RULES[options.dedup],
         "k_core": f"every user has at least {least_user} events and every item at least {least_item}, "
         "repeats included; what has fewer is dropped, in rounds, until nothing has",
-        "split": _SPLITS[options.split],
+        "split": _SPLITS[options.split] + _told(options),
         "history": f"histories are stored whole; a view reads at most {options.max_history} events before its target",
     }
 
@@ -57,6 +60,13 @@ def _limits(options: PrepareOptions) -> dict[str, str]:
     return found
 
 
+def _told(options: PrepareOptions) -> str:
+    if options.moments is None:
+        return ""
+    valid, test = (_iso(moment * 1_000_000) for moment in options.moments)
+    return f"; but validation begins at {valid} and the test at {test}, as told"
+
+
 def _iso(moment: int) -> str:
     return f"{str(np.datetime64(moment, 'us')).removesuffix('.000000')}Z"
 
@@ -64,7 +74,11 @@ def _iso(moment: int) -> str:
 def provenance(request: Request, source: Source, base: AppendBase | None) -> dict[str, Any]:
     """The files, what was read as what in them, what was appended to; and the options for logs that come later."""
     files = [file.name for file in source.files]
-    over = {"passed_over": [file.name for file in source.passed_over]} if source.passed_over else {}
+    over: dict[str, Any] = {}
+    if frames := {place.argument: place.kind for place in (request.logs, request.items) if isinstance(place, Frame)}:
+        over["frames"] = frames
+    if source.passed_over:
+        over["passed_over"] = [file.name for file in source.passed_over]
     if base is None:
         columns = {} if source.columns is None else {"columns": dict(source.columns)}
         described = {"format": request.options.format, "files": files, **columns, **over}
@@ -72,7 +86,10 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     manifest = base.data.manifest
     of = {"fingerprint": base.data.fingerprint, "users": manifest["users"], "items": manifest["items"]}
     before = manifest["source"]
-    of |= {"logs": request.logs.name, "again": sorted({file.name for file in source.log_files} & {*before["files"]})}
+    of |= {
+        "logs": request.logs.name if isinstance(request.logs, Path) else str(request.logs),
+        "again": sorted({file.name for file in source.log_files} & {*before["files"]}),
+    }
     described = {**before, "files": [*before["files"], *files], **over}
     return {"source": described, "options": manifest["options"], "appended_to": of}
 

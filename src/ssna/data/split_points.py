@@ -1,4 +1,4 @@
-"""Where histories are split into training, validation and test: before a user's last events, or at two moments."""
+"""Where histories are split into training, validation and test: before last events, at two moments, or nowhere."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 from ssna.core.errors import DataError, option
 from ssna.core.ragged import Ints, Ragged
 
-SplitRule = Literal["leave-one-out", "time"]
+SplitRule = Literal["leave-one-out", "time", "none"]
 MIN_EVENTS = 3  # leave-one-out: one event to learn from, one to validate on, one to test on
 NO_TIMES = (
     f"has no times, which a split by time needs; give a table that has them ({option('time_col')}), or "
@@ -43,7 +43,7 @@ def leave_one_out(histories: Ragged, times: Ints | None) -> SplitPoints:
     return SplitPoints(histories.lengths - 2, histories.lengths - 1)
 
 
-def by_time(histories: Ragged, times: Ints | None) -> SplitPoints:
+def by_time(histories: Ragged, times: Ints | None, given: tuple[int, int] | None = None) -> SplitPoints:
     """Each row is split at ``t_valid`` and ``t_test``: an event at that very second stands behind the split point.
 
     With all ``m`` stamps sorted, they are those at places ``⌊8m/10⌋`` and ``⌊9m/10⌋`` (from 0): the latest stamps with
@@ -51,6 +51,7 @@ def by_time(histories: Ragged, times: Ints | None) -> SplitPoints:
 
     Args:
         times: ``(m,)`` seconds since 1970, rising within each row.
+        given: ``t_valid`` and ``t_test``, in the place of those.
 
     Raises:
         DataError: there are no times, they are out of order, or a split has no evaluation users.
@@ -60,15 +61,21 @@ def by_time(histories: Ragged, times: Ints | None) -> SplitPoints:
     row = histories.row_of_value
     if histories.lengths.min() == 0 or ((times[1:] < times[:-1]) & (row[1:] == row[:-1])).any():
         raise DataError("a user's events are missing or not in the order of their times; run prepare again")
-    t_valid, t_test = np.sort(times)[[8 * len(times) // 10, 9 * len(times) // 10]].tolist()
+    t_valid, t_test = given or np.sort(times)[[8 * len(times) // 10, 9 * len(times) // 10]].tolist()
     valid, test = (np.bincount(row[times < moment], minlength=len(histories)) for moment in (t_valid, t_test))
     for name, at, until in (("validation", valid, test), ("test", test, histories.lengths)):
         if not len(evaluation_users(at, until)):
             raise DataError(
                 f"split at {iso(t_valid)} and {iso(t_test)}, no user has events both before and in {name}; "
-                f"give logs of more users or over a longer time, or take {option('split', 'leave-one-out')}"
+                f"give logs of more users or over a longer time, other moments ({option('valid_from')}, "
+                f"{option('test_from')}), or take {option('split', 'leave-one-out')}"
             )
     return SplitPoints(valid, test, (t_valid, t_test))
+
+
+def all_for_training(histories: Ragged, times: Ints | None) -> SplitPoints:
+    """Every event is for training, and none is left to evaluate on."""
+    return SplitPoints(histories.lengths, histories.lengths)
 
 
 def evaluation_users(at: Ints, until: Ints) -> Ints:
@@ -84,4 +91,5 @@ def iso(seconds: int) -> str:
 SPLIT_RULES: dict[SplitRule, Callable[[Ragged, Ints | None], SplitPoints]] = {
     "leave-one-out": leave_one_out,
     "time": by_time,
+    "none": all_for_training,
 }

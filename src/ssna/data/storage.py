@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ssna.core.arguments import checked
 from ssna.core.errors import DataError
 from ssna.core.files import new_folder, read_json, write_json
 from ssna.data.dataset import Dataset, HeldOut, Histories, IdMap
@@ -59,6 +60,8 @@ def _describe_split(dataset: Dataset) -> dict[str, Any]:
     }
     if dataset.split_points.moments is not None:
         moments = zip(("valid", "test"), dataset.split_points.moments, strict=True)
+        if dataset.moments is not None:
+            described["given_moments"] = list(dataset.moments)
         described["moments"] = {name: {"seconds": moment, "date": iso(moment)} for name, moment in moments}
     return described
 
@@ -105,6 +108,7 @@ def is_data_set(folder: Path) -> bool:
     return False
 
 
+@checked
 def load(folder: str | Path) -> Dataset:
     """The data set in ``folder``.
 
@@ -134,6 +138,7 @@ def load(folder: str | Path) -> Dataset:
             manifest=manifest,
             protocol=manifest.get("split", "leave-one-out"),
             held_out=None if held_out is None else _read_held_out(held_out),
+            moments=_moments(manifest.get("given_moments")),
         )
         if "split" not in manifest:  # made when there was but one
             manifest.update(_describe_split(dataset))
@@ -142,6 +147,10 @@ def load(folder: str | Path) -> Dataset:
         if wrong:
             raise DataError(f"{wrong[0]} is {found[wrong[0]]}, but the manifest says {manifest[wrong[0]]}")
     return dataset
+
+
+def _moments(given: Any) -> tuple[int, int] | None:
+    return None if given is None else (int(given[0]), int(given[1]))
 
 
 def _in_todays_words(manifest: dict[str, Any]) -> dict[str, Any]:

@@ -37,13 +37,15 @@ def restrict(data: Dataset, events: NDArray[np.bool_]) -> Dataset:
         ),
         max_history=data.max_history,
         protocol=data.protocol,
+        moments=data.moments,
     )
 
 
 def sample(data: Dataset, users: int, rng: np.random.Generator) -> Dataset:
     """``users`` of its users, at random, with their whole histories; and the items that these name.
 
-    Items may have fewer events than ``prepare`` asked for. A split by time is made anew, at moments of the sample.
+    Items may have fewer events than ``prepare`` asked for. A split by time is made anew: at moments of the
+    sample, unless ``prepare`` was told some.
 
     Raises:
         DataError: there are not so many users, or a split by time has no evaluation users.

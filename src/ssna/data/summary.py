@@ -3,19 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ssna.data.checks import statistics
-from ssna.data.dataset import Dataset
-from ssna.data.storage import describe
+from ssna.data.quality import sentences
 
 _BAR = 40  # letters
 _EARLY = "1990"  # few logs are older
 _NAMES = 5  # of files
 _COUNTS = ("users", "items", "interactions")
-
-
-def described(dataset: Dataset) -> dict[str, Any]:
-    """The manifest, complete, and :func:`statistics` under a key of that name."""
-    return {**dataset.manifest, **describe(dataset), "statistics": statistics(dataset)}
 
 
 def summary(manifest: Mapping[str, Any]) -> list[str]:
@@ -62,6 +55,8 @@ def _columns(source: Mapping[str, Any]) -> Iterator[str]:
 
 def warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
     """What may not be as it was meant, and what to do about it."""
+    if "checks" not in manifest:
+        return
     checks, joined, period = manifest["checks"], manifest.get("appended_to"), manifest.get("period")
     if period is not None and period["first"] < _EARLY:
         yield (
@@ -70,6 +65,7 @@ def warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
         )
     if "unreadable_time" in checks:
         yield f"times such as {checks['unreadable_time']!r} cannot be read; write ISO dates (2024-05-31), or numbers"
+    yield from sentences(manifest)
     for kind, words in checks.get("placeholder_ids", {}).items():
         if words:
             yield f"{kind} called {', '.join(words)} are {kind} like any other; leave cells empty where there is none"
@@ -85,7 +81,7 @@ def warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
 
 
 def everything(whole: Mapping[str, Any]) -> list[str]:
-    """All that :func:`described` knows, section by section."""
+    """All that :func:`ssna.data.checks.described` knows, section by section."""
     return [
         line
         for section in (_rows(whole), _core(whole), _table(whole), _lengths(whole), _targets(whole), _checks(whole))

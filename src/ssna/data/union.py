@@ -23,6 +23,8 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
         DataError: there is none, a name is empty, they differ in ``max_history`` or in how they are split, or are split
             by time (each at moments of its own) or items were held out of one.
     """
+    if not isinstance(data, Mapping) or not all(isinstance(each, Dataset) for each in data.values()):
+        raise DataError('a union takes data sets by their names: union({"books": data, "films": others})')
     if not data or "" in data:
         raise DataError("a union needs at least one data set, and a name for each")
     first, *others = data.items()
@@ -34,7 +36,7 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
             if mine != theirs:
                 raise DataError(f"{what} is {mine} in {first[0]} and {theirs} in {name}: prepare one of them again")
     sets = tuple(data.values())
-    if len(sets) > 1 and first[1].protocol != "leave-one-out":
+    if len(sets) > 1 and first[1].protocol == "time":
         remedy = f"prepare it again with {option('split', 'leave-one-out')}"
         raise DataError(f"{first[0]} is split by time, and so cannot be joined: {remedy}")
     if len(sets) > 1 and (parts := [name for name, each in data.items() if each.held_out]):
@@ -55,6 +57,7 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
         texts=("", *(text for each in sets for text in each.texts[1:])),
         histories=histories,
         max_history=first[1].max_history,
+        protocol=first[1].protocol,
     )
     of = {name: each.fingerprint for name, each in data.items()}
     return replace(joined, manifest={**describe(joined), "union_of": of})

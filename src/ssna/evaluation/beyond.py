@@ -7,8 +7,8 @@ K = 10
 POPULAR = 0.2  # the most popular fifth of the catalogue counts as popular
 
 
-def beyond_accuracy(lists: NDArray[np.integer], counts: NDArray[np.integer]) -> dict[str, float]:
-    """Coverage, novelty and popularity of the first ten of each list.
+def beyond_accuracy(lists: NDArray[np.integer], counts: NDArray[np.integer], k: int = K) -> dict[str, float]:
+    """Coverage, novelty and popularity of the first ``k`` of each list, ten unless told otherwise.
 
     Args:
         lists: ``(n, m)`` item rows, best first; 0 where a list is shorter.
@@ -19,7 +19,7 @@ def beyond_accuracy(lists: NDArray[np.integer], counts: NDArray[np.integer]) -> 
         ``-log2((count + 1) / (total + I))`` over all places (bits; Vargas and Castells, 2011, with add-one smoothing).
         ``popular@10``: share of places held by the most popular fifth of the items.
     """
-    shown = lists[:, :K]
+    shown = lists[:, :k]
     shown = shown[shown > 0]
     events = counts[1:]
     items = len(events)
@@ -27,7 +27,7 @@ def beyond_accuracy(lists: NDArray[np.integer], counts: NDArray[np.integer]) -> 
     head[1 + np.argsort(-events, kind="stable")[: max(round(POPULAR * items), 1)]] = True
     surprise = -np.log2((counts + 1) / (events.sum() + items))
     return {
-        f"coverage@{K}": len(np.unique(shown)) / items,
-        f"novelty@{K}": float(surprise[shown].mean()) if len(shown) else 0.0,
-        f"popular@{K}": float(head[shown].mean()) if len(shown) else 0.0,
+        f"coverage@{k}": len(np.unique(shown)) / items,
+        f"novelty@{k}": float(surprise[shown].mean()) if len(shown) else 0.0,
+        f"popular@{k}": float(head[shown].mean()) if len(shown) else 0.0,
     }

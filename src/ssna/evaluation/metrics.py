@@ -32,6 +32,11 @@ def ndcg(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
     return np.where(ranks <= k, 1.0 / np.log2(1.0 + ranks), 0.0)
 
 
+def reciprocal_rank(ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
+    """``(n,)`` ranks -> ``(n,)``: ``1 / rank`` where the target is among the first ``k``, else 0. Its mean is MRR@k."""
+    return np.where(ranks <= k, 1.0 / ranks, 0.0)
+
+
 def per_user(
     ranks: NDArray[np.integer], items: int, cutoffs: tuple[int, ...] = (10, 50)
 ) -> dict[str, NDArray[np.float64]]:

@@ -31,7 +31,7 @@ class Evaluation:
     Attributes:
         targets: ``(n,)`` item rows, in the order of the split's users.
         ranks: policy -> ``(n,)`` rank of the target, from 1.
-        lists: policy -> ``(n, min(50, items))`` best item rows, best first; 0 where fewer are left.
+        lists: policy -> ``(n, min(50, items))`` best item rows, best first; 0 where fewer are left. More if asked for.
         items: size of the catalogue.
     """
 
@@ -52,12 +52,15 @@ class Evaluation:
         return {policy: summary(self.ranks[policy], self.items, cutoffs) for policy in POLICIES}
 
 
-def evaluate(scorer: Scorer, split: Split, among: Ints | None = None) -> Evaluation:
+def evaluate(scorer: Scorer, split: Split, among: Ints | None = None, top: int = TOP) -> Evaluation:
     """Rank the whole catalogue, or the item rows ``among`` only, for every user of ``split``.
 
     Users and items go by some at a time: memory does not grow with either.
+
+    Args:
+        top: the length of the lists.
     """
-    parts = list(_parts(scorer, split, among, dict.fromkeys(POLICIES, min(TOP, scorer.num_rows - 1))))
+    parts = list(_parts(scorer, split, among, dict.fromkeys(POLICIES, min(top, scorer.num_rows - 1))))
     return Evaluation(
         targets=split.targets,
         ranks={policy: torch.cat([part[policy].ranks for part in parts]).numpy() for policy in POLICIES},

@@ -16,16 +16,16 @@ from typing import Literal
 
 import numpy as np
 
-from ssna.core.errors import SettingsError, SsnaError, TrainingError
+from ssna.core.errors import SettingsError, SsnaError, TrainingError, keeping
 from ssna.core.locks import is_locked, try_lock
 from ssna.data import Dataset, load
 from ssna.evaluation.metrics import monitored
 from ssna.grid.spec import EntryPlan, GridSpec, Task, tasks
 from ssna.methods.text_linear import TextLinearSettings
 from ssna.methods.tuned import FullSettings
+from ssna.runs.execute import execute
 from ssna.runs.fitting import reads_text
 from ssna.runs.record import RECORD, RunRecord
-from ssna.runs.run import execute
 from ssna.text import LayerCache
 
 CLAIMS = ".claims"
@@ -87,9 +87,10 @@ def run_grid(spec: GridSpec, out: Path, root: Path, dry_run: bool = False, quiet
     if problems := runner.problems(first):
         others = f" ({len(problems) - 1} more: ssna grid --plan)" if len(problems) > 1 else ""
         raise SettingsError(problems[0] + others)
-    failed = runner.work(first)
-    last = _best_with_more_seeds(spec, [task for task in first if task not in failed], out)
-    failed += runner.work(last)
+    with keeping(lambda: f"runs that are finished are kept in {out}; start the grid again to go on"):
+        failed = runner.work(first)
+        last = _best_with_more_seeds(spec, [task for task in first if task not in failed], out)
+        failed += runner.work(last)
     if failed:
         names = ", ".join(str(task.folder) for task in failed[:3])
         raise TrainingError(f"{len(failed)} of {len(first) + len(last)} runs failed ({names}); all others are finished")

@@ -1,5 +1,6 @@
 """Items to vectors, and vectors to scorers: every method there is, in one table."""
 
+from ssna.core.plugins import Registry
 from ssna.methods.base import FittedMethod, ItemEncoder, Method, MethodSettings, TrainedMethod
 from ssna.methods.blend import BlendSettings, fit_blend
 from ssna.methods.ease import (
@@ -32,7 +33,7 @@ from ssna.methods.tuned import (
     build_lora,
 )
 
-METHODS: dict[str, Method] = {
+_OWN: dict[str, Method] = {
     "ssna": TrainedMethod(SSNASettings, build_ssna, needs_text=True),
     "tmlp": TrainedMethod(TMLPSettings, build_tmlp, needs_text=True),
     "tmoe": TrainedMethod(TMoESettings, build_tmoe, needs_text=True),
@@ -49,5 +50,8 @@ METHODS: dict[str, Method] = {
     "text-linear": FittedMethod(TextLinearSettings, fit_text_linear, needs_text=True),
     "blend": FittedMethod(BlendSettings, fit_blend, needs_text=True),
 }
+
+METHODS: Registry[Method] = Registry("ssna.methods", _OWN, lambda part: isinstance(part, TrainedMethod | FittedMethod))
+"""Those here, and those of installed packages, by their entry points in ``ssna.methods``."""
 
 __all__ = ["METHODS", "FittedMethod", "ItemEncoder", "Method", "MethodSettings", "TrainedMethod"]

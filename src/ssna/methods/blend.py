@@ -5,7 +5,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from ssna.data.dataset import Dataset, Split
+from ssna.core.ragged import Ragged
+from ssna.data.dataset import Dataset
 from ssna.methods.base import MethodSettings
 from ssna.methods.ease import fit_cease, fit_ease
 from ssna.methods.members import MemberSections
@@ -35,16 +36,17 @@ class BlendSettings(MemberSections, MethodSettings):
 
 
 def fit_blend(settings: BlendSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
-    """Equal weights; the deviations are those of the scores on the validation histories."""
+    """Equal weights; deviations are those of scores on validation histories, or on all where there are none."""
     scorers = [FITS[name](settings.of(name), data, cache, dim) for name in settings.members]
-    return Ensemble([Member(scorer, 1 / len(scorers), deviation(scorer, data.valid)) for scorer in scorers])
+    histories = data.valid.histories if len(data.valid) else data.histories.ragged.last(data.max_history)
+    return Ensemble([Member(scorer, 1 / len(scorers), deviation(scorer, histories)) for scorer in scorers])
 
 
-def deviation(scorer: Scorer, split: Split) -> float:
-    """Standard deviation of all scores on the histories of ``split``, padding left out."""
+def deviation(scorer: Scorer, histories: Ragged) -> float:
+    """Standard deviation of all scores on ``histories``, padding left out."""
     count, total, squares = 0, 0.0, 0.0
-    for _, histories in chunks(split.histories):
-        for start, tile in Tiles.of(scorer, histories):
+    for _, some in chunks(histories):
+        for start, tile in Tiles.of(scorer, some):
             scores = tile[:, start == 0 :].double()
             count, total, squares = (
                 count + scores.numel(),

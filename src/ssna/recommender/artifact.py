@@ -94,6 +94,19 @@ def read(folder: Path) -> Contents:
         raise ArtifactError(f"{folder} is damaged or no model ({reason}); copy or train the model again") from None
 
 
+def read_ids(folder: Path) -> IdMap:
+    """The items of a model or run folder, without the model.
+
+    Raises:
+        ArtifactError: they are missing or damaged.
+    """
+    path = model_folder(folder) / ITEMS
+    try:
+        return IdMap(tuple(pq.read_table(path, columns=["id"])["id"].to_pylist()))
+    except (OSError, ValueError, DataError, pa.ArrowException) as cause:
+        raise ArtifactError(f"{path} is missing or damaged ({cause}); copy or train the model again") from None
+
+
 def identity(folder: Path) -> str:
     """A digest, equal exactly for models that were saved with equal contents; files are not checked against it.
 

@@ -15,7 +15,8 @@ from ssna.core.ragged import Ints, Ragged
 from ssna.nn.adapter import LayerAdapters, MoEWhiteningAdapter
 from ssna.recommender.admission import states_of_new
 from ssna.recommender.ranking import RankRequest, best_rows, rank
-from ssna.recommender.recommender import Recommender, ScoredItem
+from ssna.recommender.recommendations import ScoredItem
+from ssna.recommender.recommender import Recommender
 from ssna.scoring import Ensemble, Scorer, VectorScorer, name_of, vector_member
 from ssna.scoring.naming import REPEAT_CONSUMPTION, TRAINING_EVENTS
 from ssna.text import embed
@@ -103,11 +104,11 @@ def explain(recommender: Recommender, history: Sequence[str], item: str, deny: C
         SsnaError: the item is unknown, or nothing of the history is known.
         EncoderError: the language model is missing.
     """
-    row = int(recommender.items.rows([item])[0])
+    row = int(recommender.items.find([item])[0])
     if row == 0:
         raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
     known = _known(recommender, history)
-    found = _ranking(recommender.scorer, recommender.counts, known, recommender.items.rows(deny), row)
+    found = _ranking(recommender.scorer, recommender.counts, known, recommender.items.find(deny), row)
     score = float(found.scores[found.position])
     shorter = Ragged.from_rows([np.delete(known, event) for event in range(len(known))])
     without = recommender.scorer.prepare(shorter)(torch.tensor([row]))[:, 0].tolist()
@@ -148,7 +149,7 @@ def rank_text(
     if recommender.encoding is None or not scorer.layers:
         raise ArtifactError("this model cannot rank a text; ssna, tmlp, tmoe, text-knn and text-linear can")
     wider, new = scorer.add_items(*states_of_new([text], recommender.encoding, scorer.layers)[:2]), scorer.num_rows
-    denied = recommender.items.rows(deny)
+    denied = recommender.items.find(deny)
     found = _ranking(wider, np.append(recommender.counts, 0), known, denied, new)
     vectors = cast(VectorScorer, vector_member(wider))
     cosines = vectors.directions[:-1] @ vectors.directions[-1]

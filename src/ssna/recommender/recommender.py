@@ -1,12 +1,11 @@
 """The recommender: a scorer with the ids and texts of its items; histories of ids in, ranked items out."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,42 +13,20 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ssna.core import hub
+from ssna.core.arguments import checked
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.files import new_folder, write_file
 from ssna.core.ragged import Ragged
-from ssna.data.dataset import IdMap
+from ssna.data.dataset import Dataset, IdMap
 from ssna.recommender import artifact
 from ssna.recommender.admission import says_nothing, states_of_new
 from ssna.recommender.artifact import Contents
 from ssna.recommender.model_card import CARD, model_card
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
+from ssna.recommender.recommendations import Recommendation, Recommendations, ScoredItem
 from ssna.scoring import Scorer, vector_member
 from ssna.scoring.topk import CHUNK
 from ssna.text import Encoding
-
-
-@dataclass(frozen=True)
-class ScoredItem:
-    """One recommended item; the higher the score the better, comparable within one recommendation only."""
-
-    item: str
-    score: float
-    text: str
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """What is recommended for one history.
-
-    Attributes:
-        items: best first.
-        unknown: ids of the history that the catalogue does not have; they were skipped.
-        fallback: ``"popularity"`` where no known item was left in the history, else None.
-    """
-
-    items: tuple[ScoredItem, ...]
-    unknown: tuple[str, ...]
-    fallback: Literal["popularity"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +50,7 @@ class Recommender:
     def __repr__(self) -> str:
         return f"<Recommender of {len(self.items):,} items, scorer: {self.scorer.kind}>"
 
+    @checked
     def recommend(
         self,
         histories: Sequence[Sequence[str]],
@@ -81,8 +59,8 @@ class Recommender:
         allow: Sequence[str] | None = None,
         deny: Sequence[str] = (),
         new_items: float = 0.0,
-    ) -> list[Recommendation]:
-        """The ``k`` best items for each history of item ids, oldest first.
+    ) -> Recommendations:
+        """The ``k`` best items for each history of item ids, oldest first: a list, which is a table, too.
 
         Args:
             exclude_seen: leave out the items of the history.
@@ -98,13 +76,13 @@ class Recommender:
         check_k(k)
         check_new_items(new_items)
         scorer = self.scorer.with_exposure(new_items)
-        if isinstance(histories, str) or any(isinstance(history, str) for history in histories):
+        if not _is_list(histories) or not all(_is_list(history) for history in histories):
             raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
-        if isinstance(allow, str) or isinstance(deny, str):
+        if not (allow is None or _is_list(allow)) or not _is_list(deny):
             raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
         for ids in (*histories, () if allow is None else allow, deny):
             _require_text(ids)
-        allowed, denied = None if allow is None else self.items.rows(allow), self.items.rows(deny)
+        allowed, denied = None if allow is None else self.items.find(allow), self.items.find(deny)
         recommendations: list[Recommendation] = []
         for start in range(0, len(histories), CHUNK):
             known, unknown = self.look_up(histories[start : start + CHUNK])
@@ -116,12 +94,38 @@ class Recommender:
                     rows.tolist(), scores.tolist(), unknown, request.fallback.tolist(), strict=True
                 )
             ]
-        return recommendations
+        return Recommendations(recommendations)
+
+    @checked
+    def recommend_users(
+        self,
+        data: Dataset,
+        users: Sequence[str] | None = None,
+        k: int = 10,
+        exclude_seen: bool = True,
+        allow: Sequence[str] | None = None,
+        deny: Sequence[str] = (),
+        new_items: float = 0.0,
+    ) -> Recommendations:
+        """As :meth:`recommend`, for users of ``data``: from all that it knows of them.
+
+        Args:
+            data: need not be what was trained on. Its items are told by their ids.
+            users: their ids; None takes all of ``data``.
+
+        Raises:
+            DataError: a user is not in ``data``.
+        """
+        if not isinstance(data, Dataset):
+            raise SsnaError("recommend_users takes what prepare (or load_data) returns as data, and ids of its users")
+        histories = data.histories_of(users)
+        named = data.users.external if users is None else [str(user) for user in users]
+        return Recommendations(self.recommend(histories, k, exclude_seen, allow, deny, new_items), named)
 
     def look_up(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
         """Histories of ids as ``n`` histories of item rows, and the ids of each that the catalogue does not have."""
         flat = list(chain.from_iterable(histories))
-        rows = self.items.rows(flat)
+        rows = self.items.find(flat)
         known, lengths = rows > 0, np.array([len(history) for history in histories], dtype=np.int64)
         history_of = np.repeat(np.arange(len(histories)), lengths)
         unknown: list[list[str]] = [[] for _ in histories]
@@ -130,10 +134,11 @@ class Recommender:
         counts = np.bincount(history_of[known], minlength=len(histories))
         return Ragged(rows[known], np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)), unknown
 
+    @checked
     def similar_items(self, item: str, k: int = 10) -> tuple[ScoredItem, ...]:
         """The items nearest to ``item``: by the cosine of vectors, or by the scorer itself where it has none."""
         check_k(k)
-        row = int(self.items.rows([item])[0])
+        row = int(self.items.find([item])[0])
         if row == 0:
             raise SsnaError(f"item {item!r} is not in the catalogue; add it with add_items")
         member = vector_member(self.scorer)
@@ -233,6 +238,7 @@ class Recommender:
         """What is saved."""
         return Contents(self.scorer, self.items, self.texts, self.counts, self.encoding)
 
+    @checked
     def save(self, folder: Path | str) -> None:
         """Write the artefact as one folder of safetensors, Parquet and JSON; whole or not at all."""
         with new_folder(Path(folder), marker=artifact.MANIFEST) as aside:
@@ -243,6 +249,7 @@ class Recommender:
         artifact.write(folder, self.contents)
 
     @classmethod
+    @checked
     def load(cls, folder: Path | str) -> "Recommender":
         """Read what :meth:`save` wrote, or the model of a run folder.
 
@@ -291,6 +298,10 @@ class Recommender:
         """Ids, scores and texts of item rows; a row 0 is skipped."""
         pairs = zip(rows, scores, strict=True)
         return tuple(ScoredItem(self.items.external[row - 1], score, self.texts[row]) for row, score in pairs if row)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 
 def _require_text(values: Iterable[object], what: str = "ids") -> None:

@@ -8,6 +8,7 @@ from ssna.report.ablation import integration, layers
 from ssna.report.accuracy import accuracy, overall
 from ssna.report.best_settings import best_settings
 from ssna.report.bins import history
+from ssna.report.comparison import Comparison, compare
 from ssna.report.cost import memory, runtime
 from ssna.report.examples import Examples, as_text, examples
 from ssna.report.formats import FORMATS, render
@@ -25,11 +26,13 @@ __all__ = [
     "FORMATS",
     "PLOTS",
     "TABLES",
+    "Comparison",
     "Examples",
     "ResultGroup",
     "Table",
     "all_tables",
     "as_text",
+    "compare",
     "draw",
     "examples",
     "find",

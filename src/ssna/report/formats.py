@@ -55,11 +55,11 @@ def csv(*tables: Table) -> str:
 
     Full precision; a column of deviations, or of marks in words, behind a column that has any.
     """
-    columns = [_columns(table) for table in tables]
+    found = [columns(table) for table in tables]
     stream = StringIO()
-    writer = DictWriter(stream, list(dict.fromkeys(head for of in columns for head in of)), lineterminator="\n")
+    writer = DictWriter(stream, list(dict.fromkeys(head for of in found for head in of)), lineterminator="\n")
     writer.writeheader()
-    for of in columns:
+    for of in found:
         writer.writerows(dict(zip(of, row, strict=True)) for row in zip(*of.values(), strict=True))
     return stream.getvalue()
 
@@ -120,20 +120,20 @@ def plain(cell: Cell) -> str:
     return show(cell.value) + deviation + cell.mark
 
 
-def _columns(table: Table) -> dict[str, list[object]]:
+def columns(table: Table) -> dict[str, list[object]]:
     """Heading -> cells, as CSV has them."""
-    columns: dict[str, list[object]] = {"table": [table.title] * len(table.rows)}
+    found: dict[str, list[object]] = {"table": [table.title] * len(table.rows)}
     for key in table.metadata[0] if table.metadata else ():
-        columns[key] = [about[key] for about in table.metadata]
+        found[key] = [about[key] for about in table.metadata]
     for head, cells in zip(map(_flat, table.head), zip(*table.rows, strict=True), strict=True):
         name = head.replace(DRY_RUN, f"({MARKS[DRY_RUN]})")
         deviations = [cell.deviation if isinstance(cell, Figure) else None for cell in cells]
-        columns[name], marks = map(list, zip(*map(_unmarked, cells), strict=True))
+        found[name], marks = map(list, zip(*map(_unmarked, cells), strict=True))
         if any(deviation is not None for deviation in deviations):
-            columns[f"{name} deviation"] = [*deviations]
+            found[f"{name} deviation"] = [*deviations]
         if any(marks):
-            columns[f"{name} mark"] = marks
-    return columns
+            found[f"{name} mark"] = marks
+    return found
 
 
 def _unmarked(cell: Cell) -> tuple[object, str]:

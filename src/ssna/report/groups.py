@@ -103,7 +103,13 @@ def find(paths: Iterable[Path]) -> list[RunFolder]:
         if not found:
             raise ArtifactError(f"{path} holds no run (no {RECORD}); name what `ssna train` or `ssna grid` made")
         folders |= dict.fromkeys(found)
-    return [RunFolder(folder, RunRecord.read(folder)) for folder in folders]
+    runs = [RunFolder(folder, RunRecord.read(folder)) for folder in folders]
+    if unknown := [run for run in runs if not run.record.test]:
+        raise ArtifactError(
+            f"{unknown[0].path} learned from all events, so nothing is left to evaluate it on; compare the run that "
+            "chose its epochs and weights"
+        )
+    return runs
 
 
 def result_groups(runs: Sequence[RunFolder]) -> list[ResultGroup]:

@@ -10,7 +10,8 @@ import numpy as np
 from ssna.core.errors import DataError
 from ssna.core.files import write_file
 from ssna.data import Dataset
-from ssna.runs.run import Run, train
+from ssna.runs.finished import Run
+from ssna.runs.run import train
 from ssna.text import LayerCache
 
 WHEEL = "recbole-1.2.1-py3-none-any.whl"

@@ -1,5 +1,6 @@
 """From settings, data and cache to a scorer: what a run does between its first look at them and its evaluation."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -137,6 +138,26 @@ def fit_teacher(data: Dataset, cache: LayerCache | None, settings: RunSettings) 
     return LinearTeacher.fit(linear, data, cache, settings.dim)
 
 
+def fit_others(
+    names: Iterable[str],
+    data: Dataset,
+    cache: LayerCache | None,
+    settings: RunSettings,
+    teacher: LinearTeacher | None,
+) -> dict[str, Scorer]:
+    """The members of the ensemble beside the model; the teacher is fitted already."""
+    others: dict[str, Scorer] = {}
+    for name in names:
+        method = METHODS[name]
+        assert isinstance(method, FittedMethod), "EnsembleSettings lists training-free methods only"
+        if teacher is not None and name == settings.distillation.teacher:
+            others[name] = teacher.scorer
+        else:
+            fit_member = method.fit_member or method.fit
+            others[name] = fit_member(settings.ensemble.of(name), data, cache, settings.dim)
+    return others
+
+
 def _ensemble(
     model: Scorer, data: Dataset, cache: LayerCache | None, settings: RunSettings, teacher: LinearTeacher | None
 ) -> tuple[Scorer, dict[str, float] | None, list[Price]]:
@@ -145,15 +166,7 @@ def _ensemble(
     wanted = settings.ensemble
     if not wanted.members:
         return model, None, []
-    others: dict[str, Scorer] = {}
-    for name in wanted.members:
-        method = METHODS[name]
-        assert isinstance(method, FittedMethod), "EnsembleSettings lists training-free methods only"
-        if teacher is not None and name == settings.distillation.teacher:
-            others[name] = teacher.scorer
-        else:
-            fit_member = method.fit_member or method.fit
-            others[name] = fit_member(wanted.of(name), data, cache, settings.dim)
+    others = fit_others(wanted.members, data, cache, settings, teacher)
     ensemble = fit_ensemble(model, tuple(others.values()), data.valid, wanted.monitor)
     prices: list[Price] = []
     if wanted.by_frequency or wanted.new_items:

@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 
 from ssna.compute import distributed
 from ssna.core.errors import ArtifactError, SettingsError
 from ssna.core.files import read_json, write_json
-from ssna.data.dataset import Dataset, SplitName
+from ssna.core.ragged import Ints
+from ssna.data.dataset import Dataset, IdMap, SplitName
 from ssna.evaluation import Evaluation
-from ssna.evaluation.ranking import POLICIES
+from ssna.evaluation.ranking import POLICIES, TOP
+from ssna.recommender.artifact import read_ids
 from ssna.training import RunSettings
 
 RECORD, RANKS, LISTS = "record.json", "ranks.parquet", "lists.parquet"
@@ -50,6 +54,8 @@ class RunRecord:
         init_from: the run whose weights training began with: its name, fingerprint of data, digest of weights, and how
             many items it knew; else None.
         cold: where items held out from the data rank, or None: see :mod:`ssna.runs.cold_start`.
+        refit: where the model that is kept was then trained on all events: their number, the epochs, the seconds that
+            took, and which figures are of the model before that; or of a run that chose for this one; else None.
         machine: processor, threads and device that seconds and memory belong to; ``processes`` if several shared the
             run (memory is then that of the first)
     """
@@ -79,6 +85,16 @@ class RunRecord:
     init_from: dict[str, Any] | None = field(default=None)
     cold: dict[str, Any] | None = field(default=None)
     new_items: list[dict[str, float]] | None = field(default=None)
+    refit: dict[str, Any] | None = field(default=None)
+
+    def __repr__(self) -> str:
+        return f"<RunRecord of {self.title}>"
+
+    @property
+    def title(self) -> str:
+        """Method, data and test N@10, in a line."""
+        reached = f"test N@10 {self.test['exclude_seen']['N@10']:.4f}" if self.test else "nothing evaluated"
+        return f"{self.method} on {self.data['name'] or self.fingerprint}: {reached}"
 
     @property
     def dry_run(self) -> bool:
@@ -107,40 +123,43 @@ class RunRecord:
 
 
 def write_evaluations(folder: Path, data: Dataset, evaluations: dict[SplitName, Evaluation]) -> None:
-    """Ranks and lists of both splits, a row a user and split.
+    """Ranks and lists of both splits, a row a user and split, with the ids of the logs.
 
     ``ranks.parquet``: user and target, what is known of them from the training events (``history``: length of the
-    history ranked from, ``events``: training events of the target), and the ranks. ``lists.parquet``: the best items.
+    history ranked from, ``events``: training events of the target), and the ranks. ``lists.parquet``: user and the best
+    items.
     """
     counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
     ranks, lists = [], []
     for name, evaluation in evaluations.items():
         split = data.split(name)
-        split_column = pa.array([name] * len(evaluation.targets))
-        columns: dict[str, Any] = {
-            "split": split_column,
-            "user": pa.array(data.users.ids(split.users + 1)),
-            "target": evaluation.targets,
+        who: dict[str, Any] = {
+            "split": pa.array([name] * len(evaluation.targets)),
+            "user": data.users.column.take(pa.array(split.users)),
+        }
+        columns = who | {
+            "target": data.items.column.take(pa.array(evaluation.targets - 1)),
             "items": np.full(len(evaluation.targets), evaluation.items),
             "history": split.seen.lengths,
             "events": counts[evaluation.targets],
         }
         ranks.append(pa.table(columns | {f"rank_{policy}": evaluation.ranks[policy] for policy in POLICIES}))
-        best = {f"top_{policy}": _fixed(evaluation.lists[policy]) for policy in POLICIES}
-        lists.append(pa.table({"split": split_column, **best}))
+        best = {f"top_{policy}": _ids(data.items, evaluation.lists[policy]) for policy in POLICIES}
+        lists.append(pa.table(who | best))
     pq.write_table(pa.concat_tables(ranks), folder / RANKS, compression="zstd")
     pq.write_table(pa.concat_tables(lists), folder / LISTS, compression="zstd")
 
 
 def read_evaluation(folder: Path, split: SplitName) -> Evaluation:
-    """One split's evaluation back. Raises :class:`ArtifactError` if the file is missing or damaged."""
-    ranks, lists = read_ranks(folder, split), _read(folder / LISTS, split)
+    """One split's evaluation back. Raises :class:`ArtifactError` if a file is missing or damaged."""
+    ranks, lists, known = read_ranks(folder, split), _read(folder / LISTS, split), read_ids(folder)
     try:
+        items = int(ranks["items"][0].as_py())
         return Evaluation(
-            targets=ranks["target"].to_numpy(),
+            targets=_rows(known, ranks["target"]),
             ranks={policy: ranks[f"rank_{policy}"].to_numpy() for policy in POLICIES},
-            lists={policy: _matrix(lists[f"top_{policy}"]) for policy in POLICIES},
-            items=int(ranks["items"][0].as_py()),
+            lists={policy: _matrix(known, lists[f"top_{policy}"], min(TOP, items)) for policy in POLICIES},
+            items=items,
         )
     except (KeyError, IndexError, ValueError, pa.ArrowException) as cause:
         raise ArtifactError(f"{folder} holds damaged ranks or lists ({cause}); train again") from None
@@ -158,14 +177,31 @@ def _read(path: Path, split: SplitName) -> pa.Table:
         raise ArtifactError(f"{path} is missing or damaged ({cause}); train again") from None
 
 
-def _fixed(lists: Any) -> Any:
-    return pa.FixedSizeListArray.from_arrays(pa.array(lists.ravel()), lists.shape[1])
+def _ids(items: IdMap, lists: NDArray[np.int32]) -> Any:
+    """``(n, k)`` item rows, 0 where there is none -> ``n`` lists of ids."""
+    there = lists > 0
+    offsets = np.concatenate([[0], np.cumsum(there.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), items.column.take(pa.array(lists[there] - 1)))
 
 
-def _matrix(column: Any) -> Any:
+def _rows(items: IdMap, column: Any) -> Ints:
+    """``(n,)`` item rows of a column of ids; runs of earlier versions have rows in it."""
+    if pa.types.is_integer(column.type):
+        return np.asarray(column)
+    rows = items.rows_of(column)
+    if not rows.all():
+        raise ValueError(f"{column[int(np.argmin(rows))]} is no item of the model")
+    return rows
+
+
+def _matrix(items: IdMap, column: Any, width: int) -> NDArray[np.int32]:
+    """``n`` lists -> ``(n, width)`` item rows, 0 behind the end of a list."""
     lists = column.combine_chunks()
     lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
-    return lists.flatten().to_numpy().reshape(len(lists), -1)
+    lengths = pc.list_value_length(lists).to_numpy(zero_copy_only=False)
+    found = np.zeros((len(lists), width), dtype=np.int32)
+    found[np.arange(width) < lengths[:, None]] = _rows(items, lists.flatten())
+    return found
 
 
 def about(data: Dataset) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ssna.core.errors import ArtifactError
+from ssna.core.plugins import Registry
 from ssna.core.ragged import Ragged
 from ssna.nn.sasrec import RecencyLinear, RecencyMean
 from ssna.scoring.counts import NeighbourScorer, PopularityScorer, RepeatConsumptionScorer
@@ -136,13 +137,18 @@ class Ensemble(Scorer):
 
 KINDS = (PopularityScorer, NeighbourScorer, LinearScorer, RepeatConsumptionScorer, VectorScorer, Ensemble)
 NAMES = {"neighbour": "item neighbours", "linear": "item weights", RepeatConsumptionScorer.kind: REPEAT_CONSUMPTION}
-SCORERS: dict[str, Any] = {cls.kind: cls for cls in KINDS}
+SCORERS: Registry[Any] = Registry(
+    "ssna.scorers", {cls.kind: cls for cls in KINDS}, lambda part: hasattr(part, "from_state")
+)
+"""Kind -> scorer: those here, and those of installed packages, by their entry points in ``ssna.scorers``."""
 
 
 def restore(kind: str, config: Config, tensors: Mapping[str, Tensor]) -> Scorer:
     """The scorer that :meth:`Scorer.state` described. Raises :class:`ArtifactError` for anything else."""
     if kind not in SCORERS:
-        raise ArtifactError(f"unknown kind of scorer {kind!r}; it was saved by another version of ssna")
+        raise ArtifactError(
+            f"unknown kind of scorer {kind!r}; it was saved by another version of ssna, or its package is not installed"
+        )
     try:
         scorer: Scorer = SCORERS[kind].from_state(config, tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as cause:

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Path, Query, Request, Response
@@ -12,7 +13,6 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 
-import ssna
 from ssna.serving import schemas
 from ssna.serving.explorer import add_page, add_routes
 from ssna.serving.http import Endpoint, as_json, body_of, install
@@ -70,7 +70,7 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
         await service.stop()
 
     app = FastAPI(
-        title="ssna", version=ssna.__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
+        title="ssna", version=version("ssna"), lifespan=lifespan, docs_url=None, redoc_url=None,
         description="Recommendations from histories of item ids; new items by their texts.", redirect_slashes=False,
     )  # fmt: skip
     metrics = Metrics(service)

@@ -88,7 +88,7 @@ class Snapshot:
     def look_up(self, requests: Sequence[RecommendRequest]) -> tuple[RankRequest, list[list[str]]]:
         """Requests of ids as one of rows, and the ids of each history that the catalogue does not have."""
         histories, unknown = self.recommender.look_up([request.history for request in requests])
-        rows = self.recommender.items.rows
+        rows = self.recommender.items.find
         request = RankRequest(
             histories=histories,
             k=np.array([request.k for request in requests]),

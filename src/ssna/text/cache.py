@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ssna.core.display import cut, html_table
 from ssna.core.errors import CacheError, SettingsError, worded
 from ssna.core.files import read_json
 from ssna.core.ragged import Ints
@@ -104,6 +105,24 @@ class LayerCache:
     encoding: Encoding
     rows: Ints
     files: tuple[tuple[NDArray[np.floating[Any]], ...], ...]
+
+    def __repr__(self) -> str:
+        layers, name = self.layers, cut(str(self.folder), 200)
+        return (
+            f"<LayerCache of {len(self.rows) - 1:,} texts: {self.model}, layers {layers[0]} to {layers[-1]}, "
+            f"{self.pooling} pooling, width {self.width}; {name}>"
+        )
+
+    def _repr_html_(self) -> str:
+        about = {
+            "texts": f"{len(self.rows) - 1:,}",
+            "model": f"{self.model} ({self.encoding.revision[:12]})",
+            "layers": f"{self.layers[0]} to {self.layers[-1]} of {self.encoding.depth}",
+            "pooling": self.pooling,
+            "width": self.width,
+            "folder": ", ".join(map(str, self.folders)),
+        }
+        return html_table("LayerCache", about.items())
 
     @classmethod
     def open(cls, folder: Path | Sequence[Path], texts: Sequence[str]) -> "LayerCache":

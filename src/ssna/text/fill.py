@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssna.core.errors import CacheError
+from ssna.core.errors import CacheError, Interrupted, worded
 from ssna.core.progress import progress
 from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
 from ssna.text.content import say_nothing
@@ -203,16 +203,23 @@ def _fill(writer: CacheWriter, encoder: "TextEncoder", missing: dict[bytes, str]
         return 0.0
     keys, texts = list(missing), list(missing.values())
     _ = encoder.network  # loading it is not counted
-    pending, tokens, speed, start = _Pending(), 0, 0.0, time.monotonic()
+    pending, tokens, done, speed, start = _Pending(), 0, 0, 0.0, time.monotonic()
     with progress("encode", total=sum(map(len, texts)), quiet=quiet) as advance:
-        for batch in encoder.encode(texts, len(writer.manifest.layers)):
-            pending.add(keys, batch)
-            if pending.is_due:
-                pending.save(writer)
-                pending = _Pending()
-            tokens += batch.tokens
-            speed = tokens / (time.monotonic() - start)
-            advance(sum(len(texts[row]) for row in batch.rows), f"{speed:,.0f} tokens/s")
+        try:
+            for batch in encoder.encode(texts, len(writer.manifest.layers)):
+                pending.add(keys, batch)
+                if pending.is_due:
+                    pending.save(writer)
+                    pending = _Pending()
+                tokens += batch.tokens
+                done += len(batch.rows)
+                speed = tokens / (time.monotonic() - start)
+                advance(sum(len(texts[row]) for row in batch.rows), f"{speed:,.0f} tokens/s")
+        except KeyboardInterrupt:
+            pending.save(writer)
+            again = worded(python="call encode again", shell="give the same command again")
+            kept = f"{done:,} of {len(keys):,} texts are encoded and kept; to go on, {again}"
+            raise Interrupted(kept) from None
     pending.save(writer)
     return speed
 

@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ssna.compute import distributed
-from ssna.core.errors import ArtifactError, SettingsError, option
+from ssna.core.errors import ArtifactError, SettingsError, option, worded
 from ssna.core.files import write_file
 
 FORMAT = 3
@@ -94,6 +94,18 @@ class Checkpoint:
             remedy = f"train without {option('resume')} to begin anew"
             raise SettingsError(f"{self.path} was left by a run with {then}; {remedy}")
         return position, tensors
+
+    def kept(self) -> str:
+        """For a run that is interrupted: what is kept of it, and how to go on."""
+        try:
+            with safe_open(self.path, "pt") as file:
+                position = Position(**json.loads((file.metadata() or {})["position"]))
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+            return "no epoch was finished, so nothing is kept"
+        until = f"epoch {len(position.epochs) + bool(position.done)}"
+        until += f", batch {position.done}" if position.done else ""
+        again = worded(python="call train again with resume=True", shell="give the same command with --resume")
+        return f"what was learned until {until} is kept in {self.path}; to go on, {again}"
 
     def remove(self) -> None:
         """The run is finished, or begins anew."""

@@ -36,7 +36,7 @@ def fit_ensemble(model: Scorer, others: Sequence[Scorer], split: Split, monitor:
     """
     split = _thin(split, model.num_rows)
     scorers = (model, *others)
-    scales = [deviation(scorer, split) for scorer in scorers]
+    scales = [deviation(scorer, split.histories) for scorer in scorers]
     weights = _simplex(len(scorers)) / 10
     best = weights[_best(scorers, weights / scales, split, monitor, exclude_seen=True)]
     members = zip(scorers, best.tolist(), scales, strict=True)
@@ -48,7 +48,7 @@ def with_repeat_consumption(model: Ensemble, split: Split, max_history: int, mon
     items included. The smallest change does; with none, ``model`` itself. Among items not seen nothing changes.
     """
     split = _thin(split, model.num_rows)
-    repeat, scale = RepeatConsumptionScorer(model.num_rows, max_history), deviation(model, split)
+    repeat, scale = RepeatConsumptionScorer(model.num_rows, max_history), deviation(model, split.histories)
     amounts = np.array([[1.0, amount * scale] for amount in AMOUNTS], dtype=np.float32)
     amount = float(f"{amounts[_best((model, repeat), amounts, split, monitor, exclude_seen=False), 1]:.3g}")
     if amount == 0:

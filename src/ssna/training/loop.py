@@ -1,6 +1,6 @@
 """The only training loop."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -52,6 +52,7 @@ def fit(
     profiler: Profiler | None = None,
     initial_weights: Weights | None = None,
     teacher: LinearTeacher | None = None,
+    replay: Sequence[bool] | None = None,
 ) -> Fit:
     """Train ``encoder`` and a new SASRec on the training histories of ``data``; keep the best weights on validation.
 
@@ -65,17 +66,19 @@ def fit(
         profiler: watches the first epoch and its evaluation.
         initial_weights: by the names of :meth:`Model.trainable_state_dict`.
         teacher: what ``settings.distillation.teacher`` names, fitted to ``data``; see :class:`Distillation`.
+        replay: so many epochs are learned from, and no more; True where the teacher takes part. Nothing is validated,
+            and the last weights are the best. None: validation decides.
 
     Raises:
         TrainingError: there is nothing to learn from, or the loss is not finite.
     """
-    assert (teacher is not None) == settings.distilled
+    assert (teacher is not None) == (settings.distilled if replay is None else any(replay))
     batches = batches_of(data, settings)
     if not len(batches):
         raise TrainingError("no user has two training events, so there is nothing to learn from; give longer histories")
     model = _model(encoder, data, settings, initial_weights)
     distillation = None
-    if teacher is not None:
+    if teacher is not None and replay is None:
         distillation = Distillation(settings.distillation, teacher, model, data, initial_weights is not None)
     distributed.seed_per_rank(settings.seed)
     num_batches = min(len(batches), settings.training.limit_train_batches or len(batches))
@@ -90,7 +93,14 @@ def fit(
         on_epoch(epoch, {})
     try:
         with tune_allocator():
-            while True:
+            for distilled in () if replay is None else replay:
+                assert teacher is not None or not distilled
+                with_teacher = teacher.logits if teacher is not None and distilled else None
+                mean_loss, seconds = state.run_epoch(num_batches, on_step, with_teacher)
+                epoch = Epoch(len(state.epochs) + 1, mean_loss, seconds, num_batches, {}, distilled)
+                state.end_epoch(epoch)
+                on_epoch(epoch, {})
+            while replay is None:
                 if distillation is not None and distillation.trial_is_lost(state):
                     state.restart()
                 if state.should_stop:

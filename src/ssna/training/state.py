@@ -116,14 +116,18 @@ class TrainState:
     def end_epoch(self, epoch: Epoch) -> bool:
         """The epoch is evaluated; whether it is the best so far, by ``training.monitor``."""
         monitor = self.settings.monitor
-        better = self.best == 0 or monitored(epoch.valid, monitor) > monitored(
-            self.epochs[self.best - 1].valid, monitor
+        better = (
+            self.best == 0
+            or not epoch.valid
+            or monitored(epoch.valid, monitor) > monitored(self.epochs[self.best - 1].valid, monitor)
         )
         self.epochs.append(epoch)
         if better:
             self.best, self.best_weights = epoch.number, self.trainer.model.trainable_state_dict()
         self.position = self._between_epochs()
         self._drop_initial_snapshot()
+        if self.checkpoint is not None and len(self.epochs) == 1:  # from here on there is something to go on from
+            self._write(self.checkpoint)
         return better
 
     def _drop_initial_snapshot(self) -> None:

@@ -149,7 +149,7 @@ def test_a_hint_names_options_in_the_words_of_the_side_that_is_told(
 def test_a_wrong_choice_is_told_those_there_are():
     with pytest.raises(SettingsError) as error:
         PrepareOptions.of(split="tiem")
-    assert str(error.value) == "split = 'tiem': there are leave-one-out, time; did you mean time?"
+    assert str(error.value) == "split = 'tiem': there are leave-one-out, time, none; did you mean time?"
 
 
 def test_no_sign_of_the_two_spellings_is_left_in_a_message():

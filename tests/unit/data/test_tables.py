@@ -19,7 +19,8 @@ from data_files import (
     write_parquet,
 )
 
-from ssna.data.summary import described, everything, summary
+from ssna.data.checks import described
+from ssna.data.summary import everything, summary
 
 pytestmark = pytest.mark.slow
 

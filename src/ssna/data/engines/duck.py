@@ -45,7 +45,7 @@ class DuckEngine(Engine):
         else:
             self.connection.raw_sql(f'DROP TABLE "{name}"')
 
-    def import_arrow(self, table: pa.Table) -> Table:
+    def import_arrow(self, table: pa.Table | pa.RecordBatchReader) -> Table:
         name = self.new_name()
         self.connection.con.register(name, table)
         self._imported.add(name)
@@ -79,7 +79,7 @@ def opened(master: str | None = None) -> Iterator[DuckEngine]:
     with TemporaryDirectory(prefix="ssna-", ignore_cleanup_errors=True) as spill:
         connection = _Backend()
         connection.do_connect(temp_directory=spill)
-        connection.raw_sql("SET enable_progress_bar = false")
+        _draw_no_bar(connection)
         connection.raw_sql(f"SET memory_limit = '{_MEMORY}'")
         connection.raw_sql("SET preserve_insertion_order = false")  # no step relies on the order of the rows
         for signature, body in _FUNCTIONS.items():
@@ -88,3 +88,10 @@ def opened(master: str | None = None) -> Iterator[DuckEngine]:
             yield DuckEngine(connection, Path(spill))
         finally:
             connection.disconnect()
+
+
+def _draw_no_bar(connection: _Backend) -> None:
+    """The bar is ours. In a notebook without ipywidgets DuckDB has none, and even to say so again is an error there."""
+    drawn = connection.con.sql("SELECT current_setting('enable_progress_bar')").fetchall()
+    if drawn != [(False,)]:
+        connection.raw_sql("SET enable_progress_bar = false")

@@ -62,8 +62,10 @@ class SparkEngine(Engine):
         if name in self._materialized:
             self._materialized.pop(name).unpersist(False)
 
-    def import_arrow(self, table: pa.Table) -> Table:
-        return self.view(self.session.createDataFrame(table))
+    def import_arrow(self, table: pa.Table | pa.RecordBatchReader) -> Table:
+        return self.view(
+            self.session.createDataFrame(_without_views(table if isinstance(table, pa.Table) else table.read_all()))
+        )
 
     def batches(self, expression: Table) -> Iterator[pa.RecordBatch]:
         yield from expression.to_pyarrow().to_batches()
@@ -127,6 +129,17 @@ class _Backend(Backend):  # type: ignore[misc]  # Ibis is not typed
 
     def to_pyarrow(self, expr: Any, /, **_: Any) -> Any:
         return expr.__pyarrow_result__(self._session.sql(self.compile(expr.as_table())).toArrow())
+
+
+def _without_views(table: pa.Table) -> pa.Table:
+    """Texts as Spark knows them: its Arrow has no views, which is what Polars writes."""
+
+    def known(kind: Any) -> Any:
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            return pa.large_list(known(kind.value_type))
+        return pa.large_string() if pa.types.is_string_view(kind) else kind
+
+    return table.cast(pa.schema([(field.name, known(field.type)) for field in table.schema]))
 
 
 def _unchanged(cell: Any) -> Any:

@@ -9,9 +9,22 @@ from ssna.data.engine import Engine
 from ssna.data.options import FormatName
 from ssna.data.sources import amazon, movielens, recbole, sequences, table, unisrec
 from ssna.data.sources.opening import unknown
+from ssna.data.sources.place import Place, place_of
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source
 
-__all__ = ["FORMATS", "ITEM", "RATING", "USER", "WHEN", "Format", "Request", "Source", "find_format"]
+__all__ = [
+    "FORMATS",
+    "ITEM",
+    "RATING",
+    "USER",
+    "WHEN",
+    "Format",
+    "Place",
+    "Request",
+    "Source",
+    "find_format",
+    "place_of",
+]
 
 
 @dataclass(frozen=True)
@@ -40,8 +53,12 @@ FORMATS: dict[FormatName, Format] = {
 }
 
 
-def find_format(path: Path) -> FormatName:
-    """The first of ``FORMATS`` that recognises ``path``. Raises :class:`DataError` if none does."""
+def find_format(place: Place) -> FormatName:
+    """The first of ``FORMATS`` that recognises a path; anything else is a table. Raises :class:`DataError` if none
+    does."""
+    if not isinstance(place, Path):
+        return "table"
+    path = place
     for name, known in FORMATS.items():
         if known.recognises(path):
             return name

@@ -65,7 +65,7 @@ def read(engine: Engine, request: Request) -> Source:
         DataError: a file or a column is not there or cannot be read; or a file of ratings has no header, and its values
             do not tell users from items.
     """
-    options, log = request.options, _open_log(engine, request.logs)
+    options, log = request.options, _open_log(engine, request.path)
     if log.names == _PLACES:
         user, item = _places(log, options)
         rating, time = options.rating_col or "3", options.time_col or "4"

@@ -57,7 +57,7 @@ def read(engine: Engine, request: Request) -> Source:
         DataError: a file is not there or damaged.
     """
     request.refuse("items", "user_col", "item_col", "time_col", "text_cols", "rating_col")
-    found = _find(request.logs)
+    found = _find(request.path)
     if found is None:
         names = ", or ".join(f"{kind.ratings} beside {kind.films}" for kind in KINDS)
         raise DataError(f"{request.logs} has no {names}; check the path, or name another format")

@@ -9,8 +9,10 @@ from ssna.core.errors import DataError
 from ssna.data.engine import Engine, reading
 from ssna.data.error_hints import forbidden
 from ssna.data.sources.delimited import open_csv, open_unquoted
+from ssna.data.sources.frames import open_frame
 from ssna.data.sources.json_lines import open_json_lines
 from ssna.data.sources.packed import plain_name
+from ssna.data.sources.place import Frame, Place
 from ssna.data.sources.tabular import Rows, TableFile, Wanted, stacked
 from ssna.data.storage import MANIFEST, is_data_set
 
@@ -20,9 +22,12 @@ _SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz")
 
 
-def open_table(engine: Engine, path: Path) -> TableFile:
-    """Tables in any of ``SUFFIXES``, known by their names. Raises :class:`DataError`."""
-    return stacked(path, [open_file(engine, file, _opener(file)) for file in files_at(path)])
+def open_table(engine: Engine, place: Place) -> TableFile:
+    """A table in memory, or tables in any of ``SUFFIXES``, known by their names. Raises :class:`DataError`."""
+    if isinstance(place, Frame):
+        return open_frame(engine, place)
+    files = files_at(place) if isinstance(place, Path) else place.paths
+    return stacked(place, [open_file(engine, file, _opener(file)) for file in files])
 
 
 def open_tsv(engine: Engine, path: Path) -> TableFile:
@@ -59,9 +64,11 @@ def tables_at(path: Path) -> tuple[Path, ...]:
     return tuple(file for file in sorted(found) if is_table(file))
 
 
-def passed_over_at(path: Path) -> tuple[Path, ...]:
-    """What stands in the folder ``path`` at any depth, is not hidden, and is no table by its name."""
-    return tuple(file for file in _files_in(path) if not is_table(file)) if path.is_dir() else ()
+def passed_over_at(place: Place) -> tuple[Path, ...]:
+    """What stands in a folder at any depth, is not hidden, and is no table by its name."""
+    if not isinstance(place, Path) or not place.is_dir():
+        return ()
+    return tuple(file for file in _files_in(place) if not is_table(file))
 
 
 def files_at(path: Path) -> tuple[Path, ...]:

@@ -40,7 +40,7 @@ def read(engine: Engine, request: Request) -> Source:
         DataError: a file or a field is not there, or a file cannot be read.
     """
     request.refuse("items")
-    inter = require(find_one(request.logs, ".inter"), request.logs, "NAME.inter")
+    inter = require(find_one(request.path, ".inter"), request.path, "NAME.inter")
     item_file = require(inter.with_suffix(".item"), inter.parent, inter.with_suffix(".item").name)
     log, catalogue = open_tsv(engine, inter), open_tsv(engine, item_file)
     options = request.options

@@ -29,7 +29,7 @@ def read(engine: Engine, request: Request) -> Source:
     """
     request.refuse("items", "user_col", "item_col", "time_col")
     request.refuse_ratings()
-    folder = request.logs if request.logs.is_dir() else request.logs.parent
+    folder = request.path if request.path.is_dir() else request.path.parent
     sequences = require(folder / _SEQUENCES, folder, _SEQUENCES)
     catalogue = open_tsv(engine, require(folder / _ITEMS, folder, _ITEMS))
     names = request.options.text_cols
@@ -42,7 +42,7 @@ def read(engine: Engine, request: Request) -> Source:
         timed=False,
         unreadable=0,
         log_files=(sequences,),
-        item_files=(catalogue.path,),
+        item_files=catalogue.files,
     )
 
 

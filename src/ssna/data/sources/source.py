@@ -9,6 +9,7 @@ from ibis import Table
 
 from ssna.core.errors import DataError, option
 from ssna.data.options import PrepareOptions
+from ssna.data.sources.place import Place
 
 # Column names of every table between the readers and the packed arrays.
 USER = "user"
@@ -28,9 +29,18 @@ _MOST_NAMES = 20
 class Request:
     """Where the logs are and, if they have a file of their own, the item texts; and what is asked of them."""
 
-    logs: Path
-    items: Path | None
+    logs: Place
+    items: Place | None
     options: PrepareOptions
+
+    @property
+    def path(self) -> Path:
+        """The logs of a format that is found by names of files. Raises :class:`DataError` if they are no path."""
+        if not isinstance(self.logs, Path):
+            raise DataError(
+                f"{self.logs}: the format {self.options.format} is the path of one file or folder; give that"
+            )
+        return self.logs
 
     def refuse_ratings(self) -> None:
         """Raise :class:`DataError` if ratings are asked for, as the format has none."""
@@ -83,6 +93,11 @@ class Source:
         """All files read."""
         return self.log_files + self.item_files
 
+    @property
+    def logs(self) -> str:
+        """The logs, for a message."""
+        return str(self.log_files[0]) if self.log_files else "logs"
+
 
 def find_one(path: Path, suffix: str) -> Path | None:
     """The file that ends in ``suffix``: ``path`` itself, ``path`` + suffix, or the only one in the folder ``path``.
@@ -107,7 +122,7 @@ def require(path: Path | None, culprit: Path, wanted: str) -> Path:
     return path
 
 
-def unknown_column(path: Path, name: str, known: Iterable[str]) -> DataError:
+def unknown_column(path: object, name: str, known: Iterable[str]) -> DataError:
     """The error for a column that ``path`` does not have."""
     names = list(known)
     if "," in name and set(parts := [part.strip() for part in name.split(",")]) <= set(names):

@@ -26,14 +26,14 @@ class TableFile:
     """One file, or several with the same columns.
 
     Attributes:
-        path: what the user named.
+        path: what the user named: a path, a table in memory, or several files.
         names: the columns.
         read: the rows of a selection, held by the engine.
         files: what is read.
         typed: whether the file tells numbers from text; a CSV does not.
     """
 
-    path: Path
+    path: object
     names: tuple[str, ...]
     read: Callable[[Wanted], Rows]
     files: tuple[Path, ...]
@@ -53,7 +53,7 @@ class TableFile:
             return self.read(wanted)
 
 
-def stacked(path: Path, parts: Sequence[TableFile]) -> TableFile:
+def stacked(path: object, parts: Sequence[TableFile]) -> TableFile:
     """Several files as one. Each must have every column that is read; others may differ."""
     if len(parts) == 1:
         return parts[0]

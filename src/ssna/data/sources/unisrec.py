@@ -40,7 +40,7 @@ def read(engine: Engine, request: Request) -> Source:
     """
     request.refuse("items", "user_col", "item_col", "time_col", "text_cols")
     request.refuse_ratings()
-    train_file = require(find_one(request.logs, ".train.inter"), request.logs, "NAME.train.inter")
+    train_file = require(find_one(request.path, ".train.inter"), request.path, "NAME.train.inter")
     stem = train_file.name.removesuffix(".train.inter")
     valid_file, test_file, text_file, index_file = (
         require(train_file.with_name(stem + suffix), train_file.parent, stem + suffix)
