@@ -137,8 +137,12 @@ class AppendBase:
             "repeats": repeats[1] - repeats[0],
         }
 
-    def renumbered(self, dataset: Dataset) -> Dataset:
-        """``dataset`` with the rows of users and items that they have here; new ones come behind, in their order."""
+    def renumbered(self, dataset: Dataset, exact: Ints | None) -> tuple[Dataset, Ints | None]:
+        """``dataset`` with the rows of users and items that they have here; new ones come behind, in their order.
+
+        Args:
+            exact: ``(m,)`` when, of all its events, or None; it is put in the same order.
+        """
         user_rows, item_rows = (
             _first(old, new) for old, new in ((self.data.users, dataset.users), (self.data.items, dataset.items))
         )
@@ -146,7 +150,7 @@ class AppendBase:
         row_of[item_rows] = np.arange(1, len(item_rows) + 1)
         histories, times = dataset.histories, dataset.histories.times
         places = Ragged(np.arange(len(histories.items)), histories.offsets).take(user_rows - 1)
-        return replace(
+        moved = replace(
             dataset,
             users=IdMap(tuple(dataset.users.ids(user_rows.tolist()))),
             items=IdMap(tuple(dataset.items.ids(item_rows.tolist()))),
@@ -157,6 +161,7 @@ class AppendBase:
                 offsets=places.offsets,
             ),
         )
+        return moved, None if exact is None else exact[places.values]
 
     def _kept(self, engine: Engine) -> Table:
         data = self.data

@@ -10,11 +10,12 @@ from ibis import Table
 
 from ssna.core.errors import DataError, option
 from ssna.core.progress import progress
+from ssna.core.ragged import Ints
 from ssna.data.append_base import AppendBase
 from ssna.data.checks import period
 from ssna.data.cleaning import CORE, DUPLICATE, NO_TEXT, Core, FilteredEvents, drop_duplicates, filter_events, k_core
 from ssna.data.dataset import Dataset, IdMap
-from ssna.data.dropped import Dropped
+from ssna.data.dropped import Dropped, write_exact
 from ssna.data.engine import Engine, engine_errors, open_engine
 from ssna.data.ids import CODE, ID, encode_ids
 from ssna.data.options import PrepareOptions
@@ -79,11 +80,12 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         }
         with ThreadPoolExecutor(max_workers=1) as beside:
             if folder is not None:
-                dropped = beside.submit(_dropped(read, cleaned, options).write, engine, packed, folder)
-            dataset = _dataset(request, base, read, cleaned, packed, checks)
+                dropped = beside.submit(_dropped(read, cleaned, options).write, engine, folder)
+            dataset, exact = _dataset(request, base, read, cleaned, packed, checks)
             if folder is not None:
                 dropped.result()  # before the data set is written: what it holds in memory, the writing needs
                 write(dataset, folder)
+                write_exact(exact, folder)
         advance(1, "")
     return dataset
 
@@ -95,8 +97,8 @@ def _dataset(
     cleaned: "_Cleaned",
     packed: Packed,
     checks: dict[str, Any],
-) -> Dataset:
-    """With its manifest."""
+) -> tuple[Dataset, Ints | None]:
+    """With its manifest; and what :class:`Packed` has as ``exact``, in the order of its events."""
     dataset = Dataset(
         users=IdMap(packed.users),
         items=IdMap(packed.items),
@@ -107,7 +109,9 @@ def _dataset(
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}
-    dataset = dataset if base is None else base.renumbered(dataset)
+    exact = packed.exact
+    if base is not None:
+        dataset, exact = base.renumbered(dataset, exact)
     report = {
         "rows_read": len(packed.histories.items) + sum(dropped.values()),
         "dropped": dropped,
@@ -119,7 +123,7 @@ def _dataset(
     dataset.manifest.update({**describe(dataset), **report})
     if base is not None:
         dataset.manifest["appended_to"] |= base.appended_counts(dataset)
-    return dataset
+    return dataset, exact
 
 
 def _require_no_compact_dates(request: Request, packed: Packed) -> None:
