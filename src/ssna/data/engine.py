@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -38,16 +38,26 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
+class Rows:
+    """What is read of a file: a table, how many rows could not be taken apart, and one of these if it is known."""
+
+    table: Table
+    unreadable: int
+    example: str = ""
+
+
+@dataclass(frozen=True, eq=False)
 class JsonLines:
     """One JSON object a line.
 
     Attributes:
         names: the keys of all objects, in alphabetical order.
-        texts: new name -> key, to a table of text (materialized) and the number of lines that are no object.
+        texts: new name -> key, to text (materialized); lines that are no object are unreadable. Lists are joined, but
+            for those of the new names that are given besides: their lists stay JSON.
     """
 
     names: tuple[str, ...]
-    texts: Callable[[Mapping[str, str]], tuple[Table, int]]
+    texts: Callable[[Mapping[str, str], Set[str]], Rows]
 
 
 class Engine(ABC):
@@ -79,9 +89,8 @@ class Engine(ABC):
         """The rows of one Parquet file, not materialized."""
 
     @abstractmethod
-    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
-        """Cells of a file of text: new name -> place and conversion, to a table (materialized) and the number of rows
-        that cannot be taken apart."""
+    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> Rows:
+        """Cells of a file of text: new name -> place and conversion, to a table (materialized)."""
 
     @abstractmethod
     def read_json(self, path: Path) -> JsonLines:

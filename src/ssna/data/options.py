@@ -21,10 +21,14 @@ FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec
 MissingText = Literal["drop", "id", "fail"]
 Dedup = Literal["none", "same", "first", "last"]
 EngineName = Literal["duckdb", "spark"]
+Quote = Literal["auto", "none"]
+Order = Literal["time", "rows"]
+Accepted = Literal["item-texts", "float-ids", "guests"]
 Moment = str | int | float | dt.date | dt.datetime
 
-COLUMNS = ("user_col", "item_col", "time_col", "text_cols", "rating_col")
-APPENDING = ("format", *COLUMNS, "engine", "spark_master")
+_TABLE = ("header", "quote", "time_format")
+COLUMNS = ("user_col", "item_col", "item_id_col", "time_col", "text_cols", "rating_col", *_TABLE)
+APPENDING = ("format", *COLUMNS, "accept", "engine", "spark_master")
 """What ``append`` may be told anew. All else is a rule, and the rules are those of the data set appended to."""
 
 _SECOND = 1_000_000  # microseconds
@@ -53,12 +57,22 @@ class PrepareOptions(Settings):
     """The column of user ids; the usual names are found without it."""
     item_col: str | None = _named("NAME")
     """The column of item ids, in logs and item texts; the usual names are found without it."""
+    item_id_col: str | None = _named("NAME")
+    """The column of item ids in the items' own file, where it has another name there."""
     time_col: str | None = _named("NAME")
-    """The column of times: seconds or milliseconds since 1970, or ISO dates; the usual names are found without it."""
+    """The column of times: seconds or milliseconds since 1970, or dates; the usual names are found without it."""
+    time_format: str | None = _named("FORMAT")
+    """How dates are written where the column itself does not tell, such as %d/%m/%Y; a time of day may follow."""
     text_cols: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = _named("NAME,...")
     """The columns that make up an item's text, in order."""
     rating_col: str | None = _named("NAME")
     """The column of ratings; it is read only where there is a least rating."""
+    header: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = _named("NAME,...")
+    """The names of all columns, for logs without a header; their first row is data then."""
+    quote: Quote = "auto"
+    """Whether cells may be quoted; none takes a quote for a letter like any other."""
+    order: Order = "time"
+    """What orders a user's events: their times, or the rows as they stand in the file."""
     min_rating: float | None = _named("X")
     """Drop events rated below this, or not at all."""
     since: Moment | None = _named("DATE")
@@ -77,6 +91,10 @@ class PrepareOptions(Settings):
     """Count events of the same user, item and time once; or keep only a user's first or last event on an item."""
     split: SplitRule = "leave-one-out"
     """Test on each user's last event, or on what came after a moment that all users share."""
+    accept: Annotated[tuple[Accepted, ...], BeforeValidator(_as_list)] = Field(
+        (), json_schema_extra={"metavar": "NAME,..."}
+    )
+    """Go on in spite of a doubt that a message named: item-texts, float-ids, guests."""
     engine: EngineName = "duckdb"
     """What reads and computes, with the same result: DuckDB, or Spark (it needs the extra of that name, and Java)."""
     spark_master: str | None = _named("URL")

@@ -75,6 +75,7 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         checks = {
             **read.coverage(),
             **_unreadable_time(read.source, cleaned),
+            **({"notes": list(read.source.notes)} if read.source.notes else {}),
             "same_time": packed.same_time,
             "core_rounds": [asdict(each) for each in cleaned.core.rounds],
         }

@@ -5,7 +5,17 @@ from pathlib import Path
 
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
-from ssna.data.options import Dedup, EngineName, FormatName, MissingText, Moment, PrepareOptions, with_help
+from ssna.data.options import (
+    Dedup,
+    EngineName,
+    FormatName,
+    MissingText,
+    Moment,
+    Order,
+    PrepareOptions,
+    Quote,
+    with_help,
+)
 from ssna.data.split_points import SplitRule
 from ssna.data.storage import EVENTS
 
@@ -18,9 +28,14 @@ def prepare(
     format: FormatName = "auto",
     user_col: str | None = None,
     item_col: str | None = None,
+    item_id_col: str | None = None,
     time_col: str | None = None,
+    time_format: str | None = None,
     text_cols: str | Sequence[str] | None = None,
     rating_col: str | None = None,
+    header: str | Sequence[str] | None = None,
+    quote: Quote = "auto",
+    order: Order = "time",
     min_rating: float | None = None,
     since: Moment | None = None,
     until: Moment | None = None,
@@ -30,6 +45,7 @@ def prepare(
     missing_text: MissingText = "drop",
     dedup: Dedup = "none",
     split: SplitRule = "leave-one-out",
+    accept: str | Sequence[str] = (),
     engine: EngineName = "duckdb",
     spark_master: str | None = None,
     out: str | Path | None = None,
@@ -58,9 +74,14 @@ def prepare(
         format=format,
         user_col=user_col,
         item_col=item_col,
+        item_id_col=item_id_col,
         time_col=time_col,
+        time_format=time_format,
         text_cols=text_cols,
         rating_col=rating_col,
+        header=header,
+        quote=quote,
+        order=order,
         min_rating=min_rating,
         since=since,
         until=until,
@@ -70,6 +91,7 @@ def prepare(
         missing_text=missing_text,
         dedup=dedup,
         split=split,
+        accept=accept,
         engine=engine,
         spark_master=spark_master,
     )

@@ -66,7 +66,9 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     files = [file.name for file in source.files]
     over = {"passed_over": [file.name for file in source.passed_over]} if source.passed_over else {}
     if base is None:
-        columns = {} if source.columns is None else {"columns": dict(source.columns)}
+        columns: dict[str, Any] = {} if source.columns is None else {"columns": dict(source.columns)}
+        if source.also_fitting:
+            columns["also_fitting"] = dict(source.also_fitting)
         described = {"format": request.options.format, "files": files, **columns, **over}
         return {"source": described, "options": _options(request)}
     manifest = base.data.manifest

@@ -2,9 +2,10 @@
 
 import codecs
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 import duckdb
 import ibis
@@ -12,23 +13,22 @@ import ibis.expr.datatypes as dt
 from ibis import Table
 
 from ssna.core.errors import DataError
-from ssna.data.engine import Convert, Engine, JsonLines, Layout
+from ssna.data.engine import Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.error_hints import one_object_a_line
 from ssna.data.sources.packed import LONGEST_LINE, byte_lines, plain_name
-from ssna.data.sources.values import as_text
+from ssna.data.sources.values import as_raw_id, as_text
 
 _BLOCK, _PIECE = 16_000_000, 1_000_000  # bytes
 _LINE = "line"
+_LONGEST_EXAMPLE = 60  # letters
 
 
 def read_parquet(engine: Engine, path: Path) -> Table:
     """The rows of one Parquet file, which stay in it. A name is never a pattern."""
-    return engine.connection.read_parquet(glob.escape(str(path)))
+    return engine.connection.read_parquet(glob.escape(str(path)), hive_partitioning=False)
 
 
-def select_cells(
-    engine: Engine, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]
-) -> tuple[Table, int]:
+def select_cells(engine: Engine, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> Rows:
     """Cells by their places, as a materialized table, and the number of rows that DuckDB rejects.
 
     The header was read by us, so that nothing about the file is guessed from its first rows.
@@ -51,6 +51,7 @@ def select_cells(
         rejects_scan=engine.new_name(),
         rejects_limit=0,
         parallel=_for_several_threads(path),
+        hive_partitioning=False,
     )
     chosen = {new: convert(rows[f"c{place}"]) for new, (place, convert) in wanted.items()}
     try:
@@ -58,10 +59,11 @@ def select_cells(
     except duckdb.InvalidInputException:
         _require_one_line_end(path)
         raise
-    unreadable = _rejected(path, engine.connection.table(rejects))
+    rejected = engine.connection.table(rejects)
+    unreadable = _rejected(path, rejected)
     if unreadable:
         _require_utf8(path)
-    return table, unreadable
+    return Rows(table, unreadable, _first(rejected) if unreadable else "")
 
 
 def read_json(engine: Engine, path: Path) -> JsonLines:
@@ -77,6 +79,7 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
         format="newline_delimited",
         records="false",
         ignore_errors=True,
+        hive_partitioning=False,
     )
     line = rows[_LINE]
     is_object = (_json_type(line) == "OBJECT").fill_null(False)
@@ -85,13 +88,13 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
     if not names:
         _require_utf8(path)
 
-    def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
-        chosen = {new: as_text(line[f'"{name}"']) for new, name in wanted.items()}
+    def texts(wanted: Mapping[str, str], ids: Set[str]) -> Rows:
+        chosen = {new: (as_raw_id if new in ids else as_text)(line[f'"{name}"']) for new, name in wanted.items()}
         table = engine.materialize(rows.filter(is_object).select(**chosen))
         unreadable = rows.filter(~is_object).count().to_pyarrow().as_py()
         if unreadable:
             _require_utf8(path)
-        return table, unreadable
+        return Rows(table, unreadable)
 
     return JsonLines(tuple(names), texts)
 
@@ -134,6 +137,12 @@ def _rejected(path: Path, rejects: Table) -> int:
             'write a quote inside a quoted cell as ""'
         )
     return int(counts["rows"])
+
+
+def _first(rejects: Table) -> str:
+    """The first row that the engine left out, cut if it is long."""
+    rows = rejects.order_by("line").limit(1).csv_line.to_pyarrow().to_pylist()
+    return shorten(rows[0] or "", _LONGEST_EXAMPLE, placeholder="…")
 
 
 def _for_several_threads(path: Path) -> bool:

@@ -30,7 +30,7 @@ from ssna.data.sources.opening import files_at, open_file, open_table, tables_at
 from ssna.data.sources.packed import first_line, plain_name
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed
 from ssna.data.sources.tabular import TableFile, stacked
-from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_raw_id, as_text
 
 # In the order of asking: lines of 2023 have both parent_asin and asin, and meta files speak of the first.
 _USER = ("reviewerID", "user_id")
@@ -79,7 +79,7 @@ def read(engine: Engine, request: Request) -> Source:
             )
         )
         rating = options.rating_col or (_name(log, _RATING, "rating") if options.rated else "")
-    events = {USER: (user, as_text), ITEM: (item, as_text), WHEN: (time, as_microseconds)}
+    events = {USER: (user, as_raw_id), ITEM: (item, as_raw_id), WHEN: (time, as_microseconds)}
     if options.rated:
         events[RATING] = (rating, as_number)
     rows = log.select(events)

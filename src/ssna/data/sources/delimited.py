@@ -4,9 +4,9 @@ import csv
 from pathlib import Path
 
 from ssna.core.errors import DataError
-from ssna.data.engine import Engine, Layout
+from ssna.data.engine import Engine, Layout, Rows
 from ssna.data.sources.packed import LONGEST_LINE, open_binary, plain_name
-from ssna.data.sources.tabular import Rows, TableFile, Wanted
+from ssna.data.sources.tabular import TableFile, Wanted
 
 _DELIMITERS = ",;\t|"
 
@@ -55,6 +55,6 @@ def _open(engine: Engine, path: Path, names: tuple[str, ...], delimiter: str, qu
 
     def read(wanted: Wanted) -> Rows:
         places = {new: (names.index(name), convert) for new, (name, convert) in wanted.items()}
-        return Rows(*engine.select_cells(path, layout, places))
+        return engine.select_cells(path, layout, places)
 
     return TableFile(path, names, read, files=(path,), typed=False)

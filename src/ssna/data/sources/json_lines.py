@@ -1,13 +1,15 @@
 """One JSON object a line, or one of Python's dictionaries."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from ssna.core.errors import DataError
-from ssna.data.engine import Engine
+from ssna.data.engine import Engine, Rows
 from ssna.data.error_hints import one_object_a_line
 from ssna.data.sources.literals import is_literal, rewrite
 from ssna.data.sources.packed import first_line
-from ssna.data.sources.tabular import Rows, TableFile, Wanted
+from ssna.data.sources.tabular import TableFile, Wanted
+from ssna.data.sources.values import as_raw_id
 
 
 def open_json_lines(engine: Engine, path: Path) -> TableFile:
@@ -24,9 +26,11 @@ def open_json_lines(engine: Engine, path: Path) -> TableFile:
 
     def read(wanted: Wanted) -> Rows:
         # Text first, in a step of its own: the engine would take the JSON apart again for every use of a column.
-        texts, unreadable = lines.texts({new: name for new, (name, _) in wanted.items()})
+        ids = {new for new, (_, convert) in wanted.items() if convert is as_raw_id}
+        found = lines.texts({new: name for new, (name, _) in wanted.items()}, ids)
+        texts = found.table
         table = engine.materialize(texts.select(**{new: convert(texts[new]) for new, (_, convert) in wanted.items()}))
         engine.release(texts)
-        return Rows(table, unreadable)
+        return replace(found, table=table)
 
     return TableFile(path, tuple(name for name in lines.names if '"' not in name), read, files=(path,))

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ssna.core.errors import DataError
-from ssna.data.engine import Engine, reading
+from ssna.data.engine import Engine, Rows, reading
 from ssna.data.error_hints import forbidden
 from ssna.data.sources.delimited import open_csv, open_unquoted
 from ssna.data.sources.json_lines import open_json_lines
 from ssna.data.sources.packed import plain_name
-from ssna.data.sources.tabular import Rows, TableFile, Wanted, stacked
+from ssna.data.sources.parquet import as_written, uuids_of
+from ssna.data.sources.tabular import TableFile, Wanted, stacked
 from ssna.data.storage import MANIFEST, is_data_set
 
 Opener = Callable[[Engine, Path], TableFile]
@@ -118,10 +119,10 @@ def _opener(path: Path) -> Opener:
 
 
 def _open_parquet(engine: Engine, path: Path) -> TableFile:
-    rows = engine.read_parquet(path)
+    rows, uuids = engine.read_parquet(path), uuids_of(path)
 
     def read(wanted: Wanted) -> Rows:
-        chosen = {new: convert(rows[name]) for new, (name, convert) in wanted.items()}
+        chosen = {new: convert(as_written(rows[name], name in uuids)) for new, (name, convert) in wanted.items()}
         return Rows(rows.select(**chosen), unreadable=0)  # not held: the file is read faster than such a copy
 
     return TableFile(path, tuple(rows.columns), read, files=(path,))

@@ -21,7 +21,7 @@ from ssna.data.sources.source import (
     unknown_column,
 )
 from ssna.data.sources.tabular import TableFile
-from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_raw_id, as_text
 
 _TEXT_TYPES = ("token", "token_seq")
 
@@ -46,8 +46,8 @@ def read(engine: Engine, request: Request) -> Source:
     options = request.options
     item = options.item_col or "item_id"
     events = {
-        USER: (_field(log, options.user_col or "user_id"), as_text),
-        ITEM: (_field(log, item), as_text),
+        USER: (_field(log, options.user_col or "user_id"), as_raw_id),
+        ITEM: (_field(log, item), as_raw_id),
         WHEN: (_time(log) if options.time_col is None else _field(log, options.time_col), as_microseconds),
     }
     if options.rated:

@@ -2,12 +2,13 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ibis import Table
 
 from ssna.core.errors import DataError, option
+from ssna.data.engine import Rows
 from ssna.data.options import PrepareOptions
 
 # Column names of every table between the readers and the packed arrays.
@@ -65,6 +66,8 @@ class Source:
         unreadable_time: looks for a time that cannot be read, in the logs once more.
         columns: what was read as what, where the columns have names: ``user``, ``item``, ``time``, ..., and the list
             ``text``.
+        also_fitting: the columns that could have been read as what ``columns`` names another for.
+        notes: sentences about what may not be as it was meant.
     """
 
     events: Table
@@ -77,11 +80,22 @@ class Source:
     passed_over: tuple[Path, ...] = ()
     unreadable_time: Callable[[], str | None] | None = None
     columns: Mapping[str, str | list[str]] | None = None
+    also_fitting: Mapping[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All files read."""
         return self.log_files + self.item_files
+
+
+def unreadable_items(path: Path, rows: Rows) -> tuple[str, ...]:
+    """The note about rows of the items' file that could not be taken apart, if there are some."""
+    if not rows.unreadable:
+        return ()
+    example = f", such as {rows.example!r}" if rows.example else ""
+    count = "1 row" if rows.unreadable == 1 else f"{rows.unreadable:,} rows"
+    return (f"{path.name}: {count} cannot be read{example}; check delimiters and quotes",)
 
 
 def find_one(path: Path, suffix: str) -> Path | None:

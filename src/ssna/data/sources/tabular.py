@@ -5,20 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
-from ibis import Table
 
-from ssna.data.engine import Convert, reading
+from ssna.data.engine import Convert, Rows, reading
 from ssna.data.sources.source import unknown_column
 
 Wanted = Mapping[str, tuple[str, Convert]]  # new name -> column and conversion
-
-
-@dataclass(frozen=True, eq=False)
-class Rows:
-    """What :meth:`TableFile.select` reads: a table, and how many rows could not be taken apart."""
-
-    table: Table
-    unreadable: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +51,9 @@ def stacked(path: Path, parts: Sequence[TableFile]) -> TableFile:
 
     def read(wanted: Wanted) -> Rows:
         rows = [part.select(wanted) for part in parts]
-        return Rows(ibis.union(*(row.table for row in rows), distinct=False), sum(row.unreadable for row in rows))
+        examples = (row.example for row in rows if row.example)
+        table = ibis.union(*(row.table for row in rows), distinct=False)
+        return Rows(table, sum(row.unreadable for row in rows), next(examples, ""))
 
     files = tuple(file for part in parts for file in part.files)
     return TableFile(path, parts[0].names, read, files, typed=all(part.typed for part in parts))

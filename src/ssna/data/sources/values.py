@@ -21,8 +21,16 @@ def as_id(column: Value) -> Value:
 
 
 def tidy_id(text: Value) -> Value:
-    """Text as an id: trimmed, null where nothing is left."""
-    return text.strip().nullif("")
+    r"""Text as an id: trimmed; null where nothing is left, or ``\N``, which is no value in Hive and MySQL."""
+    return text.strip().nullif("").nullif(r"\N")
+
+
+def as_raw_id(column: Value) -> Value:
+    """Any value as text that becomes an id: as :func:`as_text`, but lists stay lists, in brackets, and are refused."""
+    kind = column.type()
+    if kind.is_json():
+        return _json_text(column, levels=0)
+    return column.cast("string") if kind.is_array() or kind.is_struct() else as_text(column)
 
 
 def as_text(column: Value) -> Value:

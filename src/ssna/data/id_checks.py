@@ -1,0 +1,36 @@
+"""Ids that would make one user, or item, of several: refused before anything is built on them."""
+
+from textwrap import shorten
+
+from ibis import Table
+
+from ssna.core.errors import DataError, option
+from ssna.data.ids import ID
+from ssna.data.sources import Request
+
+_FLOAT = r"^[+-]?[0-9]([.][0-9]+)?[eE][+][0-9]+$"  # as floating point is written, and hexadecimal digits are not
+_NESTED = r"""^(\[ *["'0-9].*,.*\]|\{ *["'].*\})$"""
+_LONGEST = 40  # letters of an id in a message
+
+
+def require_ids(names: Table, key: str, request: Request) -> None:
+    """Look at the distinct ``names`` of users, or items.
+
+    Raises:
+        DataError: there are lists or objects among them; or numbers that lost digits as floating point, unless the
+            options accept those.
+    """
+    ids = names[ID]
+    is_list = (ids.endswith("]") | ids.endswith("}")) & ids.re_search(_NESTED)
+    is_float = ids.contains("+") & ids.re_search(_FLOAT)
+    found = names.agg(nested=ids.min(where=is_list), float=ids.min(where=is_float)).to_pyarrow().to_pylist()[0]
+    if found["nested"] is not None:
+        shown, column = shorten(found["nested"], _LONGEST, placeholder="…"), option(f"{key}_col")
+        raise DataError(
+            f"{request.logs}: {key}s such as {shown} are no ids; name what stands inside ({column} NAME[] or NAME[].ID)"
+        )
+    if found["float"] is not None and "float-ids" not in request.options.accept:
+        raise DataError(
+            f"{request.logs}: {key}s such as {found['float']} went through floating point, which makes one of several "
+            f"ids; export the column as text, or go on: {option('accept', 'float-ids')}"
+        )
