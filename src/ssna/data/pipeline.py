@@ -27,6 +27,7 @@ from ssna.data.sources.values import TIME_REMEDY
 from ssna.data.split_points import MIN_EVENTS
 from ssna.data.storage import describe, write
 
+_FORMAT = option("time_format", "%d/%m/%Y")
 _FEWER = f"lower {option('min_user')} or {option('min_item')}, or give more logs"
 _WIDER = f"widen the window: {option('since')} and {option('until')} are UTC"
 _HINTS = {
@@ -196,14 +197,18 @@ def _clean(engine: Engine, read: ReadLogs, request: Request) -> _Cleaned:
     left = unusable[""] - duplicates - sum(rare.values())
     dropped = {"unreadable_row": source.unreadable, **counted, DUPLICATE: duplicates, **rare}
     if left == 0:
-        raise _nobody_left(request, dropped)
+        raise _nobody_left(request, dropped, source)
     return _Cleaned(filtered, distinct, core, left, dropped)
 
 
-def _nobody_left(request: Request, dropped: dict[str, int]) -> DataError:
+def _nobody_left(request: Request, dropped: dict[str, int], source: Source) -> DataError:
     rows = sum(dropped.values())
     if rows == 0:
         return DataError(f"{request.logs} holds no events; give logs with rows below the header")
     reasons = ", ".join(f"{reason} {count}" for reason, count in dropped.items() if count)
-    hint = _HINTS[max(dropped, key=lambda reason: dropped[reason])]
+    worst = max(dropped, key=lambda reason: dropped[reason])
+    hint = _HINTS[worst]
+    if worst == "no_time" and source.unreadable_time is not None and (example := source.unreadable_time()) is not None:
+        column = (source.columns or {}).get("time", "")
+        hint = f"check the time column {column}: {example!r} cannot be read; {_FORMAT} says how times are written"
     return DataError(f"{request.logs}: no user is left of {rows} events (dropped: {reasons}); {hint}")

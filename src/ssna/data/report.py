@@ -70,7 +70,7 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
         if source.also_fitting:
             columns["also_fitting"] = dict(source.also_fitting)
         described = {"format": request.options.format, "files": files, **columns, **over}
-        return {"source": described, "options": _options(request)}
+        return {"source": described, "options": _options(request, source)}
     manifest = base.data.manifest
     of = {"fingerprint": base.data.fingerprint, "users": manifest["users"], "items": manifest["items"]}
     before = manifest["source"]
@@ -79,7 +79,8 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     return {"source": described, "options": manifest["options"], "appended_to": of}
 
 
-def _options(request: Request) -> dict[str, Any]:
-    """Those that the data set depends on; the engine is not among them."""
+def _options(request: Request, source: Source) -> dict[str, Any]:
+    """Those that the data set depends on, with the format of times that was found; the engine is not among them."""
     options = request.options.model_dump(mode="json", exclude={"engine", "spark_master"}, exclude_none=True)
-    return {OWN_ITEMS: request.items is not None, **options}
+    found = (source.columns or {}).get("time_format")
+    return {OWN_ITEMS: request.items is not None, **options, **({} if found is None else {"time_format": found})}

@@ -41,7 +41,9 @@ def test_histories_follow_the_time_stamps(folder):
 @pytest.mark.parametrize("name", ["films", "films.inter", ""])
 def test_the_folder_the_file_and_the_common_beginning_all_lead_there(folder, name):
     data = prepare(folder / name, quiet=True)
-    assert data.manifest["source"] == {"format": "recbole", "files": ["films.inter", "films.item"]}
+    source = data.manifest["source"]
+    assert (source["format"], source["files"]) == ("recbole", ["films.inter", "films.item"])
+    assert source["columns"]["user"] == "user_id:token"
 
 
 def test_a_field_that_is_not_there_is_named_without_types(folder):

@@ -5,7 +5,7 @@ import gzip
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import log_bytes, ready, square, write_bytes, write_csv, write_parquet
+from data_files import atomic, log_bytes, ready, square, write_bytes, write_csv, write_parquet
 
 from ssna.core.errors import DataError, SettingsError
 
@@ -100,10 +100,11 @@ def test_arguments_out_of_range_are_refused_before_anything_is_read(tmp_path, op
 
 
 @pytest.mark.parametrize("spelling", ["2024%02d%02d", "2024%02d%02d120000"])
-def test_compact_dates_are_refused_and_not_taken_for_seconds(tmp_path, spelling):
+def test_compact_dates_are_refused_and_not_taken_for_seconds_where_a_format_says_what_times_are(tmp_path, spelling):
     rows = [
-        (user, item, spelling % (1 + place // 28, 1 + place % 28), title)
-        for place, (user, item, _, title) in enumerate(square())
+        (user, item, spelling % (1 + place // 28, 1 + place % 28)) for place, (user, item, _, _) in enumerate(square())
     ]
+    atomic(tmp_path / "log.inter", rows, ("user_id:token", "item_id:token", "timestamp:float"))
+    atomic(tmp_path / "log.item", [(f"i{k}", "Pan") for k in range(6)], ("item_id:token", "title:token_seq"))
     with pytest.raises(DataError, match=r"times are numbers such as 2024.*write ISO dates"):
-        ready(write_csv(tmp_path / "log.csv", rows))
+        ready(tmp_path / "log.inter")

@@ -6,6 +6,7 @@ from pathlib import Path
 from ssna.core.errors import DataError
 from ssna.data.engine import Engine, Layout, Rows
 from ssna.data.sources.packed import LONGEST_LINE, open_binary, plain_name
+from ssna.data.sources.sample import Sample, of_cells
 from ssna.data.sources.tabular import TableFile, Wanted
 
 _DELIMITERS = ",;\t|"
@@ -57,4 +58,7 @@ def _open(engine: Engine, path: Path, names: tuple[str, ...], delimiter: str, qu
         places = {new: (names.index(name), convert) for new, (name, convert) in wanted.items()}
         return engine.select_cells(path, layout, places)
 
-    return TableFile(path, names, read, files=(path,), typed=False)
+    def sample() -> Sample:
+        return of_cells(path, names, delimiter, quote, skip=int(header))
+
+    return TableFile(path, names, read, files=(path,), typed=False, sample=sample)

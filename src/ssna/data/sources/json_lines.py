@@ -1,6 +1,7 @@
 """One JSON object a line, or one of Python's dictionaries."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ssna.core.errors import DataError
@@ -8,6 +9,7 @@ from ssna.data.engine import Engine, Rows
 from ssna.data.error_hints import one_object_a_line
 from ssna.data.sources.literals import is_literal, rewrite
 from ssna.data.sources.packed import first_line
+from ssna.data.sources.sample import of_objects
 from ssna.data.sources.tabular import TableFile, Wanted
 from ssna.data.sources.values import as_raw_id
 
@@ -33,4 +35,6 @@ def open_json_lines(engine: Engine, path: Path) -> TableFile:
         engine.release(texts)
         return replace(found, table=table)
 
-    return TableFile(path, tuple(name for name in lines.names if '"' not in name), read, files=(path,))
+    return TableFile(
+        path, tuple(name for name in lines.names if '"' not in name), read, (path,), sample=partial(of_objects, path)
+    )

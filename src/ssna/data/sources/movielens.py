@@ -56,7 +56,9 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged.
     """
-    request.refuse("items", "user_col", "item_col", "time_col", "text_cols", "rating_col")
+    if request.items is not None and request.items.name not in {kind.films for kind in KINDS}:
+        request.refuse("items")
+    request.refuse("user_col", "item_col", "time_col", "text_cols", "rating_col")
     found = _find(request.logs)
     if found is None:
         names = ", or ".join(f"{kind.ratings} beside {kind.films}" for kind in KINDS)
@@ -75,6 +77,7 @@ def read(engine: Engine, request: Request) -> Source:
         unreadable=rows.unreadable,
         log_files=(ratings,),
         item_files=(films,),
+        columns={"user": user, "item": item, "time": time, **({"rating": rating} if request.options.rated else {})},
     )
 
 

@@ -3,6 +3,7 @@
 import glob
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ssna.core.errors import DataError
@@ -12,6 +13,7 @@ from ssna.data.sources.delimited import open_csv, open_unquoted
 from ssna.data.sources.json_lines import open_json_lines
 from ssna.data.sources.packed import plain_name
 from ssna.data.sources.parquet import as_written, uuids_of
+from ssna.data.sources.sample import of_parquet
 from ssna.data.sources.tabular import TableFile, Wanted, stacked
 from ssna.data.storage import MANIFEST, is_data_set
 
@@ -125,7 +127,7 @@ def _open_parquet(engine: Engine, path: Path) -> TableFile:
         chosen = {new: convert(as_written(rows[name], name in uuids)) for new, (name, convert) in wanted.items()}
         return Rows(rows.select(**chosen), unreadable=0)  # not held: the file is read faster than such a copy
 
-    return TableFile(path, tuple(rows.columns), read, files=(path,))
+    return TableFile(path, tuple(rows.columns), read, (path,), sample=partial(of_parquet, path))
 
 
 SUFFIXES: dict[str, Opener] = {

@@ -19,6 +19,7 @@ from ssna.data.sources.source import (
     listed,
     require,
     unknown_column,
+    unreadable_items,
 )
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_raw_id, as_text
@@ -55,14 +56,19 @@ def read(engine: Engine, request: Request) -> Source:
     rows = log.select(events)
     names = options.text_cols if options.text_cols is not None else _text_fields(catalogue, item)
     texts = {f"part_{place}": (_field(catalogue, name), as_text) for place, name in enumerate(names, start=1)}
-    described = catalogue.select({ITEM: (_field(catalogue, item), as_id)} | texts).table
+    shelf = catalogue.select({ITEM: (_field(catalogue, item), as_id)} | texts)
     return Source(
         events=rows.table,
-        parts=_with_years(described, dict(zip(texts, names, strict=True))) if texts else None,
+        parts=_with_years(shelf.table, dict(zip(texts, names, strict=True))) if texts else None,
         timed=True,
         unreadable=rows.unreadable,
         log_files=(inter,),
         item_files=(item_file,),
+        columns={
+            **{"time" if role == WHEN else role: name for role, (name, _) in events.items()},
+            "text": [_field(catalogue, name) for name in names],
+        },
+        notes=unreadable_items(item_file, shelf),
     )
 
 

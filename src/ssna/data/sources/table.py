@@ -11,10 +11,11 @@ from ssna.data.sources.opening import open_table, passed_over_at, tables_at
 from ssna.data.sources.own_texts import OwnTexts, texts_of_items
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed, unreadable_items
 from ssna.data.sources.tabular import TableFile
-from ssna.data.sources.values import as_id, as_microseconds, as_number, as_raw_id, as_text, tidy_id, without_fractions
+from ssna.data.sources.times import TimeReading, time_reading
+from ssna.data.sources.values import as_id, as_number, as_raw_id, as_text, tidy_id, without_fractions
 
 _ORDER = (USER, ITEM, WHEN, RATING)
-_CONVERT = {USER: as_raw_id, ITEM: as_raw_id, WHEN: as_microseconds, RATING: as_number}
+_CONVERT = {USER: as_raw_id, ITEM: as_raw_id, RATING: as_number}
 
 
 def recognises(path: Path) -> bool:
@@ -34,8 +35,13 @@ def read(engine: Engine, request: Request) -> Source:
     if options.rated:
         given[RATING] = options.rating_col
     fits = {role: fitting(log, role, name) for role, name in given.items()}
+    with reading(log.path):
+        sample = log.sample()
+    times = [time_reading(sample, name, options.time_format) for name in fits[WHEN]]
     wanted = {
-        f"{role}_{place}": (name, _CONVERT[role]) for role, names in fits.items() for place, name in enumerate(names)
+        f"{role}_{place}": (name, times[place].convert if role == WHEN else _CONVERT[role])
+        for role, names in fits.items()
+        for place, name in enumerate(names)
     }
     catalogue = log if request.items is None else open_table(engine, request.items)
     names = options.text_cols if options.text_cols is not None else text_names(catalogue.names)
@@ -43,7 +49,11 @@ def read(engine: Engine, request: Request) -> Source:
     rows = log.select(wanted | texts if request.items is None else wanted)
     chosen = choose(rows.table, fits)
     columns = {role: fits[role][place] for role, place in chosen.items()}
-    events = rows.table.select(**{role: rows.table[f"{role}_{chosen[role]}"] for role in given})
+    with reading(log.path):
+        time = times[chosen[WHEN]]
+        when, time_format = time.microseconds(log.path, columns[WHEN], rows.table, f"{WHEN}_{chosen[WHEN]}")
+    chosen_columns = {role: rows.table[f"{role}_{chosen[role]}"] for role in given}
+    events = rows.table.select(**{**chosen_columns, WHEN: when})
     notes: tuple[str, ...] = ()
     if request.items is None:
         described, own = _described(engine, request, rows, events, names, f"{ITEM}_{chosen[ITEM]}")
@@ -60,8 +70,12 @@ def read(engine: Engine, request: Request) -> Source:
         item_files=() if request.items is None else catalogue.files,
         typed=log.typed,
         passed_over=passed_over_at(request.logs),
-        unreadable_time=lambda: _unreadable_time(log, columns[WHEN]),
-        columns={**{_word(role): columns[role] for role in _ORDER if role in columns}, "text": [*names]},
+        unreadable_time=lambda: _unreadable_time(log, columns[WHEN], time),
+        columns={
+            **{_word(role): columns[role] for role in _ORDER if role in columns},
+            **({} if time_format is None else {"time_format": time_format}),
+            "text": [*names],
+        },
         also_fitting={
             _word(role): [name for name in fits[role] if name != columns[role]]
             for role in _ORDER
@@ -105,7 +119,8 @@ def _item_of(catalogue: TableFile, item: str, given: str | None) -> str:
     return found[0]
 
 
-def _unreadable_time(log: TableFile, when: str) -> str | None:
-    rows = log.select({"raw": (when, as_text), WHEN: (when, as_microseconds)}).table
-    found: str | None = rows.filter(rows[WHEN].isnull() & (rows.raw.strip() != "")).raw.min().to_pyarrow().as_py()
+def _unreadable_time(log: TableFile, name: str, time: TimeReading) -> str | None:
+    rows = log.select({"raw": (name, as_text), WHEN: (name, time.convert)}).table
+    when, _ = time.microseconds(log.path, name, rows, WHEN)
+    found: str | None = rows.filter(when.isnull() & (rows.raw.strip() != "")).raw.min().to_pyarrow().as_py()
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 import ibis
 
 from ssna.data.engine import Convert, Rows, reading
+from ssna.data.sources.sample import Sample
 from ssna.data.sources.source import unknown_column
 
 Wanted = Mapping[str, tuple[str, Convert]]  # new name -> column and conversion
@@ -22,6 +23,7 @@ class TableFile:
         read: the rows of a selection, held by the engine.
         files: what is read.
         typed: whether the file tells numbers from text; a CSV does not.
+        sample: the first rows, as Python reads them.
     """
 
     path: Path
@@ -29,6 +31,7 @@ class TableFile:
     read: Callable[[Wanted], Rows]
     files: tuple[Path, ...]
     typed: bool = True
+    sample: Callable[[], Sample] = list
 
     def select(self, wanted: Wanted) -> Rows:
         """Read columns under new names.
@@ -56,4 +59,4 @@ def stacked(path: Path, parts: Sequence[TableFile]) -> TableFile:
         return Rows(table, sum(row.unreadable for row in rows), next(examples, ""))
 
     files = tuple(file for part in parts for file in part.files)
-    return TableFile(path, parts[0].names, read, files, typed=all(part.typed for part in parts))
+    return TableFile(path, parts[0].names, read, files, typed=all(part.typed for part in parts), sample=parts[0].sample)
