@@ -21,6 +21,9 @@ from ssna.data.options import EngineName
 
 _LONGEST_MESSAGE = 200
 
+ROW = "row"
+"""The column of the numbers of rows in their file, from 0, where they are asked for."""
+
 Convert = Callable[[Value], Value]
 
 # Name -> the module with its ``opened(master)``; each loads only when it is asked for.
@@ -29,12 +32,13 @@ _ENGINES: dict[EngineName, str] = {"duckdb": "ssna.data.engines.duck", "spark": 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a line of text is made of cells; ``quote`` is empty where a quote is a character like any other."""
+    """How a file of text is made of cells; ``quote`` is empty where a quote is a character like any other."""
 
     cells: int
     delimiter: str
     quote: str
     header: bool
+    skip: int = 0  # lines before the header
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +57,11 @@ class JsonLines:
     Attributes:
         names: the keys of all objects, in alphabetical order.
         texts: new name -> key, to text (materialized); lines that are no object are unreadable. Lists are joined, but
-            for those of the new names that are given besides: their lists stay JSON.
+            for those of the new names that are given besides: their lists stay JSON. Last: whether rows are numbered.
     """
 
     names: tuple[str, ...]
-    texts: Callable[[Mapping[str, str], Set[str]], Rows]
+    texts: Callable[[Mapping[str, str], Set[str], bool], Rows]
 
 
 class Engine(ABC):
@@ -85,12 +89,15 @@ class Engine(ABC):
         """Rows made in Python."""
 
     @abstractmethod
-    def read_parquet(self, path: Path) -> Table:
-        """The rows of one Parquet file, not materialized."""
+    def read_parquet(self, path: Path, numbered: bool = False) -> Table:
+        """The rows of one Parquet file, not materialized; with their numbers as ``ROW`` if they are ``numbered``."""
 
     @abstractmethod
-    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> Rows:
-        """Cells of a file of text: new name -> place and conversion, to a table (materialized)."""
+    def select_cells(
+        self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]], numbered: bool = False
+    ) -> Rows:
+        """Cells of a file of text: new name -> place and conversion, to a table (materialized), with ``ROW`` if they
+        are ``numbered``."""
 
     @abstractmethod
     def read_json(self, path: Path) -> JsonLines:

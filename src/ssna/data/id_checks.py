@@ -7,8 +7,8 @@ from ibis import Table
 from ssna.core.errors import DataError, option
 from ssna.data.ids import ID
 from ssna.data.sources import Request
+from ssna.data.sources.values import FLOAT
 
-_FLOAT = r"^[+-]?[0-9]([.][0-9]+)?[eE][+][0-9]+$"  # as floating point is written, and hexadecimal digits are not
 _NESTED = r"""^(\[ *["'0-9].*,.*\]|\{ *["'].*\})$"""
 _LONGEST = 40  # letters of an id in a message
 
@@ -22,7 +22,7 @@ def require_ids(names: Table, key: str, request: Request) -> None:
     """
     ids = names[ID]
     is_list = (ids.endswith("]") | ids.endswith("}")) & ids.re_search(_NESTED)
-    is_float = ids.contains("+") & ids.re_search(_FLOAT)
+    is_float = ids.contains("+") & ids.re_search(FLOAT)
     found = names.agg(nested=ids.min(where=is_list), float=ids.min(where=is_float)).to_pyarrow().to_pylist()[0]
     if found["nested"] is not None:
         shown, column = shorten(found["nested"], _LONGEST, placeholder="…"), option(f"{key}_col")

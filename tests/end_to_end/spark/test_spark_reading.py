@@ -173,7 +173,7 @@ def test_json_is_taken_apart_alike_and_what_is_messy_is_left_to_duckdb(tmp_path,
         duck, spark = (engine.read_json(path) for engine in engines)
         assert spark.names == duck.names, line
         wanted = {"first": "a", "second": "b", "third": "c.d", "fourth": "e f"}
-        (table, bad), (expected, lost) = spark.texts(wanted, set()), duck.texts(wanted, set())
+        (table, bad), (expected, lost) = spark.texts(wanted, set(), False), duck.texts(wanted, set(), False)
         # An empty list is nothing to both, if written differently.
         assert (rows(table), bad) == (rows(expected), lost), line
         assert (engines[1]._duck is None) != strange, line

@@ -60,7 +60,7 @@ def test_a_column_that_cannot_be_guessed_is_asked_for(tmp_path):
     with pytest.raises(DataError, match=r"which column is the user\? .*user_col.*: who, item, time, title$"):
         ready(path)
     path = write_csv(tmp_path / "log.csv", square(), ("user", "item", "when", "title"))
-    with pytest.raises(DataError, match=r"which column is the time\? .*time_col.*, title; .*format = 'sequences'"):
+    with pytest.raises(DataError, match=r"which column is the time\? .*time_col.*, title; .*order = 'rows'"):
         ready(path)
 
 

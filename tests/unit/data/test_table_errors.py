@@ -43,7 +43,7 @@ def test_a_missing_file_is_an_error_of_one_line(tmp_path, name):
         ("log.csv", b'user,item,time,title\nu,"i,1,t\nv,i,1,t\nw,"i",1,t\n', "line 2: a quote is opened"),
         ("log.csv", b"user,item,time,title\r\nu,i,1,t\nu,i,1,t\r\n", "CR LF.*LF"),
         ("log.parquet", b"PAR1 and no more", "cannot be read"),
-        ("log.txt", b"user,item", r"none of the known formats.* ends in one of .csv, .tsv.*rename it.* to log.csv"),
+        ("log.doc", b"user,item", r"none of the known formats.* ends in one of .csv, .tsv.*rename it.* to log.csv"),
         ("log", b"user,item", r"none of the known formats.*rename it.* to log.csv"),
         ("log.xlsx", b"PK", "is a spreadsheet; export it as CSV"),
         ("log.csv.zip", b"PK", "is packed as .zip; unpack it first"),
@@ -59,7 +59,7 @@ def test_a_file_that_cannot_be_used_is_named_with_a_remedy(tmp_path, name, conte
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("name", ["log.txt", "log.xlsx", "log.csv.zip"])
+@pytest.mark.parametrize("name", ["log.doc", "log.xlsx", "log.csv.zip"])
 def test_what_is_no_table_is_told_the_same_remedy_wherever_it_is_given(tmp_path, name):
     path = write_bytes(tmp_path, name, b"user,item")
     with pytest.raises(DataError) as found:

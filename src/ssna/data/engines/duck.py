@@ -63,11 +63,14 @@ class DuckEngine(Engine):
         with pa.RecordBatchReader.from_stream(self.connection.con.sql(self.connection.compile(expression))) as reader:
             yield from reader
 
-    def read_parquet(self, path: Path) -> Table:
-        return duck_files.read_parquet(self, path)
+    def read_parquet(self, path: Path, numbered: bool = False) -> Table:
+        rows = duck_files.read_parquet(self, path)
+        return self.materialize(duck_files.numbered(self, rows)) if numbered else rows
 
-    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> Rows:
-        return duck_files.select_cells(self, path, layout, wanted)
+    def select_cells(
+        self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]], numbered: bool = False
+    ) -> Rows:
+        return duck_files.select_cells(self, path, layout, wanted, numbered)
 
     def read_json(self, path: Path) -> JsonLines:
         return duck_files.read_json(self, path)

@@ -13,7 +13,7 @@ import ibis.expr.datatypes as dt
 from ibis import Table
 
 from ssna.core.errors import DataError
-from ssna.data.engine import Convert, Engine, JsonLines, Layout, Rows
+from ssna.data.engine import ROW, Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.error_hints import one_object_a_line
 from ssna.data.sources.packed import LONGEST_LINE, byte_lines, plain_name
 from ssna.data.sources.values import as_raw_id, as_text
@@ -28,7 +28,15 @@ def read_parquet(engine: Engine, path: Path) -> Table:
     return engine.connection.read_parquet(glob.escape(str(path)), hive_partitioning=False)
 
 
-def select_cells(engine: Engine, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> Rows:
+def numbered(engine: Engine, rows: Table) -> Table:
+    """``rows`` of a file with their numbers as ``ROW``; from here on the engine keeps the order of files."""
+    engine.connection.raw_sql("SET preserve_insertion_order = true")
+    return rows.mutate(**{ROW: ibis.row_number()})
+
+
+def select_cells(
+    engine: Engine, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]], with_numbers: bool
+) -> Rows:
     """Cells by their places, as a materialized table, and the number of rows that DuckDB rejects.
 
     The header was read by us, so that nothing about the file is guessed from its first rows.
@@ -45,6 +53,7 @@ def select_cells(engine: Engine, path: Path, layout: Layout, wanted: Mapping[str
         quote=layout.quote,
         escape=layout.quote,
         header=layout.header,
+        skip=layout.skip,
         auto_detect=False,
         store_rejects=True,
         rejects_table=rejects,
@@ -54,8 +63,9 @@ def select_cells(engine: Engine, path: Path, layout: Layout, wanted: Mapping[str
         hive_partitioning=False,
     )
     chosen = {new: convert(rows[f"c{place}"]) for new, (place, convert) in wanted.items()}
+    selected = rows.select(**chosen)
     try:
-        table = engine.materialize(rows.select(**chosen))
+        table = engine.materialize(numbered(engine, selected) if with_numbers else selected)
     except duckdb.InvalidInputException:
         _require_one_line_end(path)
         raise
@@ -88,9 +98,10 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
     if not names:
         _require_utf8(path)
 
-    def texts(wanted: Mapping[str, str], ids: Set[str]) -> Rows:
+    def texts(wanted: Mapping[str, str], ids: Set[str], with_numbers: bool) -> Rows:
         chosen = {new: (as_raw_id if new in ids else as_text)(line[f'"{name}"']) for new, name in wanted.items()}
-        table = engine.materialize(rows.filter(is_object).select(**chosen))
+        selected = rows.filter(is_object).select(**chosen)
+        table = engine.materialize(numbered(engine, selected) if with_numbers else selected)
         unreadable = rows.filter(~is_object).count().to_pyarrow().as_py()
         if unreadable:
             _require_utf8(path)

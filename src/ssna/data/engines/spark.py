@@ -16,7 +16,7 @@ from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from ssna.core.errors import SettingsError
-from ssna.data.engine import Convert, Engine, JsonLines, Layout, Rows
+from ssna.data.engine import ROW, Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.engines import duck, spark_files
 from ssna.data.engines.spark_functions import FUNCTIONS
 from ssna.data.engines.spark_session import SETTINGS, started
@@ -69,31 +69,37 @@ class SparkEngine(Engine):
     def batches(self, expression: Table) -> Iterator[pa.RecordBatch]:
         yield from expression.to_pyarrow().to_batches()
 
-    def read_parquet(self, path: Path) -> Table:
+    def read_parquet(self, path: Path, numbered: bool = False) -> Table:
+        if numbered:
+            return self._staged(Rows(self._duckdb().read_parquet(path, numbered=True), 0)).table
         return self.view(spark_files.read_parquet(self.session, path))
 
-    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> Rows:
-        found = self._cells(path, layout, {place for place, _ in wanted.values()})
+    def select_cells(
+        self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]], numbered: bool = False
+    ) -> Rows:
+        found = self._cells(path, layout, {place for place, _ in wanted.values()}, numbered)
         cells = found.table
         chosen = {new: convert(cells[f"c{place}"]) for new, (place, convert) in wanted.items()}
+        if numbered:
+            chosen[ROW] = cells[ROW]
         return replace(found, table=self.materialize(cells.select(**chosen)))
 
-    def _cells(self, path: Path, layout: Layout, places: set[int]) -> Rows:
-        frame = spark_files.cells(self.session, path, layout)
+    def _cells(self, path: Path, layout: Layout, places: set[int], numbered: bool) -> Rows:
+        frame = None if numbered else spark_files.cells(self.session, path, layout)
         if frame is not None:
             return Rows(self.view(frame), 0)
         raw = {f"c{place}": (place, _unchanged) for place in sorted(places)}
-        return self._staged(self._duckdb().select_cells(path, layout, raw))
+        return self._staged(self._duckdb().select_cells(path, layout, raw, numbered))
 
     def read_json(self, path: Path) -> JsonLines:
         lines = spark_files.objects(self.session, path)
         if lines is None:
             return self._staged_json(self._duckdb().read_json(path))
 
-        def texts(wanted: Mapping[str, str], ids: Set[str]) -> Rows:
-            frame = spark_files.texts(lines, wanted, ids)
+        def texts(wanted: Mapping[str, str], ids: Set[str], numbered: bool) -> Rows:
+            frame = None if numbered else spark_files.texts(lines, wanted, ids)
             if frame is None:
-                return self._staged_json(self._duckdb().read_json(path)).texts(wanted, ids)
+                return self._staged_json(self._duckdb().read_json(path)).texts(wanted, ids, numbered)
             return Rows(self.materialize(self.view(frame)), 0)
 
         return JsonLines(spark_files.keys(lines), texts)
@@ -110,8 +116,8 @@ class SparkEngine(Engine):
         return self._duck
 
     def _staged_json(self, lines: JsonLines) -> JsonLines:
-        def texts(wanted: Mapping[str, str], ids: Set[str]) -> Rows:
-            staged = self._staged(lines.texts(wanted, ids))
+        def texts(wanted: Mapping[str, str], ids: Set[str], numbered: bool) -> Rows:
+            staged = self._staged(lines.texts(wanted, ids, numbered))
             return replace(staged, table=self.materialize(staged.table))
 
         return JsonLines(lines.names, texts)

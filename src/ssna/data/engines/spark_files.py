@@ -35,7 +35,7 @@ def read_parquet(session: SparkSession, path: Path) -> DataFrame:
 
 def cells(session: SparkSession, path: Path, layout: Layout) -> DataFrame | None:
     """``c0``, ... as text, if every line is a row: all cells are there, no quote is out of place, none spans lines."""
-    if layout.cells == 1 or not _unpacks(path):
+    if layout.cells == 1 or layout.skip or not _unpacks(path):
         return None
     with open_binary(path) as file:
         first = file.readline().removeprefix(_MARK)

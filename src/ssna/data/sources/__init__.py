@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ssna.core.errors import DataError
 from ssna.data.engine import Engine
+from ssna.data.error_hints import not_data
 from ssna.data.options import FormatName
 from ssna.data.sources import amazon, movielens, recbole, sequences, table, unisrec
 from ssna.data.sources.opening import unknown
@@ -42,6 +43,8 @@ FORMATS: dict[FormatName, Format] = {
 
 def find_format(path: Path) -> FormatName:
     """The first of ``FORMATS`` that recognises ``path``. Raises :class:`DataError` if none does."""
+    if path.is_file() and (complaint := not_data(path)) is not None:
+        raise DataError(complaint)
     for name, known in FORMATS.items():
         if known.recognises(path):
             return name

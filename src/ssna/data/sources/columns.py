@@ -31,10 +31,11 @@ USUAL: Mapping[str, tuple[str, ...]] = {
     ),
     RATING: ("rating", "ratings", "stars", "score", "overall", "book_rating"),
 }
+_LINE = ("lineitem_name", "line_item_name")  # of an order, which has a name itself
 _NAMING = ("title", "name", "text")
 _NAMING_ELSE = (
     *("product_title", "product_name", "prod_name", "item_name", "book_title", "movie_title", "app_name"),
-    *("lineitem_name", "description"),
+    "description",
 )
 _KIND = ("categories", "category")
 _KIND_ELSE = ("category_code", "category_name", "product_type_name", "main_category")
@@ -52,6 +53,12 @@ def fitting(file: TableFile, role: str, given: str | None) -> tuple[str, ...]:
     if given is not None:
         return (given,)
     found = usual(file.names, USUAL[role])
+    if not found and file.headless and not (role == WHEN and USER in file.names):
+        row = next(iter(file.sample()), {})
+        raise DataError(
+            f"{file.path} has no header; name its columns, for example {option('header', ('user', 'item', 'time'))} "
+            f"(its first row: {', '.join(map(str, row.values()))})"
+        )
     if not found:
         word = "time" if role == WHEN else role
         raise DataError(
@@ -80,7 +87,7 @@ def choose(rows: Table, fits: Mapping[str, Sequence[str]]) -> dict[str, int]:
 
 def text_names(names: Collection[str]) -> tuple[str, ...]:
     """The columns that make up an item's text by their names: what it is called, of which kind, by whom."""
-    called = usual(names, _NAMING) or usual(names, _NAMING_ELSE)[:1]
+    called = usual(names, _LINE) or usual(names, _NAMING) or usual(names, _NAMING_ELSE)[:1]
     return called + (usual(names, _KIND) or usual(names, _KIND_ELSE)[:1]) + usual(names, ("brand",))
 
 
@@ -94,6 +101,11 @@ def usual(names: Collection[str], wanted: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(known[_plain(name)] for name in wanted if _plain(name) in known))
 
 
+def is_known(name: str) -> bool:
+    """Whether a cell of a first line is a usual name of a column."""
+    return _plain(name) in _KNOWN
+
+
 def _filled(column: Value) -> Value:
     if column.type().is_string():
         return ibis.coalesce(~column.strip().lower().isin(_NOTHING), ibis.literal(False))
@@ -102,3 +114,17 @@ def _filled(column: Value) -> Value:
 
 def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+_KNOWN = frozenset(
+    _plain(name)
+    for names in (
+        *USUAL.values(),
+        _NAMING,
+        _NAMING_ELSE,
+        _KIND,
+        _KIND_ELSE,
+        ("brand", "genre", "genres", "price", "id"),
+    )
+    for name in names
+)

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from ssna.core.errors import DataError
-from ssna.data.engine import Engine, Rows
+from ssna.data.engine import ROW, Engine, Rows
 from ssna.data.error_hints import one_object_a_line
 from ssna.data.sources.literals import is_literal, rewrite
 from ssna.data.sources.packed import first_line
@@ -26,12 +26,13 @@ def open_json_lines(engine: Engine, path: Path) -> TableFile:
             raise DataError(f"{path} is one JSON array; {one_object_a_line(path)}")
         raise DataError(f"{path} holds no JSON object; write one object a line, with the names of the columns as keys")
 
-    def read(wanted: Wanted) -> Rows:
+    def read(wanted: Wanted, numbered: bool) -> Rows:
         # Text first, in a step of its own: the engine would take the JSON apart again for every use of a column.
         ids = {new for new, (_, convert) in wanted.items() if convert is as_raw_id}
-        found = lines.texts({new: name for new, (name, _) in wanted.items()}, ids)
+        found = lines.texts({new: name for new, (name, _) in wanted.items()}, ids, numbered)
         texts = found.table
-        table = engine.materialize(texts.select(**{new: convert(texts[new]) for new, (_, convert) in wanted.items()}))
+        chosen = {new: convert(texts[new]) for new, (_, convert) in wanted.items()}
+        table = engine.materialize(texts.select(**chosen, **({ROW: texts[ROW]} if numbered else {})))
         engine.release(texts)
         return replace(found, table=table)
 

@@ -15,6 +15,7 @@ from ibis import Table
 from ssna.core.errors import DataError, option
 from ssna.data.options import PrepareOptions
 from ssna.data.sources.source import ITEM
+from ssna.data.sources.values import FLOAT
 
 _MOST = 0.5  # of the items in several rows; more with several texts each are no texts of items
 _FEW = 0.01  # of all items; fewer with several texts are not looked at
@@ -46,6 +47,8 @@ def texts_of_items(
     varying = _varying(events, described, len(names))
     if not varying:
         return OwnTexts(tuple(names))
+    if described.filter(described[ITEM].re_search(FLOAT)).count().to_pyarrow().as_py():
+        return OwnTexts(tuple(names))  # one id of several items: that is refused for what it is
     left = tuple(name for place, name in enumerate(names, start=1) if place not in varying)
     columns = " and ".join(names[place - 1] for place in varying)
     item, texts, share = _example(described, min(varying), max(varying.values()))

@@ -18,8 +18,7 @@ WHEN = "when"
 RATING = "rating"
 
 NEEDS_TIMES = (
-    "histories need an order: where no column says when, give a line a user, oldest first, in sequences.txt beside "
-    f"items.tsv ({option('format', 'sequences')})"
+    f"histories need an order: where no column says when and rows stand oldest first, give {option('order', 'rows')}"
 )
 
 _MOST_NAMES = 20

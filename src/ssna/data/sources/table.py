@@ -5,8 +5,10 @@ from pathlib import Path
 from ibis import Table
 
 from ssna.core.errors import DataError, option
-from ssna.data.engine import Engine, Rows, reading
+from ssna.data.engine import ROW, Engine, Rows, reading
+from ssna.data.options import PrepareOptions
 from ssna.data.sources.columns import USUAL, choose, fitting, text_names, usual
+from ssna.data.sources.delimited import TextForm
 from ssna.data.sources.opening import open_table, passed_over_at, tables_at
 from ssna.data.sources.own_texts import OwnTexts, texts_of_items
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed, unreadable_items
@@ -30,14 +32,18 @@ def read(engine: Engine, request: Request) -> Source:
         DataError: a file or a column is not there, a file cannot be read, or the logs hold no texts of items but of
             events.
     """
-    options, log = request.options, open_table(engine, request.logs)
-    given = {ITEM: options.item_col, USER: options.user_col, WHEN: options.time_col}
+    options = request.options
+    log = open_table(engine, request.logs, _form(options))
+    in_order = options.order == "rows"
+    given = {ITEM: options.item_col, USER: options.user_col}
+    if not in_order:
+        given[WHEN] = options.time_col
     if options.rated:
         given[RATING] = options.rating_col
     fits = {role: fitting(log, role, name) for role, name in given.items()}
     with reading(log.path):
         sample = log.sample()
-    times = [time_reading(sample, name, options.time_format) for name in fits[WHEN]]
+    times = [time_reading(sample, name, options.time_format) for name in fits.get(WHEN, ())]
     wanted = {
         f"{role}_{place}": (name, times[place].convert if role == WHEN else _CONVERT[role])
         for role, names in fits.items()
@@ -46,12 +52,16 @@ def read(engine: Engine, request: Request) -> Source:
     catalogue = log if request.items is None else open_table(engine, request.items)
     names = options.text_cols if options.text_cols is not None else text_names(catalogue.names)
     texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
-    rows = log.select(wanted | texts if request.items is None else wanted)
+    rows = log.select(wanted | texts if request.items is None else wanted, numbered=in_order)
     chosen = choose(rows.table, fits)
     columns = {role: fits[role][place] for role, place in chosen.items()}
-    with reading(log.path):
+    time, time_format = None, None
+    if in_order:
+        when = rows.table[ROW]
+    else:
         time = times[chosen[WHEN]]
-        when, time_format = time.microseconds(log.path, columns[WHEN], rows.table, f"{WHEN}_{chosen[WHEN]}")
+        with reading(log.path):
+            when, time_format = time.microseconds(log.path, columns[WHEN], rows.table, f"{WHEN}_{chosen[WHEN]}")
     chosen_columns = {role: rows.table[f"{role}_{chosen[role]}"] for role in given}
     events = rows.table.select(**{**chosen_columns, WHEN: when})
     notes: tuple[str, ...] = ()
@@ -64,13 +74,13 @@ def read(engine: Engine, request: Request) -> Source:
     return Source(
         events=events,
         parts=_tidy(catalogue, described) if names else None,
-        timed=True,
+        timed=not in_order,
         unreadable=rows.unreadable,
         log_files=log.files,
         item_files=() if request.items is None else catalogue.files,
         typed=log.typed,
         passed_over=passed_over_at(request.logs),
-        unreadable_time=lambda: _unreadable_time(log, columns[WHEN], time),
+        unreadable_time=None if time is None else lambda: _unreadable_time(log, columns[WHEN], time),
         columns={
             **{_word(role): columns[role] for role in _ORDER if role in columns},
             **({} if time_format is None else {"time_format": time_format}),
@@ -96,6 +106,11 @@ def _described(
         own = texts_of_items(request.logs, events, described, names, request.options) if names else OwnTexts(())
     kept = [part for part, name in zip(parts, names, strict=True) if name in own.names]
     return described.select(ITEM, **{f"part_{k}": described[part] for k, part in enumerate(kept, start=1)}), own
+
+
+def _form(options: PrepareOptions) -> TextForm:
+    named = {options.user_col, options.item_col, options.time_col, options.rating_col, *(options.text_cols or ())}
+    return TextForm(options.header, options.quote, frozenset(filter(None, named)), is_log=True)
 
 
 def _word(role: str) -> str:

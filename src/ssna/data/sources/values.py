@@ -13,6 +13,8 @@ TIME_RULE = (
 TIME_REMEDY = "check the time column: numbers, or ISO dates such as 2024-05-31"
 MICROSECONDS = 1_000_000
 _FINITE = 1e300
+FLOAT = r"^[+-]?[0-9]([.][0-9]+)?[eE][+][0-9]+$"
+"""A number as floating point is written, and hexadecimal digits are not."""
 
 
 def as_id(column: Value) -> Value:
