@@ -17,7 +17,7 @@ from ssna.core.errors import SettingsError, option
 from ssna.core.settings import Settings, reason
 from ssna.data.split_points import MIN_EVENTS, SplitRule
 
-FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences"]
+FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences", "mind"]
 MissingText = Literal["drop", "id", "fail"]
 Dedup = Literal["none", "same", "first", "last"]
 EngineName = Literal["duckdb", "spark"]
@@ -80,9 +80,9 @@ class PrepareOptions(Settings):
     until: Moment | None = _named("DATE")
     """Drop what was at this moment or later."""
     min_user: int | None = Field(None, ge=0)
-    """The fewest events a user needs: 5 if not given, 0 for unisrec and sequences; leave-one-out needs 3 anyhow."""
+    """The fewest events a user needs: 5 if not given, 0 for unisrec, sequences, mind; leave-one-out needs 3 anyhow."""
     min_item: int | None = Field(None, ge=0)
-    """The fewest events an item needs: 5 if not given, 0 for unisrec and sequences."""
+    """The fewest events an item needs: 5 if not given, 0 for unisrec, sequences, mind."""
     max_history: int = Field(50, ge=1)
     """The most events before its target that a history holds when it is read; more are stored."""
     missing_text: MissingText = "drop"

@@ -54,7 +54,7 @@ def test_a_field_that_is_not_there_is_named_without_types(folder):
 def test_without_times_there_is_no_order_and_the_remedy_is_named(folder):
     path = folder / "films.inter"
     path.write_text(path.read_text().replace("timestamp", "moment"))
-    with pytest.raises(DataError, match=r"no column 'timestamp'; .*time_col.*, moment; .*format = 'sequences'"):
+    with pytest.raises(DataError, match=r"no column 'timestamp'; .*time_col.*, moment; .*order = 'rows'"):
         prepare(folder, quiet=True)
     assert len(prepare(folder, quiet=True, time_col="moment").users) == 6
 

@@ -11,10 +11,12 @@ import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 from ibis import Table
+from ibis.expr.types import Value
 
 from ssna.core.errors import DataError
 from ssna.data.engine import ROW, Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.error_hints import one_object_a_line
+from ssna.data.sources.nested import taken_apart
 from ssna.data.sources.packed import LONGEST_LINE, byte_lines, plain_name
 from ssna.data.sources.values import as_raw_id, as_text
 
@@ -99,8 +101,9 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
         _require_utf8(path)
 
     def texts(wanted: Mapping[str, str], ids: Set[str], with_numbers: bool) -> Rows:
-        chosen = {new: (as_raw_id if new in ids else as_text)(line[f'"{name}"']) for new, name in wanted.items()}
-        selected = rows.filter(is_object).select(**chosen)
+        objects, found = taken_apart(rows.filter(is_object), names, wanted.values(), _of_line, _key, _elements)
+        chosen = {new: (as_raw_id if new in ids else as_text)(found[name]) for new, name in wanted.items()}
+        selected = objects.select(**chosen)
         table = engine.materialize(numbered(engine, selected) if with_numbers else selected)
         unreadable = rows.filter(~is_object).count().to_pyarrow().as_py()
         if unreadable:
@@ -108,6 +111,18 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
         return Rows(table, unreadable)
 
     return JsonLines(tuple(names), texts)
+
+
+def _of_line(rows: Table, name: str) -> Value:
+    return _key(rows[_LINE], name)
+
+
+def _key(value: Value, name: str) -> Value:
+    return value[f'"{name}"']
+
+
+def _elements(value: Value) -> Value:
+    return value.array
 
 
 @contextmanager

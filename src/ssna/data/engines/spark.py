@@ -96,13 +96,16 @@ class SparkEngine(Engine):
         if lines is None:
             return self._staged_json(self._duckdb().read_json(path))
 
+        names = spark_files.keys(lines)
+
         def texts(wanted: Mapping[str, str], ids: Set[str], numbered: bool) -> Rows:
-            frame = None if numbered else spark_files.texts(lines, wanted, ids)
+            nested = any(name not in names for name in wanted.values())
+            frame = None if numbered or nested else spark_files.texts(lines, wanted, ids)
             if frame is None:
                 return self._staged_json(self._duckdb().read_json(path)).texts(wanted, ids, numbered)
             return Rows(self.materialize(self.view(frame)), 0)
 
-        return JsonLines(spark_files.keys(lines), texts)
+        return JsonLines(names, texts)
 
     def view(self, frame: DataFrame) -> Table:
         """``frame`` as a table of Ibis."""

@@ -7,6 +7,7 @@ from ibis import Table
 from ibis.expr.types import Value
 
 from ssna.core.errors import DataError, option
+from ssna.data.sources.nested import LIST, paths
 from ssna.data.sources.source import ITEM, NEEDS_TIMES, RATING, USER, WHEN, listed
 from ssna.data.sources.tabular import TableFile
 
@@ -52,7 +53,7 @@ def fitting(file: TableFile, role: str, given: str | None) -> tuple[str, ...]:
     """
     if given is not None:
         return (given,)
-    found = usual(file.names, USUAL[role])
+    found = usual(file.names, USUAL[role]) or nested(file, USUAL[role])
     if not found and file.headless and not (role == WHEN and USER in file.names):
         row = next(iter(file.sample()), {})
         raise DataError(
@@ -66,6 +67,17 @@ def fitting(file: TableFile, role: str, given: str | None) -> tuple[str, ...]:
             f"it has: {listed(file.names)}{f'; {NEEDS_TIMES}' if role == WHEN else ''}"
         )
     return found
+
+
+def nested(file: TableFile, wanted: Sequence[str], prefix: str = "") -> tuple[str, ...]:
+    """The first path into the columns of ``file`` whose last name is among ``wanted``, as a tuple; or none."""
+    known = {path: path[len(prefix) :] for path in paths(file.sample()) if path.startswith(prefix)}
+    last = {path: _last(inner) for path, inner in known.items()}
+    for name in wanted:
+        for path, inner in last.items():
+            if _plain(name) in (_plain(inner), _plain(inner).removesuffix("s"), _plain(inner).removesuffix("list")):
+                return (path,)
+    return ()
 
 
 def choose(rows: Table, fits: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -83,6 +95,15 @@ def choose(rows: Table, fits: Mapping[str, Sequence[str]]) -> dict[str, int]:
         good = [place for place, share in enumerate(shares) if share >= _LEAST_FILLED]
         chosen[role] = good[0] if good else shares.index(max(shares))
     return chosen
+
+
+def text_names_beside(file: TableFile, item: str) -> tuple[str, ...]:
+    """As :func:`text_names`; where the item stands inside of an object, of what stands there beside it."""
+    prefix = item[: len(item) - len(_last(item))]
+    if not prefix or item in file.names or item.endswith(LIST):
+        return text_names(file.names)
+    beside = {path[len(prefix) :]: path for path in paths(file.sample()) if path.startswith(prefix)}
+    return tuple(beside[name] for name in text_names(tuple(beside)))
 
 
 def text_names(names: Collection[str]) -> tuple[str, ...]:
@@ -110,6 +131,10 @@ def _filled(column: Value) -> Value:
     if column.type().is_string():
         return ibis.coalesce(~column.strip().lower().isin(_NOTHING), ibis.literal(False))
     return column.notnull()
+
+
+def _last(path: str) -> str:
+    return path.removesuffix(LIST).replace(LIST, ".").split(".")[-1]
 
 
 def _plain(name: str) -> str:

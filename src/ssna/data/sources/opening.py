@@ -4,6 +4,7 @@ import glob
 import os
 from collections.abc import Callable
 from functools import partial
+from operator import getitem
 from pathlib import Path
 
 from ssna.core.errors import DataError
@@ -11,6 +12,7 @@ from ssna.data.engine import ROW, Engine, Rows, reading
 from ssna.data.error_hints import forbidden, not_data
 from ssna.data.sources.delimited import TextForm, open_csv, open_unquoted
 from ssna.data.sources.json_lines import open_json_lines
+from ssna.data.sources.nested import taken_apart
 from ssna.data.sources.packed import plain_name
 from ssna.data.sources.parquet import as_written, uuids_of
 from ssna.data.sources.sample import of_parquet
@@ -136,7 +138,9 @@ def _open_parquet(engine: Engine, path: Path) -> TableFile:
 
     def read(wanted: Wanted, numbered: bool) -> Rows:
         found = engine.read_parquet(path, numbered) if numbered else rows
-        chosen = {new: convert(as_written(found[name], name in uuids)) for new, (name, convert) in wanted.items()}
+        names = {name for name, _ in wanted.values()}
+        found, values = taken_apart(found, found.columns, names, getitem, getitem, lambda array: array)
+        chosen = {new: convert(as_written(values[name], name in uuids)) for new, (name, convert) in wanted.items()}
         if numbered:
             chosen[ROW] = found[ROW]
         return Rows(found.select(**chosen), unreadable=0)  # not held: the file is read faster than such a copy

@@ -7,10 +7,13 @@ from ibis import Table
 from ssna.core.errors import DataError, option
 from ssna.data.engine import ROW, Engine, Rows, reading
 from ssna.data.options import PrepareOptions
-from ssna.data.sources.columns import USUAL, choose, fitting, text_names, usual
+from ssna.data.sources.catalogue import open_catalogue
+from ssna.data.sources.columns import USUAL, choose, fitting, nested, text_names, text_names_beside, usual
 from ssna.data.sources.delimited import TextForm
+from ssna.data.sources.nested import LIST, is_list
 from ssna.data.sources.opening import open_table, passed_over_at, tables_at
 from ssna.data.sources.own_texts import OwnTexts, texts_of_items
+from ssna.data.sources.sample import Sample
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed, unreadable_items
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.times import TimeReading, time_reading
@@ -34,23 +37,27 @@ def read(engine: Engine, request: Request) -> Source:
     """
     options = request.options
     log = open_table(engine, request.logs, _form(options))
-    in_order = options.order == "rows"
-    given = {ITEM: options.item_col, USER: options.user_col}
-    if not in_order:
-        given[WHEN] = options.time_col
-    if options.rated:
-        given[RATING] = options.rating_col
-    fits = {role: fitting(log, role, name) for role, name in given.items()}
     with reading(log.path):
         sample = log.sample()
+    fits = {ITEM: _apart(sample, fitting(log, ITEM, options.item_col)), USER: fitting(log, USER, options.user_col)}
+    in_order = options.order == "rows" or _is_history(log, fits[ITEM], options)
+    if not in_order:
+        fits[WHEN] = fitting(log, WHEN, options.time_col)
+        if all(name.endswith(LIST) for name in fits[ITEM]):
+            fits[WHEN] = _apart(sample, fits[WHEN])
+    if options.rated:
+        fits[RATING] = fitting(log, RATING, options.rating_col)
     times = [time_reading(sample, name, options.time_format) for name in fits.get(WHEN, ())]
     wanted = {
         f"{role}_{place}": (name, times[place].convert if role == WHEN else _CONVERT[role])
         for role, names in fits.items()
         for place, name in enumerate(names)
     }
-    catalogue = log if request.items is None else open_table(engine, request.items)
-    names = options.text_cols if options.text_cols is not None else text_names(catalogue.names)
+    catalogue = log if request.items is None else open_catalogue(engine, request.items)
+    if options.text_cols is not None:
+        names = options.text_cols
+    else:
+        names = text_names(catalogue.names) if request.items is not None else text_names_beside(log, fits[ITEM][0])
     texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
     rows = log.select(wanted | texts if request.items is None else wanted, numbered=in_order)
     chosen = choose(rows.table, fits)
@@ -62,7 +69,7 @@ def read(engine: Engine, request: Request) -> Source:
         time = times[chosen[WHEN]]
         with reading(log.path):
             when, time_format = time.microseconds(log.path, columns[WHEN], rows.table, f"{WHEN}_{chosen[WHEN]}")
-    chosen_columns = {role: rows.table[f"{role}_{chosen[role]}"] for role in given}
+    chosen_columns = {role: rows.table[f"{role}_{chosen[role]}"] for role in fits}
     events = rows.table.select(**{**chosen_columns, WHEN: when})
     notes: tuple[str, ...] = ()
     if request.items is None:
@@ -106,6 +113,17 @@ def _described(
         own = texts_of_items(request.logs, events, described, names, request.options) if names else OwnTexts(())
     kept = [part for part, name in zip(parts, names, strict=True) if name in own.names]
     return described.select(ITEM, **{f"part_{k}": described[part] for k, part in enumerate(kept, start=1)}), own
+
+
+def _apart(sample: Sample, names: tuple[str, ...]) -> tuple[str, ...]:
+    """Columns that hold lists, as paths to their elements."""
+    return tuple(f"{name}{LIST}" if is_list(sample, name) else name for name in names)
+
+
+def _is_history(log: TableFile, items: tuple[str, ...], options: PrepareOptions) -> bool:
+    """Whether rows have lists of items and nothing has their times, so that they stand in order."""
+    known = options.time_col is not None or usual(log.names, USUAL[WHEN]) or nested(log, USUAL[WHEN])
+    return not known and all(name.endswith(LIST) for name in items)
 
 
 def _form(options: PrepareOptions) -> TextForm:

@@ -7,6 +7,7 @@ from pathlib import Path
 import ibis
 
 from ssna.data.engine import ROW, Convert, Rows, reading
+from ssna.data.sources.nested import head
 from ssna.data.sources.sample import Sample
 from ssna.data.sources.source import unknown_column
 
@@ -35,6 +36,9 @@ class TableFile:
     sample: Callable[[], Sample] = list
     headless: bool = False
 
+    def _leads_into(self, path: str) -> bool:
+        return self.typed and head(path) != path and head(path) in self.names
+
     def select(self, wanted: Wanted, numbered: bool = False) -> Rows:
         """Read columns under new names; if ``numbered``, with the rows' places in the file as ``ROW``.
 
@@ -43,7 +47,9 @@ class TableFile:
                 lines after it.
         """
         for column, _ in wanted.values():
-            if column not in self.names:
+            if column not in self.names and (
+                not self.typed or head(column) not in self.names or head(column) == column
+            ):
                 raise unknown_column(self.path, column, self.names)
         with reading(self.path):
             return self.read(wanted, numbered)
