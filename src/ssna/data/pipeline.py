@@ -17,6 +17,7 @@ from ssna.data.cleaning import CORE, DUPLICATE, NO_TEXT, Core, FilteredEvents, d
 from ssna.data.dataset import Dataset, IdMap
 from ssna.data.dropped import Dropped, write_exact
 from ssna.data.engine import Engine, engine_errors, open_engine
+from ssna.data.id_checks import require_no_guest
 from ssna.data.ids import CODE, ID, encode_ids
 from ssna.data.options import PrepareOptions
 from ssna.data.packing import Packed, pack
@@ -73,6 +74,7 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         advance(1, "ordering")
         packed = pack(engine, cleaned.core.events, cleaned.count, read.users, read.items, read.source.timed)
         _require_no_compact_dates(request, packed)
+        require_no_guest(packed, request)
         checks = {
             **read.coverage(),
             **_unreadable_time(read.source, cleaned),

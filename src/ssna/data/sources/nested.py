@@ -54,6 +54,18 @@ def paths(sample: Sample) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def values_at(sample: Sample, path: str) -> Iterator[Any]:
+    """All that stands at a path, or in a column, of the rows of ``sample``."""
+    for row in sample:
+        found: list[Any] = [row]
+        for part in [path] if path in row else path.replace(LIST, f".{LIST}").split("."):
+            if part == LIST:
+                found = [element for value in found if isinstance(value, list) for element in value]
+            else:
+                found = [value[part] for value in found if isinstance(value, dict | Mapping) and part in value]
+        yield from found
+
+
 def is_list(sample: Sample, name: str) -> bool:
     """Whether a column of ``sample`` holds lists of values that are no objects."""
     values = [row[name] for row in sample if row.get(name) is not None]

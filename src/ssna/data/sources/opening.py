@@ -28,7 +28,12 @@ _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz")
 
 def open_table(engine: Engine, path: Path, form: TextForm | None = None) -> TableFile:
     """Tables in any of ``SUFFIXES``, known by their names; ``form`` is for text. Raises :class:`DataError`."""
-    return stacked(path, [open_file(engine, file, _opener(file, form)) for file in files_at(path)])
+    return stacked(path, [open_one(engine, file, form) for file in files_at(path)])
+
+
+def open_one(engine: Engine, file: Path, form: TextForm | None = None) -> TableFile:
+    """One file, as :func:`open_table` opens it."""
+    return open_file(engine, file, _opener(file, form))
 
 
 def open_tsv(engine: Engine, path: Path) -> TableFile:

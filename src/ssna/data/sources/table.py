@@ -10,8 +10,10 @@ from ssna.data.options import PrepareOptions
 from ssna.data.sources.catalogue import open_catalogue
 from ssna.data.sources.columns import USUAL, choose, fitting, nested, text_names, text_names_beside, usual
 from ssna.data.sources.delimited import TextForm
+from ssna.data.sources.folders import logs_and_items
+from ssna.data.sources.kinds import notes_on_kinds
 from ssna.data.sources.nested import LIST, is_list
-from ssna.data.sources.opening import open_table, passed_over_at, tables_at
+from ssna.data.sources.opening import passed_over_at, tables_at
 from ssna.data.sources.own_texts import OwnTexts, texts_of_items
 from ssna.data.sources.sample import Sample
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed, unreadable_items
@@ -36,7 +38,7 @@ def read(engine: Engine, request: Request) -> Source:
             events.
     """
     options = request.options
-    log = open_table(engine, request.logs, _form(options))
+    log, beside, read_as = logs_and_items(engine, request.logs, _form(options), options)
     with reading(log.path):
         sample = log.sample()
     fits = {ITEM: _apart(sample, fitting(log, ITEM, options.item_col)), USER: fitting(log, USER, options.user_col)}
@@ -53,13 +55,13 @@ def read(engine: Engine, request: Request) -> Source:
         for role, names in fits.items()
         for place, name in enumerate(names)
     }
-    catalogue = log if request.items is None else open_catalogue(engine, request.items)
+    catalogue = beside if request.items is None else open_catalogue(engine, request.items)
     if options.text_cols is not None:
         names = options.text_cols
     else:
-        names = text_names(catalogue.names) if request.items is not None else text_names_beside(log, fits[ITEM][0])
+        names = text_names_beside(log, fits[ITEM][0]) if catalogue is None else text_names(catalogue.names)
     texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
-    rows = log.select(wanted | texts if request.items is None else wanted, numbered=in_order)
+    rows = log.select(wanted | texts if catalogue is None else wanted, numbered=in_order)
     chosen = choose(rows.table, fits)
     columns = {role: fits[role][place] for role, place in chosen.items()}
     time, time_format = None, None
@@ -72,19 +74,19 @@ def read(engine: Engine, request: Request) -> Source:
     chosen_columns = {role: rows.table[f"{role}_{chosen[role]}"] for role in fits}
     events = rows.table.select(**{**chosen_columns, WHEN: when})
     notes: tuple[str, ...] = ()
-    if request.items is None:
+    if catalogue is None:
         described, own = _described(engine, request, rows, events, names, f"{ITEM}_{chosen[ITEM]}")
         names, notes = own.names, own.notes
     else:
         found = catalogue.select({ITEM: (_item_of(catalogue, columns[ITEM], options.item_id_col), as_id)} | texts)
-        described, notes = found.table, unreadable_items(request.items, found)
+        described, notes = found.table, unreadable_items(catalogue.path, found)
     return Source(
         events=events,
-        parts=_tidy(catalogue, described) if names else None,
+        parts=_tidy(catalogue or log, described) if names else None,
         timed=not in_order,
         unreadable=rows.unreadable,
         log_files=log.files,
-        item_files=() if request.items is None else catalogue.files,
+        item_files=() if catalogue is None else catalogue.files,
         typed=log.typed,
         passed_over=passed_over_at(request.logs),
         unreadable_time=None if time is None else lambda: _unreadable_time(log, columns[WHEN], time),
@@ -98,7 +100,7 @@ def read(engine: Engine, request: Request) -> Source:
             for role in _ORDER
             if len(fits.get(role, ())) > 1
         },
-        notes=notes,
+        notes=(*read_as, *notes, *notes_on_kinds(sample)),
     )
 
 

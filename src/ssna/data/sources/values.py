@@ -81,8 +81,15 @@ def as_microseconds(column: Value) -> Value:
 
 
 def as_number(column: Value) -> Value:
-    """Numbers as float64; null for what is none, and for what is not finite."""
-    number = column.cast("float64") if column.type().is_numeric() else functions.number(as_text(column).strip())
+    """Numbers as float64, true and false as 1 and 0; null for what is none, and for what is not finite."""
+    kind = column.type()
+    if kind.is_boolean():
+        return column.cast("int8").cast("float64")
+    if kind.is_numeric():
+        number = column.cast("float64")
+    else:
+        text = as_text(column).strip()
+        number = ibis.cases((text.lower() == "true", 1.0), (text.lower() == "false", 0.0), else_=functions.number(text))
     return ibis.cases((~(number.isnan() | (number.abs() > _FINITE)), number))
 
 
