@@ -41,6 +41,8 @@ def logs_and_items(
     note = f"of the tables in {path.name}, {names} is read as events"
     if catalogue is not None:
         note += f" and {catalogue.files[0].relative_to(path)} as items"
+    others = [str(part.files[0].relative_to(path)) for part in parts if part not in (*logs, catalogue)]
+    note += f"; not read: {', '.join(others)}" if others else ""
     return stacked(path, logs), catalogue, (note,)
 
 
