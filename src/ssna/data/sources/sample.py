@@ -44,7 +44,10 @@ def of_parquet(path: Path) -> Sample:
     """Rows of Parquet."""
     with pq.ParquetFile(path) as file:
         batch = next(file.iter_batches(batch_size=ROWS), None)
-    return [] if batch is None else batch.to_pylist()
+    try:
+        return [] if batch is None else batch.to_pylist()
+    except (UnicodeDecodeError, ValueError, OverflowError):  # the engine says what is wrong, if it needs that column
+        return []
 
 
 def _rows(lines: list[str], delimiter: str, quote: str) -> Iterator[list[str]]:
