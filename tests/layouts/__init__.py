@@ -26,6 +26,7 @@ class Layout:
     """One row of ``layouts.toml``, whose head says what the keys are."""
 
     name: str
+    group: str
     form: str
     of: str
     first: str
@@ -40,6 +41,17 @@ class Layout:
     write: str = ""
     says: list[str] = field(default_factory=list)
     fails: str = ""
+
+    @property
+    def command(self) -> str:
+        """What is right, behind ``ssna prepare``; nothing for what holds no data."""
+        return self.best if self.refused else self.first
+
+    @property
+    def plain(self) -> bool:
+        """Whether the first try is right, with no option but the items' file, or ids as texts where there are none."""
+        options = set(re.findall("--[a-z-]+", self.first))
+        return not self.refused and options <= {"--items", "--missing-text"}
 
     def written_to(self, folder: Path) -> None:
         """Write the files."""
