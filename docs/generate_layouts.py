@@ -23,8 +23,8 @@ form and compares users, items, order, times and texts.
 Each row has the command that reads a layout; `-o data` goes behind it. Where that is not what one types first, the
 message of the first try names the option. `--missing-text id` is for logs that come without texts of items.
 
-{plain} of these {all} layouts need no option beyond those two: the items' file, and ids as texts. The others do not hold
-the answer themselves: which rows come first, whether day or month does, which column is what.
+{plain} of these {all} layouts need no option beyond those two: the items' file, and ids as texts. The others do not
+hold the answer themselves: which rows come first, whether day or month does, which column is what.
 """
 
 

@@ -11,7 +11,6 @@ import generate_layouts  # noqa: E402
 import generate_settings  # noqa: E402
 
 from layouts import layouts  # noqa: E402
-
 from ssna.methods import METHODS  # noqa: E402
 from ssna.training.settings import RunSettings  # noqa: E402
 
