@@ -65,12 +65,7 @@ def test_ids_that_went_through_floats_are_refused(tmp_path, cell):
 
 
 def test_large_floats_in_parquet_are_refused_and_hexadecimal_ids_are_not(tmp_path):
-    users = pa.array([7.205759406317978e17] * 36, pa.float64())
-    rows = square()
-    table = pa.table(
-        {"user": users, **{name: [row[k] for row in rows] for k, name in ((1, "item"), (2, "time"), (3, "title"))}}
-    )
-    pq.write_table(table, tmp_path / "log.parquet")
+    write_parquet(tmp_path / "log.parquet", [(7.205759406317978e17, *row[1:]) for row in square()])
     with pytest.raises(DataError, match=r"7.205759406317978e\+17 went through"):
         ready(tmp_path / "log.parquet")
     hashed = [(f"{place % 6}e{place % 6}0", *row[1:]) for place, row in enumerate(square())]
