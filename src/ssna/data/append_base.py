@@ -26,6 +26,7 @@ from ssna.data.ids import with_ids
 from ssna.data.options import COLUMNS, PrepareOptions
 from ssna.data.sources import ITEM, RATING, USER, WHEN, Request, Source
 from ssna.data.storage import damaged, load, read_whole
+from ssna.data.where import SELECTED
 
 OWN_ITEMS = "own_items"  # beside the options in the manifest
 _RECOVERABLE = (NO_TEXT, RARE)  # reasons that later logs can do away with
@@ -106,6 +107,8 @@ class AppendBase:
         rating = self.options.min_rating
         if rating is not None:  # which all of them reach, or they would not be here
             before = before.mutate(**{RATING: ibis.literal(rating, "float64")})
+        if self.options.where is not None:  # which all of them are as
+            before = before.mutate(**{SELECTED: ibis.literal(True)})
         new = source.events if timed else _moved_behind(before, source.events)
         return replace(
             source, events=engine.materialize(ibis.union(before, new.select(*before.columns), distinct=False))

@@ -17,7 +17,7 @@ _TIMES, _SHARE = 5, 0.05  # of the median user's events, and of all events; fewe
 _LONGEST = 40  # letters of an id in a message
 
 
-def require_no_guest(packed: Packed, request: Request) -> None:
+def require_no_guest(packed: Packed, request: Request, column: str) -> None:
     """Raises :class:`DataError` if an id that stands for nobody has the most events, unless that is accepted."""
     lengths = np.diff(packed.histories.offsets)
     most = int(np.argmax(lengths))
@@ -28,7 +28,7 @@ def require_no_guest(packed: Packed, request: Request) -> None:
     if "guests" not in request.options.accept:
         raise DataError(
             f"{request.logs}: user {user} has {events:,} events, {share:.0%} of all: guests, it seems, who would be "
-            f"one user; leave their cells empty, or go on: {option('accept', 'guests')}"
+            f"one user; drop them ({option('where', f'{column} != {user}')}) or go on: {option('accept', 'guests')}"
         )
 
 

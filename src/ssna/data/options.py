@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from ssna.core.conditions import Condition, parse
 from ssna.core.errors import SettingsError, option
 from ssna.core.settings import Settings, reason
 from ssna.data.split_points import MIN_EVENTS, SplitRule
@@ -73,6 +74,8 @@ class PrepareOptions(Settings):
     """Whether cells may be quoted; none takes a quote for a letter like any other."""
     order: Order = "time"
     """What orders a user's events: their times, or the rows as they stand in the file."""
+    where: str | None = _named("CONDITION")
+    """Drop rows that are not as this says, such as "event in (purchase, cart) and price > 5"."""
     min_rating: float | None = _named("X")
     """Drop events rated below this, or not at all."""
     since: Moment | None = _named("DATE")
@@ -99,6 +102,13 @@ class PrepareOptions(Settings):
     """What reads and computes, with the same result: DuckDB, or Spark (it needs the extra of that name, and Java)."""
     spark_master: str | None = _named("URL")
     """Where Spark runs: all cores of this machine, local[*], if not given."""
+
+    @field_validator("where")
+    @classmethod
+    def _is_condition(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse(text)
+        return text
 
     @field_validator("since", "until")
     @classmethod
@@ -133,6 +143,11 @@ class PrepareOptions(Settings):
         """The same for a format that is known by now, and the ``minimum`` of events it takes where none was given."""
         least = {key: minimum for key in ("min_user", "min_item") if getattr(self, key) is None}
         return self.model_copy(update={"format": name, **least})
+
+    @property
+    def condition(self) -> Condition | None:
+        """What ``where`` says."""
+        return None if self.where is None else parse(self.where)
 
     @property
     def rated(self) -> bool:

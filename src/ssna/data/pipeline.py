@@ -13,7 +13,17 @@ from ssna.core.progress import progress
 from ssna.core.ragged import Ints
 from ssna.data.append_base import AppendBase
 from ssna.data.checks import period
-from ssna.data.cleaning import CORE, DUPLICATE, NO_TEXT, Core, FilteredEvents, drop_duplicates, filter_events, k_core
+from ssna.data.cleaning import (
+    CORE,
+    DUPLICATE,
+    NO_TEXT,
+    WHERE,
+    Core,
+    FilteredEvents,
+    drop_duplicates,
+    filter_events,
+    k_core,
+)
 from ssna.data.dataset import Dataset, IdMap
 from ssna.data.dropped import Dropped, write_exact
 from ssna.data.engine import Engine, engine_errors, open_engine
@@ -33,6 +43,7 @@ _FEWER = f"lower {option('min_user')} or {option('min_item')}, or give more logs
 _WIDER = f"widen the window: {option('since')} and {option('until')} are UTC"
 _HINTS = {
     "unreadable_row": "check the delimiter and the quotes of the file; in JSON, one object stands on each line",
+    WHERE: f"no row may be as {option('where')} says; look at the values of its columns",
     "no_user": "check the user column",
     "no_item": "check the item column",
     "no_time": TIME_REMEDY,
@@ -74,7 +85,7 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         advance(1, "ordering")
         packed = pack(engine, cleaned.core.events, cleaned.count, read.users, read.items, read.source.timed)
         _require_no_compact_dates(request, packed)
-        require_no_guest(packed, request)
+        require_no_guest(packed, request, str((read.source.columns or {}).get("user", "user")))
         checks = {
             **read.coverage(),
             **_unreadable_time(read.source, cleaned),

@@ -48,6 +48,8 @@ def rules(options: PrepareOptions, timed: bool) -> dict[str, str]:
 def _limits(options: PrepareOptions) -> dict[str, str]:
     """The rules about ratings and times, those that hold."""
     found = {}
+    if options.where is not None:
+        found["where"] = f"only rows count that are as this says: {options.where}"
     if options.min_rating is not None:
         found["rating"] = f"events rated below {options.min_rating:g}, or not at all, are dropped"
     if options.windowed:

@@ -91,7 +91,9 @@ def guests(user, times=6):
 @pytest.mark.parametrize("user", ["0", "-1", "Guest"])
 def test_a_user_that_stands_for_nobody_is_refused(tmp_path, user):
     path = write_csv(tmp_path / "log.csv", guests(user))
-    with pytest.raises(DataError, match=rf"user {user} has 36 events, 33% of all.*accept = 'guests'"):
+    with pytest.raises(
+        DataError, match=rf"user {user} has 36 events, 33% of all.*where = 'user != {user}'.*accept = 'guests'"
+    ):
         ready(path)
     assert len(histories(ready(path, accept="guests"))[user]) == 36
 
@@ -113,9 +115,8 @@ def test_of_several_columns_the_one_that_most_rows_fill_is_taken_and_the_others_
 def test_several_kinds_of_events_are_told_with_a_figure(tmp_path):
     rows = [(*row, "view" if place else "cart") for place, row in enumerate(square())]
     data = ready(write_csv(tmp_path / "log.csv", rows, (*LOG, "title", "event_type")))
-    assert data.manifest["checks"]["notes"] == [
-        "event_type has 2 values in the first 36 rows ('view' 35, 'cart' 1); every event counts all the same"
-    ]
+    (note,) = data.manifest["checks"]["notes"]
+    assert note.startswith("event_type has 2 values in the first 36 rows ('view' 35, 'cart' 1); all of them count")
     alike = write_csv(tmp_path / "log.csv", [(*row, "view") for row in square()], (*LOG, "title", "event_type"))
     assert "notes" not in ready(alike).manifest["checks"]
 

@@ -32,6 +32,7 @@ from ssna.data.sources.sample import first_lines
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed, unreadable_items
 from ssna.data.sources.tabular import TableFile, stacked
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_raw_id, as_text
+from ssna.data.where import condition_columns, selected
 
 # In the order of asking: lines of 2023 have both parent_asin and asin, and meta files speak of the first.
 _USER = ("reviewerID", "user_id")
@@ -71,6 +72,8 @@ def read(engine: Engine, request: Request) -> Source:
         DataError: a file or a column is not there or cannot be read; or a file of ratings has no header, and its values
             do not tell users from items.
     """
+    request.refuse_order()
+    request.refuse("header", "time_format")
     options, log = request.options, _open_log(engine, request.logs)
     if log.names == _PLACES:
         user, item = _places(log, options)
@@ -88,12 +91,13 @@ def read(engine: Engine, request: Request) -> Source:
     events = {USER: (user, as_raw_id), ITEM: (item, as_raw_id), WHEN: (time, as_microseconds)}
     if options.rated:
         events[RATING] = (rating, as_number)
-    rows = log.select(events)
+    conditions = {new: (name, as_text) for new, name in condition_columns(options).items()}
+    rows = log.select(events | conditions)
     catalogue = None if request.items is None else open_table(engine, request.items)
     names = () if catalogue is None else _text_names(catalogue, options)
     found = None if catalogue is None else _parts(catalogue, names, options)
     return Source(
-        events=rows.table,
+        events=rows.table.select(*events, **selected(rows.table, options)),
         parts=None if found is None else found.table,
         timed=True,
         unreadable=rows.unreadable,

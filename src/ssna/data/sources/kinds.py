@@ -28,4 +28,4 @@ def _notes(sample: Sample) -> Iterator[str]:
         if 1 < len(counts) <= _MOST:
             most = ", ".join(f"{value!r} {count:,}" for value, count in counts.most_common(_SHOWN))
             rows = f"the first {sum(counts.values()):,} rows"
-            yield f"{name} has {len(counts)} values in {rows} ({most}); every event counts all the same"
+            yield f"{name} has {len(counts)} values in {rows} ({most}); all of them count, unless `where` names some"

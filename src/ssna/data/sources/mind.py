@@ -34,7 +34,7 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged.
     """
-    request.refuse("items", "user_col", "item_col", "item_id_col", "time_col", "time_format", "header")
+    request.refuse("items", "user_col", "item_col", "item_id_col", "time_col", "time_format", "header", "where")
     request.refuse_ratings()
     folder = request.logs if request.logs.is_dir() else request.logs.parent
     behaviors, news = (require(folder / name, folder, name) for name in (_BEHAVIORS, _NEWS))

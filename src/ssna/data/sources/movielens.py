@@ -58,7 +58,10 @@ def read(engine: Engine, request: Request) -> Source:
     """
     if request.items is not None and request.items.name not in {kind.films for kind in KINDS}:
         request.refuse("items")
-    request.refuse("user_col", "item_col", "time_col", "text_cols", "rating_col")
+    request.refuse_order()
+    request.refuse(
+        "where", "header", "time_format", "item_id_col", "user_col", "item_col", "time_col", "text_cols", "rating_col"
+    )
     found = _find(request.logs)
     if found is None:
         names = ", or ".join(f"{kind.ratings} beside {kind.films}" for kind in KINDS)

@@ -43,7 +43,7 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file or a field is not there, or a file cannot be read.
     """
-    request.refuse("items", "header", "time_format")
+    request.refuse("items", "header", "time_format", "where")
     options = request.options
     inter = require(find_one(request.logs, ".inter"), request.logs, "NAME.inter")
     log, in_order = open_tsv(engine, inter), options.order == "rows"

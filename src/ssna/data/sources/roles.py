@@ -15,6 +15,7 @@ from ssna.data.sources.source import ITEM, RATING, USER, WHEN
 from ssna.data.sources.tabular import TableFile, Wanted
 from ssna.data.sources.times import TimeReading, time_reading
 from ssna.data.sources.values import as_number, as_raw_id, as_text
+from ssna.data.where import condition_columns, selected
 
 _CONVERT = {USER: as_raw_id, ITEM: as_raw_id, RATING: as_number}
 
@@ -31,6 +32,7 @@ class Roles:
     """
 
     log: TableFile
+    options: PrepareOptions
     fits: Mapping[str, tuple[str, ...]]
     times: tuple[TimeReading, ...]
     in_order: bool
@@ -50,7 +52,7 @@ class Roles:
         if options.rated:
             fits[RATING] = fitting(log, RATING, options.rating_col)
         readings = (time_reading(sample, name, options.time_format) for name in fits.get(WHEN, ()))
-        return cls(log, fits, tuple(readings), in_order, sample)
+        return cls(log, options, fits, tuple(readings), in_order, sample)
 
     @property
     def wanted(self) -> Wanted:
@@ -59,7 +61,7 @@ class Roles:
             f"{role}_{place}": (name, self.times[place].convert if role == WHEN else _CONVERT[role])
             for role, names in self.fits.items()
             for place, name in enumerate(names)
-        }
+        } | {new: (name, as_text) for new, name in condition_columns(self.options).items()}
 
     def settled(self, rows: Table) -> "SettledRoles":
         """One column for each role. ``rows`` have those of :attr:`wanted`.
@@ -69,7 +71,7 @@ class Roles:
         """
         chosen = choose(rows, self.fits)
         columns = {role: names[chosen[role]] for role, names in self.fits.items()}
-        values = {role: rows[f"{role}_{place}"] for role, place in chosen.items()}
+        values = {role: rows[f"{role}_{place}"] for role, place in chosen.items()} | selected(rows, self.options)
         if self.in_order:
             return SettledRoles(self, columns, rows.select(**values, **{WHEN: rows[ROW]}), f"{ITEM}_{chosen[ITEM]}")
         time = self.times[chosen[WHEN]]

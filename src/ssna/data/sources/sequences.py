@@ -46,7 +46,7 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file or a column is not there, or a user stands on two lines.
     """
-    request.refuse("user_col", "item_col", "time_col", "time_format", "header")
+    request.refuse("user_col", "item_col", "time_col", "time_format", "header", "where")
     request.refuse_ratings()
     histories, files, beside = _open(request.logs)
     events = engine.import_arrow(events_of(histories))

@@ -39,6 +39,12 @@ class Request:
             remedy = f"leave {option('min_rating')} out"
             raise DataError(f"{self.logs}: the format {self.options.format} has no ratings; {remedy}")
 
+    def refuse_order(self) -> None:
+        """Raise :class:`DataError` if rows are to stand in order, as the format has times."""
+        if self.options.order == "rows":
+            culprit = option("order", "rows")
+            raise DataError(f"{self.logs}: the format {self.options.format} has times; leave {culprit} out")
+
     def refuse(self, *names: str) -> None:
         """Raise :class:`DataError` if one of the options ``names``, or ``items``, is given; the format needs none."""
         for name in names:
