@@ -13,7 +13,7 @@ import ibis.expr.datatypes as dt
 from ibis import Table
 from ibis.expr.types import Value
 
-from ssna.core.errors import DataError
+from ssna.core.errors import DataError, option
 from ssna.data.engine import ROW, Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.error_hints import one_object_a_line
 from ssna.data.sources.nested import taken_apart
@@ -160,7 +160,7 @@ def _rejected(path: Path, rejects: Table) -> int:
     if counts["line"] is not None:
         raise DataError(
             f"{path}, line {counts['line']}: a quote is opened and not closed before the line ends; "
-            'write a quote inside a quoted cell as ""'
+            f'write a quote inside a quoted cell as "", or take quotes for letters: {option("quote", "none")}'
         )
     return int(counts["rows"])
 

@@ -52,7 +52,7 @@ def open_csv(engine: Engine, path: Path, form: TextForm | None = None) -> TableF
     names = _names(path, cells, delimiter, form)
     header = names is None
     names = _checked(path, cells) if names is None else names
-    quote = "" if form.quote == "none" or _is_letter(path, delimiter) else '"'
+    quote = "" if form.quote == "none" or _is_letter(path, delimiter, len(names)) else '"'
     return _open(engine, path, names, Layout(len(names), delimiter, quote, header, skip))
 
 
@@ -99,12 +99,14 @@ def _names(path: Path, cells: tuple[str, ...], delimiter: str, form: TextForm) -
     return guessed_names(of_cells(path, tuple(map(str, range(1, len(cells) + 1))), delimiter, '"', skip=0), len(cells))
 
 
-def _is_letter(path: Path, delimiter: str) -> bool:
-    """Whether the first rows have a quote that opens a cell and does not close it."""
+def _is_letter(path: Path, delimiter: str, count: int) -> bool:
+    """Whether quotes of the first rows open cells and close none, while all rows have ``count`` cells."""
     if delimiter not in _UNESCAPED:
         return False
-    cells = (cell.strip() for line in first_lines(path) for cell in line.split(delimiter))
-    return any(cell.startswith('"') and (cell.count('"') % 2 or len(cell) == 1) for cell in cells)
+    rows = [line.split(delimiter) for line in first_lines(path)]
+    cells = (cell.strip() for row in rows for cell in row)
+    opened = any(cell.startswith('"') and (cell.count('"') % 2 or len(cell) == 1) for cell in cells)
+    return opened and all(len(row) == count for row in rows)
 
 
 def _checked(path: Path, names: tuple[str, ...]) -> tuple[str, ...]:
