@@ -8,7 +8,7 @@ from ssna.data import functions
 
 TIME_RULE = (
     "numbers are seconds since 1970 (milliseconds from 1e11 on, microseconds from 1e14, nanoseconds from 1e17); "
-    "anything else is an ISO date or time, UTC where it names no zone"
+    "anything else is an ISO date or time, or written as time_format says; UTC where it names no zone"
 )
 TIME_REMEDY = "check the time column: numbers, or ISO dates such as 2024-05-31"
 MICROSECONDS = 1_000_000
