@@ -1,11 +1,10 @@
 """Appending gives the data set that preparing everything at once gives, up to the numbering of ids."""
 
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from data_files import histories, texts, write_csv
+from data_files import histories, texts, times, write_csv
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -52,14 +51,6 @@ def same(one, other):
     assert texts(one) == texts(other)
     assert {key: one.manifest[key] for key in SAME} == {key: other.manifest[key] for key in SAME}
     assert times(one) == times(other)
-
-
-def times(data):
-    stamps, offsets = data.histories.times, data.histories.offsets
-    if stamps is None:
-        return None
-    rows = (stamps[start:stop].tolist() for start, stop in pairwise(offsets))
-    return dict(zip(data.users.external, rows, strict=True))
 
 
 def starts_with(longer, shorter):

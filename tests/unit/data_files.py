@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,15 @@ def histories(dataset: Dataset) -> dict[str, list[str]]:
 
 def texts(dataset: Dataset) -> dict[str, str]:
     return dict(zip(dataset.items.external, dataset.texts[1:], strict=True))
+
+
+def times(dataset: Dataset) -> dict[str, list[int]] | None:
+    """User -> seconds since 1970; None where there are no times."""
+    stamps, offsets = dataset.histories.times, dataset.histories.offsets
+    if stamps is None:
+        return None
+    rows = (stamps[start:stop].tolist() for start, stop in pairwise(offsets))
+    return dict(zip(dataset.users.external, rows, strict=True))
 
 
 def dropped(dataset: Dataset) -> dict[str, int]:

@@ -25,13 +25,11 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-_TYPES: dict[str, Any] = {
-    "text_cols": list[str] | None,
-    "since": str | None,
-    "until": str | None,
-    "valid_from": str | None,
-    "test_from": str | None,
-}  # as they are typed
+_LISTS = ("text_cols", "header", "accept")  # with commas between, or the option several times
+_TYPES: dict[str, Any] = {  # as they are typed
+    **dict.fromkeys(_LISTS, list[str] | None),
+    **dict.fromkeys(("since", "until", "valid_from", "test_from"), str | None),
+}
 
 
 def _options() -> Iterator[inspect.Parameter]:
@@ -55,8 +53,9 @@ def _given(context: typer.Context, options: dict[str, Any]) -> dict[str, Any]:
     """The options that are typed, or stand in the file."""
     sources = {name: context.get_parameter_source(name) for name in options}
     given = {name: options[name] for name, source in sources.items() if source and source.name != "DEFAULT"}
-    if "text_cols" in given:
-        given["text_cols"] = [name.strip() for names in given["text_cols"] for name in names.split(",")]
+    for name in _LISTS:
+        if name in given:
+            given[name] = [word.strip() for words in given[name] for word in words.split(",")]
     return given
 
 

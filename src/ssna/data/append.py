@@ -9,7 +9,7 @@ from ssna.core.arguments import checked
 from ssna.core.errors import SettingsError, option
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
-from ssna.data.options import APPENDING, EngineName, FormatName, with_help
+from ssna.data.options import APPENDING, EngineName, FormatName, Quote, with_help
 from ssna.data.prepare import Rows
 from ssna.data.storage import EVENTS
 
@@ -24,9 +24,14 @@ def append(
     format: FormatName | None = None,
     user_col: str | None = None,
     item_col: str | None = None,
+    item_id_col: str | None = None,
     time_col: str | None = None,
+    time_format: str | None = None,
     text_cols: str | Sequence[str] | None = None,
     rating_col: str | None = None,
+    header: str | Sequence[str] | None = None,
+    quote: Quote | None = None,
+    accept: str | Sequence[str] | None = None,
     engine: EngineName | None = None,
     spark_master: str | None = None,
     out: str | Path | None = None,
@@ -58,9 +63,14 @@ def append(
         "format": format,
         "user_col": user_col,
         "item_col": item_col,
+        "item_id_col": item_id_col,
         "time_col": time_col,
+        "time_format": time_format,
         "text_cols": text_cols,
         "rating_col": rating_col,
+        "header": header,
+        "quote": quote,
+        "accept": accept,
         "engine": engine,
         "spark_master": spark_master,
     }

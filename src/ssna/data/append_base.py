@@ -26,6 +26,7 @@ from ssna.data.ids import with_ids
 from ssna.data.options import COLUMNS, PrepareOptions
 from ssna.data.sources import ITEM, RATING, USER, WHEN, Place, Request, Source
 from ssna.data.storage import damaged, load, read_whole
+from ssna.data.where import SELECTED
 
 OWN_ITEMS = "own_items"  # beside the options in the manifest
 _RECOVERABLE = (NO_TEXT, RARE)  # reasons that later logs can do away with
@@ -106,6 +107,8 @@ class AppendBase:
         rating = self.options.min_rating
         if rating is not None:  # which all of them reach, or they would not be here
             before = before.mutate(**{RATING: ibis.literal(rating, "float64")})
+        if self.options.where is not None:  # which all of them are as
+            before = before.mutate(**{SELECTED: ibis.literal(True)})
         new = source.events if timed else _moved_behind(before, source.events)
         return replace(
             source, events=engine.materialize(ibis.union(before, new.select(*before.columns), distinct=False))
@@ -137,8 +140,12 @@ class AppendBase:
             "repeats": repeats[1] - repeats[0],
         }
 
-    def renumbered(self, dataset: Dataset) -> Dataset:
-        """``dataset`` with the rows of users and items that they have here; new ones come behind, in their order."""
+    def renumbered(self, dataset: Dataset, exact: Ints | None) -> tuple[Dataset, Ints | None]:
+        """``dataset`` with the rows of users and items that they have here; new ones come behind, in their order.
+
+        Args:
+            exact: ``(m,)`` when, of all its events, or None; it is put in the same order.
+        """
         user_rows, item_rows = (
             _first(old, new) for old, new in ((self.data.users, dataset.users), (self.data.items, dataset.items))
         )
@@ -146,7 +153,7 @@ class AppendBase:
         row_of[item_rows] = np.arange(1, len(item_rows) + 1)
         histories, times = dataset.histories, dataset.histories.times
         places = Ragged(np.arange(len(histories.items)), histories.offsets).take(user_rows - 1)
-        return replace(
+        moved = replace(
             dataset,
             users=IdMap(tuple(dataset.users.ids(user_rows.tolist()))),
             items=IdMap(tuple(dataset.items.ids(item_rows.tolist()))),
@@ -157,6 +164,7 @@ class AppendBase:
                 offsets=places.offsets,
             ),
         )
+        return moved, None if exact is None else exact[places.values]
 
     def _kept(self, engine: Engine) -> Table:
         data = self.data

@@ -12,8 +12,10 @@ from ssna.data.ids import HAS_TEXT
 from ssna.data.options import Dedup, PrepareOptions
 from ssna.data.sources import ITEM, RATING, USER, WHEN
 from ssna.data.split_points import MIN_EVENTS
+from ssna.data.where import SELECTED
 
 NO_TEXT = "no_text"
+WHERE = "where"
 DUPLICATE = "duplicate"
 CORE = ("below_min_user", "below_min_item", "short_history")
 
@@ -74,7 +76,8 @@ def filter_events(engine: Engine, events: Table, options: PrepareOptions) -> Fil
 
 def _reasons(events: Table, options: PrepareOptions) -> dict[str, Value]:
     """In the order of asking: name and condition of what rules an event out, whatever its item's text."""
-    reasons = {"no_user": events[USER].isnull(), "no_item": events[ITEM].isnull(), "no_time": events[WHEN].isnull()}
+    reasons = {} if options.where is None else {WHERE: ~events[SELECTED].fill_null(False)}
+    reasons |= {"no_user": events[USER].isnull(), "no_item": events[ITEM].isnull(), "no_time": events[WHEN].isnull()}
     since, until = options.window
     if options.min_rating is not None:
         reasons["no_rating"] = events[RATING].isnull()

@@ -24,7 +24,6 @@ from ssna.data.cleaning import Core
 from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
 from ssna.data.ids import CODE, ID, Ids, decode_ids
-from ssna.data.packing import Packed
 from ssna.data.sources import ITEM, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
 from ssna.data.texts import joined_rows
@@ -61,12 +60,10 @@ class Dropped:
     texts: Table | None
     own_text: tuple[str, ...]
 
-    def write(self, engine: Engine, packed: Packed, folder: Path) -> None:
-        """Stream everything into ``folder``."""
+    def write(self, engine: Engine, folder: Path) -> None:
+        """Stream all but the exact times into ``folder``."""
         _stream(folder / DROPPED, _ROWS, engine.batches(self._rows()))
         _stream(folder / DROPPED_TEXTS, _TEXTS, self._texts(engine))
-        if packed.exact is not None:
-            _stream(folder / EXACT, pa.schema({WHEN: pa.int64()}), [pa.table({WHEN: packed.exact})])
 
     def _rows(self) -> Table:
         """An event leaves the core with its user or its item, so these tell it from those that stay."""
@@ -91,6 +88,12 @@ class Dropped:
             for batch in engine.batches(self.parts.drop_null(ITEM).anti_join(catalogue, ITEM).distinct()):
                 items, texts = zip(*joined_rows(batch), strict=True) if len(batch) else ((), ())
                 yield pa.table({ITEM: items, TEXT: texts}, schema=_TEXTS)
+
+
+def write_exact(exact: Ints | None, folder: Path) -> None:
+    """``exact``: ``(m,)`` when, in the order of ``events.parquet``; or None where :func:`whole` says the same."""
+    if exact is not None:
+        _stream(folder / EXACT, pa.schema({WHEN: pa.int64()}), [pa.table({WHEN: exact})])
 
 
 def whole(histories: Histories) -> Ints:

@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -21,6 +21,9 @@ from ssna.data.options import EngineName
 
 _LONGEST_MESSAGE = 200
 
+ROW = "row"
+"""The column of the numbers of rows in their file, from 0, where they are asked for."""
+
 Convert = Callable[[Value], Value]
 
 # Name -> the module with its ``opened(master)``; each loads only when it is asked for.
@@ -29,12 +32,22 @@ _ENGINES: dict[EngineName, str] = {"duckdb": "ssna.data.engines.duck", "spark": 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a line of text is made of cells; ``quote`` is empty where a quote is a character like any other."""
+    """How a file of text is made of cells; ``quote`` is empty where a quote is a character like any other."""
 
     cells: int
     delimiter: str
     quote: str
     header: bool
+    skip: int = 0  # lines before the header
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What is read of a file: a table, how many rows could not be taken apart, and one of these if it is known."""
+
+    table: Table
+    unreadable: int
+    example: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,11 +56,12 @@ class JsonLines:
 
     Attributes:
         names: the keys of all objects, in alphabetical order.
-        texts: new name -> key, to a table of text (materialized) and the number of lines that are no object.
+        texts: new name -> key, to text (materialized); lines that are no object are unreadable. Lists are joined, but
+            for those of the new names that are given besides: their lists stay JSON. Last: whether rows are numbered.
     """
 
     names: tuple[str, ...]
-    texts: Callable[[Mapping[str, str]], tuple[Table, int]]
+    texts: Callable[[Mapping[str, str], Set[str], bool], Rows]
 
 
 class Engine(ABC):
@@ -75,13 +89,15 @@ class Engine(ABC):
         """Rows made in Python; those of a reader can be read once."""
 
     @abstractmethod
-    def read_parquet(self, path: Path) -> Table:
-        """The rows of one Parquet file, not materialized."""
+    def read_parquet(self, path: Path, numbered: bool = False) -> Table:
+        """The rows of one Parquet file, not materialized; with their numbers as ``ROW`` if they are ``numbered``."""
 
     @abstractmethod
-    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
-        """Cells of a file of text: new name -> place and conversion, to a table (materialized) and the number of rows
-        that cannot be taken apart."""
+    def select_cells(
+        self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]], numbered: bool = False
+    ) -> Rows:
+        """Cells of a file of text: new name -> place and conversion, to a table (materialized), with ``ROW`` if they
+        are ``numbered``."""
 
     @abstractmethod
     def read_json(self, path: Path) -> JsonLines:

@@ -5,6 +5,8 @@ import shlex
 from pathlib import Path
 
 _UNPACKERS = {".gz": "gzip -dc", ".zst": "zstd -dc"}
+_HEAD = 256  # bytes
+_PACKED = {b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7z", b"Rar!": "rar", b"\xfd7zXZ": "xz", b"BZh": "bz2"}
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NEVER_IN_TEXT = frozenset(range(9)) | frozenset(range(14, 26))  # bytes
 
@@ -27,6 +29,20 @@ def not_utf8(path: Path, content: bytes) -> str:
         )
     command = _by("iconv -f latin1 -t utf-8", path, plain.suffix)
     return f"{path} is not UTF-8 text; convert it, for example: {command}"
+
+
+def not_data(path: Path) -> str | None:
+    """What ``path`` is in the place of data, going by its first bytes, and the remedy; or None."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head.startswith(b"version https://git-lfs"):
+        return f"{path} is a pointer of Git LFS in the place of the file; fetch the file itself: git lfs pull"
+    if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith((b"<!doctype html", b"<html")):
+        return f"{path} is a page of HTML in the place of data, perhaps an error; download it again, and look at it"
+    for begin, kind in _PACKED.items():
+        if head.startswith(begin):
+            return f"{path} is packed as {kind}, or a spreadsheet, by another name; unpack it, or export it as CSV"
+    return None
 
 
 def forbidden(path: Path) -> str:

@@ -16,11 +16,12 @@ def ssna_decimal(text: dt.String) -> dt.String:
 
 
 def ssna_number(text: dt.String) -> dt.Float64:
-    """Digits, a point, an exponent; null for anything else."""
+    """The number that a text of :data:`ssna.data.grammar.NUMBER` says; null, or not finite, for anything else."""
 
 
 def ssna_moment(text: dt.String) -> dt.Int64:
-    """An ISO date or time as microseconds since 1970, UTC where it names no zone; null for anything else."""
+    """A text of :data:`ssna.data.grammar.MOMENT` as microseconds since 1970, UTC where it names no zone; null for
+    anything else."""
 
 
 def ssna_microseconds(moment: dt.timestamp) -> dt.Int64:
@@ -31,6 +32,23 @@ def ssna_rounded(number: dt.Float64) -> dt.Int64:
     """The nearest whole number, the even one of two; null where int64 does not hold it."""
 
 
-_ALL = (ssna_whole, ssna_decimal, ssna_number, ssna_moment, ssna_microseconds, ssna_rounded)
+def ssna_hex(content: dt.Binary) -> dt.String:
+    """Bytes as hexadecimal digits, in lower case."""
 
-whole, decimal, number, moment, microseconds, rounded = map(ibis.udf.scalar.builtin, _ALL)
+
+def ssna_decoded(content: dt.Binary) -> dt.String:
+    """Bytes of UTF-8 as text."""
+
+
+_ALL = (
+    ssna_whole,
+    ssna_decimal,
+    ssna_number,
+    ssna_moment,
+    ssna_microseconds,
+    ssna_rounded,
+    ssna_hex,
+    ssna_decoded,
+)
+
+whole, decimal, number, moment, microseconds, rounded, hexadecimal, decoded = map(ibis.udf.scalar.builtin, _ALL)

@@ -13,18 +13,23 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from ssna.core.conditions import Condition, parse
 from ssna.core.errors import SettingsError, option
 from ssna.core.settings import Settings, reason
 from ssna.data.split_points import MIN_EVENTS, SplitRule
 
-FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences"]
+FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences", "mind"]
 MissingText = Literal["drop", "id", "fail"]
 Dedup = Literal["none", "same", "first", "last"]
 EngineName = Literal["duckdb", "spark"]
+Quote = Literal["auto", "none"]
+Order = Literal["time", "rows"]
+Accepted = Literal["item-texts", "float-ids", "guests"]
 Moment = str | int | float | dt.date | dt.datetime
 
-COLUMNS = ("user_col", "item_col", "time_col", "text_cols", "rating_col")
-APPENDING = ("format", *COLUMNS, "engine", "spark_master")
+_TABLE = ("header", "quote", "time_format")
+COLUMNS = ("user_col", "item_col", "item_id_col", "time_col", "text_cols", "rating_col", *_TABLE)
+APPENDING = ("format", *COLUMNS, "accept", "engine", "spark_master")
 """What ``append`` may be told anew. All else is a rule, and the rules are those of the data set appended to."""
 
 _SECOND = 1_000_000  # microseconds
@@ -53,12 +58,24 @@ class PrepareOptions(Settings):
     """The column of user ids; the usual names are found without it."""
     item_col: str | None = _named("NAME")
     """The column of item ids, in logs and item texts; the usual names are found without it."""
+    item_id_col: str | None = _named("NAME")
+    """The column of item ids in the items' own file, where it has another name there."""
     time_col: str | None = _named("NAME")
-    """The column of times: seconds or milliseconds since 1970, or ISO dates; the usual names are found without it."""
+    """The column of times: seconds or milliseconds since 1970, or dates; the usual names are found without it."""
+    time_format: str | None = _named("FORMAT")
+    """How dates are written where the column itself does not tell, such as %d/%m/%Y; a time of day may follow."""
     text_cols: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = _named("NAME,...")
     """The columns that make up an item's text, in order."""
     rating_col: str | None = _named("NAME")
     """The column of ratings; it is read only where there is a least rating."""
+    header: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = _named("NAME,...")
+    """The names of all columns, for logs without a header; their first row is data then."""
+    quote: Quote = "auto"
+    """Whether cells may be quoted; none takes a quote for a letter like any other."""
+    order: Order = "time"
+    """What orders a user's events: their times, or the rows as they stand in the file."""
+    where: str | None = _named("CONDITION")
+    """Drop rows that are not as this says, such as "event in (purchase, cart) and price > 5"."""
     min_rating: float | None = _named("X")
     """Drop events rated below this, or not at all."""
     since: Moment | None = _named("DATE")
@@ -66,9 +83,9 @@ class PrepareOptions(Settings):
     until: Moment | None = _named("DATE")
     """Drop what was at this moment or later."""
     min_user: int | None = Field(None, ge=0)
-    """The fewest events a user needs: 5 if not given, 0 for unisrec and sequences; leave-one-out needs 3 anyhow."""
+    """The fewest events a user needs: 5 if not given, 0 for unisrec, sequences, mind; leave-one-out needs 3 anyhow."""
     min_item: int | None = Field(None, ge=0)
-    """The fewest events an item needs: 5 if not given, 0 for unisrec and sequences."""
+    """The fewest events an item needs: 5 if not given, 0 for unisrec, sequences, mind."""
     max_history: int = Field(50, ge=1)
     """The most events before its target that a history holds when it is read; more are stored."""
     missing_text: MissingText = "drop"
@@ -81,10 +98,21 @@ class PrepareOptions(Settings):
     """By time: where validation begins, if not with the last fifth of the events; a date or time, as for since."""
     test_from: Moment | None = _named("DATE")
     """By time: where the test begins, if not with the last tenth of the events."""
+    accept: Annotated[tuple[Accepted, ...], BeforeValidator(_as_list)] = Field(
+        (), json_schema_extra={"metavar": "NAME,..."}
+    )
+    """Go on in spite of a doubt that a message named: item-texts, float-ids, guests."""
     engine: EngineName = "duckdb"
     """What reads and computes, with the same result: DuckDB, or Spark (it needs the extra of that name, and Java)."""
     spark_master: str | None = _named("URL")
     """Where Spark runs: all cores of this machine, local[*], if not given."""
+
+    @field_validator("where")
+    @classmethod
+    def _is_condition(cls, text: str | None) -> str | None:
+        if text is not None:
+            parse(text)
+        return text
 
     @field_validator("since", "until", "valid_from", "test_from")
     @classmethod
@@ -133,6 +161,11 @@ class PrepareOptions(Settings):
         """The same for a format that is known by now, and the ``minimum`` of events it takes where none was given."""
         least = {key: minimum for key in ("min_user", "min_item") if getattr(self, key) is None}
         return self.model_copy(update={"format": name, **least})
+
+    @property
+    def condition(self) -> Condition | None:
+        """What ``where`` says."""
+        return None if self.where is None else parse(self.where)
 
     @property
     def rated(self) -> bool:

@@ -11,12 +11,24 @@ from ibis import Table
 
 from ssna.core.errors import DataError, keeping, option
 from ssna.core.progress import progress
+from ssna.core.ragged import Ints
 from ssna.data.append_base import AppendBase
 from ssna.data.checks import period
-from ssna.data.cleaning import CORE, DUPLICATE, NO_TEXT, Core, FilteredEvents, drop_duplicates, filter_events, k_core
+from ssna.data.cleaning import (
+    CORE,
+    DUPLICATE,
+    NO_TEXT,
+    WHERE,
+    Core,
+    FilteredEvents,
+    drop_duplicates,
+    filter_events,
+    k_core,
+)
 from ssna.data.dataset import Dataset, IdMap
-from ssna.data.dropped import Dropped
+from ssna.data.dropped import Dropped, write_exact
 from ssna.data.engine import Engine, engine_errors, open_engine
+from ssna.data.id_checks import require_no_guest
 from ssna.data.ids import CODE, ID, encode_ids
 from ssna.data.options import PrepareOptions
 from ssna.data.packing import Packed, pack
@@ -29,10 +41,12 @@ from ssna.data.sources.values import TIME_REMEDY
 from ssna.data.split_points import MIN_EVENTS
 from ssna.data.storage import describe, write
 
+_FORMAT = option("time_format", "%d/%m/%Y")
 _FEWER = f"lower {option('min_user')} or {option('min_item')}, or give more logs"
 _WIDER = f"widen the window: {option('since')} and {option('until')} are UTC"
 _HINTS = {
     "unreadable_row": "check the delimiter and the quotes of the file; in JSON, one object stands on each line",
+    WHERE: f"no row may be as {option('where')} says; look at the values of its columns",
     "no_user": "check the user column",
     "no_item": "check the item column",
     "no_time": TIME_REMEDY,
@@ -75,21 +89,24 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         advance(1, "ordering")
         packed = pack(engine, cleaned.core.events, cleaned.count, read.users, read.items, read.source.timed)
         _require_no_compact_dates(request, packed)
+        require_no_guest(packed, request, str((read.source.columns or {}).get("user", "user")))
         checks = {
             **read.coverage(),
             **_unreadable_time(read.source, cleaned),
             **_unmatched(read, cleaned),
             "equal_files": equal_files(read.source.log_files),
+            **({"notes": list(read.source.notes)} if read.source.notes else {}),
             "same_time": packed.same_time,
             "core_rounds": [asdict(each) for each in cleaned.core.rounds],
         }
         with ThreadPoolExecutor(max_workers=1) as beside:
             if folder is not None:
-                dropped = beside.submit(_dropped(read, cleaned, options).write, engine, packed, folder)
-            dataset = _dataset(request, base, read, cleaned, packed, checks)
+                dropped = beside.submit(_dropped(read, cleaned, options).write, engine, folder)
+            dataset, exact = _dataset(request, base, read, cleaned, packed, checks)
             if folder is not None:
                 dropped.result()  # before the data set is written: what it holds in memory, the writing needs
                 write(dataset, folder)
+                write_exact(exact, folder)
         advance(1, "")
     return dataset
 
@@ -101,8 +118,8 @@ def _dataset(
     cleaned: "_Cleaned",
     packed: Packed,
     checks: dict[str, Any],
-) -> Dataset:
-    """With its manifest."""
+) -> tuple[Dataset, Ints | None]:
+    """With its manifest; and what :class:`Packed` has as ``exact``, in the order of its events."""
     dataset = Dataset(
         users=IdMap(packed.users),
         items=IdMap(packed.items),
@@ -114,7 +131,9 @@ def _dataset(
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}
-    dataset = dataset if base is None else base.renumbered(dataset)
+    exact = packed.exact
+    if base is not None:
+        dataset, exact = base.renumbered(dataset, exact)
     checks |= measure(dataset, dt.datetime.now(dt.UTC))
     report = {
         "rows_read": len(packed.histories.items) + sum(dropped.values()),
@@ -127,7 +146,7 @@ def _dataset(
     dataset.manifest.update({**describe(dataset), **report})
     if base is not None:
         dataset.manifest["appended_to"] |= base.appended_counts(dataset)
-    return dataset
+    return dataset, exact
 
 
 def _require_no_compact_dates(request: Request, packed: Packed) -> None:
@@ -221,4 +240,8 @@ def _nobody_left(request: Request, dropped: dict[str, int], read: ReadLogs) -> D
     hint = _HINTS[worst]
     if worst == NO_TEXT and (found := read.unmatched()) is not None:
         hint = f"the logs have items such as {found[0]!r}, the texts such as {found[1]!r}; {hint}"
+    source = read.source
+    if worst == "no_time" and source.unreadable_time is not None and (example := source.unreadable_time()) is not None:
+        column = (source.columns or {}).get("time", "")
+        hint = f"check the time column {column}: {example!r} cannot be read; {_FORMAT} says how times are written"
     return DataError(f"{request.logs}: no user is left of {rows} events (dropped: {reasons}); {hint}")

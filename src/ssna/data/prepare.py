@@ -8,7 +8,17 @@ from typing import Any
 from ssna.core.arguments import checked
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
-from ssna.data.options import Dedup, EngineName, FormatName, MissingText, Moment, PrepareOptions, with_help
+from ssna.data.options import (
+    Dedup,
+    EngineName,
+    FormatName,
+    MissingText,
+    Moment,
+    Order,
+    PrepareOptions,
+    Quote,
+    with_help,
+)
 from ssna.data.split_points import SplitRule
 from ssna.data.storage import EVENTS
 
@@ -25,9 +35,15 @@ def prepare(
     format: FormatName = "auto",
     user_col: str | None = None,
     item_col: str | None = None,
+    item_id_col: str | None = None,
     time_col: str | None = None,
+    time_format: str | None = None,
     text_cols: str | Sequence[str] | None = None,
     rating_col: str | None = None,
+    header: str | Sequence[str] | None = None,
+    quote: Quote = "auto",
+    order: Order = "time",
+    where: str | None = None,
     min_rating: float | None = None,
     since: Moment | None = None,
     until: Moment | None = None,
@@ -39,6 +55,7 @@ def prepare(
     split: SplitRule = "leave-one-out",
     valid_from: Moment | None = None,
     test_from: Moment | None = None,
+    accept: str | Sequence[str] = (),
     engine: EngineName = "duckdb",
     spark_master: str | None = None,
     out: str | Path | None = None,
@@ -71,9 +88,15 @@ def prepare(
             format=format,
             user_col=user_col,
             item_col=item_col,
+            item_id_col=item_id_col,
             time_col=time_col,
+            time_format=time_format,
             text_cols=text_cols,
             rating_col=rating_col,
+            header=header,
+            quote=quote,
+            order=order,
+            where=where,
             min_rating=min_rating,
             since=since,
             until=until,
@@ -85,6 +108,7 @@ def prepare(
             split=split,
             valid_from=valid_from,
             test_from=test_from,
+            accept=accept,
             engine=engine,
             spark_master=spark_master,
         ),

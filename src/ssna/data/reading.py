@@ -12,6 +12,7 @@ from ssna.core.errors import DataError, option
 from ssna.data.append_base import AppendBase
 from ssna.data.dropped import TEXT
 from ssna.data.engine import Engine, reading
+from ssna.data.id_checks import require_ids
 from ssna.data.ids import ID, Ids, read_ids
 from ssna.data.quality import alike
 from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
@@ -94,6 +95,8 @@ def read_logs(engine: Engine, request: Request, base: AppendBase | None) -> Read
         named = ibis.union(*(rows.select(USER, ITEM) for rows in (source.events, dropped_for_good)), distinct=False)
     with reading(request.logs):
         users, items = (read_ids(engine, named, key, source.typed) for key in (USER, ITEM))
+        for key, ids in ((USER, users), (ITEM, items)):
+            require_ids(ids.names, key, request)
     return ReadLogs(source, users, items, dropped_for_good, known, _texts(source, items, known, request))
 
 

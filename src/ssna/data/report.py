@@ -51,6 +51,8 @@ def rules(options: PrepareOptions, timed: bool) -> dict[str, str]:
 def _limits(options: PrepareOptions) -> dict[str, str]:
     """The rules about ratings and times, those that hold."""
     found = {}
+    if options.where is not None:
+        found["where"] = f"only rows count that are as this says: {options.where}"
     if options.min_rating is not None:
         found["rating"] = f"events rated below {options.min_rating:g}, or not at all, are dropped"
     if options.windowed:
@@ -80,9 +82,11 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     if source.passed_over:
         over["passed_over"] = [file.name for file in source.passed_over]
     if base is None:
-        columns = {} if source.columns is None else {"columns": dict(source.columns)}
+        columns: dict[str, Any] = {} if source.columns is None else {"columns": dict(source.columns)}
+        if source.also_fitting:
+            columns["also_fitting"] = dict(source.also_fitting)
         described = {"format": request.options.format, "files": files, **columns, **over}
-        return {"source": described, "options": _options(request)}
+        return {"source": described, "options": _options(request, source)}
     manifest = base.data.manifest
     of = {"fingerprint": base.data.fingerprint, "users": manifest["users"], "items": manifest["items"]}
     before = manifest["source"]
@@ -94,7 +98,8 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     return {"source": described, "options": manifest["options"], "appended_to": of}
 
 
-def _options(request: Request) -> dict[str, Any]:
-    """Those that the data set depends on; the engine is not among them."""
+def _options(request: Request, source: Source) -> dict[str, Any]:
+    """Those that the data set depends on, with the format of times that was found; the engine is not among them."""
     options = request.options.model_dump(mode="json", exclude={"engine", "spark_master"}, exclude_none=True)
-    return {OWN_ITEMS: request.items is not None, **options}
+    found = (source.columns or {}).get("time_format")
+    return {OWN_ITEMS: request.items is not None, **options, **({} if found is None else {"time_format": found})}

@@ -50,7 +50,8 @@ def _columns(source: Mapping[str, Any]) -> Iterator[str]:
         named = {role: name for role, name in source["columns"].items() if name}
         texts = named.pop("text", ())
         said = [*(f"{role} {name}" for role, name in named.items()), *([f"text {' + '.join(texts)}"] if texts else [])]
-        yield f"columns   {', '.join(said)}"
+        other = [f"{role} {name}" for role, names in source.get("also_fitting", {}).items() for name in names]
+        yield f"columns   {', '.join(said)}" + (f"; these fit, too: {', '.join(other)}" if other else "")
 
 
 def warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -69,6 +70,7 @@ def warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
     for kind, words in checks.get("placeholder_ids", {}).items():
         if words:
             yield f"{kind} called {', '.join(words)} are {kind} like any other; leave cells empty where there is none"
+    yield from checks.get("notes", ())
     if joined is None or "again" not in joined:  # nothing was appended, or by an earlier version
         return
     if joined["again"]:

@@ -7,8 +7,10 @@ ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import generate_cli  # noqa: E402
+import generate_layouts  # noqa: E402
 import generate_settings  # noqa: E402
 
+from layouts import layouts  # noqa: E402
 from ssna.methods import METHODS  # noqa: E402
 from ssna.training.settings import RunSettings  # noqa: E402
 
@@ -26,6 +28,18 @@ def test_every_verb_has_a_section():
 def test_the_page_of_settings_is_generated_from_their_classes():
     written = generate_settings.PAGE.read_text(encoding="utf-8")
     assert written == generate_settings.render(), "run: python docs/generate_settings.py"
+
+
+def test_the_page_of_layouts_is_generated_from_those_that_are_tested():
+    assert generate_layouts.PAGE.read_text(encoding="utf-8") == generate_layouts.render(), (
+        "run: python docs/generate_layouts.py"
+    )
+
+
+def test_three_quarters_of_the_layouts_are_right_at_the_first_try():
+    known = layouts()
+    assert len({layout.name for layout in known}) == len(known) >= 60
+    assert sum(layout.plain and not layout.fails for layout in known) >= 0.75 * len(known)
 
 
 def test_every_method_and_every_key_of_a_run_is_on_the_page_of_settings():

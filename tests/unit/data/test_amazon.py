@@ -30,7 +30,10 @@ pytestmark = pytest.mark.slow
 def test_every_release_is_recognised_and_gives_the_same_data(tmp_path, source):
     logs, meta = SOURCES[source](tmp_path)
     data = prepare(logs, items=meta, quiet=True)
-    assert data.manifest["source"] == {"format": "amazon", "files": [logs.name, meta.name]}
+    read = data.manifest["source"]
+    assert (read["format"], read["files"]) == ("amazon", [logs.name, meta.name])
+    assert read["columns"]["item"] in ("asin", "parent_asin", "1", "2")
+    assert read["columns"]["text"][0] == "title"
     assert (data.manifest["rows_read"], dropped(data)) == (36, {})
     assert data.users.external[2] == "A002YS9MDZP93857"
     assert histories(data)[user_id("u1")] == [asin(f"i{k}") for k in (1, 2, 3, 4, 5, 0)]

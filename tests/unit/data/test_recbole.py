@@ -41,7 +41,9 @@ def test_histories_follow_the_time_stamps(folder):
 @pytest.mark.parametrize("name", ["films", "films.inter", ""])
 def test_the_folder_the_file_and_the_common_beginning_all_lead_there(folder, name):
     data = prepare(folder / name, quiet=True)
-    assert data.manifest["source"] == {"format": "recbole", "files": ["films.inter", "films.item"]}
+    source = data.manifest["source"]
+    assert (source["format"], source["files"]) == ("recbole", ["films.inter", "films.item"])
+    assert source["columns"]["user"] == "user_id:token"
 
 
 def test_a_field_that_is_not_there_is_named_without_types(folder):
@@ -52,7 +54,7 @@ def test_a_field_that_is_not_there_is_named_without_types(folder):
 def test_without_times_there_is_no_order_and_the_remedy_is_named(folder):
     path = folder / "films.inter"
     path.write_text(path.read_text().replace("timestamp", "moment"))
-    with pytest.raises(DataError, match=r"no column 'timestamp'; .*time_col.*, moment; .*format = 'sequences'"):
+    with pytest.raises(DataError, match=r"no column 'timestamp'; .*time_col.*, moment; .*order = 'rows'"):
         prepare(folder, quiet=True)
     assert len(prepare(folder, quiet=True, time_col="moment").users) == 6
 

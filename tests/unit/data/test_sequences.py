@@ -61,15 +61,14 @@ def test_a_user_on_two_lines_is_an_error(folder):
 
 
 def test_the_file_itself_leads_there_too(folder):
-    assert prepare(folder / "sequences.txt", quiet=True).manifest["source"] == {
-        "format": "sequences",
-        "files": ["sequences.txt", "items.tsv"],
-    }
+    source = prepare(folder / "sequences.txt", quiet=True).manifest["source"]
+    assert (source["format"], source["files"]) == ("sequences", ["sequences.txt", "items.tsv"])
+    assert source["columns"] == {"text": ["title", "extra"]}
 
 
 def test_missing_items_are_an_error(folder):
     (folder / "items.tsv").unlink()
-    with pytest.raises(DataError, match=r"has no items.tsv"):
+    with pytest.raises(DataError, match=r"items' own file \(items\), or let the id serve as text"):
         prepare(folder, quiet=True)
 
 

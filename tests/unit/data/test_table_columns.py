@@ -60,7 +60,7 @@ def test_a_column_that_cannot_be_guessed_is_asked_for(tmp_path):
     with pytest.raises(DataError, match=r"which column is the user\? .*user_col.*: who, item, time, title$"):
         ready(path)
     path = write_csv(tmp_path / "log.csv", square(), ("user", "item", "when", "title"))
-    with pytest.raises(DataError, match=r"which column is the time\? .*time_col.*, title; .*format = 'sequences'"):
+    with pytest.raises(DataError, match=r"which column is the time\? .*time_col.*, title; .*order = 'rows'"):
         ready(path)
 
 
@@ -71,7 +71,7 @@ def test_missing_text_columns_are_asked_for(tmp_path):
 
 
 def test_the_item_column_must_be_in_the_items_file_too(tmp_path):
-    items = write_csv(tmp_path / "items.csv", [("i1", "t")], ("id", "title"))
+    items = write_csv(tmp_path / "items.csv", [("i1", "t")], ("code", "title"))
     with pytest.raises(DataError, match=r"items.csv has no column 'item'"):
         ready(write_csv(tmp_path / "log.csv", square()), items=items)
 

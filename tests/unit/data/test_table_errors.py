@@ -5,7 +5,7 @@ import gzip
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from data_files import log_bytes, ready, square, write_bytes, write_csv, write_parquet
+from data_files import atomic, log_bytes, ready, square, write_bytes, write_csv, write_parquet
 
 from ssna.core.errors import DataError, SettingsError
 
@@ -43,7 +43,7 @@ def test_a_missing_file_is_an_error_of_one_line(tmp_path, name):
         ("log.csv", b'user,item,time,title\nu,"i,1,t\nv,i,1,t\nw,"i",1,t\n', "line 2: a quote is opened"),
         ("log.csv", b"user,item,time,title\r\nu,i,1,t\nu,i,1,t\r\n", "CR LF.*LF"),
         ("log.parquet", b"PAR1 and no more", "cannot be read"),
-        ("log.txt", b"user,item", r"none of the known formats.* ends in one of .csv, .tsv.*rename it.* to log.csv"),
+        ("log.doc", b"user,item", r"none of the known formats.* ends in one of .csv, .tsv.*rename it.* to log.csv"),
         ("log", b"user,item", r"none of the known formats.*rename it.* to log.csv"),
         ("log.xlsx", b"PK", "is a spreadsheet; export it as CSV"),
         ("log.csv.zip", b"PK", "is packed as .zip; unpack it first"),
@@ -59,7 +59,7 @@ def test_a_file_that_cannot_be_used_is_named_with_a_remedy(tmp_path, name, conte
     assert len(str(caught.value)) < 500
 
 
-@pytest.mark.parametrize("name", ["log.txt", "log.xlsx", "log.csv.zip"])
+@pytest.mark.parametrize("name", ["log.doc", "log.xlsx", "log.csv.zip"])
 def test_what_is_no_table_is_told_the_same_remedy_wherever_it_is_given(tmp_path, name):
     path = write_bytes(tmp_path, name, b"user,item")
     with pytest.raises(DataError) as found:
@@ -100,10 +100,11 @@ def test_arguments_out_of_range_are_refused_before_anything_is_read(tmp_path, op
 
 
 @pytest.mark.parametrize("spelling", ["2024%02d%02d", "2024%02d%02d120000"])
-def test_compact_dates_are_refused_and_not_taken_for_seconds(tmp_path, spelling):
+def test_compact_dates_are_refused_and_not_taken_for_seconds_where_a_format_says_what_times_are(tmp_path, spelling):
     rows = [
-        (user, item, spelling % (1 + place // 28, 1 + place % 28), title)
-        for place, (user, item, _, title) in enumerate(square())
+        (user, item, spelling % (1 + place // 28, 1 + place % 28)) for place, (user, item, _, _) in enumerate(square())
     ]
+    atomic(tmp_path / "log.inter", rows, ("user_id:token", "item_id:token", "timestamp:float"))
+    atomic(tmp_path / "log.item", [(f"i{k}", "Pan") for k in range(6)], ("item_id:token", "title:token_seq"))
     with pytest.raises(DataError, match=r"times are numbers such as 2024.*write ISO dates"):
-        ready(write_csv(tmp_path / "log.csv", rows))
+        ready(tmp_path / "log.inter")

@@ -46,9 +46,17 @@ def test_rows_that_cannot_be_read_are_counted_over_all_files(parts, expected):
 
 
 def test_a_file_among_many_that_lacks_a_column_is_named(parts):
-    write_csv(parts / "part-5.csv", [("u1",)], ("user",))
+    write_csv(parts / "part-5.csv", [("u1", 5)], ("user", "time"))
     with pytest.raises(DataError, match=r"part-5.csv has no column 'item'"):
         ready(parts)
+
+
+def test_tables_that_are_no_logs_are_told(parts, expected):
+    write_csv(parts / "customers.csv", [("u1", 30)], ("user", "age"))
+    data = ready(parts)
+    assert data.fingerprint == expected
+    (note,) = data.manifest["checks"]["notes"]
+    assert note.endswith("part-1.csv, part-2.parquet is read as events; not read: customers.csv")
 
 
 def test_a_folder_without_tables_is_none(tmp_path):

@@ -55,7 +55,13 @@ def test_a_time_is_read_from_text_by_the_stated_rule(convert, value, seconds):
     assert convert(as_microseconds, [value]) == [round(seconds * SECOND)]
 
 
-@pytest.mark.parametrize("value", ["", "soon", "2020-13-01", "nan", "inf", "infinity", "epoch", "1e300", None])
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("", "soon", "2020-13-01", "nan", "inf", "infinity", "epoch", "1e300", None, "1_000", "1e1_0"),
+        *("2024-01-15 24:00:00", "2024-01-15  10:00:00", "2024-01-15 (BC)", "2024-07-15 10:00:00 PST", "2024-01-15Z"),
+    ],
+)
 def test_what_is_no_time_is_null(convert, value):
     assert convert(as_microseconds, [value], pa.string()) == [None]
 

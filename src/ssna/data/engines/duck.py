@@ -10,16 +10,23 @@ import pyarrow as pa
 from ibis import Table
 from ibis.backends.duckdb import Backend
 
-from ssna.data.engine import Convert, Engine, JsonLines, Layout
+from ssna.data.engine import Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.engines import duck_files
+from ssna.data.grammar import MOMENT
 
 _MEMORY = "12%"  # of the machine's; arrays and ids outside the engine take as much again
 
 _FUNCTIONS = {
     "ssna_whole(x)": r"regexp_replace(x, '^(-?\d+)\.0+$', '\1')",
     "ssna_decimal(x)": "x",
-    "ssna_number(x)": "TRY_CAST(x AS DOUBLE)",
-    "ssna_moment(x)": r"CASE WHEN regexp_matches(x, '^\d{4}-') THEN epoch_us(TRY_CAST(x AS TIMESTAMPTZ)) END",
+    # All but the underscore is as grammar.NUMBER has it, and a search for that takes a quarter of the time.
+    "ssna_number(x)": "CASE WHEN NOT contains(x, '_') THEN TRY_CAST(x AS DOUBLE) END",
+    "ssna_moment(x)": (
+        f"CASE WHEN substr(x, 5, 1) = '-' AND regexp_full_match(x, '{MOMENT}') "
+        "THEN epoch_us(TRY_CAST(x AS TIMESTAMPTZ)) END"
+    ),
+    "ssna_hex(x)": "lower(hex(x))",
+    "ssna_decoded(x)": "decode(x)",
     "ssna_microseconds(x)": "epoch_us(x)",
     "ssna_rounded(x)": "TRY_CAST(x AS BIGINT)",
 }
@@ -56,11 +63,14 @@ class DuckEngine(Engine):
         with pa.RecordBatchReader.from_stream(self.connection.con.sql(self.connection.compile(expression))) as reader:
             yield from reader
 
-    def read_parquet(self, path: Path) -> Table:
-        return duck_files.read_parquet(self, path)
+    def read_parquet(self, path: Path, numbered: bool = False) -> Table:
+        rows = duck_files.read_parquet(self, path)
+        return self.materialize(duck_files.numbered(self, rows)) if numbered else rows
 
-    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
-        return duck_files.select_cells(self, path, layout, wanted)
+    def select_cells(
+        self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]], numbered: bool = False
+    ) -> Rows:
+        return duck_files.select_cells(self, path, layout, wanted, numbered)
 
     def read_json(self, path: Path) -> JsonLines:
         return duck_files.read_json(self, path)

@@ -2,33 +2,43 @@
 
 import codecs
 import glob
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 import duckdb
 import ibis
 import ibis.expr.datatypes as dt
 from ibis import Table
+from ibis.expr.types import Value
 
-from ssna.core.errors import DataError
-from ssna.data.engine import Convert, Engine, JsonLines, Layout
+from ssna.core.errors import DataError, option
+from ssna.data.engine import ROW, Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.error_hints import one_object_a_line
+from ssna.data.sources.nested import taken_apart
 from ssna.data.sources.packed import LONGEST_LINE, byte_lines, plain_name
-from ssna.data.sources.values import as_text
+from ssna.data.sources.values import as_raw_id, as_text
 
 _BLOCK, _PIECE = 16_000_000, 1_000_000  # bytes
 _LINE = "line"
+_LONGEST_EXAMPLE = 60  # letters
 
 
 def read_parquet(engine: Engine, path: Path) -> Table:
     """The rows of one Parquet file, which stay in it. A name is never a pattern."""
-    return engine.connection.read_parquet(glob.escape(str(path)))
+    return engine.connection.read_parquet(glob.escape(str(path)), hive_partitioning=False)
+
+
+def numbered(engine: Engine, rows: Table) -> Table:
+    """``rows`` of a file with their numbers as ``ROW``; from here on the engine keeps the order of files."""
+    engine.connection.raw_sql("SET preserve_insertion_order = true")
+    return rows.mutate(**{ROW: ibis.row_number()})
 
 
 def select_cells(
-    engine: Engine, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]
-) -> tuple[Table, int]:
+    engine: Engine, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]], with_numbers: bool
+) -> Rows:
     """Cells by their places, as a materialized table, and the number of rows that DuckDB rejects.
 
     The header was read by us, so that nothing about the file is guessed from its first rows.
@@ -45,23 +55,27 @@ def select_cells(
         quote=layout.quote,
         escape=layout.quote,
         header=layout.header,
+        skip=layout.skip,
         auto_detect=False,
         store_rejects=True,
         rejects_table=rejects,
         rejects_scan=engine.new_name(),
         rejects_limit=0,
         parallel=_for_several_threads(path),
+        hive_partitioning=False,
     )
     chosen = {new: convert(rows[f"c{place}"]) for new, (place, convert) in wanted.items()}
+    selected = rows.select(**chosen)
     try:
-        table = engine.materialize(rows.select(**chosen))
+        table = engine.materialize(numbered(engine, selected) if with_numbers else selected)
     except duckdb.InvalidInputException:
         _require_one_line_end(path)
         raise
-    unreadable = _rejected(path, engine.connection.table(rejects))
+    rejected = engine.connection.table(rejects)
+    unreadable = _rejected(path, rejected)
     if unreadable:
         _require_utf8(path)
-    return table, unreadable
+    return Rows(table, unreadable, _first(rejected) if unreadable else "")
 
 
 def read_json(engine: Engine, path: Path) -> JsonLines:
@@ -77,6 +91,7 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
         format="newline_delimited",
         records="false",
         ignore_errors=True,
+        hive_partitioning=False,
     )
     line = rows[_LINE]
     is_object = (_json_type(line) == "OBJECT").fill_null(False)
@@ -85,15 +100,29 @@ def read_json(engine: Engine, path: Path) -> JsonLines:
     if not names:
         _require_utf8(path)
 
-    def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
-        chosen = {new: as_text(line[f'"{name}"']) for new, name in wanted.items()}
-        table = engine.materialize(rows.filter(is_object).select(**chosen))
+    def texts(wanted: Mapping[str, str], ids: Set[str], with_numbers: bool) -> Rows:
+        objects, found = taken_apart(rows.filter(is_object), names, wanted.values(), _of_line, _key, _elements)
+        chosen = {new: (as_raw_id if new in ids else as_text)(found[name]) for new, name in wanted.items()}
+        selected = objects.select(**chosen)
+        table = engine.materialize(numbered(engine, selected) if with_numbers else selected)
         unreadable = rows.filter(~is_object).count().to_pyarrow().as_py()
         if unreadable:
             _require_utf8(path)
-        return table, unreadable
+        return Rows(table, unreadable)
 
     return JsonLines(tuple(names), texts)
+
+
+def _of_line(rows: Table, name: str) -> Value:
+    return _key(rows[_LINE], name)
+
+
+def _key(value: Value, name: str) -> Value:
+    return value[f'"{name}"']
+
+
+def _elements(value: Value) -> Value:
+    return value.array
 
 
 @contextmanager
@@ -131,9 +160,15 @@ def _rejected(path: Path, rejects: Table) -> int:
     if counts["line"] is not None:
         raise DataError(
             f"{path}, line {counts['line']}: a quote is opened and not closed before the line ends; "
-            'write a quote inside a quoted cell as ""'
+            f'write a quote inside a quoted cell as "", or take quotes for letters: {option("quote", "none")}'
         )
     return int(counts["rows"])
+
+
+def _first(rejects: Table) -> str:
+    """The first row that the engine left out, cut if it is long."""
+    rows = rejects.order_by("line").limit(1).csv_line.to_pyarrow().to_pylist()
+    return shorten(rows[0] or "", _LONGEST_EXAMPLE, placeholder="…")
 
 
 def _for_several_threads(path: Path) -> bool:

@@ -2,8 +2,9 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,7 +16,7 @@ from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
 from ssna.core.errors import SettingsError
-from ssna.data.engine import Convert, Engine, JsonLines, Layout
+from ssna.data.engine import ROW, Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.engines import duck, spark_files
 from ssna.data.engines.spark_functions import FUNCTIONS
 from ssna.data.engines.spark_session import SETTINGS, started
@@ -70,33 +71,43 @@ class SparkEngine(Engine):
     def batches(self, expression: Table) -> Iterator[pa.RecordBatch]:
         yield from expression.to_pyarrow().to_batches()
 
-    def read_parquet(self, path: Path) -> Table:
+    def read_parquet(self, path: Path, numbered: bool = False) -> Table:
+        if numbered:
+            return self._staged(Rows(self._duckdb().read_parquet(path, numbered=True), 0)).table
         return self.view(spark_files.read_parquet(self.session, path))
 
-    def select_cells(self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]]) -> tuple[Table, int]:
-        cells, unreadable = self._cells(path, layout, {place for place, _ in wanted.values()})
+    def select_cells(
+        self, path: Path, layout: Layout, wanted: Mapping[str, tuple[int, Convert]], numbered: bool = False
+    ) -> Rows:
+        found = self._cells(path, layout, {place for place, _ in wanted.values()}, numbered)
+        cells = found.table
         chosen = {new: convert(cells[f"c{place}"]) for new, (place, convert) in wanted.items()}
-        return self.materialize(cells.select(**chosen)), unreadable
+        if numbered:
+            chosen[ROW] = cells[ROW]
+        return replace(found, table=self.materialize(cells.select(**chosen)))
 
-    def _cells(self, path: Path, layout: Layout, places: set[int]) -> tuple[Table, int]:
-        frame = spark_files.cells(self.session, path, layout)
+    def _cells(self, path: Path, layout: Layout, places: set[int], numbered: bool) -> Rows:
+        frame = None if numbered else spark_files.cells(self.session, path, layout)
         if frame is not None:
-            return self.view(frame), 0
+            return Rows(self.view(frame), 0)
         raw = {f"c{place}": (place, _unchanged) for place in sorted(places)}
-        return self._staged(*self._duckdb().select_cells(path, layout, raw))
+        return self._staged(self._duckdb().select_cells(path, layout, raw, numbered))
 
     def read_json(self, path: Path) -> JsonLines:
         lines = spark_files.objects(self.session, path)
         if lines is None:
             return self._staged_json(self._duckdb().read_json(path))
 
-        def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
-            frame = spark_files.texts(lines, wanted)
-            if frame is None:
-                return self._staged_json(self._duckdb().read_json(path)).texts(wanted)
-            return self.materialize(self.view(frame)), 0
+        names = spark_files.keys(lines)
 
-        return JsonLines(spark_files.keys(lines), texts)
+        def texts(wanted: Mapping[str, str], ids: Set[str], numbered: bool) -> Rows:
+            nested = any(name not in names for name in wanted.values())
+            frame = None if numbered or nested else spark_files.texts(lines, wanted, ids)
+            if frame is None:
+                return self._staged_json(self._duckdb().read_json(path)).texts(wanted, ids, numbered)
+            return Rows(self.materialize(self.view(frame)), 0)
+
+        return JsonLines(names, texts)
 
     def view(self, frame: DataFrame) -> Table:
         """``frame`` as a table of Ibis."""
@@ -110,18 +121,18 @@ class SparkEngine(Engine):
         return self._duck
 
     def _staged_json(self, lines: JsonLines) -> JsonLines:
-        def texts(wanted: Mapping[str, str]) -> tuple[Table, int]:
-            staged, unreadable = self._staged(*lines.texts(wanted))
-            return self.materialize(staged), unreadable
+        def texts(wanted: Mapping[str, str], ids: Set[str], numbered: bool) -> Rows:
+            staged = self._staged(lines.texts(wanted, ids, numbered))
+            return replace(staged, table=self.materialize(staged.table))
 
         return JsonLines(lines.names, texts)
 
-    def _staged(self, table: Table, unreadable: int) -> tuple[Table, int]:
+    def _staged(self, rows: Rows) -> Rows:
         """Rows of DuckDB, as Parquet. Spark's machines must see the temporary folder (``TMPDIR``)."""
         path = self.folder / f"{self.new_name()}.parquet"
-        self._duckdb().connection.to_parquet(table, path)
-        self._duckdb().release(table)
-        return self.read_parquet(path), unreadable
+        self._duckdb().connection.to_parquet(rows.table, path)
+        self._duckdb().release(rows.table)
+        return replace(rows, table=self.read_parquet(path))
 
 
 class _Backend(Backend):  # type: ignore[misc]  # Ibis is not typed

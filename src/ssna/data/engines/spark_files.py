@@ -1,7 +1,7 @@
 """Files as Spark reads them, where it takes them apart as DuckDB does; None where it would not."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 import pyarrow as pa
@@ -35,7 +35,7 @@ def read_parquet(session: SparkSession, path: Path) -> DataFrame:
 
 def cells(session: SparkSession, path: Path, layout: Layout) -> DataFrame | None:
     """``c0``, ... as text, if every line is a row: all cells are there, no quote is out of place, none spans lines."""
-    if layout.cells == 1 or not _unpacks(path):
+    if layout.cells == 1 or layout.skip or not _unpacks(path):
         return None
     with open_binary(path) as file:
         first = file.readline().removeprefix(_MARK)
@@ -80,10 +80,12 @@ def keys(lines: DataFrame) -> tuple[str, ...]:
     return tuple(row["key"] for row in found.collect())
 
 
-def texts(lines: DataFrame, wanted: Mapping[str, str]) -> DataFrame | None:
-    """New name -> key as text, lists joined; if there are only values that are text without any doubt."""
+def texts(lines: DataFrame, wanted: Mapping[str, str], ids: Set[str]) -> DataFrame | None:
+    """New name -> key as text, lists joined; if there are only values that are text without any doubt, and no lists
+    among ``ids``."""
     found = {new: F.variant_get("object", f'$["{name}"]', "variant") for new, name in wanted.items()}
-    kinds = [F.bool_and(F.schema_of_variant(value).rlike(_SIMPLE_KIND)).alias(new) for new, value in found.items()]
+    simple = {new: f"^({_SIMPLE})$" if new in ids else _SIMPLE_KIND for new in found}
+    kinds = [F.bool_and(F.schema_of_variant(value).rlike(simple[new])).alias(new) for new, value in found.items()]
     checked = lines.agg(*kinds).first()
     if checked is None or any(fine is False for fine in checked):
         return None

@@ -1,11 +1,8 @@
 r"""The functions of :mod:`ssna.data.functions` in Spark's SQL, where a string knows escapes: ``\\z`` is ``\z``."""
 
-_DATE = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
-_TIME = "[0-9]{1,2}:[0-9]{1,2}(:[0-9]{1,2}([.][0-9]*)?)?"
-_ZONE = "Z|[+-][0-9]{2}(:?[0-9]{2}(:[0-9]{2})?)?| [A-Za-z][A-Za-z0-9/_+-]+"
-_NUMBER = "[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+from ssna.data.grammar import MOMENT, NUMBER, WITHOUT_SECONDS
 
-_WITH_SECONDS = f"regexp_replace(x, '^([^ T]+[ T][0-9]+:[0-9]+)({_ZONE})\\\\z', '$1:00$2')"
+_WITH_SECONDS = f"regexp_replace(x, '^{WITHOUT_SECONDS}\\\\z', '$1:00$2')"
 
 # Java writes 1.23E7 and 1.0E-5, DuckDB 12300000.0 and 1e-05.
 _EXPONENT = "CAST(substring_index(x, 'E', -1) AS INT)"
@@ -22,11 +19,12 @@ FUNCTIONS = {
         "CASE WHEN x LIKE '%Infinity' THEN replace(x, 'Infinity', 'inf') WHEN x NOT LIKE '%E%' THEN x "
         f"WHEN {_EXPONENT} BETWEEN -4 AND 15 THEN {_PLAIN} ELSE {_SCIENTIFIC} END"
     ),
-    "ssna_number(x STRING) RETURNS DOUBLE": f"CASE WHEN x RLIKE '^{_NUMBER}\\\\z' THEN TRY_CAST(x AS DOUBLE) END",
+    "ssna_number(x STRING) RETURNS DOUBLE": f"CASE WHEN x RLIKE '^({NUMBER})\\\\z' THEN TRY_CAST(x AS DOUBLE) END",
     "ssna_moment(x STRING) RETURNS BIGINT": (
-        f"CASE WHEN x RLIKE '^{_DATE}([ T]{_TIME}({_ZONE})?)?\\\\z' "
-        f"THEN unix_micros(TRY_CAST({_WITH_SECONDS} AS TIMESTAMP)) END"
+        f"CASE WHEN x RLIKE '^({MOMENT})\\\\z' THEN unix_micros(TRY_CAST({_WITH_SECONDS} AS TIMESTAMP)) END"
     ),
+    "ssna_hex(x BINARY) RETURNS STRING": "lower(hex(x))",
+    "ssna_decoded(x BINARY) RETURNS STRING": "decode(x, 'UTF-8')",
     "ssna_microseconds(x TIMESTAMP) RETURNS BIGINT": "unix_micros(x)",
     "ssna_rounded(x DOUBLE) RETURNS BIGINT": "TRY_CAST(rint(x) AS BIGINT)",
 }

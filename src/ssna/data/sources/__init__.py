@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ssna.core.errors import DataError
 from ssna.data.engine import Engine
+from ssna.data.error_hints import not_data
 from ssna.data.options import FormatName
-from ssna.data.sources import amazon, movielens, recbole, sequences, table, unisrec
+from ssna.data.sources import amazon, mind, movielens, recbole, sequences, table, unisrec
 from ssna.data.sources.opening import unknown
 from ssna.data.sources.place import Place, place_of
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source
@@ -46,6 +47,7 @@ class Format:
 FORMATS: dict[FormatName, Format] = {
     "unisrec": Format(unisrec.recognises, unisrec.read, core=0),
     "recbole": Format(recbole.recognises, recbole.read, core=5),
+    "mind": Format(mind.recognises, mind.read, core=0),
     "sequences": Format(sequences.recognises, sequences.read, core=0),
     "movielens": Format(movielens.recognises, movielens.read, core=5),
     "amazon": Format(amazon.recognises, amazon.read, core=5),
@@ -59,6 +61,8 @@ def find_format(place: Place) -> FormatName:
     if not isinstance(place, Path):
         return "table"
     path = place
+    if path.is_file() and (complaint := not_data(path)) is not None:
+        raise DataError(complaint)
     for name, known in FORMATS.items():
         if known.recognises(path):
             return name

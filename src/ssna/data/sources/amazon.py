@@ -19,18 +19,20 @@ import json
 import re
 from pathlib import Path
 
-from ibis import Table
+import pyarrow.parquet as pq
 
 from ssna.core.errors import DataError, option
-from ssna.data.engine import Engine, reading
+from ssna.data.engine import Engine, Rows, reading
 from ssna.data.options import PrepareOptions
 from ssna.data.sources.delimited import open_headless
 from ssna.data.sources.literals import as_json, is_literal
 from ssna.data.sources.opening import files_at, open_file, open_table, tables_at
 from ssna.data.sources.packed import first_line, plain_name
-from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed
+from ssna.data.sources.sample import first_lines
+from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, listed, unreadable_items
 from ssna.data.sources.tabular import TableFile, stacked
-from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_raw_id, as_text
+from ssna.data.where import condition_columns, selected
 
 # In the order of asking: lines of 2023 have both parent_asin and asin, and meta files speak of the first.
 _USER = ("reviewerID", "user_id")
@@ -41,6 +43,7 @@ _TEXT = (("title",), ("categories", "category"), ("brand", "store"))
 
 _PLACES = ("1", "2", "3", "4")  # the columns of a file without a header
 _ASIN = r"^(B[0-9A-Z]{9}|[0-9]{9}[0-9X])$"
+_LETTERED = re.compile("B[0-9A-Z]{9}|A[0-9A-Z]{9,25}")  # an item or a user; numbers alone could be anybody's
 _RATINGS_LINE = re.compile(r"[^,]+,[^,]+,\d(\.\d+)?,\d{9,}")
 _SURE = 0.99  # 2014 has a few users whose ids look like items
 
@@ -48,13 +51,17 @@ _SURE = 0.99  # 2014 has a few users whose ids look like items
 def recognises(path: Path) -> bool:
     """Whether the first file at ``path`` begins as reviews or ratings of Amazon do."""
     found = tables_at(path)
-    if not found or plain_name(found[0]).endswith(".parquet"):
+    if not found:
         return False
     with reading(found[0]):
-        line = first_line(found[0])
-    if _is_headless(found[0]):
-        return any(re.match(_ASIN, cell) for cell in line.split(",")[:2])
-    names = set(_keys(line)) or {name.strip() for name in line.split(",")}
+        if _is_headless(found[0]):
+            cells = (line.split(",")[:2] for line in first_lines(found[0]))
+            return any(_LETTERED.fullmatch(cell) for row in cells for cell in row)
+        if plain_name(found[0]).endswith(".parquet"):
+            names = set(pq.read_schema(found[0]).names)
+        else:
+            line = first_line(found[0])
+            names = set(_keys(line)) or {name.strip() for name in line.split(",")}
     return {"reviewerID", "asin"} <= names or {"user_id", "parent_asin"} <= names
 
 
@@ -65,6 +72,8 @@ def read(engine: Engine, request: Request) -> Source:
         DataError: a file or a column is not there or cannot be read; or a file of ratings has no header, and its values
             do not tell users from items.
     """
+    request.refuse_order()
+    request.refuse("header", "time_format")
     options, log = request.options, _open_log(engine, request.path)
     if log.names == _PLACES:
         user, item = _places(log, options)
@@ -79,18 +88,26 @@ def read(engine: Engine, request: Request) -> Source:
             )
         )
         rating = options.rating_col or (_name(log, _RATING, "rating") if options.rated else "")
-    events = {USER: (user, as_text), ITEM: (item, as_text), WHEN: (time, as_microseconds)}
+    events = {USER: (user, as_raw_id), ITEM: (item, as_raw_id), WHEN: (time, as_microseconds)}
     if options.rated:
         events[RATING] = (rating, as_number)
-    rows = log.select(events)
+    conditions = {new: (name, as_text) for new, name in condition_columns(options).items()}
+    rows = log.select(events | conditions)
     catalogue = None if request.items is None else open_table(engine, request.items)
+    names = () if catalogue is None else _text_names(catalogue, options)
+    found = None if catalogue is None else _parts(catalogue, names, options)
     return Source(
-        events=rows.table,
-        parts=None if catalogue is None else _parts(catalogue, options),
+        events=rows.table.select(*events, **selected(rows.table, options)),
+        parts=None if found is None else found.table,
         timed=True,
         unreadable=rows.unreadable,
         log_files=log.files,
         item_files=() if catalogue is None else catalogue.files,
+        columns={
+            **{"user": user, "item": item, "time": time, **({"rating": rating} if options.rated else {})},
+            "text": list(names),
+        },
+        notes=() if found is None or request.items is None else unreadable_items(request.items, found),
     )
 
 
@@ -134,14 +151,17 @@ def _columns(user: str, item: str) -> str:
     return f"{option('user_col', user)} and {option('item_col', item)}"
 
 
-def _parts(catalogue: TableFile, options: PrepareOptions) -> Table:
-    item = options.item_col if options.item_col in catalogue.names else _name(catalogue, _ITEM, "item")
-    names = options.text_cols
-    if names is None:
-        names = tuple(name for known in _TEXT for name in known if name in catalogue.names)
-    return catalogue.select(
-        {ITEM: (item, as_id)} | {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
-    ).table
+def _text_names(catalogue: TableFile, options: PrepareOptions) -> tuple[str, ...]:
+    if options.text_cols is not None:
+        return options.text_cols
+    return tuple(name for known in _TEXT for name in known if name in catalogue.names)
+
+
+def _parts(catalogue: TableFile, names: tuple[str, ...], options: PrepareOptions) -> Rows:
+    given = options.item_id_col or (options.item_col if options.item_col in catalogue.names else None)
+    item = given or _name(catalogue, _ITEM, "item")
+    texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
+    return catalogue.select({ITEM: (item, as_id)} | texts)
 
 
 def _name(file: TableFile, known: tuple[str, ...], role: str) -> str:

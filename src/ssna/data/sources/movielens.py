@@ -56,7 +56,13 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged.
     """
-    request.refuse("items", "user_col", "item_col", "time_col", "text_cols", "rating_col")
+    items = request.items
+    if items is not None and not (isinstance(items, Path) and items.name in {kind.films for kind in KINDS}):
+        request.refuse("items")
+    request.refuse_order()
+    request.refuse(
+        "where", "header", "time_format", "item_id_col", "user_col", "item_col", "time_col", "text_cols", "rating_col"
+    )
     found = _find(request.path)
     if found is None:
         names = ", or ".join(f"{kind.ratings} beside {kind.films}" for kind in KINDS)
@@ -75,6 +81,7 @@ def read(engine: Engine, request: Request) -> Source:
         unreadable=rows.unreadable,
         log_files=(ratings,),
         item_files=(films,),
+        columns={"user": user, "item": item, "time": time, **({"rating": rating} if request.options.rated else {})},
     )
 
 

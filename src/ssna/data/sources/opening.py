@@ -3,31 +3,43 @@
 import glob
 import os
 from collections.abc import Callable
+from functools import partial
+from operator import getitem
 from pathlib import Path
 
 from ssna.core.errors import DataError
-from ssna.data.engine import Engine, reading
-from ssna.data.error_hints import forbidden
-from ssna.data.sources.delimited import open_csv, open_unquoted
+from ssna.data.engine import ROW, Engine, Rows, reading
+from ssna.data.error_hints import forbidden, not_data
+from ssna.data.sources.delimited import TextForm, open_csv, open_unquoted
 from ssna.data.sources.frames import open_frame
 from ssna.data.sources.json_lines import open_json_lines
+from ssna.data.sources.nested import taken_apart
 from ssna.data.sources.packed import plain_name
+from ssna.data.sources.parquet import as_written, uuids_of
 from ssna.data.sources.place import Frame, Place
-from ssna.data.sources.tabular import Rows, TableFile, Wanted, stacked
+from ssna.data.sources.sample import of_parquet
+from ssna.data.sources.tabular import TableFile, Wanted, stacked
 from ssna.data.storage import MANIFEST, is_data_set
 
 Opener = Callable[[Engine, Path], TableFile]
 
 _SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods")
+_TEXT_SUFFIXES = (".txt", ".dat", ".data", ".tab", ".inter")
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz")
 
 
-def open_table(engine: Engine, place: Place) -> TableFile:
-    """A table in memory, or tables in any of ``SUFFIXES``, known by their names. Raises :class:`DataError`."""
+def open_table(engine: Engine, place: Place, form: TextForm | None = None) -> TableFile:
+    """A table in memory, or tables in any of ``SUFFIXES``, known by their names; ``form`` is for text. Raises
+    :class:`DataError`."""
     if isinstance(place, Frame):
         return open_frame(engine, place)
     files = files_at(place) if isinstance(place, Path) else place.paths
-    return stacked(place, [open_file(engine, file, _opener(file)) for file in files])
+    return stacked(place, [open_one(engine, file, form) for file in files])
+
+
+def open_one(engine: Engine, file: Path, form: TextForm | None = None) -> TableFile:
+    """One file, as :func:`open_table` opens it."""
+    return open_file(engine, file, _opener(file, form))
 
 
 def open_tsv(engine: Engine, path: Path) -> TableFile:
@@ -42,12 +54,18 @@ def open_file(engine: Engine, path: Path, opener: Opener) -> TableFile:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty; give a file with a header and rows")
     with reading(path):
+        if (complaint := not_data(path)) is not None:
+            raise DataError(complaint)
         return opener(engine, path)
 
 
 def is_table(path: Path) -> bool:
     """Whether ``path`` is a file with the name of a table."""
     return path.is_file() and plain_name(path).endswith(tuple(SUFFIXES))
+
+
+def _is_text(path: Path) -> bool:
+    return path.is_file() and plain_name(path).endswith(_TEXT_SUFFIXES)
 
 
 def tables_at(path: Path) -> tuple[Path, ...]:
@@ -61,7 +79,9 @@ def tables_at(path: Path) -> tuple[Path, ...]:
         found = _files_in(path)
     else:
         found = [Path(name) for name in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - the pattern may be absolute
-    return tuple(file for file in sorted(found) if is_table(file))
+    tables = tuple(file for file in sorted(found) if is_table(file))
+    # In a folder a README.txt is no table; what is named is meant.
+    return tables or tuple(file for file in sorted(found) if not path.is_dir() and _is_text(file))
 
 
 def passed_over_at(place: Place) -> tuple[Path, ...]:
@@ -117,21 +137,28 @@ def _hidden(name: str) -> bool:
     return name.startswith((".", "_"))
 
 
-def _opener(path: Path) -> Opener:
+def _opener(path: Path, form: TextForm | None) -> Opener:
     for suffix, opener in SUFFIXES.items():
         if plain_name(path).endswith(suffix):
-            return opener
+            return partial(open_csv, form=form) if opener is open_csv else opener
+    if plain_name(path).endswith(_TEXT_SUFFIXES):
+        return partial(open_csv, form=form)
     raise unknown(path)
 
 
 def _open_parquet(engine: Engine, path: Path) -> TableFile:
-    rows = engine.read_parquet(path)
+    rows, uuids = engine.read_parquet(path), uuids_of(path)
 
-    def read(wanted: Wanted) -> Rows:
-        chosen = {new: convert(rows[name]) for new, (name, convert) in wanted.items()}
-        return Rows(rows.select(**chosen), unreadable=0)  # not held: the file is read faster than such a copy
+    def read(wanted: Wanted, numbered: bool) -> Rows:
+        found = engine.read_parquet(path, numbered) if numbered else rows
+        names = {name for name, _ in wanted.values()}
+        found, values = taken_apart(found, found.columns, names, getitem, getitem, lambda array: array)
+        chosen = {new: convert(as_written(values[name], name in uuids)) for new, (name, convert) in wanted.items()}
+        if numbered:
+            chosen[ROW] = found[ROW]
+        return Rows(found.select(**chosen), unreadable=0)  # not held: the file is read faster than such a copy
 
-    return TableFile(path, tuple(rows.columns), read, files=(path,))
+    return TableFile(path, tuple(rows.columns), read, (path,), sample=partial(of_parquet, path))
 
 
 SUFFIXES: dict[str, Opener] = {

@@ -1,11 +1,13 @@
 """RecBole's atomic files: ``NAME.inter`` and ``NAME.item``, tab-separated under a header of ``name:type``."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ibis import Table
 
 from ssna.core.errors import DataError, option
-from ssna.data.engine import Engine
+from ssna.data.engine import ROW, Engine
+from ssna.data.options import PrepareOptions
 from ssna.data.sources.opening import open_tsv
 from ssna.data.sources.source import (
     ITEM,
@@ -19,9 +21,10 @@ from ssna.data.sources.source import (
     listed,
     require,
     unknown_column,
+    unreadable_items,
 )
 from ssna.data.sources.tabular import TableFile
-from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
+from ssna.data.sources.values import as_id, as_microseconds, as_number, as_raw_id, as_text
 
 _TEXT_TYPES = ("token", "token_seq")
 
@@ -32,38 +35,61 @@ def recognises(path: Path) -> bool:
 
 
 def read(engine: Engine, request: Request) -> Source:
-    """Read both files. Text is every token column of the items, or the columns named.
+    """Read both files. Text is every token column of the items, or the columns named; the items' file may be missing
+    where ids are texts.
 
     A year stands in brackets behind the part before it, as in ``Toy Story (1995)``.
 
     Raises:
         DataError: a file or a field is not there, or a file cannot be read.
     """
-    request.refuse("items")
-    inter = require(find_one(request.path, ".inter"), request.path, "NAME.inter")
-    item_file = require(inter.with_suffix(".item"), inter.parent, inter.with_suffix(".item").name)
-    log, catalogue = open_tsv(engine, inter), open_tsv(engine, item_file)
+    request.refuse("items", "header", "time_format", "where")
     options = request.options
+    inter = require(find_one(request.path, ".inter"), request.path, "NAME.inter")
+    log, in_order = open_tsv(engine, inter), options.order == "rows"
     item = options.item_col or "item_id"
-    events = {
-        USER: (_field(log, options.user_col or "user_id"), as_text),
-        ITEM: (_field(log, item), as_text),
-        WHEN: (_time(log) if options.time_col is None else _field(log, options.time_col), as_microseconds),
-    }
+    events = {USER: (_field(log, options.user_col or "user_id"), as_raw_id), ITEM: (_field(log, item), as_raw_id)}
+    if not in_order:
+        events[WHEN] = (_time(log) if options.time_col is None else _field(log, options.time_col), as_microseconds)
     if options.rated:
         events[RATING] = (_field(log, options.rating_col or "rating"), as_number)
-    rows = log.select(events)
-    names = options.text_cols if options.text_cols is not None else _text_fields(catalogue, item)
-    texts = {f"part_{place}": (_field(catalogue, name), as_text) for place, name in enumerate(names, start=1)}
-    described = catalogue.select({ITEM: (_field(catalogue, item), as_id)} | texts).table
+    rows = log.select(events, numbered=in_order)
+    item_file = inter.with_suffix(".item")
+    if not item_file.is_file() and options.missing_text != "id":
+        raise DataError(
+            f"{inter.parent} has no {item_file.name}; check the path, or let the id serve as text: "
+            f"{option('missing_text', 'id')}"
+        )
+    texts = _read_texts(engine, item_file, item, options) if item_file.is_file() else None
     return Source(
-        events=rows.table,
-        parts=_with_years(described, dict(zip(texts, names, strict=True))) if texts else None,
-        timed=True,
+        events=rows.table.rename({WHEN: ROW}) if in_order else rows.table,
+        parts=None if texts is None else texts.parts,
+        timed=not in_order,
         unreadable=rows.unreadable,
         log_files=(inter,),
-        item_files=(item_file,),
+        item_files=() if texts is None else (item_file,),
+        columns={
+            **{"time" if role == WHEN else role: name for role, (name, _) in events.items()},
+            "text": [] if texts is None else texts.names,
+        },
+        notes=() if texts is None else texts.notes,
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Texts:
+    parts: Table | None
+    names: list[str]
+    notes: tuple[str, ...]
+
+
+def _read_texts(engine: Engine, path: Path, item: str, options: PrepareOptions) -> _Texts:
+    catalogue = open_tsv(engine, path)
+    names = options.text_cols if options.text_cols is not None else _text_fields(catalogue, item)
+    texts = {f"part_{place}": (_field(catalogue, name), as_text) for place, name in enumerate(names, start=1)}
+    shelf = catalogue.select({ITEM: (_field(catalogue, options.item_id_col or item), as_id)} | texts)
+    parts = _with_years(shelf.table, dict(zip(texts, names, strict=True))) if texts else None
+    return _Texts(parts, [_field(catalogue, name) for name in names], unreadable_items(path, shelf))
 
 
 def _fields(file: TableFile) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ibis import Table
 
 from ssna.core.errors import DataError, option
+from ssna.data.engine import Rows
 from ssna.data.options import PrepareOptions
 from ssna.data.sources.place import Place
 
@@ -18,8 +19,7 @@ WHEN = "when"
 RATING = "rating"
 
 NEEDS_TIMES = (
-    "histories need an order: where no column says when, give a line a user, oldest first, in sequences.txt beside "
-    f"items.tsv ({option('format', 'sequences')})"
+    f"histories need an order: where no column says when and rows stand oldest first, give {option('order', 'rows')}"
 )
 
 _MOST_NAMES = 20
@@ -49,6 +49,12 @@ class Request:
             remedy = f"leave {option('min_rating')} out"
             raise DataError(f"{self.logs}: the format {self.options.format} has no ratings; {remedy}")
 
+    def refuse_order(self) -> None:
+        """Raise :class:`DataError` if rows are to stand in order, as the format has times."""
+        if self.options.order == "rows":
+            culprit = option("order", "rows")
+            raise DataError(f"{self.logs}: the format {self.options.format} has times; leave {culprit} out")
+
     def refuse(self, *names: str) -> None:
         """Raise :class:`DataError` if one of the options ``names``, or ``items``, is given; the format needs none."""
         for name in names:
@@ -75,6 +81,8 @@ class Source:
         unreadable_time: looks for a time that cannot be read, in the logs once more.
         columns: what was read as what, where the columns have names: ``user``, ``item``, ``time``, ..., and the list
             ``text``.
+        also_fitting: the columns that could have been read as what ``columns`` names another for.
+        notes: sentences about what may not be as it was meant.
     """
 
     events: Table
@@ -87,6 +95,8 @@ class Source:
     passed_over: tuple[Path, ...] = ()
     unreadable_time: Callable[[], str | None] | None = None
     columns: Mapping[str, str | list[str]] | None = None
+    also_fitting: Mapping[str, list[str]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -97,6 +107,16 @@ class Source:
     def logs(self) -> str:
         """The logs, for a message."""
         return str(self.log_files[0]) if self.log_files else "logs"
+
+
+def unreadable_items(path: object, rows: Rows) -> tuple[str, ...]:
+    """The note about rows of the items' file that could not be taken apart, if there are some."""
+    if not rows.unreadable:
+        return ()
+    example = f", such as {rows.example!r}" if rows.example else ""
+    count = "1 row" if rows.unreadable == 1 else f"{rows.unreadable:,} rows"
+    name = path.name if isinstance(path, Path) else path
+    return (f"{name}: {count} cannot be read{example}; check delimiters and quotes",)
 
 
 def find_one(path: Path, suffix: str) -> Path | None:

@@ -8,11 +8,13 @@ from ssna.data import functions
 
 TIME_RULE = (
     "numbers are seconds since 1970 (milliseconds from 1e11 on, microseconds from 1e14, nanoseconds from 1e17); "
-    "anything else is an ISO date or time, UTC where it names no zone"
+    "anything else is an ISO date or time, or written as time_format says; UTC where it names no zone"
 )
 TIME_REMEDY = "check the time column: numbers, or ISO dates such as 2024-05-31"
 MICROSECONDS = 1_000_000
 _FINITE = 1e300
+FLOAT = r"^[+-]?[0-9]([.][0-9]+)?[eE][+][0-9]+$"
+"""A number as floating point is written, and hexadecimal digits are not."""
 
 
 def as_id(column: Value) -> Value:
@@ -21,8 +23,16 @@ def as_id(column: Value) -> Value:
 
 
 def tidy_id(text: Value) -> Value:
-    """Text as an id: trimmed, null where nothing is left."""
-    return text.strip().nullif("")
+    r"""Text as an id: trimmed; null where nothing is left, or ``\N``, which is no value in Hive and MySQL."""
+    return text.strip().nullif("").nullif(r"\N")
+
+
+def as_raw_id(column: Value) -> Value:
+    """Any value as text that becomes an id: as :func:`as_text`, but lists stay lists, in brackets, and are refused."""
+    kind = column.type()
+    if kind.is_json():
+        return _json_text(column, levels=0)
+    return column.cast("string") if kind.is_array() or kind.is_struct() else as_text(column)
 
 
 def as_text(column: Value) -> Value:
@@ -71,8 +81,15 @@ def as_microseconds(column: Value) -> Value:
 
 
 def as_number(column: Value) -> Value:
-    """Numbers as float64; null for what is none, and for what is not finite."""
-    number = column.cast("float64") if column.type().is_numeric() else functions.number(as_text(column).strip())
+    """Numbers as float64, true and false as 1 and 0; null for what is none, and for what is not finite."""
+    kind = column.type()
+    if kind.is_boolean():
+        return column.cast("int8").cast("float64")
+    if kind.is_numeric():
+        number = column.cast("float64")
+    else:
+        text = as_text(column).strip()
+        number = ibis.cases((text.lower() == "true", 1.0), (text.lower() == "false", 0.0), else_=functions.number(text))
     return ibis.cases((~(number.isnan() | (number.abs() > _FINITE)), number))
 
 
