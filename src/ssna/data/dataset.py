@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ssna.core.display import Text, html_table
 from ssna.core.errors import DataError, for_python, option
 from ssna.core.ragged import Ints, Ragged
+from ssna.data.held_out import HeldOut
 from ssna.data.id_map import IdMap
 from ssna.data.moments import parts
 from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, by_time, evaluation_users
@@ -86,28 +87,6 @@ class Split:
         chosen = np.arange(len(self))[rows]
         histories, seen = self.histories.take(chosen), self.seen.take(chosen)
         return Split(self.name, self.users[chosen], histories, seen, self.targets[chosen])
-
-
-@dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Items held out of a data set, and users who chose one.
-
-    Attributes:
-        texts: outside id -> text of each held-out item.
-        histories: one list of outside ids a question, oldest first, without held-out items.
-        targets: the held-out item that came next, one a question.
-    """
-
-    texts: dict[str, str]
-    histories: tuple[tuple[str, ...], ...]
-    targets: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"<HeldOut: {len(self.texts):,} items and {len(self.targets):,} questions>"
-
-    def __post_init__(self) -> None:
-        if len(self.histories) != len(self.targets) or not set(self.targets) <= set(self.texts):
-            raise DataError("every question about a held-out item has a history, and one of these items as its target")
 
 
 @dataclass(frozen=True, eq=False)
