@@ -64,7 +64,7 @@ def with_polars(log: Path, items: Path, out: Path) -> None:
 def with_pandas(log: Path, items: Path, out: Path) -> None:
     """Arrow strings until the ids are integers (factorize), NumPy types from then on."""
     import numpy as np
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
 
     read: Any = {".parquet": _read_parquet, ".csv": _read_csv}[log.suffix]
     titles = read(items, ["item", "title"]).dropna()

@@ -1,0 +1,88 @@
+"""Outside ids and their rows."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ssna.core.display import cut
+from ssna.core.errors import DataError
+from ssna.core.ragged import Ints
+
+_WHOLE = re.compile(r"^(-?[0-9]+)\.0+$")
+
+
+def _tidy(external: str) -> str:
+    return _WHOLE.sub(r"\1", external.strip())
+
+
+@dataclass(frozen=True, eq=False)
+class IdMap:
+    """Outside ids and their rows. Row 0 is padding: row ``r`` is ``external[r - 1]``.
+
+    Attributes:
+        external: ``(n,)`` distinct, non-empty ids, as people write them.
+    """
+
+    external: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        distinct = set(self.external)
+        if len(distinct) != len(self.external):
+            raise DataError("an id stands twice in the list of ids; ids must be distinct")
+        if "" in distinct:
+            raise DataError("an id is empty; every id needs at least one character")
+
+    @cached_property
+    def _row_of(self) -> dict[str, int]:
+        return {external: row for row, external in enumerate(self.external, start=1)}
+
+    def __len__(self) -> int:
+        return len(self.external)
+
+    def __contains__(self, external: object) -> bool:
+        return external in self._row_of
+
+    def __repr__(self) -> str:
+        first = ", ".join(cut(repr(external), 20) for external in self.external[:3])
+        return f"<IdMap of {len(self):,} ids: {first}{', …' if len(self) > 3 else ''}>"
+
+    def rows(self, ids: Iterable[str]) -> Ints:
+        """``(m,)`` rows of ``ids``; 0 for an id that is not known."""
+        return np.fromiter((self._row_of.get(external, 0) for external in ids), dtype=np.int64)
+
+    @cached_property
+    def column(self) -> Any:
+        """``external`` as an Arrow array of strings."""
+        return pa.array(self.external, pa.string())
+
+    def rows_of(self, ids: Any) -> Ints:
+        """``(m,)`` rows of ``ids``, an Arrow array of strings; 0 for one that is not known. For millions of ids."""
+        found = pc.index_in(ids, value_set=self.column)
+        rows: Ints = pc.add(pc.fill_null(found, -1), 1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return rows
+
+    def find(self, ids: Iterable[str]) -> Ints:
+        """As :meth:`rows`; an id that is not known is tidied first, as ``prepare`` tidies ids: of blanks around it, and
+        of the fraction of a whole number (``1001.0``)."""
+        row_of = self._row_of
+        found = (row_of.get(external) or row_of.get(_tidy(external), 0) for external in ids)
+        return np.fromiter(found, dtype=np.int64)
+
+    def find_all(self, ids: Any) -> Ints:
+        """As :meth:`find`, of an Arrow array of strings. For millions of ids."""
+        rows = self.rows_of(ids)
+        missing = np.flatnonzero(rows == 0)
+        if len(missing):
+            trimmed = pc.utf8_trim_whitespace(ids.take(pa.array(missing)))
+            rows[missing] = self.rows_of(pc.replace_substring_regex(trimmed, _WHOLE.pattern, r"\1"))
+        return rows
+
+    def ids(self, rows: Iterable[int]) -> list[str]:
+        """The outside ids of ``rows``, none of which may be 0."""
+        return [self.external[row - 1] for row in rows]
