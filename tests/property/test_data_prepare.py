@@ -61,7 +61,7 @@ def write(path, rows):
 
 def ready(name, rows):
     with TemporaryDirectory() as folder:
-        return prepare(write(Path(folder) / name, rows), min_user=2, min_item=2, quiet=True)
+        return prepare(write(Path(folder) / name, rows), min_user=2, min_item=2, accept="item-texts", quiet=True)
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.parquet", "log.jsonl"])

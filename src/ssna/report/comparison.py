@@ -26,10 +26,14 @@ class Tables(Tabular):
     tables: tuple[Table, ...]
 
     def to_arrow(self) -> pa.Table:
-        """All of them in one: full precision, and columns that say which table a row is of."""
-        return pa.concat_tables(
-            [pa.table(formats.columns(table)) for table in self.tables], promote_options="permissive"
-        )
+        """Full precision, and columns that say which table a row is of.
+
+        Of tables whose rows are of different kinds, as methods and bins of items are, those like the first. ``tables``
+        has all of them.
+        """
+        kind = self.tables[0].head[0]
+        alike = [pa.table(formats.columns(table)) for table in self.tables if table.head[0] == kind]
+        return pa.concat_tables(alike, promote_options="permissive")
 
     def __str__(self) -> str:
         return formats.render(self.tables, "text")
