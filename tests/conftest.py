@@ -3,6 +3,7 @@
 The fixtures return functions, so that Hypothesis can call them too.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -18,6 +19,8 @@ from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.text import LayerCache
 from ssna.text.cache import KEYS, MANIFEST, STORED_DTYPES, Manifest, key_of, layer_file
+
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # compiling ranx takes a minute and a half
 
 for folder in ("", "unit"):  # shop; text_models, two_processes, ...
     sys.path.append(str(Path(__file__).parent / folder))
