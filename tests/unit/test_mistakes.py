@@ -83,7 +83,7 @@ MISTAKES = {
         "give its columns as a list: ['title', 'brand']",
     ),
     "items without the column of ids": (
-        lambda: prepared(items=products().rename(columns={"item": "article"})),
+        lambda: prepared(items=products().rename(columns={"item": "merchandise"})),
         "has no column 'item', as the logs call their items",
     ),
     "ids as numbers and text": (lambda: prepared(with_strange("user", [1, 2, 3])), "several kinds (int, str); make"),
