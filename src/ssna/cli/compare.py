@@ -18,6 +18,7 @@ class Name(StrEnum):
     layers = "layers"
     best_settings = "best-settings"
     cold = "cold"
+    new_items = "new-items"
     history = "history"
     examples = "examples"
 
@@ -38,8 +39,8 @@ def compare(
         Name | None,
         typer.Option(
             help="What is compared; cold, history: accuracy by training events of the target, by length of the "
-            "history; cold also: items that `ssna data holdout-items` kept out of training. [default: accuracy; all "
-            "with --format html]"
+            "history; cold also: items that `ssna data holdout-items` kept out of training; new-items: these against "
+            "old ones. [default: accuracy; all with --format html]"
         ),
     ] = None,
     form: Annotated[
@@ -74,7 +75,9 @@ def compare(
     paper: Annotated[bool, typer.Option("--paper", help="Add the paper's figures, marked as theirs.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw, too: .svg, .png or .pdf (accuracy, runtime, layers, cold, history)."),
+        typer.Option(
+            metavar="FILE", help="Draw, too: .svg, .png or .pdf (accuracy, runtime, layers, cold, new-items, history)."
+        ),
     ] = None,
 ) -> None:
     """Compare runs, for each data set and language model."""

@@ -16,6 +16,7 @@ from ssna.report.groups import ResultGroup, find, result_groups
 from ssna.report.holdout import cold, held_out_items
 from ssna.report.html import html_page as page
 from ssna.report.improvement import improvement
+from ssna.report.new_items import new_items
 from ssna.report.paper import with_paper_figures
 from ssna.report.plots import PLOTS
 from ssna.report.plots import write as draw
@@ -55,6 +56,7 @@ TABLES: dict[str, Callable[[Sequence[ResultGroup]], list[Table]]] = {
     "layers": layers,
     "best-settings": best_settings,
     "cold": cold,
+    "new-items": new_items,
     "history": history,
 }
 """Name -> its tables of some groups; none where the runs have nothing for it."""
@@ -64,6 +66,7 @@ NEEDS = {
     "integration": "runs of ssna that differ in method.integrate",
     "layers": "runs of ssna that differ in method.layers and seed alone",
     "best-settings": "runs of a grid",
+    "new-items": "runs on data with held-out items",
 }
 
 

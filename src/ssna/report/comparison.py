@@ -59,7 +59,7 @@ class Comparison:
 
         Args:
             name: ``accuracy``, ``improvement``, ``runtime``, ``memory``, ``integration``, ``layers``,
-                ``best-settings``, ``cold`` or ``history``.
+                ``best-settings``, ``cold``, ``new-items`` or ``history``.
             of: for ``improvement``: the method that the others are compared with; ssna unless given.
             paper: add the paper's figures, marked as theirs.
 

@@ -20,6 +20,7 @@ from ssna.report.plots import (
     by_popularity,
     curves,
     layers,
+    new_items,
     render,
 )
 from ssna.report.table import Table
@@ -28,6 +29,7 @@ PLOT_TITLES: dict[str, Plot] = {
     "Accuracy against seconds": accuracy_against_seconds,
     "Training curves": curves,
     "By popularity of the target": by_popularity,
+    "New items against old ones": new_items,
     "By length of the history": by_history,
     "Layers adapted": layers,
 }

@@ -23,6 +23,7 @@ from ssna.report.ablation import adapted_layers
 from ssna.report.bins import GAINS, HISTORY, MIN_USERS, POPULARITY, Bins, by_entry
 from ssna.report.cells import POLICY_LABELS, group_name, labels
 from ssna.report.groups import Entry, ResultGroup
+from ssna.report.new_items import METRIC, points
 
 NEUTRAL = "#767676"
 """Text and axes: readable on white and on black."""
@@ -210,6 +211,15 @@ def _by_bins(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: L
         panel.set(xlabel=bins.title, ylabel=f"test {metric}, {POLICY_LABELS[policy]}", ylim=(0, None))
 
 
+def _new_items(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
+    """Seen items are always excluded."""
+    for entry in group.entries:
+        if found := points(entry):
+            old, new = [point.old.mean() for point in found], [point.new[METRIC].mean() for point in found]
+            axes[0].plot(old, new, **styles[entry.name])
+    axes[0].set(xlabel=f"test {METRIC} of old items", ylabel=f"{METRIC} of new items among all")
+
+
 def _line_styles(entries: Sequence[Entry]) -> LineStyles:
     """Entry name -> colour, marker and dashes, the same in all panels."""
     names = dict.fromkeys(entry.name for entry in entries)
@@ -273,11 +283,21 @@ by_history = Plot(
     has_data=lambda group: True,
 )
 
+new_items = Plot(
+    _new_items,
+    f"{METRIC} of held-out items against that of old ones, both among all items, seen excluded. A line: new items "
+    "raised further, from right to left.",
+    panels=1,
+    has_data=lambda group: any(map(points, group.entries)),
+    in_legend=lambda entry: bool(points(entry)),
+)
+
 PLOTS: dict[str, Plot] = {
     "accuracy": accuracy_against_seconds,
     "runtime": curves,
     "layers": layers,
     "cold": by_popularity,
+    "new-items": new_items,
     "history": by_history,
 }
 """Name of a table -> what `ssna compare --table NAME --plot FILE` draws."""

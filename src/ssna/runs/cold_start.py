@@ -1,7 +1,8 @@
 """Items that training never saw, placed by their texts alone: ranked among themselves, and among all items."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ssna.evaluation import evaluate
 from ssna.evaluation.metrics import summary
 from ssna.scoring import Scorer
 from ssna.text import LayerCache, embed
+from ssna.training.frequency import EXPOSURES
 
 COLD = "cold.parquet"
 ITEMS_OF = {"among": "new items", "all": "items"}
@@ -32,6 +34,7 @@ class ColdEvaluation:
         everywhere: ``(n,)`` ranks among all items, those of the history left out.
         old: ``(users,)`` ranks of the test targets among all items, seen excluded: what new items cost the old ones.
         held_out, items: how many items each is a rank of.
+        raised: exposure -> ``everywhere`` and ``old`` with new items raised by it, of a model that can.
     """
 
     targets: tuple[str, ...]
@@ -40,6 +43,7 @@ class ColdEvaluation:
     old: Ints
     held_out: int
     items: int
+    raised: dict[float, tuple[Ints, Ints]] = field(default_factory=dict)
 
     def figures(self) -> dict[str, Any]:
         """What the record keeps: sizes, and for each ranking recall, NDCG and the median rank."""
@@ -56,6 +60,10 @@ class ColdEvaluation:
                 name: summary(ranks, items) | {"median": float(np.median(ranks))}
                 for name, (ranks, items) in rankings.items()
             },
+            "raised": [
+                {"new_items": exposure, "all": summary(new, self.items), "old": summary(old, self.items)}
+                for exposure, (new, old) in self.raised.items()
+            ],
         }
 
     def write(self, folder: Path) -> None:
@@ -82,13 +90,24 @@ def evaluate_cold(scorer: Scorer, data: Dataset, cache: LayerCache | None) -> Co
     histories, targets = Ragged.from_rows([row[row > 0] for row in rows]), items.rows(held_out.targets)
     split = Split("test", np.arange(len(targets)), histories.last(data.max_history), histories, targets)
     new = np.arange(len(data.items) + 1, len(items) + 1)
+
+    def among_all(admitted: Scorer) -> tuple[Ints, Ints]:
+        everywhere, old = (evaluate(admitted, part).ranks["exclude_seen"] for part in (split, data.test))
+        return everywhere, old
+
+    everywhere, old = among_all(scorer_with_new)
+    raised = {}
+    for exposure in EXPOSURES[1:]:
+        with suppress(ArtifactError):  # a model that does not tell new items from others
+            raised[exposure] = among_all(scorer_with_new.with_exposure(exposure))
     return ColdEvaluation(
         targets=held_out.targets,
         among=evaluate(scorer_with_new, split, among=new).ranks["exclude_seen"],
-        everywhere=evaluate(scorer_with_new, split).ranks["exclude_seen"],
-        old=evaluate(scorer_with_new, data.test).ranks["exclude_seen"],
+        everywhere=everywhere,
+        old=old,
         held_out=len(new),
         items=len(items),
+        raised=raised,
     )
 
 

@@ -167,12 +167,12 @@ def _ensemble(
     if not wanted.members:
         return model, None, []
     others = fit_others(wanted.members, data, cache, settings, teacher)
-    ensemble = fit_ensemble(model, tuple(others.values()), data.valid, wanted.monitor)
+    events = np.bincount(data.train.values, minlength=len(data.items) + 1)
+    cost = wanted.rare_items_cost
+    ensemble = fit_ensemble(model, tuple(others.values()), data.valid, wanted.monitor, events, cost)
     prices: list[Price] = []
     if wanted.by_frequency or wanted.new_items:
         h = None if cache is None or not ensemble.layers else torch.from_numpy(cache.top(ensemble.layers))
-        events = np.bincount(data.train.values, minlength=len(data.items) + 1)
-        cost = wanted.new_items_cost
         ensemble, prices = follow_frequency(
             ensemble,
             data.valid,
@@ -180,7 +180,7 @@ def _ensemble(
             wanted.monitor,
             h,
             data.texts,
-            cost,
+            wanted.new_items_cost,
             settings.seed,
             wanted.by_frequency,
         )

@@ -238,8 +238,9 @@ def _largest(weights: Tensor, most: int) -> Tensor:
     """``weights (n, c)`` with at most ``most`` of each column, the largest in size; the others are zero."""
     if len(weights) <= most:
         return weights
-    rows = weights.abs().topk(most, dim=0).indices
-    return torch.zeros_like(weights).scatter_(0, rows, weights.gather(0, rows))
+    columns = weights.T.contiguous()  # what is searched lies side by side
+    rows = columns.abs().topk(most, dim=1, sorted=False).indices
+    return torch.zeros_like(columns).scatter_(1, rows, columns.gather(1, rows)).T
 
 
 def _placed(weights: Tensor, rows: Ints, size: int) -> sparse.csr_array:

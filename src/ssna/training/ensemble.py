@@ -19,10 +19,13 @@ from ssna.scoring import Ensemble, Member, RepeatConsumptionScorer, Scorer
 from ssna.scoring.topk import Tiles, chunks, hide
 
 AMOUNTS = [0.0, *(sign * 2.0**power for power in range(-2, 7) for sign in (-1, 1))]  # deviations of its scores
+RARE = 10  # training events of a rare item, at most
 SCORES, USERS = 100_000_000, 1_000  # of all validation users so many, spread evenly, decide; and never fewer than USERS
 
 
-def fit_ensemble(model: Scorer, others: Sequence[Scorer], split: Split, monitor: str, keep: bool = False) -> Ensemble:
+def fit_ensemble(
+    model: Scorer, others: Sequence[Scorer], split: Split, monitor: str, events: Ints | None = None, cost: float = 0
+) -> Ensemble:
     """The convex combination in tenths, one at least for the model, with the highest ``monitor`` (seen excluded).
 
     Every scorer is divided by the standard deviation of its own scores first, so that weights mean the same anywhere.
@@ -33,12 +36,16 @@ def fit_ensemble(model: Scorer, others: Sequence[Scorer], split: Split, monitor:
         split: validation.
         monitor: a sum of metrics (:data:`ssna.evaluation.metrics.Monitor`). N@10 + N@50 tell apart what is alike in
             the first ten, and weights that are best in one are near the best in the other.
+        events: ``(I + 1,)`` training events of each item. Needed with ``cost``.
+        cost: the share of the highest ``monitor`` that may be given up for the one of rare targets, those with at most
+            :data:`RARE` events.
     """
     split = _thin(split, model.num_rows)
     scorers = (model, *others)
     scales = [deviation(scorer, split.histories) for scorer in scorers]
     weights = _simplex(len(scorers)) / 10
-    best = weights[_best(scorers, weights / scales, split, monitor, exclude_seen=True)]
+    rare = None if events is None or not cost else events[split.targets] <= RARE
+    best = weights[_best(scorers, weights / scales, split, monitor, True, rare, cost)]
     members = zip(scorers, best.tolist(), scales, strict=True)
     return Ensemble([Member(*member) for member in members if member[1] > 0])
 
@@ -60,15 +67,27 @@ def with_repeat_consumption(model: Ensemble, split: Split, max_history: int, mon
 
 
 def _best(
-    scorers: Sequence[Scorer], weights: NDArray[np.floating], split: Split, monitor: str, exclude_seen: bool
+    scorers: Sequence[Scorer],
+    weights: NDArray[np.floating],
+    split: Split,
+    monitor: str,
+    exclude_seen: bool,
+    rare: NDArray[np.bool_] | None = None,
+    cost: float = 0,
 ) -> int:
-    """The first row of ``weights (m, members)`` whose weighted sum of scorers has the highest ``monitor``."""
-    gains, items = np.zeros(len(weights)), scorers[0].num_rows - 1
+    """The first row of ``weights (m, members)`` whose weighted sum of scorers has the highest ``monitor``; of those
+    with at most ``cost`` less, the one with the highest ``monitor`` of ``rare (n,)`` targets."""
+    gains, of_rare, items = np.zeros(len(weights)), np.zeros(len(weights)), scorers[0].num_rows - 1
     for first, histories in chunks(split.histories):
-        part = split.take(slice(first, first + len(histories)))
-        found = _ranks([Tiles.of(scorer, histories) for scorer in scorers], weights, part, exclude_seen)
-        gains += [monitored(totals(ranks, items), monitor) for ranks in found]
-    return int(gains.argmax())
+        here = slice(first, first + len(histories))
+        found = _ranks([Tiles.of(scorer, histories) for scorer in scorers], weights, split.take(here), exclude_seen)
+        for row, ranks in enumerate(found):
+            gains[row] += monitored(totals(ranks, items), monitor)
+            if rare is not None:
+                of_rare[row] += monitored(totals(ranks[rare[here]], items), monitor)
+    if rare is None:
+        return int(gains.argmax())
+    return int(np.where(gains >= gains.max() * (1 - cost), of_rare, -1).argmax())
 
 
 def _ranks(tiles: Sequence[Tiles], weights: NDArray[np.floating], split: Split, exclude_seen: bool) -> Iterator[Ints]:

@@ -105,6 +105,8 @@ class EnsembleSettings(MemberSections):
     """With ``members``: also raise or lower the items of a history, as validation has it with seen items included."""
     monitor: Monitor = "N@10+N@50"
     """What the weights are chosen by: a sum of validation metrics."""
+    rare_items_cost: float = Field(0.0, ge=0, lt=1)
+    """The share of ``monitor`` that weights may give up on validation for targets of at most ten training events."""
     new_items: bool = False
     """With ``members``: new items get weights of their own, and can be raised or lowered by request."""
     by_frequency: bool = False

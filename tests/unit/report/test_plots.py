@@ -240,4 +240,4 @@ def test_a_dry_run_is_marked_in_the_legend(tmp_path) -> None:
 
 
 def test_every_plot_says_what_it_shows(group) -> None:
-    assert all("R@10" in plot.caption for plot in PLOTS.values())
+    assert all("R@10" in plot.caption or "N@10" in plot.caption for plot in PLOTS.values())

@@ -103,6 +103,13 @@ def test_weights_by_frequency_raise_new_items_as_far_as_they_may_cost(rest, cach
     assert low[0]["new"] < high[0]["new"]
     assert low[0]["old"] > high[0]["old"]
     assert np.median(raised[0].cold.everywhere) > np.median(raised[1].cold.everywhere)
+    assert plain.record.cold["raised"] == []
+    steps = raised[0].record.cold["raised"]
+    assert [step["new_items"] for step in steps] == [0.25, 0.5, 1.0, 2.0]
+    further = raised[0].recommender.scorer.with_exposure(2.0)
+    figures = evaluate_cold(further, rest, cache).figures()
+    for name in ("all", "old"):
+        assert steps[-1][name].items() <= figures[name].items()
 
 
 @pytest.mark.parametrize("method", ["popularity", "item-knn"])

@@ -14,7 +14,7 @@ from ssna.evaluation.metrics import METRICS, monitored, ndcg
 from ssna.runs import train
 from ssna.scoring import Ensemble, Member, PopularityScorer, Scorer
 from ssna.training import ensemble as ensemble_module
-from ssna.training.ensemble import fit_ensemble, with_repeat_consumption
+from ssna.training.ensemble import RARE, fit_ensemble, with_repeat_consumption
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("seeded")]
 MONITOR = "N@10+N@50"
@@ -105,6 +105,24 @@ def test_the_weights_of_an_ensemble_are_the_best_tenths_by_the_monitor(data, see
     }
     found = fit_ensemble(scorers[0], scorers[1:], data.valid, monitor)
     assert gain(found, data, monitor) == pytest.approx(max(gains.values()), abs=1e-6)
+
+
+@pytest.mark.parametrize("cost", [0.05, 0.2, 0.9])
+@pytest.mark.parametrize("seed", range(4))
+def test_of_weights_within_the_cost_those_that_rank_rare_targets_best_are_taken(data, seed, cost):
+    scorers = (RandomScorer(seed), RandomScorer(seed + 10))
+    scales = [scale_of(scorer, data) for scorer in scorers]
+    events = np.where(np.arange(21) % 3 == 0, RARE, RARE + 1)
+    rare = data.valid.take(np.flatnonzero(events[data.valid.targets] <= RARE))
+    found = fit_ensemble(scorers[0], scorers[1:], data.valid, MONITOR, events, cost)
+    all_gains, rare_gains = [], []
+    for tenths in range(10, 0, -1):
+        members = zip(scorers, (tenths / 10, 1 - tenths / 10), scales, strict=True)
+        mixed = Ensemble([Member(*member) for member in members])
+        all_gains.append(gain(mixed, data))
+        rare_gains.append(monitored(evaluate(mixed, rare).metrics()["exclude_seen"], MONITOR))
+    within = [r for g, r in zip(all_gains, rare_gains, strict=True) if g >= max(all_gains) * (1 - cost) - 1e-9]
+    assert monitored(evaluate(found, rare).metrics()["exclude_seen"], MONITOR) == pytest.approx(max(within), abs=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(4))
