@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from command_line import small_data
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own-parts"
 GRID = """
