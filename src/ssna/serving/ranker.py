@@ -29,7 +29,7 @@ from ssna.core.ragged import Ints, Ragged
 from ssna.recommender import Recommender
 from ssna.recommender.ranking import RankRequest, rank
 from ssna.scoring import Scorer, below, restore, under
-from ssna.serving.logs import described, log
+from ssna.serving.logs import background_log, described, log
 
 LOAD, UNLOAD, RANK = range(3)
 LENGTH = struct.Struct("<Q")
@@ -311,7 +311,7 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get(THREADS, "1")))
     output = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no result
-    with tune_allocator(), suppress(BrokenPipeError), os.fdopen(output, "wb") as results:
+    with background_log(), tune_allocator(), suppress(BrokenPipeError), os.fdopen(output, "wb") as results:
         answer_calls(sys.stdin.buffer, results)
 
 

@@ -21,8 +21,6 @@ def _integer(value: Any) -> Any:
 
 
 Integer = Annotated[int, BeforeValidator(_integer)]
-
-
 Exposure = Annotated[float, Field(ge=-MOST_EXPOSURE, le=MOST_EXPOSURE, allow_inf_nan=False)]
 
 
@@ -31,7 +29,6 @@ def _example(value: dict[str, Any]) -> ConfigDict:
 
 
 Fields = Annotated[list[Literal["item", "score", "text"]], Field(min_length=1, max_length=3)]
-
 
 EXAMPLE = {"history": ["sku-17", "sku-4"], "k": 3}
 
@@ -64,7 +61,6 @@ class RecommendRequestWithTexts(RecommendRequest):
     """Unknown id of the history -> its text: known for this request only, and not recommended."""
     run: RunName = None
     fields: Fields = ["item", "score", "text"]
-    """What is answered of each item."""
 
 
 class RecommendBatchRequest(BaseModel):
