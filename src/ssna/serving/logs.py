@@ -39,7 +39,7 @@ _write: Write = _write_now
 @contextmanager
 def background_log(write: Write = _write_now) -> Iterator[None]:
     """Inside, lines are written by a thread: a standard error that is full, or that nobody reads, stops nobody. Lines
-    that find no room are dropped; the log says how many, once it goes on.
+    that do not fit are dropped; the log says how many, once it goes on.
     """
     global _write
     writer = _Writer(write)
@@ -80,7 +80,7 @@ class _Writer:
             lines = [self._lines.popleft() for _ in range(len(self._lines))]
             if dropped := self._dropped:
                 self._dropped -= dropped
-                lines.append(_line("log", level="warning", message=f"{dropped} lines found no room, and are lost"))
+                lines.append(_line("log", level="warning", message=f"{dropped} lines did not fit, and are lost"))
             self._write("".join(lines))
         self._closed.set()
 

@@ -35,7 +35,7 @@ def test_lines_come_in_their_order_and_none_is_lost_at_the_end():
     assert [line["number"] for line in written.lines()] == list(range(500))
 
 
-def test_what_finds_no_room_is_dropped_and_counted_and_nobody_waits(monkeypatch):
+def test_what_does_not_fit_is_dropped_and_counted_and_nobody_waits(monkeypatch):
     monkeypatch.setattr(module, "LINES", 10)
     stuck = Stuck()
     with background_log(stuck):
@@ -49,7 +49,7 @@ def test_what_finds_no_room_is_dropped_and_counted_and_nobody_waits(monkeypatch)
         stuck.free.set()
     lines = stuck.lines()
     assert [line["number"] for line in lines if line["event"] == "request"] == list(range(10))
-    assert [line["message"] for line in lines if line["event"] == "log"] == ["40 lines found no room, and are lost"]
+    assert [line["message"] for line in lines if line["event"] == "log"] == ["40 lines did not fit, and are lost"]
 
 
 def test_a_log_that_stays_stuck_does_not_hold_the_end(monkeypatch):
