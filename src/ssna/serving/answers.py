@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
+from ssna.serving.memory import memory_was_used
 from ssna.serving.refusal import RequestError
 from ssna.serving.snapshot import Ranking, Snapshot
 
@@ -89,6 +90,7 @@ class JsonResponse(Response):
             await super().__call__(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        memory_was_used()
         answer = UNREAD.add(sum(map(len, self._pieces)), scope)
         try:
             while self._pieces:

@@ -1,5 +1,6 @@
 """The routes: addresses, keys and answers; what happens behind them is in :mod:`ssna.serving.service`."""
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from ssna.serving.answers import JsonResponse, batch_json, items_json
 from ssna.serving.explorer import add_page, add_routes
 from ssna.serving.http import Endpoint, as_json, body_of, install
 from ssna.serving.limits import LIMITS
+from ssna.serving.memory import give_memory_back
 from ssna.serving.metrics import Metrics
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import (
@@ -74,7 +76,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         started()
+        giving_back = asyncio.create_task(give_memory_back())
         yield
+        giving_back.cancel()
         await service.stop()
 
     app = FastAPI(

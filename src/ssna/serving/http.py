@@ -23,6 +23,7 @@ from ssna.serving.answers import JsonResponse
 from ssna.serving.connection import TOO_LARGE
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import described, log
+from ssna.serving.memory import memory_was_used
 from ssna.serving.metrics import Metrics
 from ssna.serving.parsing import explain, parse
 from ssna.serving.refusal import RequestError
@@ -58,6 +59,7 @@ async def body_of(request: Request, model: type[ModelT]) -> ModelT:
     content = b"".join(chunks)
     if size <= LONG:
         return parse(model, content)
+    memory_was_used()
     return await asyncio.get_running_loop().run_in_executor(_parser, parse, model, content)
 
 

@@ -190,9 +190,9 @@ class Inference:
 
 
 def work_of(request: RecommendRequest) -> float:
-    """What ranking a request takes, in rankings of a short history."""
-    listed = len(request.allow or ()) / 3_000 + len(request.deny) / 10_000
-    return 1 + len(request.history) / 300 + request.k / 1_000 + listed
+    """What a request takes, in rankings of a short history: time, and memory while it waits."""
+    listed = len(request.allow or ()) + len(request.deny)
+    return 1 + len(request.history) / 300 + request.k / 1_000 + listed / 1_000
 
 
 def divide(requests: Sequence[RecommendRequest], work: float) -> list[list[RecommendRequest]]:

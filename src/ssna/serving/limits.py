@@ -29,7 +29,8 @@ class Limits:
         additions: added and removed items that are remembered in all.
         query: characters of a search.
         search_results: items that a search gives.
-        rank_queue: work that may wait to be ranked, in rankings of a short history; beyond, the answer is 503.
+        rank_queue: work that may wait to be ranked, in rankings of a short history, half of it by batches; beyond,
+            the answer is 503.
         text_queue: requests whose inline texts may wait for the language model; beyond, the answer is 503.
         max_batch_work: of one pass, in rankings of a short history.
         part_work: of a large batch that is ranked in one pass, in rankings of a short history.
@@ -57,7 +58,7 @@ class Limits:
     additions: int = 10_000
     query: int = 200
     search_results: int = 100
-    rank_queue: int = 2_048
+    rank_queue: int = 4_096
     text_queue: int = 64
     max_batch_work: int = 128
     part_work: int = 16
