@@ -1,5 +1,6 @@
 """``ssna serve``."""
 
+import signal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -26,10 +27,29 @@ def serve(
         list[Path] | None, typer.Option(metavar="RUN", help="A run to compare with in the explorer; may be repeated.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(metavar="DIR", help="POST /reload may load runs below it, too.")] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name that clients address the server by, besides those of this machine; '*' is any. May be "
+            "repeated; needed where --host is every address.",
+        ),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Pages of this origin may read answers (CORS); may be repeated."),
+    ] = None,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="Requests a second that one client may make; no limit by default.")
+    ] = None,
 ) -> None:
     """Recommendations over HTTP, new items by their texts, and a page to explore them."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise SsnaError(f"serving needs {missing[0]}, which is not installed\npip install 'ssna[serve]'")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # nothing was read yet that could be read again
     from ssna.serving.server import serve as serve_run
 
-    serve_run(run, host=host, port=port, api_key=api_key, state=state, runs=runs, compare_with=compare_with or [])
+    serve_run(
+        run, host=host, port=port, api_key=api_key, state=state, runs=runs, compare_with=compare_with or [],
+        allowed_host=allowed_host or [], allow_origin=allow_origin or [], rate=rate,
+    )  # fmt: skip

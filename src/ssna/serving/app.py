@@ -1,5 +1,6 @@
 """The routes: addresses, keys and answers; what happens behind them is in :mod:`ssna.serving.service`."""
 
+import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,9 +15,12 @@ from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 
 from ssna.serving import schemas
+from ssna.serving.access import Access
+from ssna.serving.answers import JsonResponse, batch_json, items_json
 from ssna.serving.explorer import add_page, add_routes
 from ssna.serving.http import Endpoint, as_json, body_of, install
 from ssna.serving.limits import LIMITS
+from ssna.serving.memory import give_memory_back
 from ssna.serving.metrics import Metrics
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import (
@@ -48,25 +52,33 @@ MEANINGS = {
     409: "It cannot be done in the state that the server is in.",
     413: "The body is too large.",
     415: "The body is not called JSON.",
-    422: "A value is not allowed; the message names it.",
+    421: "The server is not called so; see --allowed-host.",
+    422: "A value is not allowed; the message names it. Or the answer is too large.",
+    429: "More requests than --rate allows.",
     503: "Not now; ask again.",
 }
+OF_ANY = (421, 429)
 OF_A_BODY = (400, 408, 413, 415, 422)
 Known = Annotated[str, Path(max_length=LIMITS.id_length, min_length=1, examples=["sku-17"])]
 
 
-def create_app(service: Service, key: str | None, started: Callable[[], Any] = lambda: None) -> FastAPI:
+def create_app(
+    service: Service, key: str | None, started: Callable[[], Any] = lambda: None, access: Access | None = None
+) -> FastAPI:
     """The ASGI application.
 
     Args:
         key: what ``X-API-Key`` must hold for changes; None refuses them all.
         started: called in the event loop, before the first request.
+        access: who may ask; None: anybody.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         started()
+        giving_back = asyncio.create_task(give_memory_back())
         yield
+        giving_back.cancel()
         await service.stop()
 
     app = FastAPI(
@@ -75,7 +87,7 @@ def create_app(service: Service, key: str | None, started: Callable[[], Any] = l
     )  # fmt: skip
     metrics = Metrics(service)
     fast_routes: dict[str, Endpoint] = {}
-    install(app, metrics, fast_routes)
+    install(app, metrics, fast_routes, access or Access(), key)
     _add_recommend(app, service, fast_routes)
     _add_lookups(app, service, metrics)
     add_routes(app, service, lambda model, *statuses: {
@@ -130,7 +142,7 @@ def _add_lookups(app: FastAPI, service: Service, metrics: Metrics) -> None:
         """The items nearest to one."""
         now = service.inference.find(item)
         found = await run_in_threadpool(now.similar, item, k)
-        return as_json(f'{{"items":{now.items_json(found)}}}')
+        return as_json(f'{{"items":{items_json(now, found)}}}')
 
 
 def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoint]) -> None:
@@ -148,10 +160,9 @@ def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoi
     async def recommend(request: Request) -> Response:
         """Recommend for one history."""
         body = await body_of(request, RecommendRequestWithTexts)
-        answers, request.scope["batch"] = await service.inference.recommend(
-            [body], body.texts, request.is_disconnected, body.run
-        )
-        return as_json(answers[0])
+        ranked = await service.inference.recommend([body], body.texts, body.run)
+        request.scope["batch"] = ranked.batch
+        return JsonResponse(await service.inference.render(ranked, [body.fields]))
 
     @fast(
         "/recommend/batch", response_model=schemas.Answers, responses=_errors(*OF_A_BODY, 409, 503),
@@ -160,10 +171,11 @@ def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoi
     async def recommend_batch(request: Request) -> Response:
         """Recommend for several histories, all from one state of the catalogue."""
         body = await body_of(request, RecommendBatchRequest)
-        answers, request.scope["batch"] = await service.inference.recommend(
-            body.requests, None, request.is_disconnected
-        )
-        return as_json(f'{{"answers":[{",".join(answers)}]}}')
+        if charge := request.scope.get("charge"):
+            charge(len(body.requests) - 1)
+        ranked = await service.inference.recommend(body.requests)
+        request.scope["batch"] = ranked.batch
+        return JsonResponse(batch_json(await service.inference.render(ranked, [each.fields for each in body.requests])))
 
 
 def _add_changes(app: FastAPI, service: Service, key_holder: Any) -> None:
@@ -212,7 +224,8 @@ def _model_response(value: BaseModel) -> Response:
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in sorted(statuses)}
+    possible = sorted({*statuses, *OF_ANY})
+    return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in possible}
 
 
 def _body_of(model: type[BaseModel]) -> dict[str, Any]:

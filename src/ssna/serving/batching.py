@@ -1,8 +1,12 @@
-"""Micro-batches without waiting: while passes run, requests gather, and the next pass takes all that fit."""
+"""Micro-batches without waiting: while passes run, requests gather, and the next pass takes what is due first.
+
+A part of a job is due some multiple of its work after it came. Small jobs so go ahead of large ones, and no job waits
+for ever.
+"""
 
 import asyncio
+import heapq
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -11,26 +15,41 @@ from ssna.serving.refusal import RequestError
 
 JobT = TypeVar("JobT")
 AnswerT = TypeVar("AnswerT")
-Disconnected = Callable[[], Awaitable[bool]]
-CHECK_SECONDS = 0.25  # in the queue, after which it is worth asking whether the client is still there
+PATIENCE = 64  # times as long as it takes alone may a part wait before later and smaller ones go behind it
+FIRST_GUESS = 1e-3  # seconds that a unit of work takes, until passes were timed
+SMOOTHING = 0.2  # weight of the newest pass in that time
 
 
-@dataclass(eq=False)
-class _Entry(Generic[JobT, AnswerT]):
+@dataclass(frozen=True)
+class Part(Generic[JobT]):
+    """What is answered in one pass.
+
+    Attributes:
+        size: requests in it.
+        work: that it makes, in rankings of a short history.
+    """
+
     job: JobT
-    size: int
-    disconnected: Disconnected | None
-    answered: "asyncio.Future[tuple[AnswerT, int]]"
-    since: float = field(default_factory=time.monotonic)
+    size: int = 1
+    work: float = 1.0
+
+
+@dataclass(order=True)
+class _Entry(Generic[JobT, AnswerT]):
+    due: float
+    number: int
+    part: Part[JobT] = field(compare=False)
+    divided: bool = field(compare=False)  # whether its job has more parts
+    answered: "asyncio.Future[tuple[AnswerT, int]]" = field(compare=False)
 
 
 class Batcher(Generic[JobT, AnswerT]):
-    """Answers jobs together. All methods belong to the event loop.
+    """Answers parts of jobs together. All methods belong to the event loop.
 
     Args:
         answer: jobs to answers.
-        limit: requests that may wait, over all jobs.
-        max_batch_size: requests of one pass; a larger job goes alone.
+        limit: work that may wait; jobs of several parts may have half of it.
+        max_batch_work: work of one pass; a larger part goes alone, and of divided jobs only one part.
         overlap_from: so many waiting requests begin a pass before the one that runs has ended.
 
     Attributes:
@@ -40,44 +59,65 @@ class Batcher(Generic[JobT, AnswerT]):
     def __init__(
         self,
         answer: Callable[[list[JobT]], Awaitable[Sequence[AnswerT]]],
-        limit: int,
-        max_batch_size: int,
+        limit: float,
+        max_batch_work: float,
         overlap_from: int | None = None,
     ) -> None:
         self._answer, self._limit = answer, limit
-        self._max_batch_size, self._overlap_from = max_batch_size, overlap_from
-        self._queue: deque[_Entry[JobT, AnswerT]] = deque()
+        self._max_batch_work, self._overlap_from = max_batch_work, overlap_from
+        self._queue: list[_Entry[JobT, AnswerT]] = []
         self._passes: set[asyncio.Task[None]] = set()
-        self.queued = 0
+        self._seconds, self._count = FIRST_GUESS, 0
+        self.queued, self._work = 0, 0.0
 
-    async def submit(self, job: JobT, size: int = 1, disconnected: Disconnected | None = None) -> tuple[AnswerT, int]:
-        """The answer, and how many requests were answered with it; who is cancelled leaves the queue.
-
-        Args:
-            size: requests in the job.
+    async def submit(self, parts: Sequence[Part[JobT]]) -> tuple[list[AnswerT], int]:
+        """The answers of the parts of one job, and how many requests were answered with the last one. Who is cancelled
+        leaves the queue with all parts.
 
         Raises:
             RequestError: the queue is full.
         """
-        if self.queued + size > self._limit:
-            message = f"{self.queued} requests wait already, the limit is {self._limit}; ask again in a second"
+        work = sum(part.work for part in parts)
+        limit = self._limit / 2 if len(parts) > 1 else self._limit
+        if self.queued and self._work + work > limit:
+            message = f"{self.queued} requests wait already, work of {limit:g} is the limit; ask again in a second"
             raise RequestError(503, "busy", message, {"Retry-After": "1"})
-        entry = _Entry(job, size, disconnected, asyncio.get_running_loop().create_future())
-        self._queue.append(entry)
-        self.queued += size
+        entries = self._add(parts)
         self._begin()
         try:
-            return await entry.answered
-        except asyncio.CancelledError:
-            if entry in self._queue:
-                self._queue.remove(entry)
-                self.queued -= size
+            found = [await entry.answered for entry in entries]
+        except BaseException:  # one failed, or the client is gone
+            for entry in entries:
+                entry.answered.cancel()
+                if entry in self._queue:
+                    self._leave(entry)
             raise
+        return [answer for answer, _ in found], found[-1][1]
 
     async def close(self) -> None:
         """Answer what waits, then end."""
         while self._passes:
             await asyncio.wait(self._passes)
+
+    def _add(self, parts: Sequence[Part[JobT]]) -> "list[_Entry[JobT, AnswerT]]":
+        loop, due, entries = asyncio.get_running_loop(), time.monotonic(), []
+        for part in parts:
+            due += PATIENCE * self._seconds * part.work
+            self._count += 1
+            entries.append(_Entry(due, self._count, part, len(parts) > 1, loop.create_future()))
+            heapq.heappush(self._queue, entries[-1])
+            self.queued += part.size
+            self._work += part.work
+        return entries
+
+    def _leave(self, entry: "_Entry[JobT, AnswerT]") -> None:
+        self._queue.remove(entry)
+        heapq.heapify(self._queue)
+        self._taken(entry)
+
+    def _taken(self, entry: "_Entry[JobT, AnswerT]") -> None:
+        self.queued -= entry.part.size
+        self._work -= entry.part.work
 
     def _begin(self) -> None:
         """Begin a pass, unless enough of them run."""
@@ -92,34 +132,42 @@ class Batcher(Generic[JobT, AnswerT]):
         self._begin()
 
     async def _pass(self) -> None:
-        if batch := await self._next():
-            answers: Sequence[AnswerT] | Exception
-            try:
-                answers = await self._answer([entry.job for entry in batch])
-            except Exception as failure:
-                answers = failure
-            _settle(batch, answers)
+        batch = self._next()
+        start, work = time.monotonic(), sum(entry.part.work for entry in batch)
+        answers: Sequence[AnswerT] | Exception
+        try:
+            answers = await self._answer([entry.part.job for entry in batch])
+        except Exception as failure:
+            answers = failure
+        if work:
+            self._seconds += SMOOTHING * ((time.monotonic() - start) / work - self._seconds)
+        _settle(batch, answers)
 
-    async def _next(self) -> "list[_Entry[JobT, AnswerT]]":
+    def _next(self) -> "list[_Entry[JobT, AnswerT]]":
         batch: list[_Entry[JobT, AnswerT]] = []
-        size, now = 0, time.monotonic()
-        while self._queue and (not batch or size + self._queue[0].size <= self._max_batch_size):
-            entry = self._queue.popleft()
-            self.queued -= entry.size
-            if entry.disconnected is not None and now - entry.since > CHECK_SECONDS and await entry.disconnected():
-                entry.answered.set_exception(RequestError(499, "client_gone", "nobody waits for this answer any more"))
-            if not entry.answered.done():
-                batch.append(entry)
-                size += entry.size
+        later: list[_Entry[JobT, AnswerT]] = []
+        work, divided = 0.0, False
+        while self._queue and (not batch or work + self._queue[0].part.work <= self._max_batch_work):
+            entry = heapq.heappop(self._queue)
+            if entry.divided and divided:
+                later.append(entry)
+                continue
+            divided |= entry.divided
+            batch.append(entry)
+            work += entry.part.work
+            self._taken(entry)
+        for entry in later:
+            heapq.heappush(self._queue, entry)
         return batch
 
 
 def _settle(batch: "list[_Entry[JobT, AnswerT]]", answers: "Sequence[AnswerT] | Exception") -> None:
-    size = sum(entry.size for entry in batch)
+    size = sum(entry.part.size for entry in batch)
     for number, entry in enumerate(batch):
         if entry.answered.done():
             continue
         if isinstance(answers, Exception):
             entry.answered.set_exception(answers)
+            entry.answered.exception()  # looked at: of several parts that fail, one is waited for
         else:
             entry.answered.set_result((answers[number], size))

@@ -4,58 +4,80 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ssna.core.errors import EncoderError, SsnaError
+from ssna.serving.access import Access, RateLimit, check_host, client_of
+from ssna.serving.answers import JsonResponse
+from ssna.serving.connection import TOO_LARGE
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import described, log
+from ssna.serving.memory import memory_was_used
 from ssna.serving.metrics import Metrics
 from ssna.serving.parsing import explain, parse
 from ssna.serving.refusal import RequestError
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+LONG = 2**15  # bytes of a body that is parsed in a thread: requests are answered meanwhile
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+NOT_COUNTED = ("/health", "/ready", "/metrics")  # by the rate of a client
+_parser = ThreadPoolExecutor(1, "parse")
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 JSON = "application/json"
-READ_AT_MOST = 16  # times the limit are read and discarded before the connection is cut: most clients listen only then
 REASONS = {404: "there is nothing at this address; see /openapi.json", 405: "this address has other methods"}
 
 
 async def body_of(request: Request, model: type[ModelT]) -> ModelT:
     """The checked body of a request. Raises :class:`RequestError`: 408, 413, 415, 400 or 422."""
-    kind = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if kind != JSON:
-        raise RequestError(415, "not_json", f"the body is called {kind[:80]!r}; send Content-Type: {JSON}")
-    if packed := request.headers.get("content-encoding"):
-        raise RequestError(415, "compressed", f"the body is packed ({packed[:80]!r}); send it as it is")
+    _check_headers(request.headers)
     chunks, size = [], 0
     try:
         async with asyncio.timeout(LIMITS.seconds):
             async for chunk in request.stream():
                 size += len(chunk)
-                if size <= LIMITS.body_bytes:
-                    chunks.append(chunk)
-                elif size > READ_AT_MOST * LIMITS.body_bytes:
-                    break
+                if size > LIMITS.body_bytes:
+                    raise _too_large()
+                chunks.append(chunk)
     except ClientDisconnect:
         raise RequestError(499, "client_gone", "the body ended before it was whole") from None
     except TimeoutError:
         message = f"the body was not whole after {LIMITS.seconds:g} seconds; send it at once"
         raise RequestError(408, "too_slow", message, {"Connection": "close"}) from None
-    if size > LIMITS.body_bytes:
+    if TOO_LARGE in request.scope:
         raise _too_large()
-    return parse(model, b"".join(chunks))
+    content = b"".join(chunks)
+    if size <= LONG:
+        return parse(model, content)
+    memory_was_used()
+    return await asyncio.get_running_loop().run_in_executor(_parser, parse, model, content)
+
+
+def _check_headers(headers: Headers) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        called = f"is called {kind[:80]!r}" if kind else "is called nothing"
+        raise RequestError(415, "not_json", f"the body {called}; send Content-Type: {JSON}")
+    if packed := headers.get("content-encoding"):
+        raise RequestError(415, "compressed", f"the body is packed ({packed[:80]!r}); send it as it is")
+    stated = headers.get("content-length", "")
+    if len(stated) < 20 and stated.isdecimal() and int(stated) > LIMITS.body_bytes:
+        raise _too_large()
 
 
 def as_json(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """A response of JSON that is written already."""
-    return Response(text.encode(), status, headers, media_type=JSON)
+    """A response of JSON that is written already. Raises :class:`RequestError` if it has too many bytes."""
+    return JsonResponse([text.encode()], status, headers)
 
 
 def error_response(status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -71,7 +93,9 @@ def refusal_response(error: RequestError | SsnaError) -> Response:
     return error_response(status, code, " ".join(str(error).split()))
 
 
-def install(app: FastAPI, metrics: Metrics, fast_routes: Mapping[str, Endpoint]) -> None:
+def install(
+    app: FastAPI, metrics: Metrics, fast_routes: Mapping[str, Endpoint], access: Access, key: str | None
+) -> None:
     """Errors of every origin in one form, and :class:`Observed` around all of it."""
 
     @app.exception_handler(RequestError)
@@ -89,18 +113,29 @@ def install(app: FastAPI, metrics: Metrics, fast_routes: Mapping[str, Endpoint])
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
         return error_response(error.status_code, code, message, error.headers)
 
-    app.add_middleware(Observed, metrics=metrics, fast_routes=fast_routes)
+    app.add_middleware(Observed, metrics=metrics, fast_routes=fast_routes, access=access, key=key)
 
 
 class Observed:
-    """Counts, times and logs every request, and turns what nobody foresaw into a 500 that tells nothing.
+    """Counts, times and logs every request, refuses those that :class:`Access` does not allow, and turns what nobody
+    foresaw into a 500 that tells nothing.
 
     Args:
         fast_routes: path -> what answers a POST there at once, past routing and everything else that it has no use for.
+        key: of who may change the catalogue.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, fast_routes: Mapping[str, Endpoint]) -> None:
-        self.app, self.metrics, self.fast_routes = app, metrics, fast_routes
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, fast_routes: Mapping[str, Endpoint], access: Access, key: str | None
+    ) -> None:
+        self.app, self.metrics, self.fast_routes, self.access, self.key = app, metrics, fast_routes, access, key
+        self._rate = None if access.rate is None else RateLimit(access.rate)
+        self._inner: ASGIApp = self._answer
+        if access.origins:
+            self._inner = CORSMiddleware(
+                self._answer, allow_origins=access.origins, allow_methods=["GET", "POST"],
+                allow_headers=["Content-Type"],
+            )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
@@ -113,15 +148,16 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message["headers"], NO_SNIFFING]
             await send(message)
 
-        endpoint = self.fast_routes.get(scope["path"]) if scope["method"] == "POST" else None
         try:
-            if endpoint is None:
-                await self.app(scope, receive, watched)
+            if (refusal := self._refusal(scope)) is None:
+                await self._inner(scope, receive, watched)
             else:
-                response = await _respond(endpoint, Request(scope, receive))
-                await response(scope, receive, watched)
+                await refusal_response(refusal)(scope, receive, watched)
+        except asyncio.CancelledError:  # by the connection: its client is gone
+            status = status or 499
         except Exception as error:
             log("failure", level="error", **described(error))
             if status:
@@ -130,11 +166,30 @@ class Observed:
                 scope, receive, watched
             )
         finally:
-            route = _route(scope) if endpoint is None else scope["path"]
-            self._record(scope, route, status, time.perf_counter() - start)
+            self._record(scope, status, time.perf_counter() - start)
 
-    def _record(self, scope: Scope, route: str, status: int, seconds: float) -> None:
-        batch = scope.get("batch")
+    def _refusal(self, scope: Scope) -> RequestError | None:
+        try:
+            check_host(scope, self.access.hosts)
+            if self._rate is not None and scope["path"] not in NOT_COUNTED:
+                client = client_of(scope, self.key)
+                self._rate.check(client)
+                scope["charge"] = partial(self._rate.charge, client)
+        except RequestError as refusal:
+            return refusal
+        return None
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self.fast_routes.get(scope["path"]) if scope["method"] == "POST" else None
+        if endpoint is None:
+            await self.app(scope, receive, send)
+            return
+        scope["fast_route"] = scope["path"]
+        response = await _respond(endpoint, Request(scope, receive))
+        await response(scope, receive, send)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route, batch = _route(scope), scope.get("batch")
         self.metrics.observe(route, status, seconds, batch)
         fields: dict[str, Any] = {} if batch is None else {"batch": batch}
         method = scope["method"] if len(scope["method"]) < 10 else "other"
@@ -150,7 +205,7 @@ async def _respond(endpoint: Endpoint, request: Request) -> Response:
 
 def _route(scope: Scope) -> str:
     """The pattern, not the address: addresses hold ids."""
-    return getattr(scope.get("route"), "path", "none")
+    return str(scope.get("fast_route") or getattr(scope.get("route"), "path", "none"))
 
 
 def _too_large() -> RequestError:

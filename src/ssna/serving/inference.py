@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ssna.recommender.ranking import rank
-from ssna.serving.batching import Batcher, Disconnected
+from ssna.serving.answers import check_size, ranking_json
+from ssna.serving.batching import Batcher, Part
 from ssna.serving.comparison import HISTORIES
 from ssna.serving.limits import LIMITS
 from ssna.serving.ranker import Ranker, RankerError
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import RecommendRequest
-from ssna.serving.snapshot import Snapshot, rankings
+from ssna.serving.snapshot import Ranking, Snapshot, rankings
 from ssna.serving.worker import Worker
 
 T = TypeVar("T")
@@ -26,6 +27,21 @@ class Job:
 
     requests: Sequence[RecommendRequest]
     snapshot: Snapshot | None = None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The answer to a job.
+
+    Attributes:
+        snapshot: which ranked.
+        rankings: one a request.
+        batch: how many requests were ranked together, of other jobs, too.
+    """
+
+    snapshot: Snapshot
+    rankings: Sequence[Ranking]
+    batch: int
 
 
 class Inference:
@@ -45,8 +61,8 @@ class Inference:
         self.texts = Worker("texts", LIMITS.text_queue)
         self._ranker: Ranker | None = None
         self._worker = Worker("rank")
-        self._batcher: Batcher[Job, list[str]] = Batcher(
-            self._rank_jobs, LIMITS.rank_queue, LIMITS.max_batch_size, LIMITS.overlap_from
+        self._batcher: Batcher[Job, tuple[Snapshot, list[Ranking]]] = Batcher(
+            self._rank_jobs, LIMITS.rank_queue, LIMITS.max_batch_work, LIMITS.overlap_from
         )
 
     @property
@@ -56,16 +72,15 @@ class Inference:
 
     @property
     def ranker_alive(self) -> bool:
-        """Whether there is a ranking process."""
-        return self._ranker is not None and self._ranker.alive
+        """Whether a ranking process answers for what serves now."""
+        return self._ranker is not None and self._ranker.answers(self.snapshot.recommender)
 
     async def start(self) -> None:
         """Rank in a process of its own from now on."""
-        ranker = Ranker()
-        await ranker.start()
+        self._ranker = Ranker()
+        await self._ranker.start()
         for snapshot in (self.snapshot, *self.compare_with.values()):
-            await ranker.load(snapshot.recommender)
-        self._ranker = ranker
+            await self._ranker.load(snapshot.recommender)
 
     async def serve(self, snapshot: Snapshot) -> None:
         """From the return on, ``snapshot`` recommends."""
@@ -103,10 +118,9 @@ class Inference:
         self,
         requests: Sequence[RecommendRequest],
         texts: Mapping[str, str] | None = None,
-        disconnected: Disconnected | None = None,
         run: str | None = None,
-    ) -> tuple[list[str], int]:
-        """Answers as JSON, all from one snapshot; and how many requests were ranked together.
+    ) -> Ranked:
+        """Rankings, all from one snapshot.
 
         Args:
             texts: of ids in the histories that the catalogue does not have.
@@ -119,7 +133,25 @@ class Inference:
         (snapshot or self.snapshot).check_new_items(any(request.new_items for request in requests))
         snapshot = await self._with_texts(snapshot or self.snapshot, requests, texts) if texts else snapshot
         self.recent.extend(request.history for request in requests)
-        return await self._batcher.submit(Job(requests, snapshot), len(requests), disconnected)
+        divided = divide(requests, LIMITS.part_work)
+        if len(divided) > 1:
+            snapshot = snapshot or self.snapshot
+        parts = [Part(Job(part, snapshot), len(part), sum(map(work_of, part))) for part in divided]
+        answers, batch = await self._batcher.submit(parts)
+        return Ranked(answers[0][0], [ranking for _, rankings in answers for ranking in rankings], batch)
+
+    async def render(self, ranked: Ranked, fields: Sequence[Sequence[str]]) -> list[bytes]:
+        """Each ranking as JSON with its ``fields``. Raises :class:`RequestError` if they have too many bytes."""
+
+        def rendered() -> list[bytes]:
+            found, size = [], 0
+            for ranking, names in zip(ranked.rankings, fields, strict=True):
+                found.append(ranking_json(ranked.snapshot, ranking, names))
+                size += len(found[-1])
+                check_size(size)
+            return found
+
+        return await self._sized(sum(len(ranking.rows) for ranking in ranked.rankings), rendered)
 
     async def _with_texts(
         self, now: Snapshot, requests: Sequence[RecommendRequest], texts: Mapping[str, str]
@@ -128,19 +160,19 @@ class Inference:
         new = {item: text for item, text in texts.items() if item in ids and item not in now.recommender.items}
         return await self.texts.run(now.with_texts, new) if new else now
 
-    async def _rank_jobs(self, jobs: list[Job]) -> list[list[str]]:
-        """One pass for each snapshot."""
+    async def _rank_jobs(self, jobs: list[Job]) -> list[tuple[Snapshot, list[Ranking]]]:
+        """One ranking for each snapshot."""
         current = self.snapshot
         snapshots = [job.snapshot or current for job in jobs]
-        answers: list[list[str]] = [[] for _ in jobs]
+        answers: list[tuple[Snapshot, list[Ranking]]] = [(snapshot, []) for snapshot in snapshots]
         for snapshot in dict.fromkeys(snapshots):
             members = [number for number, other in enumerate(snapshots) if other is snapshot]
             ranked = iter(await self._rank(snapshot, [each for number in members for each in jobs[number].requests]))
             for number in members:
-                answers[number] = [next(ranked) for _ in jobs[number].requests]
+                answers[number][1].extend(next(ranked) for _ in jobs[number].requests)
         return answers
 
-    async def _rank(self, snapshot: Snapshot, requests: Sequence[RecommendRequest]) -> list[str]:
+    async def _rank(self, snapshot: Snapshot, requests: Sequence[RecommendRequest]) -> list[Ranking]:
         recommender = snapshot.recommender
         size = sum(len(each.history) + each.k + len(each.allow or ()) + len(each.deny) for each in requests)
         request, unknown = await self._sized(size, snapshot.look_up, requests)
@@ -150,9 +182,28 @@ class Inference:
                 best = await self._ranker.rank(recommender, request, snapshot.excluded)
         if best is None:
             best = await self._worker.run(rank, recommender.scorer, recommender.counts, request, snapshot.excluded)
-        found = rankings(request, unknown, *best)
-        return await self._sized(size, lambda: [snapshot.json(ranking) for ranking in found])
+        return await self._sized(size, rankings, request, unknown, *best)
 
     async def _sized(self, size: int, job: Callable[..., T], *arguments: Any) -> T:
         """A job of ``size`` ids; if they are many, in a thread: requests are answered meanwhile."""
         return job(*arguments) if size <= MANY_IDS else await self._worker.run(job, *arguments)
+
+
+def work_of(request: RecommendRequest) -> float:
+    """What a request takes, in rankings of a short history: time, and memory while it waits."""
+    listed = len(request.allow or ()) + len(request.deny)
+    return 1 + len(request.history) / 300 + request.k / 1_000 + listed / 1_000
+
+
+def divide(requests: Sequence[RecommendRequest], work: float) -> list[list[RecommendRequest]]:
+    """``requests`` in parts of so much work at the most, or of one request."""
+    parts: list[list[RecommendRequest]] = []
+    left = 0.0
+    for request in requests:
+        needed = work_of(request)
+        if needed > left:
+            parts.append([])
+            left = work
+        parts[-1].append(request)
+        left -= needed
+    return parts

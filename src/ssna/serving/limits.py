@@ -9,7 +9,12 @@ class Limits:
 
     Attributes:
         head_bytes: of a request's address and headers.
-        body_bytes: of a request's body, counted while it is read.
+        header_fields: of a request.
+        body_bytes: of a request's body, counted while it is read. Head, body, what separates its chunks and what
+            follows it have ``head_bytes + body_bytes`` together.
+        connections: that are open; fewer where the process may open fewer files.
+        answer_bytes: of one answer.
+        unread_bytes: of all long answers that wait to be read; beyond, the one unread for longest is given up.
         seconds: for a request's head to come, for its body, and for a client to read something of its answer; twice as
             long at the most.
         json_depth: of nested lists and objects in a body.
@@ -24,16 +29,22 @@ class Limits:
         additions: added and removed items that are remembered in all.
         query: characters of a search.
         search_results: items that a search gives.
-        rank_queue: requests that may wait to be ranked; beyond, the answer is 503.
+        rank_queue: work that may wait to be ranked, in rankings of a short history, half of it by batches; beyond,
+            the answer is 503.
         text_queue: requests whose inline texts may wait for the language model; beyond, the answer is 503.
-        max_batch_size: requests that are ranked in one pass.
+        max_batch_work: of one pass, in rankings of a short history.
+        part_work: of a large batch that is ranked in one pass, in rankings of a short history.
         overlap_from: so many waiting requests begin a pass while another one runs.
         explained_history: ids of a history whose ranking is explained.
         explain_queue: explanations that may wait or run; beyond, the answer is 503.
     """
 
     head_bytes: int = 2**16
+    header_fields: int = 100
     body_bytes: int = 2**20
+    connections: int = 4_096
+    answer_bytes: int = 2**23
+    unread_bytes: int = 2**26
     seconds: float = 20.0
     json_depth: int = 8
     history: int = 1_000
@@ -47,9 +58,10 @@ class Limits:
     additions: int = 10_000
     query: int = 200
     search_results: int = 100
-    rank_queue: int = 2_048
+    rank_queue: int = 4_096
     text_queue: int = 64
-    max_batch_size: int = 128
+    max_batch_work: int = 128
+    part_work: int = 16
     overlap_from: int = 24
     explained_history: int = 100
     explain_queue: int = 64

@@ -11,9 +11,11 @@ import os
 import signal
 import struct
 import sys
+import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -27,11 +29,12 @@ from ssna.core.ragged import Ints, Ragged
 from ssna.recommender import Recommender
 from ssna.recommender.ranking import RankRequest, rank
 from ssna.scoring import Scorer, below, restore, under
-from ssna.serving.logs import described, log
+from ssna.serving.logs import background_log, described, log
 
 LOAD, UNLOAD, RANK = range(3)
 LENGTH = struct.Struct("<Q")
 RESTART_SECONDS = 1.0  # before a process that ended is started again
+PATIENCE_SECONDS = 1.0  # for a ranking, or three times the slowest of late; then the server ranks by itself
 TIMEOUT_SECONDS = 60.0  # for a result; a process that takes longer is stuck, and ended
 THREADS = "SSNA_RANKER_THREADS"
 
@@ -42,13 +45,28 @@ class RankerError(Exception):
     """The process is gone, or could not rank; never leaves the serving package."""
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    """For a result of the process: cancelled, once nobody waits any more.
+
+    Attributes:
+        overdue: ends the process.
+        since: when a ranking was asked for; None for other calls.
+    """
+
+    result: "asyncio.Future[Message]"
+    overdue: asyncio.TimerHandle
+    since: float | None
+
+
 class Ranker:
     """The server's end. All methods belong to the event loop; :meth:`start` comes first."""
 
     def __init__(self) -> None:
         self._numbers: dict[Recommender, int] = {}  # of all that are to be loaded
         self._loaded: set[int | None] = set()
-        self._results: deque[asyncio.Future[Message]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._slowest = 0.0  # seconds that a ranking took lately
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._count = 0
@@ -69,10 +87,14 @@ class Ranker:
             process.stdin.close()
             await process.wait()
 
+    def answers(self, recommender: Recommender) -> bool:
+        """Whether the process ranks with ``recommender`` and does so in time."""
+        return self.is_loaded(recommender) and not self._is_late
+
     @property
-    def alive(self) -> bool:
-        """Whether there is a process."""
-        return self._process is not None
+    def _is_late(self) -> bool:
+        """Whether it still works for somebody who ranked by himself meanwhile."""
+        return bool(self._waiting) and self._waiting[0].result.cancelled()
 
     def is_loaded(self, recommender: Recommender) -> bool:
         """Whether the process can rank with ``recommender`` now."""
@@ -99,10 +121,15 @@ class Ranker:
         Raises:
             RankerError: there is no result; rank here.
         """
-        if not self.is_loaded(recommender):  # or not any more, since its requests were looked up
+        if not self.answers(recommender):  # or not any more, since its requests were looked up
             raise RankerError
         call = {"call": torch.tensor([RANK, self._numbers[recommender]]), "excluded": torch.from_numpy(excluded)}
-        result = await self._call(call | _pack_request(request))
+        patience = min(max(PATIENCE_SECONDS, 3 * self._slowest), TIMEOUT_SECONDS / 6)
+        try:
+            result = await asyncio.wait_for(self._call(call | _pack_request(request), timed=True), patience)
+        except TimeoutError:
+            log("ranker", level="warning", message=f"no result in {patience:.1f} s; the server ranks by itself for now")
+            raise RankerError from None
         return result["rows"].numpy(), result["scores"].numpy()
 
     async def _send_load(self, recommender: Recommender) -> None:
@@ -117,14 +144,13 @@ class Ranker:
         with suppress(RankerError):
             self._call({"call": torch.tensor([UNLOAD, number])})
 
-    def _call(self, message: Message | bytes) -> "asyncio.Future[Message]":
+    def _call(self, message: Message | bytes, timed: bool = False) -> "asyncio.Future[Message]":
         if self._process is None or self._process.stdin is None or self._process.stdin.is_closing():
             raise RankerError
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Message] = loop.create_future()
         overdue = loop.call_later(TIMEOUT_SECONDS, _kill, self._process)
-        result.add_done_callback(lambda _: overdue.cancel())
-        self._results.append(result)
+        self._waiting.append(_Waiting(result, overdue, time.monotonic() if timed else None))
         self._process.stdin.write(_frame(message if isinstance(message, bytes) else safetensors.save(dict(message))))
         return result
 
@@ -150,7 +176,7 @@ class Ranker:
             while True:
                 (size,) = LENGTH.unpack(await process.stdout.readexactly(LENGTH.size))
                 found = safetensors.load(await process.stdout.readexactly(size))
-                _settle(self._results.popleft(), RankerError() if "failed" in found else found)
+                self._settle(RankerError() if "failed" in found else found)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         except Exception as error:
@@ -159,18 +185,22 @@ class Ranker:
         finally:
             self._process = None
             self._loaded.clear()
-            while self._results:
-                _settle(self._results.popleft(), RankerError())
+            while self._waiting:
+                self._settle(RankerError())
 
-
-def _settle(result: "asyncio.Future[Message]", found: "Message | RankerError") -> None:
-    if result.done():
-        return
-    if isinstance(found, RankerError):
-        result.set_exception(found)
-        result.exception()  # looked at: nobody waits for the result of an unload
-    else:
-        result.set_result(found)
+    def _settle(self, found: "Message | RankerError") -> None:
+        """Whoever waits first has its result."""
+        first = self._waiting.popleft()
+        first.overdue.cancel()
+        if first.since is not None:
+            self._slowest = max(time.monotonic() - first.since, 0.9 * self._slowest)
+        if first.result.done():
+            return
+        if isinstance(found, RankerError):
+            first.result.set_exception(found)
+            first.result.exception()  # looked at: nobody waits for the result of an unload
+        else:
+            first.result.set_result(found)
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:
@@ -281,7 +311,7 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get(THREADS, "1")))
     output = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no result
-    with tune_allocator(), suppress(BrokenPipeError), os.fdopen(output, "wb") as results:
+    with background_log(), tune_allocator(), suppress(BrokenPipeError), os.fdopen(output, "wb") as results:
         answer_calls(sys.stdin.buffer, results)
 
 

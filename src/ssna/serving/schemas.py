@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from ssna.recommender.ranking import MOST_EXPOSURE
 from ssna.serving.limits import LIMITS
@@ -20,14 +21,14 @@ def _integer(value: Any) -> Any:
 
 
 Integer = Annotated[int, BeforeValidator(_integer)]
-
-
 Exposure = Annotated[float, Field(ge=-MOST_EXPOSURE, le=MOST_EXPOSURE, allow_inf_nan=False)]
 
 
 def _example(value: dict[str, Any]) -> ConfigDict:
     return ConfigDict(extra="forbid", strict=True, frozen=True, json_schema_extra={"examples": [value]})
 
+
+Fields = Annotated[list[Literal["item", "score", "text"]], Field(min_length=1, max_length=3)]
 
 EXAMPLE = {"history": ["sku-17", "sku-4"], "k": 3}
 
@@ -48,6 +49,8 @@ class RecommendRequest(BaseModel):
     """Exclude these items."""
     new_items: Exposure = 0.0
     """Raise items without training events by so many deviations of scores, beyond what validation chose."""
+    fields: Fields = ["item", "score"]
+    """What is answered of each item."""
 
 
 class RecommendRequestWithTexts(RecommendRequest):
@@ -57,6 +60,7 @@ class RecommendRequestWithTexts(RecommendRequest):
     texts: dict[ItemId, Text] = Field(default_factory=dict, max_length=LIMITS.texts)
     """Unknown id of the history -> its text: known for this request only, and not recommended."""
     run: RunName = None
+    fields: Fields = ["item", "score", "text"]
 
 
 class RecommendBatchRequest(BaseModel):
@@ -121,10 +125,18 @@ class ScoredItem(BaseModel):
     text: str
 
 
+class RecommendedItem(TypedDict, total=False):
+    """What was asked for of a recommended item; scores compare within one answer only."""
+
+    item: str
+    score: float
+    text: str
+
+
 class Answer(BaseModel):
     """Items, best first."""
 
-    items: list[ScoredItem]
+    items: list[RecommendedItem]
     unknown: list[str]
     """Ids of the history that are not in the catalogue; they were skipped."""
     fallback: Literal["popularity"] | None

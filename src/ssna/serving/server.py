@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ import torch
 import uvicorn
 
 from ssna.compute.allocator import tune_allocator
+from ssna.compute.cpus import cpu_count
 from ssna.core.errors import SsnaError
+from ssna.serving.access import Access, allowed_hosts
 from ssna.serving.additions import journal
 from ssna.serving.app import create_app
-from ssna.serving.connection import Connection
-from ssna.serving.logs import JsonHandler, log
+from ssna.serving.connection import OTHER_DESCRIPTORS, Connection
+from ssna.serving.limits import LIMITS
+from ssna.serving.logs import JsonHandler, background_log, log
 from ssna.serving.service import Service
 
+KEY_VARIABLE = "SSNA_API_KEY"
 SECONDS_TO_STOP = 30
 BACKLOG = 2048
 IDLE = 75  # seconds that a connection may stay without a request: longer than proxies keep theirs
@@ -38,6 +43,9 @@ def serve(
     state: Path | None = None,
     runs: Path | None = None,
     compare_with: Sequence[Path] = (),
+    allowed_host: Sequence[str] = (),
+    allow_origin: Sequence[str] = (),
+    rate: float | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the run again. The address goes to standard output, logs to stderr.
 
@@ -47,17 +55,28 @@ def serve(
         state: where additions are kept; None takes a folder beside the run, named after it.
         runs: a folder from below which other runs may be loaded, besides the run's own folder's.
         compare_with: runs that recommend by name, too, and are compared with in the explorer.
+        allowed_host: names under which clients address the server, besides those of this machine; ``*`` is any.
+        allow_origin: of pages elsewhere that may read answers.
+        rate: requests a second of one client; None: any number.
 
     Raises:
-        SsnaError: the run or the state cannot be read, or the address is taken.
+        SsnaError: the run or the state cannot be read, the address is taken, or its names are not given.
     """
+    os.environ.pop(KEY_VARIABLE, None)  # no process that is started from here gets it
     if api_key is not None and not (api_key.isascii() and api_key.isprintable() and api_key.strip() == api_key != ""):
         raise SsnaError("the key must be printable ASCII without blanks at its ends, since it travels in a header")
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # one core is left to the event loop
+    access = Access(allowed_hosts(host, allowed_host), tuple(allow_origin), rate)
+    torch.set_num_threads(max(1, cpu_count() - 1))  # one core is left to the event loop
     sys.setswitchinterval(SWITCH_SECONDS)
-    with _listening(host, port) as listening, journal(state or default_state(run)) as kept:
+    _raise_file_limit()
+    with (
+        background_log(),
+        _hangups_noted() as noted,
+        _listening(host, port) as listening,
+        journal(state or default_state(run)) as kept,
+    ):
         service = Service.open(run, kept, runs, compare_with)
-        app = create_app(service, api_key, lambda: _started(service, listening))
+        app = create_app(service, api_key, lambda: _started(service, listening, noted), access)
         _log_libraries()
         config = uvicorn.Config(
             app, http=Connection, ws="none", log_config=None, access_log=False, lifespan="on",
@@ -65,7 +84,7 @@ def serve(
         )  # fmt: skip
         with tune_allocator(), _ending_well():
             _Server(config).run([listening])
-    log("stopped")
+        log("stopped")
 
 
 def default_state(run: Path) -> Path:
@@ -85,7 +104,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _started(service: Service, listening: socket.socket) -> None:
+def _started(service: Service, listening: socket.socket, noted: Sequence[int]) -> None:
     loop = asyncio.get_running_loop()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -95,8 +114,11 @@ def _started(service: Service, listening: socket.socket) -> None:
 
     begin(lambda: _logged(service.start(), "language model"))
     loop.add_signal_handler(signal.SIGHUP, begin, lambda: _logged(service.changes.reload(), "reload"))
+    if noted:
+        begin(lambda: _logged(service.changes.reload(), "reload"))
     host, port = listening.getsockname()[:2]
-    print(f"{service.snapshot.run} is served at http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    with suppress(OSError):  # nobody may listen any more
+        print(f"{service.snapshot.run} is served at http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
 
 
 async def _logged(work: Any, event: str) -> None:
@@ -117,6 +139,26 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         raise SsnaError(f"{host}:{port} cannot be served at ({reason}); name another --host or --port") from None
     with listening:
         yield listening
+
+
+@contextmanager
+def _hangups_noted() -> Iterator[list[int]]:
+    """SIGHUP would end the process until there is a loop to handle it; those that came meanwhile."""
+    noted: list[int] = []
+    before = signal.signal(signal.SIGHUP, lambda number, _: noted.append(number))
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def _raise_file_limit() -> None:
+    """As many files as the system allows, where that is not more than the connections need."""
+    files, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = LIMITS.connections + OTHER_DESCRIPTORS
+    wanted = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+    if files != resource.RLIM_INFINITY and files < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 @contextmanager

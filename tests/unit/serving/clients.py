@@ -7,6 +7,7 @@ from pathlib import Path
 from httpx import Response
 from starlette.testclient import TestClient
 
+from ssna.serving.access import Access
 from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.service import Service
@@ -24,12 +25,14 @@ class Client(TestClient):
 
 
 @contextmanager
-def served(run: Path, state: Path, key: str | None = "secret", runs: Path | None = None) -> Iterator["Client"]:
+def served(
+    run: Path, state: Path, key: str | None = "secret", runs: Path | None = None, access: Access | None = None
+) -> Iterator["Client"]:
     """A client of a service of ``run``, in this process."""
     with journal(state) as kept:
         service = Service.open(run, kept, runs)
         service.ready = True
-        with Client(create_app(service, key), raise_server_exceptions=False) as client:
+        with Client(create_app(service, key, access=access), raise_server_exceptions=False) as client:
             client.service = service
             yield client
 

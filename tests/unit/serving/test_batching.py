@@ -1,10 +1,11 @@
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
-from ssna.serving import batching as module
-from ssna.serving.batching import Batcher
+from ssna.serving import batching
+from ssna.serving.batching import Batcher, Part
 from ssna.serving.refusal import RequestError
 
 
@@ -25,10 +26,10 @@ class Gate:
             self.open.release()
 
 
-def with_batcher(test: Callable, limit: int = 100, max_batch_size: int = 10, overlap_from: int | None = None) -> None:
+def with_batcher(test: Callable, limit: int = 100, max_batch_work: int = 10, overlap_from: int | None = None) -> None:
     async def run() -> None:
         gate = Gate()
-        batcher = Batcher(gate, limit, max_batch_size, overlap_from)
+        batcher = Batcher(gate, limit, max_batch_work, overlap_from)
         await asyncio.wait_for(test(gate, batcher), 20)
         gate.let_through(1000)
         await batcher.close()
@@ -36,8 +37,13 @@ def with_batcher(test: Callable, limit: int = 100, max_batch_size: int = 10, ove
     asyncio.run(run())
 
 
-async def asked(batcher: Batcher, *jobs: int, **options) -> list[asyncio.Task]:
-    tasks = [asyncio.create_task(batcher.submit(job, **options)) for job in jobs]
+async def answer_of(batcher: Batcher, job: int, size: int) -> tuple[int, int]:
+    answers, batch = await batcher.submit([Part(job, size, size)])
+    return answers[0], batch
+
+
+async def asked(batcher: Batcher, *jobs: int, size: int = 1) -> list[asyncio.Task]:
+    tasks = [asyncio.create_task(answer_of(batcher, job, size)) for job in jobs]
     for _ in range(3):
         await asyncio.sleep(0)
     return tasks
@@ -68,10 +74,9 @@ def test_a_pass_takes_no_more_requests_than_it_may_and_a_larger_job_goes_alone()
         await until(lambda: gate.passes == [[0]])
         tasks = await asked(batcher, 1, 2, 3, size=4)
         tasks += await asked(batcher, 4, size=30)
-        tasks += await asked(batcher, 5)
         gate.let_through(5)
         await asyncio.gather(*tasks)
-        assert gate.passes == [[0], [1, 2], [3], [4], [5]]
+        assert gate.passes == [[0], [1, 2], [3], [4]]
 
     with_batcher(test)
 
@@ -82,7 +87,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_ask_again():
         await until(lambda: gate.passes == [[0]])
         waiting = await asked(batcher, 1, 2)
         with pytest.raises(RequestError, match="2 requests wait already") as refused:
-            await batcher.submit(3)
+            await batcher.submit([Part(3)])
         assert (refused.value.status, refused.value.headers) == (503, {"Retry-After": "1"})
         gate.let_through(2)
         assert await asyncio.gather(*waiting) == [(2, 2), (4, 2)]
@@ -137,25 +142,83 @@ def test_a_second_pass_overlaps_the_first_once_enough_wait_and_no_third_one():
     with_batcher(test, overlap_from=3)
 
 
-def test_a_long_wait_asks_whether_anybody_is_still_there(monkeypatch):
-    monkeypatch.setattr(module, "CHECK_SECONDS", 0.0)
-
-    async def away() -> bool:
-        return True
-
-    async def there() -> bool:
-        return False
-
+def test_a_small_job_goes_ahead_of_larger_ones_that_came_before_it_and_in_its_own_pass():
     async def test(gate, batcher):
         await asked(batcher, 0)
         await until(lambda: gate.passes == [[0]])
-        (gone,) = await asked(batcher, 1, disconnected=away)
-        (stays,) = await asked(batcher, 2, disconnected=there)
-        gate.let_through(2)
-        assert await stays == (4, 1)
-        with pytest.raises(RequestError, match="nobody waits"):
+        large = await asked(batcher, 1, 2, size=8)
+        small = await asked(batcher, 3, size=1)
+        gate.let_through(3)
+        await asyncio.gather(*large, *small)
+        assert gate.passes == [[0], [3, 1], [2]]
+
+    with_batcher(test)
+
+
+def test_of_divided_jobs_a_pass_takes_one_part_and_they_take_turns():
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        await until(lambda: gate.passes == [[0]])
+        parts = [[Part(job * 10 + part, work=3) for part in range(2)] for job in (1, 2)]
+        jobs = [asyncio.create_task(batcher.submit(each)) for each in parts]
+        small = await asked(batcher, 3)
+        gate.let_through(5)
+        assert [await job for job in jobs] == [([20, 22], 1), ([40, 42], 1)]
+        await asyncio.gather(*small)
+        assert gate.passes == [[0], [3, 10], [20], [11], [21]]
+
+    with_batcher(test)
+
+
+def test_a_large_job_is_not_put_off_for_ever(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(batching.time, "monotonic", lambda: now)
+
+    async def test(gate, batcher):
+        nonlocal now
+        await asked(batcher, 0)
+        large = await asked(batcher, 1, size=10)
+        now += 2 * batching.PATIENCE * batching.FIRST_GUESS * 10
+        small = await asked(batcher, 2, size=1)
+        gate.let_through(3)
+        await asyncio.gather(*large, *small)
+        assert gate.passes == [[0], [1], [2]]
+
+    with_batcher(test)
+
+
+def test_divided_jobs_leave_half_of_the_queue_to_others():
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        await until(lambda: gate.passes == [[0]])
+        waiting = asyncio.create_task(batcher.submit([Part(1, work=2), Part(2, work=2)]))
+        await asyncio.sleep(0)
+        with pytest.raises(RequestError, match="ask again"):
+            await batcher.submit([Part(3), Part(4)])
+        small = await asked(batcher, 5)
+        gate.let_through(9)
+        assert await waiting == ([2, 4], 1)
+        await asyncio.gather(*small)
+
+    with_batcher(test, limit=9)
+
+
+def test_who_is_cancelled_takes_all_parts_out_of_the_queue():
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        await until(lambda: gate.passes == [[0]])
+        gone = asyncio.create_task(batcher.submit([Part(1, work=10), Part(2, work=10), Part(3, work=10)]))
+        await asyncio.sleep(0)
+        gate.let_through(1)
+        await until(lambda: gate.passes == [[0], [1]])
+        gone.cancel()
+        with suppress(asyncio.CancelledError):
             await gone
-        assert gate.passes == [[0], [2]]
+        assert batcher.queued == 0
+        stays = await asked(batcher, 4)
+        gate.let_through(2)
+        await asyncio.gather(*stays)
+        assert gate.passes == [[0], [1], [4]]
 
     with_batcher(test)
 
@@ -169,8 +232,8 @@ def test_a_failure_reaches_everybody_of_its_pass_and_the_next_pass_goes_on():
 
         batcher = Batcher(answer, 100, 10)
         with pytest.raises(ZeroDivisionError):
-            await batcher.submit(1)
-        assert await batcher.submit(2) == (2, 1)
+            await batcher.submit([Part(1)])
+        assert await batcher.submit([Part(2)]) == ([2], 1)
         await batcher.close()
 
     asyncio.run(run())

@@ -1,76 +1,22 @@
 """Clients that are slow, silent or endless, over sockets: whom uvicorn alone would wait for."""
 
-import json
 import socket
-import threading
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from http.client import HTTPResponse
 
 import pytest
-import uvicorn
+from sockets import LARGE, POST, SECONDS, all_of, answer, hasty, opened
 
-from ssna.serving import connection as connection_module
-from ssna.serving import http as http_module
-from ssna.serving.additions import journal
-from ssna.serving.app import create_app
-from ssna.serving.connection import Connection
-from ssna.serving.limits import LIMITS, Limits
-from ssna.serving.service import Service
+from ssna.serving.limits import LIMITS
 
 pytestmark = pytest.mark.slow
-
-SECONDS = 0.4
-POST = b"POST /recommend HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
-LARGE = 2**25
 
 
 @pytest.fixture(scope="module")
 def port(run_folders, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (connection_module, http_module):
-            patch.setattr(module, "LIMITS", Limits(seconds=SECONDS))
-        with journal(tmp_path_factory.mktemp("state")) as kept, running(run_folders["ssna"], kept) as number:
-            yield number
-
-
-@contextmanager
-def running(run, kept):
-    service = Service.open(run, kept)
-    service.ready = True
-    app = create_app(service, None)
-
-    @app.get("/large")
-    async def large():
-        from fastapi import Response
-
-        return Response(bytes(LARGE))
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, http=Connection, log_config=None, timeout_keep_alive=60))
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    yield listening.getsockname()[1]
-    server.should_exit = True
-    thread.join()
-
-
-def opened(port: int) -> closing:
-    return closing(socket.create_connection(("127.0.0.1", port), timeout=20))
-
-
-def all_of(client: socket.socket) -> bytes:
-    """Everything until the server closes."""
-    parts = []
-    while part := client.recv(2**16):
-        parts.append(part)
-    return b"".join(parts)
-
-
-def answer(content: bytes) -> tuple[int, str]:
-    head, _, body = content.partition(b"\r\n\r\n")
-    assert b"connection: close" in head.lower()
-    return int(head.split()[1]), json.loads(body)["error"]["code"]
+    with hasty(run_folders["ssna"], tmp_path_factory.mktemp("state")) as number:
+        yield number
 
 
 def health(client: socket.socket) -> int:

@@ -5,7 +5,7 @@ import pytest
 from clients import error
 from starlette.requests import Request
 
-from ssna.serving.http import READ_AT_MOST, body_of
+from ssna.serving.http import body_of
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import RecommendRequest
@@ -29,9 +29,11 @@ def test_errors_of_every_origin_have_one_form(unchanged, method, path, status, c
     assert error(unchanged.request(method, path), status)[0] == code
 
 
-def test_a_body_that_is_not_called_json_is_a_415(unchanged):
-    response = unchanged.post("/recommend", content=b'{"history": []}', headers={"Content-Type": "text/plain"})
-    assert error(response, 415) == ("not_json", "the body is called 'text/plain'; send Content-Type: application/json")
+@pytest.mark.parametrize(("kind", "said"), [("text/plain", "'text/plain'"), (None, "nothing")])
+def test_a_body_that_is_not_called_json_is_a_415(unchanged, kind, said):
+    headers = {} if kind is None else {"Content-Type": kind}
+    response = unchanged.post("/recommend", content=b'{"history": []}', headers=headers)
+    assert error(response, 415) == ("not_json", f"the body is called {said}; send Content-Type: application/json")
 
 
 @pytest.mark.parametrize("stated", [True, False], ids=["with its length", "in chunks"])
@@ -49,11 +51,12 @@ def test_a_body_without_end_is_not_read_to_its_end(unchanged):
     async def receive():
         nonlocal read
         read += 1
-        assert read <= 2 * READ_AT_MOST
+        assert read <= 2
         return {"type": "http.request", "body": bytes(LIMITS.body_bytes), "more_body": True}
 
     async def ask():
-        request = Request({"type": "http", "method": "POST", "path": "/", "headers": []}, receive)
+        headers = [(b"content-type", b"application/json")]
+        request = Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, receive)
         with pytest.raises(RequestError, match="more than"):
             await body_of(request, RecommendRequest)
 

@@ -2,6 +2,7 @@ import asyncio
 import io
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -122,13 +123,38 @@ def test_a_process_that_is_stuck_is_ended_and_replaced(recommenders, monkeypatch
 
     async def test(ranker):
         await ranker.load(recommenders[0])
-        os.kill(ranker._process.pid, signal.SIGSTOP)
+        stuck = ranker._process
+        os.kill(stuck.pid, signal.SIGSTOP)
         monkeypatch.setattr(module, "TIMEOUT_SECONDS", 0.2)
         with pytest.raises(RankerError):
             await ranker.rank(recommenders[0], REQUEST, NONE)
         monkeypatch.setattr(module, "TIMEOUT_SECONDS", 60.0)
+        await another(ranker, stuck)
         while not ranker.is_loaded(recommenders[0]):
             await asyncio.sleep(0.05)
+        await agrees(ranker, recommenders[0])
+
+    with_ranker(test)
+
+
+def test_nobody_waits_for_a_process_that_is_late_and_it_ranks_again_once_it_caught_up(recommenders, monkeypatch):
+    async def test(ranker):
+        await ranker.load(recommenders[0])
+        await agrees(ranker, recommenders[0])
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.1)
+        ranker._slowest = 0.0
+        os.kill(ranker._process.pid, signal.SIGSTOP)
+        start = time.monotonic()
+        for _ in range(5):  # only the first one waits
+            with pytest.raises(RankerError):
+                await ranker.rank(recommenders[0], REQUEST, NONE)
+        assert 0.09 < time.monotonic() - start < 0.5
+        assert ranker.is_loaded(recommenders[0])
+        assert not ranker.answers(recommenders[0])
+        os.kill(ranker._process.pid, signal.SIGCONT)
+        while not ranker.answers(recommenders[0]):
+            await asyncio.sleep(0.01)
+        monkeypatch.setattr(module, "PATIENCE_SECONDS", 9.0)
         await agrees(ranker, recommenders[0])
 
     with_ranker(test)

@@ -10,6 +10,7 @@ from ssna.data.dataset import IdMap
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer
 from ssna.serving.additions import Additions
+from ssna.serving.answers import ranking_json
 from ssna.serving.changes import with_additions
 from ssna.serving.comparison import compare
 from ssna.serving.refusal import RequestError
@@ -56,18 +57,18 @@ def test_any_requests_together_get_what_the_recommender_gives_to_each_alone(name
         expected = snapshot.recommender.recommend(
             [request.history], request.k, request.exclude_seen, request.allow, request.deny
         )[0]
-        answer = Answer.model_validate_json(snapshot.json(ranking))
+        answer = Answer.model_validate_json(ranking_json(snapshot, ranking))
         assert (answer.unknown, answer.fallback) == (list(expected.unknown), expected.fallback)
-        assert sorted(found.score for found in answer.items) == pytest.approx(
+        assert sorted(found["score"] for found in answer.items) == pytest.approx(
             sorted(found.score for found in expected.items), abs=1e-5
         )
         scores = {found.item: found.score for found in expected.items}
         texts = {found.item: found.text for found in expected.items}
         edge = min(scores.values(), default=0.0)  # near it, rounding decides which of two items is among the first k
         for position, found in enumerate(answer.items):
-            assert found.score == pytest.approx(expected.items[position].score, abs=1e-5)
-            assert found.score == pytest.approx(scores.get(found.item, edge), abs=1e-5)
-            assert found.text == texts.get(found.item, found.text)
+            assert found["score"] == pytest.approx(expected.items[position].score, abs=1e-5)
+            assert found["score"] == pytest.approx(scores.get(found["item"], edge), abs=1e-5)
+            assert found["text"] == texts.get(found["item"], found["text"])
 
 
 def test_every_user_s_served_rank_is_the_evaluated_one(run_folders, snapshots, random_data, distinct_texts):
@@ -129,7 +130,7 @@ def test_hidden_items_are_neither_found_nor_similar(run_folders):
 
 def test_added_items_are_recommended_with_their_texts(run_folders):
     wider = load(run_folders["ssna"], Additions({"new": "word1 word2"}))
-    answer = json.loads(wider.json(wider.rank([RecommendRequest(history=["i1"], k=100)])[0]))
+    answer = json.loads(ranking_json(wider, wider.rank([RecommendRequest(history=["i1"], k=100)])[0]))
     assert {found["item"]: found["text"] for found in answer["items"]}["new"] == "word1 word2"
     assert (wider.added, len(wider)) == (1, ITEMS + 1)
 
@@ -166,7 +167,7 @@ def test_answers_are_json_whatever_ids_and_texts_hold():
         PopularityScorer(np_counts(len(odd))), IdMap(tuple(odd)), ("", *odd[::-1]), np.arange(len(odd) + 1)
     )
     snapshot = with_additions(recommender, Path("run"), 1, Additions())
-    answer = json.loads(snapshot.json(snapshot.rank([RecommendRequest(history=['x"'], k=9)])[0]))
+    answer = json.loads(ranking_json(snapshot, snapshot.rank([RecommendRequest(history=['x"'], k=9)])[0]))
     assert {found["item"]: found["text"] for found in answer["items"]} == dict(zip(odd, odd[::-1], strict=True))
     assert answer["unknown"] == ['x"']
 

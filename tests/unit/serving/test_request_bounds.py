@@ -1,0 +1,169 @@
+"""Every byte of a request is counted, whatever it is; what is thrown away is not kept."""
+
+import json
+import socket
+import time
+import tracemalloc
+
+import pytest
+from sockets import POST, all_of, answer, listening, opened
+
+from ssna.serving import connection as connection_module
+from ssna.serving.additions import journal
+from ssna.serving.limits import LIMITS, Limits
+from ssna.serving.service import Service
+
+pytestmark = pytest.mark.slow
+
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+BODY = b'{"history": ["i1"], "k": 1}'
+CHUNK = b"%x\r\n%s\r\n" % (len(BODY), BODY)
+PAIRS = LIMITS.head_bytes + LIMITS.body_bytes
+MEGABYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def server(run_folders, tmp_path_factory):
+    with journal(tmp_path_factory.mktemp("state")) as kept:
+        service = Service.open(run_folders["ssna"], kept)
+        service.ready = True
+        with listening(service) as (port, running):
+            running.port = port
+            yield running
+
+
+def sent(server, *parts: bytes) -> bytes:
+    """What comes back, once all is sent that the server takes."""
+    with opened(server.port) as client:
+        try:
+            for part in parts:
+                client.sendall(part)
+        except OSError:  # it was cut off
+            pass
+        return all_of(client)
+
+
+def fields(size: int) -> bytes:
+    """Header fields of so many bytes."""
+    line = b"x-a: %s\r\n" % (b"a" * 1_000)
+    lines = line * (size // len(line))
+    return lines + b"x-b: %s\r\n" % (b"b" * (size - len(lines) - 7))
+
+
+def test_the_last_byte_of_a_head_that_is_allowed_is_taken_and_the_next_one_refused(server):
+    start = POST + b"Connection: close\r\nContent-Length: %d\r\n" % len(BODY)
+    left = LIMITS.head_bytes - len(start) - 2
+    assert sent(server, start + fields(left) + b"\r\n" + BODY).startswith(b"HTTP/1.1 200")
+    assert answer(sent(server, start + fields(left + 1) + b"\r\n" + BODY)) == (431, "head_too_large")
+
+
+def test_header_fields_are_counted(server):
+    start = POST + b"Connection: close\r\nContent-Length: %d\r\n" % len(BODY)
+    allowed = LIMITS.header_fields - 4
+    assert sent(server, start + b"a:\r\n" * allowed + b"\r\n" + BODY).startswith(b"HTTP/1.1 200")
+    assert answer(sent(server, start + b"a:\r\n" * (allowed + 1) + b"\r\n" + BODY)) == (431, "head_too_large")
+
+
+def test_trailers_are_counted_with_the_body(server):
+    short = sent(server, CHUNKED.replace(b"Host", b"Connection: close\r\nHost"), CHUNK, b"0\r\nx-a: b\r\n\r\n")
+    assert short.startswith(b"HTTP/1.1 200")
+    assert answer(sent(server, CHUNKED, CHUNK, b"0\r\n", fields(PAIRS), b"\r\n")) == (413, "too_large")
+
+
+def test_what_separates_chunks_is_counted_with_the_body(server):
+    extension = b"1;%s\r\n \r\n" % (b"e" * 10_000)
+    assert answer(sent(server, CHUNKED, extension * (PAIRS // 10_000 + 1), CHUNK, b"0\r\n\r\n")) == (413, "too_large")
+
+
+def test_a_body_that_nobody_reads_is_counted(server):
+    found = sent(server, b"POST /nowhere HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % 10**9, bytes(PAIRS))
+    assert found.startswith(b"HTTP/1.1 404")
+    assert found.count(b"HTTP/1.1") == 1
+
+
+def test_what_is_thrown_away_ends(server):
+    with opened(server.port) as client:
+        client.sendall(CHUNKED + b"1;")
+        with pytest.raises(OSError):
+            client.sendall(b"e" * 100 * MEGABYTE)
+
+
+def test_nothing_of_a_refused_request_is_kept(server):
+    """Of what Python allocates, at its peak; the answer is there before the rest is."""
+    endings = [b"0\r\nx: ", b"1;", b"0\r\n" + b"x:\r\n" * 300_000]
+    tracemalloc.start()
+    try:
+        for ending in endings:
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            with opened(server.port) as client:
+                client.sendall(CHUNKED + ending)
+                for _ in range(8):
+                    client.sendall(b"x" * MEGABYTE)
+                assert answer(all_of(client)) == (413, "too_large")
+            assert tracemalloc.get_traced_memory()[1] - before < 7 * MEGABYTE
+    finally:
+        tracemalloc.stop()
+
+
+def test_many_requests_in_one_packet_are_answered_in_their_order(server):
+    bodies = [json.dumps({"history": ["i1"], "k": number % 20 + 1}).encode() for number in range(400)]
+    requests = [POST + b"Content-Length: %d\r\n\r\n%s" % (len(body), body) for body in bodies]
+    last = POST + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}"
+    found = sent(server, b"".join(requests) + last)
+    counts = [part.count(b'"item":') for part in found.split(b"HTTP/1.1 ")[1:]]
+    assert counts == [number % 20 + 1 for number in range(400)] + [0]
+
+
+def test_requests_that_wait_behind_another_one_are_few(server):
+    with opened(server.port) as client:
+        client.sendall(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n" * 20_000)
+        most, end = 0, time.monotonic() + 1
+        while time.monotonic() < end:
+            most = max([most, *(len(each.pipeline) for each in tuple(server.server_state.connections))])
+        assert 0 < most <= connection_module.PART / 36 + 1
+
+
+def test_who_leaves_is_not_worked_for(server):
+    slow = server.config.loaded_app
+    with opened(server.port) as client:
+        client.sendall(POST + b"Content-Length: 99\r\n\r\n{")
+        while not server.server_state.tasks:
+            time.sleep(0.01)
+        assert slow is not None
+    end = time.monotonic() + 5
+    while server.server_state.tasks and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not server.server_state.tasks
+
+
+def test_more_connections_than_the_limit_close_the_one_that_was_idle_longest(server, monkeypatch, capsys):
+    monkeypatch.setattr(connection_module, "LIMITS", Limits(connections=3))
+    monkeypatch.setattr(connection_module, "_warned", -connection_module.WARN_SECONDS)
+    clients = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(3)]
+    try:
+        clients[0].sendall(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
+        assert clients[0].recv(100).startswith(b"HTTP/1.1 200")
+        late = b"GET /health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
+        assert sent(server, late).startswith(b"HTTP/1.1 200")
+        assert clients[1].recv(1) == b""
+        clients[0].sendall(late)
+        assert b"200" in all_of(clients[0])
+    finally:
+        for client in clients:
+            client.close()
+    assert "3 connections are open, the limit" in capsys.readouterr().err
+
+
+def test_where_every_connection_is_busy_the_next_one_is_refused(server, monkeypatch):
+    monkeypatch.setattr(connection_module, "LIMITS", Limits(connections=1))
+    with opened(server.port) as busy:
+        busy.sendall(POST + b"Content-Length: 99\r\n\r\n{")
+        while not server.server_state.tasks:
+            time.sleep(0.01)
+        assert answer(sent(server)) == (503, "busy")
+
+
+def test_files_that_may_be_open_bound_the_connections(monkeypatch):
+    monkeypatch.setattr(connection_module.resource, "getrlimit", lambda _: (300, 300))
+    assert connection_module.most_connections() == 300 - connection_module.OTHER_DESCRIPTORS
