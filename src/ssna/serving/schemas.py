@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from ssna.recommender.ranking import MOST_EXPOSURE
+from ssna.core.bounds import MOST_EXPOSURE
 from ssna.serving.limits import LIMITS
 
 ItemId = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.id_length)]

@@ -9,14 +9,13 @@ from http.client import HTTPResponse
 
 import pytest
 import uvicorn
+from clients import loaded
 
 from ssna.serving import connection as connection_module
 from ssna.serving import http as http_module
-from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.connection import Connection
 from ssna.serving.limits import LIMITS, Limits
-from ssna.serving.service import Service
 
 pytestmark = pytest.mark.slow
 
@@ -30,15 +29,13 @@ def port(run_folders, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for module in (connection_module, http_module):
             patch.setattr(module, "LIMITS", Limits(seconds=SECONDS))
-        with journal(tmp_path_factory.mktemp("state")) as kept, running(run_folders["ssna"], kept) as number:
+        with running(run_folders["ssna"], tmp_path_factory.mktemp("state")) as number:
             yield number
 
 
 @contextmanager
-def running(run, kept):
-    service = Service.open(run, kept)
-    service.ready = True
-    app = create_app(service, None)
+def running(run, state):
+    app = create_app(loaded(run, state), None)
 
     @app.get("/large")
     async def large():
