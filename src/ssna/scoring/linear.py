@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, cast
 
-import numpy as np
 import scipy.sparse as sparse
 from torch import Tensor
 
@@ -11,7 +10,7 @@ from ssna.core.ragged import Ragged
 from ssna.scoring.counts import NeighbourScorer, sparse_columns
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Config, ScoreFn
-from ssna.scoring.text_weights import AT_ONCE, TextWeights
+from ssna.scoring.text_weights import TextWeights
 
 
 class LinearScorer(NeighbourScorer):
@@ -40,10 +39,7 @@ class LinearScorer(NeighbourScorer):
     def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "LinearScorer":
         if (weights := self.text_weights) is None:
             return cast(LinearScorer, super().add_items(h, texts))
-        new, similarity = weights.read(h, texts), self.similarity
-        for start in range(0, len(new), AT_ONCE):
-            part = new.take(np.arange(start, min(start + AT_ONCE, len(new))))
-            weights, similarity = weights.admit(similarity, part)
+        weights, similarity = weights.admit(self.similarity, weights.read(h, texts))
         return LinearScorer(similarity, self.window, self.decay, weights)
 
     def prepare(self, histories: Ragged) -> ScoreFn:

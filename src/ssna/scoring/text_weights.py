@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ssna.core.errors import ArtifactError
@@ -19,6 +20,7 @@ from ssna.scoring.scorer import Config
 
 FROM_NEW, TO_NEW = 200, 500  # weights that are kept from a new item to others, and to it
 AT_ONCE = 1024  # new items
+WORDS_AT_ONCE = 64  # and of what words say: these are many
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,45 +105,70 @@ class TextWeights:
 
     def admit(self, similarity: sparse.csr_array, new: Texts) -> tuple["TextWeights", sparse.csr_array]:
         """With ``k`` more items, and the weights of the catalogue with them, ``(I + 1 + k, I + 1 + k)``."""
-        size = similarity.shape[0]
+        size, wider, found, among = similarity.shape[0], self, _Entries(), self._among(similarity)
+        for start in range(0, len(new), AT_ONCE):
+            part = new.take(np.arange(start, min(start + AT_ONCE, len(new))))
+            wider = wider._admit(among, part, size + start, found)
+        size += len(new)
+        offsets = np.pad(similarity.indptr, (0, len(new)), mode="edge")
+        old = sparse.csr_array((similarity.data, similarity.indices, offsets), shape=(size, size))
+        return wider, sparse.csr_array(old + found.matrix(size))  # which have no entry in common
+
+    def _admit(self, among: sparse.csr_array, new: Texts, size: int, found: "_Entries") -> "TextWeights":
+        """With the next ``k <= AT_ONCE``, of rows from ``size`` on; their weights go to ``found``."""
         first, index = new.distinct()
-        unique, inverse = new.take(first), torch.from_numpy(index)
-        g, b, spread, to_old, with_earlier = self._meet(similarity, unique)
-        b = _largest(b, TO_NEW)
-        mutual = torch.triu(self._covariances(unique, unique) - b.T @ g)
-        mutual = (mutual + mutual.triu(1).T)[inverse][:, inverse].fill_diagonal_(0)  # an item has no weight to itself
-        to_old, b, with_earlier, spread = to_old[:, inverse], b[:, inverse], with_earlier[:, inverse], spread[inverse]
-        with_earlier, mutual = _largest(with_earlier, TO_NEW), _largest(mutual, TO_NEW)
-        columns = _placed(torch.cat([b, with_earlier / self.spread[:, None]]), self.rows, size)
-        rows = _placed(torch.cat([_largest(to_old, FROM_NEW), with_earlier / spread]), self.rows, size).T
-        both = sparse.csr_array((mutual / spread[:, None]).numpy())
-        wider = sparse.csr_array(sparse.block_array([[similarity, columns], [rows, both]], format="csr"))
-        wider.sort_indices()
-        admitted = replace(
+        b, spread, to_old, with_earlier, mutual = self._meet(among, new.take(first))
+        mutual = torch.triu(mutual)
+        mutual = mutual + mutual.triu(1).T
+        if len(first) < len(new):
+            inverse = torch.from_numpy(index)
+            b, to_old, with_earlier = b[:, inverse], to_old[:, inverse], with_earlier[:, inverse]
+            spread, mutual = spread[inverse], mutual[inverse][:, inverse]
+        mutual.fill_diagonal_(0)  # an item has no weight to itself
+        here, known, added = np.arange(size, size + len(new)), self.rows[: self.known], self.rows[self.known :]
+        spread_, earlier_spread = spread.numpy(), self.spread.numpy()
+        found.add(*_largest(b, TO_NEW), known, here)
+        found.add(*_largest(to_old, FROM_NEW), known, here, turned=True)
+        place, column, value = _largest(with_earlier, TO_NEW)
+        found.add(place, column, value / earlier_spread[place], added, here)
+        found.add(place, column, value / spread_[column], added, here, turned=True)
+        place, column, value = _largest(mutual, TO_NEW)
+        found.add(place, column, value / spread_[place], here, here)
+        return replace(
             self,
-            rows=np.concatenate([self.rows, np.arange(size, size + len(new))]),
+            rows=np.concatenate([self.rows, here]),
             texts=self.texts.append(new),
             spread=torch.cat([self.spread, spread]),
         )
-        return admitted, wider
 
     def weights_from(self, similarity: sparse.csr_array, new: Texts) -> sparse.csr_array:
-        """``(k, I + 1)`` weights from ``k`` more items to those of the catalogue, which does not get them."""
-        *_, spread, to_old, with_earlier = self._meet(similarity, new)
-        weights = torch.cat([_largest(to_old, FROM_NEW), _largest(with_earlier, TO_NEW) / spread])
-        return sparse.csr_array(_placed(weights, self.rows, similarity.shape[0]).T)
+        """``(k, I + 1)`` weights from ``k <= AT_ONCE`` more items to those of the catalogue, which stays as it is."""
+        _, spread, to_old, with_earlier, _ = self._meet(self._among(similarity), new)
+        found, here = _Entries(), np.arange(len(new))
+        found.add(*_largest(to_old, FROM_NEW), self.rows[: self.known], here, turned=True)
+        place, column, value = _largest(with_earlier, TO_NEW)
+        found.add(place, column, value / spread.numpy()[column], self.rows[self.known :], here, turned=True)
+        return found.matrix(len(new), similarity.shape[0])
 
-    def _meet(self, similarity: sparse.csr_array, new: Texts) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Of ``k <= AT_ONCE`` new items: ``g (n, k)``, ``b (n, k)``, ``s (k,)``, weights to old items ``(n, k)``, and
-        what is common with admitted ones ``(m, k)``."""
-        there, added = self.rows[: self.known] >= 0, self.rows[self.known :]
-        _, g, b = next(self._columns(similarity, new))
+    def _meet(self, among: sparse.csr_array, new: Texts) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Of ``k <= AT_ONCE`` new items: ``b (n, k)``, ``s (k,)``, weights to old items ``(n, k)``, and ``K - g^T b``
+        with the admitted ones, ``(m, k)``, and with each other, ``(k, k)``.
+
+        ``g = f K`` of the others need not be known for that: it is ``t V (V^T - V_old^T f b)``, and so with words.
+        """
+        _, g, b = next(self._columns(among, new))
         spread = self.ridge + self._variances(new) - (g * b).sum(dim=0)
         to_old = (b / spread) / (self.diagonal[:, None] + b**2 / spread)
-        earlier = self.texts.take(np.arange(self.known, len(self.texts)))
-        with_earlier = self._covariances(earlier, new)
-        with_earlier -= torch.from_numpy(similarity[self._there][:, added].T @ g.numpy()[there])
-        return g, b, spread, to_old, with_earlier
+        old, scaled = self.texts.take(np.arange(self.known)), self.factors[:, None] * b
+        others = self.texts.take(np.arange(self.known, len(self.texts))).append(new)
+        beyond = self.text * others.vectors @ (new.vectors.T - old.vectors.T @ scaled)
+        if self.words:
+            for start in range(0, len(new), WORDS_AT_ONCE):
+                part = slice(start, start + WORDS_AT_ONCE)
+                rest = new.bags[part].T.toarray() - old.bags.T @ scaled[:, part].numpy()  # (W, c)
+                beyond[:, part].add_(torch.from_numpy(others.bags @ rest), alpha=self.words)
+        admitted = len(others) - len(new)
+        return b, spread, to_old, beyond[:admitted], beyond[admitted:]
 
     def as_new(self, similarity: sparse.csr_array, texts: Texts) -> sparse.csr_array:
         """``(I + 1, I + 1)`` weights to every item as if it were new, from the items that have weights.
@@ -153,15 +180,15 @@ class TextWeights:
         place = np.full(size, -1)
         place[self._there] = np.flatnonzero(known >= 0)
         among = sparse.csc_array(self._among(similarity))
-        parts = []
-        for part, _, b in self._columns(similarity, texts):
+        found = _Entries()
+        for part, _, b in self._columns(self._among(similarity), texts):
             here = place[part]
             met = np.flatnonzero(here >= 0)
             own = torch.from_numpy(here[met]), torch.from_numpy(met)
             b[:, own[1]] += torch.from_numpy(among[:, here[met]].toarray()) * b[own][None]
             b[own] = 0
-            parts.append(_placed(_largest(b, TO_NEW), known, size))
-        return sparse.csr_array(sparse.hstack(parts, format="csr"))
+            found.add(*_largest(b, TO_NEW), known, np.arange(part.start, part.stop))
+        return found.matrix(size)
 
     def select(self, rows: Tensor, similarity: sparse.csr_array) -> "TextWeights":
         """Of the item rows ``(k,)`` alone, ascending. What those that leave had to say of new items stays."""
@@ -195,9 +222,9 @@ class TextWeights:
         of_words = torch.from_numpy(np.asarray(texts.bags.multiply(texts.bags).sum(axis=1), dtype=np.float32))
         return self.text * texts.vectors.square().sum(dim=1) + self.words * of_words
 
-    def _columns(self, similarity: sparse.csr_array, new: Texts) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    def _columns(self, among: sparse.csr_array, new: Texts) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """Some new items at a time: which, ``g (n, c)`` and ``b (n, c)``."""
-        old, among = self.texts.take(np.arange(self.known)), self._among(similarity)
+        old = self.texts.take(np.arange(self.known))
         for start in range(0, len(new), AT_ONCE):
             part = slice(start, min(start + AT_ONCE, len(new)))
             g = self.factors[:, None] * self._covariances(old, new.take(np.arange(part.start, part.stop)))
@@ -246,17 +273,36 @@ def covariances(first: Texts, second: Texts, text: float, words: float) -> Tenso
     return found
 
 
-def _largest(weights: Tensor, most: int) -> Tensor:
-    """``weights (n, c)`` with at most ``most`` of each column, the largest in size; the others are zero."""
+class _Entries:
+    """Entries of a sparse matrix that is made at last."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Ints, Ints, NDArray[np.float32]]] = []
+
+    def add(
+        self, place: Ints, column: Ints, value: NDArray[np.float32], rows: Ints, columns: Ints, turned: bool = False
+    ) -> None:
+        """``value`` at ``rows[place]`` and ``columns[column]``, or there in the transpose; a row -1 is nobody's."""
+        row, there = rows[place], rows[place] >= 0
+        entry = row[there], columns[column][there]
+        self._parts.append((*(entry[::-1] if turned else entry), value[there]))
+
+    def matrix(self, rows: int, columns: int | None = None) -> sparse.csr_array:
+        """All of them, ``(rows, columns)``, or square."""
+        row, column, value = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+        shape = rows, rows if columns is None else columns
+        return sparse.csr_array(sparse.coo_array((value, (row, column)), shape=shape))
+
+
+def _largest(weights: Tensor, most: int) -> tuple[Ints, Ints, NDArray[np.float32]]:
+    """Of each column of ``weights (n, c)`` at most ``most`` entries that are not zero, the largest in size: rows,
+    columns and values."""
+    by_column = weights.T.contiguous()
     if len(weights) <= most:
-        return weights
-    rows = weights.abs().topk(most, dim=0).indices
-    return torch.zeros_like(weights).scatter_(0, rows, weights.gather(0, rows))
-
-
-def _placed(weights: Tensor, rows: Ints, size: int) -> sparse.csr_array:
-    """``weights (n, c)`` of ``rows (n,)`` of ``size``, sparse."""
-    found = sparse.coo_array(weights.numpy())
-    places, there = rows[found.coords[0]], rows[found.coords[0]] >= 0
-    entries = (found.data[there], (places[there], found.coords[1][there]))
-    return sparse.csr_array(sparse.coo_array(entries, shape=(size, weights.shape[1])))
+        column, row = by_column.nonzero().unbind(1)
+    else:
+        row = by_column.abs().topk(most, dim=1, sorted=False).indices.flatten()
+        column = torch.arange(len(by_column)).repeat_interleave(most)
+    value = by_column[column, row]
+    there = value != 0
+    return row[there].numpy(), column[there].numpy(), value[there].numpy()
