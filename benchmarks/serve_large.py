@@ -9,14 +9,15 @@ texts, in this process. A stall is the longest time from a question to its answe
 Memory is the proportional set size of the server and its ranking process: the largest seen every 20 ms while items are
 put, against that at rest.
 
---added puts so many items first, stops the server, and times a start: until /health answers, until /ready does, and a
-reload.
+With --added, so many items stand in the state before the start, with made hidden states, and only the start is timed:
+until /health answers, until /ready does, and then a reload. --run takes a trained run instead of a made one.
 """
 
 import argparse
 import json
 import os
 import random
+import shutil
 import statistics
 import subprocess
 import sys
@@ -38,7 +39,10 @@ from ssna.data.dataset import IdMap
 from ssna.nn.adapter import MLPAdapter
 from ssna.nn.sasrec import SASRec
 from ssna.recommender import Recommender
+from ssna.recommender.admission import NewItems
 from ssna.scoring import VectorScorer
+from ssna.serving.additions import Change
+from ssna.serving.store import Store
 from ssna.text import Encoding, embed
 from ssna.text.encoder import TextEncoder
 
@@ -197,36 +201,56 @@ def changes(server: Server, items: int, encoding: Encoding) -> dict[str, Any]:
     return found
 
 
+def measured(server: Server, items: int, encoding: Encoding) -> dict[str, Any]:
+    """At rest, and while the catalogue changes."""
+    for _ in range(20):
+        server.ask("POST", "/recommend", {"history": ["sku-1"]})
+    server.put({"first": "the first new item of all"})
+    found: dict[str, Any] = {"resting_bytes": server.memory}
+    with asked(server, items) as answers:
+        time.sleep(3)
+    found["answer_p50"] = statistics.median(answers)
+    with watched(server) as memory:
+        found |= changes(server, items, encoding)
+    return found | {"peak_bytes": max(memory)}
+
+
+def fill(state: Path, run: Path, count: int) -> None:
+    """A state of so many items, with hidden states that nobody read."""
+    recommender = Recommender.load(run)
+    assert recommender.encoding is not None
+    texts = {f"added-{number}": text_of(number) for number in range(count)}
+    states = torch.randn(recommender.scorer.layers, count, recommender.encoding.width)
+    store = Store(state)
+    store.record(Change(put=texts), NewItems(texts, states, [False] * count), recommender.encoding)
+    store.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--out", type=Path)
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=256)
     parser.add_argument("--added", type=int, default=0)
+    parser.add_argument("--run", type=Path, help="with --added")
     arguments = parser.parse_args()
+    if arguments.run is not None and not arguments.added:
+        parser.error("--run goes with --added")
     found: dict[str, Any] = conditions(__file__) | {"items": arguments.items, "width": arguments.width}
     with tempfile.TemporaryDirectory() as folder:
         run, state = Path(folder) / "run", Path(folder) / "state"
-        encoding = make_run(run, arguments.items, arguments.width)
-        with served(run, state) as server:
-            found["start"] = server.seconds
-            for first in range(0, arguments.added, AT_ONCE):
-                server.put({f"added-{n}": text_of(n) for n in range(first, min(first + AT_ONCE, arguments.added))})
-            if not arguments.added:
-                for _ in range(20):
-                    server.ask("POST", "/recommend", {"history": ["sku-1"]})
-                server.put({"first": "the first new item of all"})
-                found["resting_bytes"] = server.memory
-                with asked(server, arguments.items) as answers:
-                    time.sleep(3)
-                found["answer_p50"] = statistics.median(answers)
-                with watched(server) as memory:
-                    found |= changes(server, arguments.items, encoding)
-                found["peak_bytes"] = max(memory)
+        if arguments.run is not None:
+            shutil.copytree(arguments.run, run)
+        else:
+            encoding = make_run(run, arguments.items, arguments.width)
         if arguments.added:
-            with served(run, state) as server:
-                found |= {"added": arguments.added, "start_with_added": server.seconds}
-                found["reload"] = seconds(lambda: server.ask("POST", "/reload", {}))
+            fill(state, run, arguments.added)
+        with served(run, state) as server:
+            found |= {"added": arguments.added, "start": server.seconds}
+            if arguments.added:
+                found["reload"] = seconds(lambda: server.ask("POST", "/reload", {"run": run.name}))
+            else:
+                found |= measured(server, arguments.items, encoding)
     say(json.dumps({name: value for name, value in found.items() if name not in conditions(__file__)}, indent=1))
     keep(arguments.out, found)
 
