@@ -323,16 +323,16 @@ def test_kills_while_items_are_put_lose_nothing_that_was_answered(runs, tmp_path
         with served(runs / "text-knn", tmp_path / "state", tmp_path / "log") as server:
             server.until_ready()
             assert all_added(server, answered_items) == answered_items
-            killer = threading.Timer(chance.uniform(0.05, 0.4), server.process.kill)
+            killer = threading.Timer(chance.uniform(0.5, 2.0), server.process.kill)
             killer.start()
             number = 0
             while True:
                 item, text = f"new-{start}-{number}", f"word{number % 50} word{start}"
                 try:
-                    status, _ = server.ask("PUT", "/items", {"items": [{"item": item, "text": text}]})
+                    status, answer = server.ask("PUT", "/items", {"items": [{"item": item, "text": text}]})
                 except (OSError, HTTPException):
                     break
-                assert status == 200
+                assert status == 200, answer
                 answered_items[item] = text
                 number += 1
     with served(runs / "text-knn", tmp_path / "state", tmp_path / "log") as server:

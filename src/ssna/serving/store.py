@@ -1,74 +1,33 @@
 """The state of a server: one SQLite file of what was added and removed, and of what was read from the texts.
 
-All is written by SQLAlchemy's own expressions, which PostgreSQL understands, too. Items go by their outside ids, as in
-logs, so that tables of their attributes, of users and of events can stand beside these.
+All is written by SQLAlchemy's own expressions, which PostgreSQL understands, too.
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Engine,
-    ForeignKey,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Column, Connection, Engine, Table, delete, insert, select, update
 
 from ssna.core.errors import ArtifactError
+from ssna.core.files import fsync
 from ssna.serving.additions import Additions, Change
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 from ssna.serving.sqlite import ERRORS, check_pages, engine_of, exists, readable, reason
+from ssna.serving.tables import ADDED, FORMAT, MODELS, REMOVED, STATE, STATES, TABLES
 from ssna.text import Encoding
 
 if TYPE_CHECKING:
     from ssna.recommender.admission import NewItems
 
 STORE, JOURNAL = "state.sqlite", "additions.journal"
-FORMAT = 1
 AT_ONCE = 500  # rows of one statement: SQLite takes 999 values
-
-TABLES = MetaData()
-_KEY = BigInteger().with_variant(Integer, "sqlite")  # which numbers rows by itself only where they are so called
-STATE = Table("state", TABLES, Column("format", Integer, primary_key=True), Column("revision", BigInteger))
-ADDED = Table(
-    "added_items", TABLES,
-    Column("number", _KEY, primary_key=True, autoincrement=True),
-    Column("item", Text, unique=True, nullable=False),
-    Column("text", Text, nullable=False),
-    sqlite_autoincrement=True,
-)  # fmt: skip
-REMOVED = Table("removed_items", TABLES, Column("item", Text, primary_key=True))
-MODELS = Table(
-    "language_models", TABLES,
-    Column("fingerprint", String(12), primary_key=True),
-    Column("encoding", Text, nullable=False),
-)  # fmt: skip
-STATES = Table(
-    "item_states", TABLES,
-    Column("number", ForeignKey(ADDED.c.number, ondelete="CASCADE"), primary_key=True),
-    Column("fingerprint", ForeignKey(MODELS.c.fingerprint), primary_key=True),
-    Column("layers", Integer, nullable=False),
-    Column("says_nothing", Boolean, nullable=False),
-    Column("states", LargeBinary, nullable=False),
-)  # fmt: skip
 
 
 class Store:
@@ -225,16 +184,26 @@ class Store:
 
     def _open(self) -> Engine:
         self.folder.mkdir(parents=True, exist_ok=True)
-        engine = engine_of(self.path)
+        if not exists(self.path):
+            self._make()
+        return engine_of(self.path)
+
+    def _make(self) -> None:
+        """Whole or not at all, and not where another server was faster."""
+        aside = self.path.with_name(f".{STORE}.{os.getpid()}.aside")
+        engine = engine_of(aside)
         try:
-            TABLES.create_all(engine)
             with engine.begin() as connection:
-                if connection.execute(select(STATE.c.format)).first() is None:
-                    connection.execute(insert(STATE).values(format=FORMAT, revision=0))
-        except BaseException:
+                TABLES.create_all(connection)
+                connection.execute(insert(STATE).values(format=FORMAT, revision=0))
             engine.dispose()
-            raise
-        return engine
+            fsync(aside)
+            with suppress(FileExistsError):
+                self.path.hardlink_to(aside)
+        finally:
+            engine.dispose()
+            aside.unlink(missing_ok=True)
+        fsync(self.folder)
 
 
 def _check(connection: Connection, path: Path) -> None:

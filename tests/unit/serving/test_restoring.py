@@ -93,6 +93,7 @@ def test_until_the_run_is_loaded_routes_say_what_is_missing(runs, tmp_path):
     with TestClient(create_app(service, "secret"), raise_server_exceptions=False) as client:
         assert client.get("/health").status_code == 200
         assert error(client.get("/ready"), 503) == ("starting", "the run is being loaded")
+        assert client.get("/metrics").status_code == 503
         service._read_so_far(512, 10_000)
         for answer in (client.get("/items/i1"), client.post("/recommend", json={"history": []})):
             code, message = error(answer, 503)

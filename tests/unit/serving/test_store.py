@@ -61,6 +61,37 @@ def test_nothing_is_made_before_the_first_change(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize("step", ["TABLES.create_all", "fsync"])
+def test_a_store_that_could_not_be_made_whole_is_none(tmp_path, monkeypatch, step):
+    def fail(*_):
+        raise OSError(5, "Input/output error")
+
+    store = Store(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"ssna.serving.store.{step}", fail)
+        refused(store, put("a"), "Input/output error")
+    assert list(tmp_path.iterdir()) == []
+    assert kept(tmp_path) == Additions()
+    store.record(put("a"))
+    assert list(kept(tmp_path).texts) == ["a"]
+
+
+def test_a_store_that_another_server_made_meanwhile_stays(tmp_path, monkeypatch):
+    first, second = Store(tmp_path), Store(tmp_path)
+    monkeypatch.setattr(module, "exists", lambda path: first._engine is not None)
+    made = Store._make
+
+    def slower(store):
+        monkeypatch.setattr(Store, "_make", made)
+        first.record(put("a"))
+        made(store)
+
+    monkeypatch.setattr(Store, "_make", slower)
+    with pytest.raises(RequestError, match="another process has changed"):
+        second.record(put("b"))
+    assert list(kept(tmp_path).texts) == ["a"]
+
+
 def test_changes_are_there_after_a_restart(tmp_path):
     recorded(tmp_path, Change(put={"a": "x", "b": "y"}), Change(delete=("a",), hide=("i1",)), Change(put={"b": "z"}))
     assert kept(tmp_path) == Additions({"b": "z"}, frozenset({"i1"}), 3)
