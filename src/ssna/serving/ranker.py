@@ -26,7 +26,7 @@ from torch import Tensor
 
 from ssna.compute.allocator import tune_allocator
 from ssna.compute.blocks import Block
-from ssna.core.ragged import Ints
+from ssna.core.ragged import Ints, Ragged
 from ssna.recommender import Recommender
 from ssna.recommender.admission import NewItems
 from ssna.recommender.ranking import RankRequest, rank
@@ -48,6 +48,8 @@ LOAD, UNLOAD, RANK = range(3)
 RESTART_SECONDS = 1.0  # before a process that ended is started again
 TIMEOUT_SECONDS = 60.0  # for a result; a process that takes longer is stuck, and ended
 THREADS = "SSNA_RANKER_THREADS"
+
+NOBODY = Ragged.from_rows([[]])
 
 Loaded = dict[int, tuple[Scorer, NDArray[np.int64]]]
 
@@ -253,6 +255,7 @@ def answer_calls(calls: BinaryIO, results: BinaryIO, receive: Receive) -> None:
         try:
             if message["call"][0] == LOAD:
                 scorer, counts = unpack_scorer(message, receive, blocks)
+                scorer.approximate(NOBODY)  # what is worked out once for a catalogue, no question waits for
                 loaded[int(message["call"][1])] = scorer, counts.numpy()
                 result = {"done": torch.ones(1)}
             else:

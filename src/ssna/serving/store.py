@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Column, Connection, Engine, Table, delete, insert, select, update
 
 from ssna.core.errors import ArtifactError
@@ -104,21 +105,23 @@ class Store:
 
         from ssna.recommender.admission import NewItems
 
-        found: dict[str, tuple[str, bytes, bool]] = {}
-        columns = ADDED.c.item, ADDED.c.text, STATES.c.states, STATES.c.says_nothing
+        found: dict[str, tuple[str, NDArray[np.float32], bool]] = {}
+        columns = ADDED.c.item, ADDED.c.text, STATES.c.layers, STATES.c.states, STATES.c.says_nothing
         of_model = (STATES.c.fingerprint == encoding.fingerprint) & (STATES.c.layers >= layers)
         try:
             with self._reading() as connection:
                 for some in _some(items if connection is not None else ()):
                     assert connection is not None
                     rows = connection.execute(select(*columns).join(STATES).where(of_model & ADDED.c.item.in_(some)))
-                    found |= {item: (text, states, nothing) for item, text, states, nothing in rows}
+                    for item, text, kept, content, nothing in rows:
+                        if (states := _states(content, kept, encoding.width)) is not None:
+                            found[item] = text, states[:layers], nothing
         except ERRORS as cause:
             raise ArtifactError(f"{self.path} cannot be read ({reason(cause)})") from None
         here = [item for item in items if item in found]
         states = np.zeros((layers, len(here), encoding.width), dtype=np.float32)
         for place, item in enumerate(here):
-            states[:, place] = np.frombuffer(found[item][1], "<f4").reshape(-1, encoding.width)[:layers]
+            states[:, place] = found[item][1]
         texts, silent = {item: found[item][0] for item in here}, [found[item][2] for item in here]
         return NewItems(texts, torch.from_numpy(states), silent)
 
@@ -211,6 +214,14 @@ def _check(connection: Connection, path: Path) -> None:
     found = connection.execute(select(STATE.c.format)).scalar()
     if found != FORMAT:
         raise ArtifactError(f"{path.name} has format {found}, this ssna reads {FORMAT}")
+
+
+def _states(content: bytes, layers: int, width: int) -> NDArray[np.float32] | None:
+    """``(a, d)``; None for what is damaged, and is to be read from the text again."""
+    if len(content) != 4 * layers * width:
+        return None
+    states = np.frombuffer(content, "<f4").reshape(layers, width)
+    return states if np.isfinite(states).all() else None
 
 
 def _revision(connection: Connection) -> int:

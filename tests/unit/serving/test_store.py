@@ -146,6 +146,25 @@ def test_what_was_read_of_an_earlier_text_goes_with_it(tmp_path):
         assert connection.execute("select count(*) from item_states").fetchone() == (0,)
 
 
+@pytest.mark.parametrize("content", [b"", bytes(31), bytes(33), b"\xff" * 32])
+def test_states_that_are_damaged_are_not_known(tmp_path, content):
+    store = Store(tmp_path)
+    store.record(put("a", "c"), read("a", "c"), ENCODING)
+    with sqlite3.connect(tmp_path / STORE) as connection:
+        connection.execute("update item_states set states = ? where number = 1", (content,))
+    assert list(store.known(["a", "c"], ENCODING, 2).texts) == ["c"]
+
+
+@pytest.mark.parametrize(
+    "change", [Change(put={"a" * 257: "x"}), Change(put={"a": "x" * 10_001}), Change(hide=("a" * 257,))]
+)
+def test_a_row_that_is_longer_than_any_request_can_be_is_refused(tmp_path, change):
+    store = Store(tmp_path)
+    with pytest.raises(RequestError, match="CHECK constraint failed"):
+        store.record(change)
+    assert kept(tmp_path) == Additions()
+
+
 def test_more_items_than_one_statement_takes(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 3)
     items = [f"i{number}" for number in range(10)]
@@ -186,7 +205,7 @@ def test_a_full_disk_takes_nothing_and_all_that_was_there_can_be_read(tmp_path, 
         (pages,) = connection.exec_driver_sql("pragma page_count").one()
     with store._engine.connect() as connection:
         connection.exec_driver_sql(f"pragma max_page_count={pages}")
-    refused(store, Change(put={"b": "x" * 10**6}), "the disk is full.; nothing was changed")
+    refused(store, Change(put={f"b{n}": "x" * 10**4 for n in range(99)}), "the disk is full.; nothing was changed")
     assert '"event": "store"' in capsys.readouterr().err
     assert kept(tmp_path) == store.additions
     store.record(put("c"))
