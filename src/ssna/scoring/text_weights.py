@@ -277,14 +277,14 @@ class _Entries:
     """Entries of a sparse matrix that is made at last."""
 
     def __init__(self) -> None:
-        self._parts: list[tuple[Ints, Ints, NDArray[np.float32]]] = []
+        self._parts: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]] = []
 
     def add(
         self, place: Ints, column: Ints, value: NDArray[np.float32], rows: Ints, columns: Ints, turned: bool = False
     ) -> None:
         """``value`` at ``rows[place]`` and ``columns[column]``, or there in the transpose; a row -1 is nobody's."""
         row, there = rows[place], rows[place] >= 0
-        entry = row[there], columns[column][there]
+        entry = row[there].astype(np.int32), columns[column][there].astype(np.int32)
         self._parts.append((*(entry[::-1] if turned else entry), value[there]))
 
     def matrix(self, rows: int, columns: int | None = None) -> sparse.csr_array:

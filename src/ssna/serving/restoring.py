@@ -19,10 +19,17 @@ AT_ONCE = 256  # texts that are read and kept together
 
 Progress = Callable[[int, int], None]
 """Takes how many texts are read, and of how many."""
+Loaded = Callable[[Recommender], object]
+"""Takes a run as soon as it is loaded, without what was added."""
 
 
 def open_run(
-    folder: Path, version: int, additions: Additions, store: Store | None = None, progress: Progress = lambda *_: None
+    folder: Path,
+    version: int,
+    additions: Additions,
+    store: Store | None = None,
+    progress: Progress = lambda *_: None,
+    loaded: Loaded = lambda _: None,
 ) -> Snapshot:
     """Load a run, with what was added and removed.
 
@@ -32,7 +39,9 @@ def open_run(
     Raises:
         ArtifactError: it is missing, foreign or damaged, or can admit nothing.
     """
-    return with_additions(shared(Recommender.load(folder)), folder, version, additions, store, progress)
+    recommender = shared(Recommender.load(folder))
+    loaded(recommender)
+    return with_additions(recommender, folder, version, additions, store, progress)
 
 
 def with_additions(

@@ -6,6 +6,7 @@ Importing this takes no time: a server answers that it is there before it loads 
 import asyncio
 import gc
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
@@ -16,8 +17,10 @@ from ssna.serving.refusal import RequestError
 from ssna.serving.worker import Worker
 
 if TYPE_CHECKING:
+    from ssna.recommender import Recommender
     from ssna.serving.changes import Changes
     from ssna.serving.inference import Inference
+    from ssna.serving.restoring import Loaded
     from ssna.serving.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -42,10 +45,14 @@ class Service:
         self.missing: str | None = RUN
         self._serving: tuple[Inference, Changes] | None = None
         self._background = Worker("explain", LIMITS.explain_queue)
+        self._reader = ThreadPoolExecutor(1, "language model")
         self._stopped = Event()
 
-    def load(self) -> None:
+    def load(self, loaded: "Loaded" = lambda _: None) -> None:
         """Load all but the language model, in whatever thread; no text that the store knows is read.
+
+        Args:
+            loaded: takes the run before what was added is admitted.
 
         Raises:
             ArtifactError: a run is missing, foreign or damaged, or cannot admit what was added; or the state is.
@@ -63,7 +70,7 @@ class Service:
             raise SsnaError(f"two runs are called {twice[0]}; rename the folder of one")
         store = Store(self.state)
         others = [Snapshot(Recommender.load(other), other.absolute(), 1, 0) for other in self.compare_with]
-        serving = open_run(self.run, 1, store.load(), store, self._read_so_far)
+        serving = open_run(self.run, 1, store.load(), store, self._read_so_far, loaded)
         inference = Inference(serving, {other.run: other for other in others})
         roots = [self.run.parent.resolve(), *([self.runs.resolve()] if self.runs is not None else [])]
         self._serving, self.missing = (inference, Changes(inference, store, roots)), MODEL
@@ -102,12 +109,11 @@ class Service:
             EncoderError: the language model is missing; everything but new texts is served all the same.
             SsnaError: as :meth:`load`; nothing is served.
         """
-        await asyncio.to_thread(self.load)
-        from ssna.serving.restoring import warm_up
-
+        reading: list[Future[None]] = []  # the language model, beside what was added: two cores have both sooner
+        await asyncio.to_thread(self.load, lambda run: reading.append(self._reader.submit(_warm_up, run)))
         try:
             await self.inference.start()
-            await self.changes.worker.run(warm_up, self.snapshot.recommender)
+            await asyncio.wrap_future(reading[0])
         finally:
             gc.collect()
             gc.freeze()  # what is loaded by now stays; looking through it would stop everything for a while
@@ -117,6 +123,7 @@ class Service:
         """Answer what waits, finish the change that runs; what is being loaded is given up."""
         self._stopped.set()
         await self._background.close()
+        self._reader.shutdown(wait=False)
         if self._serving is not None:
             await self.changes.close()
             await self.inference.close()
@@ -124,3 +131,9 @@ class Service:
     async def run_in_background(self, job: Callable[[], T]) -> T:
         """What takes longer than a ranking, one after the other. Raises :class:`RequestError` if too many wait."""
         return await self._background.run(job)
+
+
+def _warm_up(recommender: "Recommender") -> None:
+    from ssna.serving.restoring import warm_up
+
+    warm_up(recommender)

@@ -78,12 +78,13 @@ def test_a_store_that_could_not_be_made_whole_is_none(tmp_path, monkeypatch, ste
 
 def test_a_store_that_another_server_made_meanwhile_stays(tmp_path, monkeypatch):
     first, second = Store(tmp_path), Store(tmp_path)
-    monkeypatch.setattr(module, "exists", lambda path: first._engine is not None)
+    monkeypatch.setattr(module, "exists", lambda path: bool(first.additions))
     made = Store._make
 
     def slower(store):
         monkeypatch.setattr(Store, "_make", made)
         first.record(put("a"))
+        first.close()
         made(store)
 
     monkeypatch.setattr(Store, "_make", slower)
@@ -249,6 +250,7 @@ def test_a_store_that_may_only_be_read_is_read_with_what_a_kill_left_beside_it(t
     folder = tmp_path / "state"
     store = Store(folder)
     store.record(put("a"))  # it is in the log beside the file only, since nobody has closed it
+    (folder / f"{STORE}-shm").unlink()  # which a copy of both files does not have
     for path in folder.iterdir():
         path.chmod(0o444)
     folder.chmod(0o555)
