@@ -1,7 +1,7 @@
 # setup:     install into the active virtual environment, or into .venv if none is active
 # demo:      from logs to recommendations on MovieLens-100K
 # test-fast: what takes no process, no browser and no seconds: 1 minute  test: what every change must pass: 8 minutes
-# test-long: documented commands, Spark, whole runs, servers, kills        soak: property tests with many more examples
+# test-long: documented commands, Spark, whole runs, servers, kills        soak: properties with many more examples, kills
 # check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
 # docs:      the documentation site, in build/site, with all tables and plots of the kept runs
 # bench:     every benchmark in its short form, on the demo's data; figures go to .cache/bench and are not kept
@@ -39,7 +39,7 @@ test-long: setup
 	$(PYTEST) -m "spark or long"
 
 soak: setup
-	SOAK=5 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py
+	SOAK=5 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
 
 # Scripts and the helpers of tests are typed, too, but need not say everything.
 RELAXED := --allow-untyped-defs --allow-untyped-calls --allow-incomplete-defs --allow-any-generics --no-warn-return-any

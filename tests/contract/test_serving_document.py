@@ -7,7 +7,6 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
-from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.service import Service
 
@@ -52,11 +51,11 @@ class Lasting(Service):
 def document(run_folders, tmp_path_factory):
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(run_folders["ssna"], folder / "ssna")
-    with journal(folder / "state") as kept:
-        service = Lasting.open(folder / "ssna", kept)
-        service.ready = True
-        config = schemathesis.Config.from_dict(CONFIG)
-        yield schemathesis.openapi.from_asgi("/openapi.json", create_app(service, KEY), config=config)
+    service = Lasting(folder / "ssna", folder / "state")
+    service.load()
+    service.missing = None
+    config = schemathesis.Config.from_dict(CONFIG)
+    return schemathesis.openapi.from_asgi("/openapi.json", create_app(service, KEY), config=config)
 
 
 def test_every_operation_of_the_document_is_tried_below(document):

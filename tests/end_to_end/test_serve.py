@@ -242,9 +242,41 @@ def test_the_log_is_json_and_holds_neither_ids_nor_texts(server):
 # stopping and kills
 
 
-def test_a_second_server_of_the_same_state_is_refused_in_one_line(server, runs, capsys):
-    assert ssna("serve", runs / "ssna", "--port", 0, "--state", runs / "state") == 1
-    assert "another server keeps its additions" in one_line(capsys)
+def test_a_second_server_of_the_same_state_serves_and_is_refused_changes_that_do_not_follow_the_first_one_s(
+    server, runs, tmp_path
+):
+    with served(runs / "ssna", runs / "state", tmp_path / "log") as second:
+        second.until_ready()
+        assert server.ask("PUT", "/items", {"items": [{"item": "of-one", "text": "word1 word2"}]})[0] == 200
+        status, answer = second.ask("PUT", "/items", {"items": [{"item": "of-two", "text": "word1 word2"}]})
+        assert (status, answer["error"]["code"]) == (409, "changed_elsewhere")
+        assert second.ask("POST", "/reload", {"run": "ssna"})[0] == 200
+        assert second.ask("GET", "/items/of-one")[0] == 200
+    assert server.ask("DELETE", "/items/of-one")[0] == 200
+
+
+def test_a_server_is_alive_and_says_what_is_missing_before_anything_is_loaded(runs, tmp_path):
+    start = time.monotonic()
+    with served(runs / "ssna", tmp_path / "state", tmp_path / "log") as server:
+        assert server.ask("GET", "/health") == (200, {"status": "ok"})
+        assert time.monotonic() - start < 10  # two seconds where nothing else runs
+        status, answer = server.ask("GET", "/ready")
+        assert (status, answer["error"]["code"]) == (503, "starting")
+        assert "is being loaded" in answer["error"]["message"]
+        server.until_ready()
+        assert not (tmp_path / "state").exists()
+
+
+def test_a_server_can_be_stopped_while_it_loads(runs, tmp_path):
+    with served(runs / "ssna", tmp_path / "state", tmp_path / "log") as server:
+        server.process.terminate()
+        assert server.process.wait(timeout=60) == 0
+
+
+def test_a_state_of_a_journal_is_refused_in_one_line(runs, tmp_path, capsys):
+    (tmp_path / "additions.journal").write_bytes(b'01234567 {"put": {"a": "x"}}\n')
+    assert ssna("serve", runs / "ssna", "--port", 0, "--state", tmp_path) == 1
+    assert "put the items again" in one_line(capsys)
 
 
 def one_line(capsys: pytest.CaptureFixture[str]) -> str:
@@ -291,16 +323,16 @@ def test_kills_while_items_are_put_lose_nothing_that_was_answered(runs, tmp_path
         with served(runs / "text-knn", tmp_path / "state", tmp_path / "log") as server:
             server.until_ready()
             assert all_added(server, answered_items) == answered_items
-            killer = threading.Timer(chance.uniform(0.05, 0.4), server.process.kill)
+            killer = threading.Timer(chance.uniform(0.5, 2.0), server.process.kill)
             killer.start()
             number = 0
             while True:
                 item, text = f"new-{start}-{number}", f"word{number % 50} word{start}"
                 try:
-                    status, _ = server.ask("PUT", "/items", {"items": [{"item": item, "text": text}]})
+                    status, answer = server.ask("PUT", "/items", {"items": [{"item": item, "text": text}]})
                 except (OSError, HTTPException):
                     break
-                assert status == 200
+                assert status == 200, answer
                 answered_items[item] = text
                 number += 1
     with served(runs / "text-knn", tmp_path / "state", tmp_path / "log") as server:

@@ -54,7 +54,7 @@ def _questions(data: Dataset, gone: Mask) -> HeldOut:
         if len(known):
             histories.append(tuple(data.items.ids(known.tolist())))
             targets.append(data.items.external[items[-1] - 1])
-    texts = {data.items.external[row - 1]: data.texts[row] for row in np.flatnonzero(gone)}
+    texts = {data.items.external[row - 1]: data.texts[row] for row in np.flatnonzero(gone).tolist()}
     return HeldOut(texts, tuple(histories), tuple(targets))
 
 

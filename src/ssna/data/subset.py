@@ -27,7 +27,7 @@ def restrict(data: Dataset, events: NDArray[np.bool_]) -> Dataset:
     row = np.zeros(len(data.items) + 1, dtype=np.int32)
     row[items] = np.arange(1, len(items) + 1)
     return Dataset(
-        users=IdMap(tuple(data.users.external[user] for user in users)),
+        users=IdMap(tuple(data.users.external[user] for user in users.tolist())),
         items=IdMap(tuple(data.items.ids(items.tolist()))),
         texts=("", *(data.texts[item] for item in items)),
         histories=Histories(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,7 @@ class Contents(NamedTuple):
 
     scorer: Scorer
     items: IdMap
-    texts: tuple[str, ...]
+    texts: Sequence[str]
     counts: NDArray[np.int64]
     encoding: Encoding | None
 
@@ -42,7 +43,7 @@ def write(folder: Path, contents: Contents) -> None:
     scorer, items, texts, counts, encoding = contents
     config, tensors = scorer.state()
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
-    table = pa.table({"id": items.external, "text": texts[1:], "count": counts[1:]}, schema=_SCHEMA)
+    table = pa.table({"id": tuple(items.external), "text": texts[1:], "count": counts[1:]}, schema=_SCHEMA)
     pq.write_table(table, folder / ITEMS, compression="zstd")
     shutil.copymode(folder / ITEMS, folder / TENSORS)  # safetensors lets nobody else read its files
     manifest = {

@@ -148,16 +148,20 @@ def rank_text(
     scorer = recommender.scorer
     if recommender.encoding is None or not scorer.layers:
         raise ArtifactError("this model cannot rank a text; ssna, tmlp, tmoe, text-knn and text-linear can")
-    wider, new = scorer.add_items(*states_of_new([text], recommender.encoding, scorer.layers)[:2]), scorer.num_rows
     denied = recommender.items.find(deny)
-    found = _ranking(wider, np.append(recommender.counts, 0), known, denied, new)
-    vectors = cast(VectorScorer, vector_member(wider))
-    cosines = vectors.directions[:-1] @ vectors.directions[-1]
+    states, read, _ = states_of_new([text], recommender.encoding, scorer.layers)
+    beside = np.unique(known)  # all that the new item's score depends on: the catalogue is not copied for it
+    few = scorer.select_items(torch.from_numpy(np.concatenate([[0], beside]))).add_items(states, read)
+    rows = Ragged.from_rows([np.searchsorted(beside, known) + 1])
+    score = float(few.prepare(rows)(torch.tensor([few.num_rows - 1])))
+    others = _scores(scorer, recommender.counts, known, denied)
+    vectors, among_few = cast(VectorScorer, vector_member(scorer)), cast(VectorScorer, vector_member(few))
+    cosines = vectors.directions @ among_few.directions[-1]
     cosines[0] = cosines[denied] = -torch.inf
     return TextRank(
-        score=float(found.scores[found.position]),
-        rank=found.position + 1,
-        among=len(found.scores),
+        score=score,
+        rank=1 + int((others >= score).sum()),
+        among=len(others) + 1,
         similar=recommender.scored(*best_rows(cosines, k)),
     )
 
@@ -173,10 +177,23 @@ class _Ranking:
 def _ranking(scorer: Scorer, counts: NDArray[np.int64], history: Ints, deny: Ints, row: int) -> _Ranking:
     """``row`` itself is never excluded."""
     excluded = np.concatenate([history, deny])
-    histories = Ragged.from_rows([history])
-    request = RankRequest.uniform(histories, k=scorer.num_rows, exclude_seen=False)
-    rows, scores = rank(scorer, counts, request, excluded[excluded != row])
-    return _Ranking(scores[0][rows[0] > 0], int(np.flatnonzero(rows[0] == row)[0]))
+    rows, scores = _ranked(scorer, counts, history, excluded[excluded != row])
+    return _Ranking(scores, int(np.flatnonzero(rows == row)[0]))
+
+
+def _scores(scorer: Scorer, counts: NDArray[np.int64], history: Ints, deny: Ints) -> NDArray[np.float32]:
+    """Of all that is neither in the history nor excluded."""
+    return _ranked(scorer, counts, history, np.concatenate([history, deny]))[1]
+
+
+def _ranked(
+    scorer: Scorer, counts: NDArray[np.int64], history: Ints, excluded: Ints
+) -> tuple[Ints, NDArray[np.float32]]:
+    """Rows and scores, best first."""
+    request = RankRequest.uniform(Ragged.from_rows([history]), k=scorer.num_rows, exclude_seen=False)
+    rows, scores = rank(scorer, counts, request, excluded)
+    there = rows[0] > 0
+    return rows[0][there], scores[0][there]
 
 
 def _known(recommender: Recommender, history: Sequence[str]) -> Ints:

@@ -7,12 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ssna.core.bounds import MOST_EXPOSURE
 from ssna.core.errors import SsnaError, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import PopularityScorer, ScoreFn, Scorer
 from ssna.scoring.topk import Best, Tiles, chunks, hide, top
-
-MOST_EXPOSURE = 100  # of new items, in deviations of scores: far more than any two scores differ by
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,14 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from ssna.compute.blocks import appended
 from ssna.core import hub
 from ssna.core.arguments import checked
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.files import new_folder, write_file
+from ssna.core.joined import joined
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset, IdMap
 from ssna.recommender import artifact
-from ssna.recommender.admission import says_nothing, states_of_new
+from ssna.recommender.admission import NewItems, check_new, read_texts, require_text, says_nothing
 from ssna.recommender.artifact import Contents
 from ssna.recommender.model_card import CARD, model_card
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
@@ -43,7 +45,7 @@ class Recommender:
 
     scorer: Scorer
     items: IdMap
-    texts: tuple[str, ...]
+    texts: Sequence[str]
     counts: NDArray[np.int64]
     encoding: Encoding | None = None
 
@@ -81,7 +83,7 @@ class Recommender:
         if not (allow is None or _is_list(allow)) or not _is_list(deny):
             raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
         for ids in (*histories, () if allow is None else allow, deny):
-            _require_text(ids)
+            require_text(ids)
         allowed, denied = None if allow is None else self.items.find(allow), self.items.find(deny)
         recommendations: list[Recommendation] = []
         for start in range(0, len(histories), CHUNK):
@@ -182,30 +184,44 @@ class Recommender:
 
     def admit(self, texts: Mapping[str, str]) -> tuple["Recommender", tuple[str, ...]]:
         """As :meth:`add_items`, without a warning; and the ids of those whose text says nothing."""
-        if not isinstance(texts, Mapping):
-            raise SsnaError("add_items takes texts by their ids: add_items({'sku-new': 'Cordless drill, 18 V'})")
-        _require_text(texts)
-        _require_text(texts.values(), "texts")
-        if known := [item for item in texts if item in self.items]:
-            raise SsnaError(f"item {known[0]!r} is in the catalogue already; give new items new ids")
-        if empty := [item for item, text in texts.items() if not text.strip()]:
-            raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to rank it by")
+        new = self.read(texts)
+        return self.admit_read(new), new.silent_items
+
+    def read(self, texts: Mapping[str, str]) -> NewItems:
+        """Let the language model read texts of new items, to :meth:`admit_read` them. Raises as :meth:`add_items`."""
+        check_new(texts, self.items)
         if self.encoding is None or not self.scorer.layers:
             raise ArtifactError(
                 "this model cannot admit items by their texts: it reads none, has no vectors, or tuned a language "
                 "model that is not kept; ssna, tmlp, tmoe, text-knn and text-linear can admit items"
             )
         if not texts:
-            return self, ()
-        states, read, without = states_of_new(tuple(texts.values()), self.encoding, self.scorer.layers)
-        wider = replace(
+            return NewItems({}, torch.zeros(self.scorer.layers, 0, self.encoding.width), ())
+        return read_texts(texts, self.encoding, self.scorer.layers)
+
+    def admit_read(self, new: NewItems) -> "Recommender":
+        """A recommender that knows these items too, none of which it knew."""
+        if not new.texts:
+            return self
+        none = torch.zeros(len(new.texts), dtype=torch.int64)
+        return replace(
             self,
-            scorer=self.scorer.add_items(states, read),
-            items=IdMap((*self.items.external, *texts)),
-            texts=(*self.texts, *texts.values()),
-            counts=np.pad(self.counts, (0, len(texts))),
+            scorer=self.scorer.add_items(new.states, new.read),
+            items=self.items.extended(tuple(new.texts)),
+            texts=joined(self.texts, tuple(new.texts.values())),
+            counts=appended(torch.from_numpy(self.counts), none).numpy(),
         )
-        return wider, tuple(item for item, nothing in zip(texts, without, strict=True) if nothing)
+
+    def with_history_items(self, new: NewItems) -> "Recommender":
+        """One that knows these items in histories, for the requests of a moment; they are not to be recommended."""
+        scorer = self.scorer.with_history_items(new.states, new.read)
+        return replace(
+            self,
+            scorer=scorer,
+            items=self.items.extended(tuple(new.texts)),
+            texts=joined(self.texts, tuple(new.texts.values())),
+            counts=np.pad(self.counts, (0, scorer.num_rows - self.scorer.num_rows)),
+        )
 
     def remove_items(self, items: Sequence[str]) -> "Recommender":
         """A recommender that knows these items no more: neither in recommendations nor in histories.
@@ -302,8 +318,3 @@ class Recommender:
 
 def _is_list(value: object) -> bool:
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
-
-
-def _require_text(values: Iterable[object], what: str = "ids") -> None:
-    if odd := [value for value in values if not isinstance(value, str)]:
-        raise SsnaError(f"{what} are text: {str(odd[0])!r} instead of {odd[0]!r}")

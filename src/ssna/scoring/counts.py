@@ -33,6 +33,9 @@ class PopularityScorer(Scorer):
         """A new item has no events."""
         return PopularityScorer(F.pad(self.counts, (0, h.shape[1])))
 
+    def with_history_items(self, h: Tensor, texts: Sequence[str] = ()) -> "PopularityScorer":
+        return self
+
     def select_items(self, rows: Tensor) -> "PopularityScorer":
         return PopularityScorer(self.counts[rows])
 
@@ -60,15 +63,20 @@ class NeighbourScorer(Scorer):
 
     def history_weights(self, histories: Ragged) -> sparse.csr_array:
         """``(n, I + 1)`` what each item of the last ``window`` of a history counts."""
+        return self._history_weights(histories, self.num_rows)
+
+    def _history_weights(self, histories: Ragged, rows: int) -> sparse.csr_array:
+        """``(n, rows)``; items of higher rows count nothing."""
         recent = histories.last(self.window)
         back = recent.lengths[recent.row_of_value] - 1 - recent.position_of_value
+        known = recent.values < rows
+        weights = self.decay ** back.astype(np.float32)
         return sparse.csr_array(
-            (self.decay ** back.astype(np.float32), (recent.row_of_value, recent.values)),
-            shape=(len(recent), self.num_rows),
+            (weights[known], (recent.row_of_value[known], recent.values[known])), shape=(len(recent), rows)
         )
 
     def prepare(self, histories: Ragged) -> ScoreFn:
-        return _columns(self.history_weights(histories) @ self.similarity)
+        return sparse_columns(self.history_weights(histories) @ self.similarity)
 
     def approximate(self, histories: Ragged) -> Approximation | None:
         """Exact already: scores cost little as they are."""
@@ -81,6 +89,9 @@ class NeighbourScorer(Scorer):
         wider = sparse.csr_array((self.similarity.data, self.similarity.indices, offsets), shape=(size, size))
         return type(self)(wider, self.window, self.decay)
 
+    def with_history_items(self, h: Tensor, texts: Sequence[str] = ()) -> "NeighbourScorer":
+        return self
+
     def select_items(self, rows: Tensor) -> "NeighbourScorer":
         chosen = rows.numpy()
         return type(self)(sparse.csr_array(self.similarity[chosen][:, chosen]), self.window, self.decay)
@@ -88,9 +99,9 @@ class NeighbourScorer(Scorer):
     def state(self) -> tuple[Config, dict[str, Tensor]]:
         matrix = self.similarity
         tensors = {
-            "values": torch.from_numpy(matrix.data.astype(np.float32)),
-            "columns": torch.from_numpy(matrix.indices.astype(np.int32)),
-            "offsets": torch.from_numpy(matrix.indptr.astype(np.int64)),
+            "values": torch.from_numpy(matrix.data.astype(np.float32, copy=False)),
+            "columns": torch.from_numpy(matrix.indices.astype(np.int32, copy=False)),
+            "offsets": torch.from_numpy(matrix.indptr.astype(np.int64, copy=False)),
         }
         return {"window": self.window, "decay": self.decay}, tensors
 
@@ -120,11 +131,13 @@ class RepeatConsumptionScorer(Scorer):
 
     def prepare(self, histories: Ragged) -> ScoreFn:
         recent = histories.last(self.max_history)
-        ones = np.ones(len(recent.values), dtype=np.float32)
-        counts = sparse.csr_array((ones, (recent.row_of_value, recent.values)), shape=(len(recent), self._rows))
+        known = recent.values < self._rows
+        ones = np.ones(int(known.sum()), dtype=np.float32)
+        cells = recent.row_of_value[known], recent.values[known]
+        counts = sparse.csr_array((ones, cells), shape=(len(recent), self._rows))
         counts.sum_duplicates()
         counts.data[:] = 1
-        return _columns(counts)
+        return sparse_columns(counts)
 
     def approximate(self, histories: Ragged) -> Approximation | None:
         """Exact already: scores cost little as they are."""
@@ -132,6 +145,9 @@ class RepeatConsumptionScorer(Scorer):
 
     def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "RepeatConsumptionScorer":
         return RepeatConsumptionScorer(self._rows + h.shape[1], self.max_history)
+
+    def with_history_items(self, h: Tensor, texts: Sequence[str] = ()) -> "RepeatConsumptionScorer":
+        return self
 
     def select_items(self, rows: Tensor) -> "RepeatConsumptionScorer":
         return RepeatConsumptionScorer(len(rows), self.max_history)
@@ -145,7 +161,7 @@ class RepeatConsumptionScorer(Scorer):
         return cls(int(config["rows"]), int(config["max_history"]))
 
 
-def _columns(scores: sparse.csr_array) -> ScoreFn:
+def sparse_columns(scores: sparse.csr_array) -> ScoreFn:
     """Of sparse ``scores (n, I + 1)``."""
     by_column: list[Any] = []  # made once somebody asks for less than all: a tile is then one stretch of it
 

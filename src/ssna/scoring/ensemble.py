@@ -106,6 +106,13 @@ class Ensemble(Scorer):
         members = [member._replace(scorer=member.scorer.add_items(h, texts)) for member in self.members]
         return Ensemble(members, None if self.frequency is None else self.frequency.add_items(h.shape[1]))
 
+    def with_history_items(self, h: Tensor, texts: Sequence[str] = ()) -> Scorer:
+        known = [member.scorer.with_history_items(h, texts) for member in self.members]
+        if len({scorer.num_rows for scorer in known}) > 1:  # one of another package puts them among its own
+            return self.add_items(h, texts)
+        members = [member._replace(scorer=scorer) for member, scorer in zip(self.members, known, strict=True)]
+        return Ensemble(members, self.frequency)
+
     def select_items(self, rows: Tensor) -> "Ensemble":
         members = [member._replace(scorer=member.scorer.select_items(rows)) for member in self.members]
         return Ensemble(members, None if self.frequency is None else self.frequency.select_items(rows))

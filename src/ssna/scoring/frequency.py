@@ -41,7 +41,9 @@ class FrequencyWeights:
 
     def of_items(self) -> tuple[Tensor, Tensor]:
         """``(M, I + 1)`` factors and ``(I + 1,)`` bias of every item."""
-        values = torch.cat([self.factors, self.bias[None]]) @ interpolation(self.knots, self.events).T
+        beyond = int(self.knots[-1])
+        by_events = torch.cat([self.factors, self.bias[None]]) @ interpolation(self.knots, np.arange(beyond + 1)).T
+        values = by_events[:, torch.from_numpy(np.minimum(self.events, beyond))]  # far fewer numbers than items
         return values[:-1], values[-1] + self.exposure * torch.from_numpy(self.events == 0)
 
     def expose(self, exposure: float) -> "FrequencyWeights":

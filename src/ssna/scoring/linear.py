@@ -1,254 +1,16 @@
-"""Linear weights between items that were learned, and how they admit an item that has a text and no events."""
+"""Linear weights between items that were learned."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, cast
 
-import numpy as np
 import scipy.sparse as sparse
-import torch
 from torch import Tensor
 
-from ssna.core.errors import ArtifactError
-from ssna.core.ragged import Ints, Ragged
-from ssna.nn.whitening import Whitening
-from ssna.nn.words import Vocabulary, without_words
-from ssna.scoring.admission import vectors_of_new
-from ssna.scoring.counts import NeighbourScorer
+from ssna.core.ragged import Ragged
+from ssna.scoring.counts import NeighbourScorer, sparse_columns
 from ssna.scoring.naming import below, under
 from ssna.scoring.scorer import Config, ScoreFn
-
-FROM_NEW, TO_NEW = 200, 500  # weights that are kept from a new item to others, and to it
-AT_ONCE = 1024  # new items
-
-
-@dataclass(frozen=True, eq=False)
-class Texts:
-    """What is known of ``n`` texts: ``vectors (n, D)`` of the language model, and ``bags (n, W)`` of words."""
-
-    vectors: Tensor
-    bags: sparse.csr_array
-
-    def __len__(self) -> int:
-        return len(self.vectors)
-
-    def take(self, rows: Ints) -> "Texts":
-        """Of ``rows (k,)``."""
-        return Texts(self.vectors[torch.from_numpy(rows)], self.bags[rows])
-
-    def append(self, others: "Texts") -> "Texts":
-        """And others, put last."""
-        bags = sparse.vstack([self.bags, others.bags], format="csr")
-        return Texts(torch.cat([self.vectors, others.vectors]), sparse.csr_array(bags))
-
-    def distinct(self) -> tuple[Ints, Ints]:
-        """Rows of the distinct ones, and which of these each is. Equal texts score equally so."""
-        of_words = np.split(np.arange(len(self.bags.indices)), self.bags.indptr[1:-1])
-        keys = [
-            (vector.tobytes(), self.bags.indices[words].tobytes(), self.bags.data[words].tobytes())
-            for vector, words in zip(self.vectors.numpy(), of_words, strict=True)
-        ]
-        first: dict[tuple[bytes, ...], int] = {}
-        index = np.array([first.setdefault(key, len(first)) for key in keys], dtype=np.int64)
-        return np.unique(index, return_index=True)[1], index
-
-
-@dataclass(frozen=True, eq=False)
-class TextWeights:
-    """What a regression that was fitted to texts as well says of an item without events, in closed form.
-
-    ``K`` is the covariance of items by their texts: ``K_ij = t V_i V_j + w L_i L_j``, ``V`` of the language model and
-    ``L`` of words. With ``P = (x^T x + f K f + lambda)^-1``, a new item has the covariances ``g = f K_new`` with the
-    items that have weights, and the weights to it are ``b = P g``. With ``s = K_new,new + lambda - g^T b`` the block
-    inverse gives the weights from it: ``b_j / s`` over ``P_jj + b_j^2 / s``. Old items keep their weights among
-    themselves. Of ``P`` the largest entries are known, from the weights that are kept: ``P_ji = -B_ji P_ii``.
-
-    Attributes:
-        whitening: states ``(a, n, d)`` -> ``(n, D)`` unit vectors.
-        vocabulary: of the words.
-        rows: ``(n + m,)`` the items that have weights, ascending, then the ``m`` that were admitted, the last ones of
-            the catalogue; -1 for one that has left it since.
-        factors: ``(n,)`` ``f``: how much the text of an item that has events counts.
-        diagonal: ``(n,)`` ``P_jj``.
-        texts: ``n + m``, those of ``rows``.
-        spread: ``(m,)`` ``s`` of the admitted ones.
-        among: ``(n, n)`` ``B``, where items have left the catalogue; else None: they are the catalogue's.
-        text, words: ``t``, ``w``. ridge: ``lambda``.
-    """
-
-    whitening: Whitening
-    vocabulary: Vocabulary
-    rows: Ints
-    factors: Tensor
-    diagonal: Tensor
-    texts: Texts
-    spread: Tensor
-    text: float
-    words: float
-    ridge: float
-    among: sparse.csr_array | None = None
-
-    @property
-    def known(self) -> int:
-        """``n``."""
-        return len(self.diagonal)
-
-    def read(self, h: Tensor, texts: Sequence[str]) -> Texts:
-        """Of items with states ``h (a, n, d)``. Raises :class:`ArtifactError` where texts are wanted and missing."""
-        vectors = vectors_of_new(self.whitening, h)
-        if not self.words:
-            return Texts(vectors, without_words(len(vectors)))
-        if len(texts) != len(vectors):
-            raise ArtifactError(f"this model reads words: {len(vectors)} items need their texts, not {len(texts)}")
-        return Texts(vectors, self.vocabulary.vectors(texts))
-
-    def admit(self, similarity: sparse.csr_array, new: Texts) -> tuple["TextWeights", sparse.csr_array]:
-        """With ``k`` more items, and the weights of the catalogue with them, ``(I + 1 + k, I + 1 + k)``."""
-        there, added, size = self.rows[: self.known] >= 0, self.rows[self.known :], similarity.shape[0]
-        first, index = new.distinct()
-        unique, inverse = new.take(first), torch.from_numpy(index)
-        g, b = next(self._columns(similarity, unique))[1:]
-        spread = self.ridge + self._variances(unique) - (g * b).sum(dim=0)
-        to_old = (b / spread) / (self.diagonal[:, None] + b**2 / spread)
-        b = _largest(b, TO_NEW)
-        earlier = self.texts.take(np.arange(self.known, len(self.texts)))
-        with_earlier = self._covariances(earlier, unique)
-        with_earlier -= torch.from_numpy(similarity[self._there][:, added].T @ g.numpy()[there])
-        mutual = torch.triu(self._covariances(unique, unique) - b.T @ g)
-        mutual = (mutual + mutual.triu(1).T)[inverse][:, inverse].fill_diagonal_(0)  # an item has no weight to itself
-        to_old, b, with_earlier, spread = to_old[:, inverse], b[:, inverse], with_earlier[:, inverse], spread[inverse]
-        with_earlier, mutual = _largest(with_earlier, TO_NEW), _largest(mutual, TO_NEW)
-        columns = _placed(torch.cat([b, with_earlier / self.spread[:, None]]), self.rows, size)
-        rows = _placed(torch.cat([_largest(to_old, FROM_NEW), with_earlier / spread]), self.rows, size).T
-        both = sparse.csr_array((mutual / spread[:, None]).numpy())
-        wider = sparse.csr_array(sparse.block_array([[similarity, columns], [rows, both]], format="csr"))
-        wider.sort_indices()
-        admitted = replace(
-            self,
-            rows=np.concatenate([self.rows, np.arange(size, size + len(new))]),
-            texts=self.texts.append(new),
-            spread=torch.cat([self.spread, spread]),
-        )
-        return admitted, wider
-
-    def as_new(self, similarity: sparse.csr_array, texts: Texts) -> sparse.csr_array:
-        """``(I + 1, I + 1)`` weights to every item as if it were new, from the items that have weights.
-
-        Exact, but for what is not kept of ``P``: without item ``i``, ``P`` is less by a matrix of rank one. The weight
-        from ``j`` is then ``b_j + B_ji b_i``, ``b`` being as of a new item.
-        """
-        size, known = similarity.shape[0], self.rows[: self.known]
-        place = np.full(size, -1)
-        place[self._there] = np.flatnonzero(known >= 0)
-        among = sparse.csc_array(self._among(similarity))
-        parts = []
-        for part, _, b in self._columns(similarity, texts):
-            here = place[part]
-            met = np.flatnonzero(here >= 0)
-            own = torch.from_numpy(here[met]), torch.from_numpy(met)
-            b[:, own[1]] += torch.from_numpy(among[:, here[met]].toarray()) * b[own][None]
-            b[own] = 0
-            parts.append(_placed(_largest(b, TO_NEW), known, size))
-        return sparse.csr_array(sparse.hstack(parts, format="csr"))
-
-    def select(self, rows: Tensor, similarity: sparse.csr_array) -> "TextWeights":
-        """Of the item rows ``(k,)`` alone, ascending. What those that leave had to say of new items stays."""
-        place = np.full(similarity.shape[0] + 1, -1)  # the last one is that of -1
-        place[rows.numpy()] = np.arange(len(rows))
-        now = place[self.rows]
-        kept = (now >= 0) | (np.arange(len(now)) < self.known)
-        return replace(
-            self,
-            rows=now[kept],
-            texts=self.texts.take(np.flatnonzero(kept)),
-            spread=self.spread[torch.from_numpy(kept[self.known :])],
-            among=self._among(similarity),
-        )
-
-    @property
-    def _there(self) -> Ints:
-        """The items of ``rows`` that have weights and are in the catalogue."""
-        known = self.rows[: self.known]
-        return known[known >= 0]
-
-    def _among(self, similarity: sparse.csr_array) -> sparse.csr_array:
-        """``B (n, n)``."""
-        return similarity[self._there][:, self._there] if self.among is None else self.among
-
-    def _covariances(self, first: Texts, second: Texts) -> Tensor:
-        return covariances(first, second, self.text, self.words)
-
-    def _variances(self, texts: Texts) -> Tensor:
-        """``(n,)`` the diagonal of :func:`covariances` of ``texts`` with themselves."""
-        of_words = torch.from_numpy(np.asarray(texts.bags.multiply(texts.bags).sum(axis=1), dtype=np.float32))
-        return self.text * texts.vectors.square().sum(dim=1) + self.words * of_words
-
-    def _columns(self, similarity: sparse.csr_array, new: Texts) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Some new items at a time: which, ``g (n, c)`` and ``b (n, c)``."""
-        old, among = self.texts.take(np.arange(self.known)), self._among(similarity)
-        for start in range(0, len(new), AT_ONCE):
-            part = slice(start, min(start + AT_ONCE, len(new)))
-            g = self.factors[:, None] * self._covariances(old, new.take(np.arange(part.start, part.stop)))
-            scaled = self.diagonal[:, None] * g
-            yield part, g, scaled - torch.from_numpy(among @ scaled.numpy())
-
-    def state(self) -> tuple[Config, dict[str, Tensor]]:
-        """What :meth:`from_state` rebuilds it from."""
-        config = {"text": self.text, "words": self.words, "ridge": self.ridge, "whitening": self.whitening.config}
-        parts = {name: getattr(self, name) for name in ("factors", "diagonal", "spread")}
-        parts |= {"rows": torch.from_numpy(self.rows), "vectors": self.texts.vectors}
-        bags = self.texts.bags
-        for name in ("data", "indices", "indptr"):
-            parts[f"bags.{name}"] = torch.from_numpy(getattr(bags, name).copy())
-        if self.among is not None:
-            for name in ("data", "indices", "indptr"):
-                parts[f"among.{name}"] = torch.from_numpy(getattr(self.among, name).copy())
-        parts |= under("vocabulary.", self.vocabulary.tensors())
-        return config, parts | under("whitening.", self.whitening.state_dict())
-
-    @classmethod
-    def from_state(cls, config: Config, tensors: Mapping[str, Tensor]) -> "TextWeights":
-        """The inverse of :meth:`state`. Raises :class:`ValueError` where tensors do not fit."""
-        whitening = Whitening(**config["whitening"])
-        whitening.load_state_dict(below("whitening.", tensors))
-        vocabulary, known = Vocabulary.from_tensors(below("vocabulary.", tensors)), len(tensors["diagonal"])
-        matrix = _matrix(below("bags.", tensors), (len(tensors["rows"]), len(vocabulary)))
-        among = _matrix(found, (known, known)) if (found := below("among.", tensors)) else None
-        found = {name: tensors[name] for name in ("factors", "diagonal", "spread")}
-        parts: dict[str, Any] = {**found, **{name: config[name] for name in ("text", "words", "ridge")}}
-        texts = Texts(tensors["vectors"], matrix)
-        return cls(whitening, vocabulary, tensors["rows"].numpy(), texts=texts, among=among, **parts)
-
-
-def _matrix(tensors: Mapping[str, Tensor], shape: tuple[int, int]) -> sparse.csr_array:
-    matrix = sparse.csr_array(tuple(tensors[name].numpy() for name in ("data", "indices", "indptr")), shape=shape)
-    matrix.check_format()
-    return matrix
-
-
-def covariances(first: Texts, second: Texts, text: float, words: float) -> Tensor:
-    """``K (n, k)`` of ``n`` texts with ``k`` others: ``text`` times their cosines, ``words`` times those of words."""
-    found = text * first.vectors @ second.vectors.T
-    if words:
-        found.add_(torch.from_numpy((first.bags @ second.bags.T).toarray()), alpha=words)
-    return found
-
-
-def _largest(weights: Tensor, most: int) -> Tensor:
-    """``weights (n, c)`` with at most ``most`` of each column, the largest in size; the others are zero."""
-    if len(weights) <= most:
-        return weights
-    columns = weights.T.contiguous()  # what is searched lies side by side
-    rows = columns.abs().topk(most, dim=1, sorted=False).indices
-    return torch.zeros_like(columns).scatter_(1, rows, columns.gather(1, rows)).T
-
-
-def _placed(weights: Tensor, rows: Ints, size: int) -> sparse.csr_array:
-    """``weights (n, c)`` of ``rows (n,)`` of ``size``, sparse."""
-    found = sparse.coo_array(weights.numpy())
-    places, there = rows[found.coords[0]], rows[found.coords[0]] >= 0
-    entries = (found.data[there], (places[there], found.coords[1][there]))
-    return sparse.csr_array(sparse.coo_array(entries, shape=(size, weights.shape[1])))
+from ssna.scoring.text_weights import TextWeights
 
 
 class LinearScorer(NeighbourScorer):
@@ -256,25 +18,42 @@ class LinearScorer(NeighbourScorer):
 
     Args:
         text_weights: how items are admitted by their texts; None: a new item has no weights.
+        from_history: ``(k, I + 1)`` weights from ``k`` items that only histories have; see
+            :meth:`Scorer.with_history_items`.
     """
 
     kind: ClassVar[str] = "linear"
 
     def __init__(
-        self, similarity: sparse.csr_array, window: int, decay: float, text_weights: TextWeights | None = None
+        self,
+        similarity: sparse.csr_array,
+        window: int,
+        decay: float,
+        text_weights: TextWeights | None = None,
+        from_history: sparse.csr_array | None = None,
     ) -> None:
         super().__init__(similarity, window, decay)
-        self.text_weights = text_weights
+        self.text_weights, self.from_history = text_weights, from_history
         self.layers = 0 if text_weights is None else int(text_weights.whitening.config["layers"])
 
     def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "LinearScorer":
         if (weights := self.text_weights) is None:
             return cast(LinearScorer, super().add_items(h, texts))
-        new, similarity = weights.read(h, texts), self.similarity
-        for start in range(0, len(new), AT_ONCE):
-            part = new.take(np.arange(start, min(start + AT_ONCE, len(new))))
-            weights, similarity = weights.admit(similarity, part)
+        weights, similarity = weights.admit(self.similarity, weights.read(h, texts))
         return LinearScorer(similarity, self.window, self.decay, weights)
+
+    def prepare(self, histories: Ragged) -> ScoreFn:
+        if self.from_history is None:
+            return super().prepare(histories)
+        rows = self.num_rows
+        weights = self._history_weights(histories, rows + self.from_history.shape[0])
+        return sparse_columns(weights[:, :rows] @ self.similarity + weights[:, rows:] @ self.from_history)
+
+    def with_history_items(self, h: Tensor, texts: Sequence[str] = ()) -> "LinearScorer":
+        if (weights := self.text_weights) is None:
+            return self
+        from_history = weights.weights_from(self.similarity, weights.read(h, texts))
+        return LinearScorer(self.similarity, self.window, self.decay, weights, from_history)
 
     def as_new(self, h: Tensor, texts: Sequence[str] = ()) -> Callable[[Ragged], ScoreFn]:
         """See :meth:`TextWeights.as_new`."""

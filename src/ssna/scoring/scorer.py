@@ -69,6 +69,12 @@ class Scorer(Protocol):
         """
         ...
 
+    def with_history_items(self, h: Tensor, texts: Sequence[str] = ()) -> "Scorer":
+        """A scorer that knows ``n`` more items in histories, by the rows behind its own, for the requests of a moment:
+        as :meth:`add_items`, but nothing of the catalogue is copied. Whether these rows have scores is its own affair.
+        """
+        return self.add_items(h, texts)
+
     def as_new(self, h: Tensor, texts: Sequence[str] = ()) -> Callable[[Ragged], ScoreFn]:
         """As :meth:`prepare`, of each item as if it were new and known by its text alone.
 

@@ -1,6 +1,7 @@
 """The scorer that is trained: an item matrix and a sequence model."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from functools import cached_property, partial
 from typing import ClassVar, cast
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ssna.compute.blocks import appended, block_of, per_row
 from ssna.compute.device import multiplies_bf16
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
@@ -40,22 +42,35 @@ class VectorScorer(Scorer):
             :class:`ssna.nn.sasrec.SASRec`.
         max_history: items of a history that are read, the latest.
         text_projection: one of ``ADAPTERS``, states of new texts to vectors; None where only known items have a vector.
+        of_histories: ``(k, D)`` of items that only histories have; see :meth:`Scorer.with_history_items`.
     """
 
     kind: ClassVar[str] = "vector"
 
     def __init__(
-        self, vectors: Tensor, sequence: nn.Module, max_history: int, text_projection: nn.Module | None = None
+        self,
+        vectors: Tensor,
+        sequence: nn.Module,
+        max_history: int,
+        text_projection: nn.Module | None = None,
+        of_histories: Tensor | None = None,
     ) -> None:
         self.vectors, self.sequence, self.max_history = vectors.float(), sequence.eval(), max_history
+        self.of_histories = of_histories
         self.text_projection = None if text_projection is None else text_projection.eval()
         self.layers = 0 if text_projection is None else int(cast(Config, text_projection.config).get("layers", 1))
-        self.directions = F.normalize(self.vectors, dim=-1)
+        if block_of(self.vectors) is None:
+            _ = self.directions  # of what may change later
         self._last = cast(Callable[..., Tensor], self.sequence.last)
 
     @property
     def num_rows(self) -> int:
         return len(self.vectors)
+
+    @cached_property
+    def directions(self) -> Tensor:
+        """``(I + 1, D)`` at unit length."""
+        return per_row("directions", self.vectors, _unit)
 
     def prepare(self, histories: Ragged) -> ScoreFn:
         users = F.normalize(self.user_embeddings(histories), dim=-1)
@@ -86,8 +101,9 @@ class VectorScorer(Scorer):
 
     @cached_property
     def _rounded(self) -> tuple[Tensor, float]:
-        rounded = self.directions.bfloat16()
-        return rounded, _lost(self.directions, rounded)
+        rounded = per_row("rounded", self.vectors, lambda rows: _unit(rows).bfloat16())
+        lost = per_row("lost", self.vectors, lambda rows: _lengths_lost(_unit(rows)))
+        return rounded, float(lost.max())
 
     @torch.no_grad()
     def user_embeddings(self, histories: Ragged) -> Tensor:
@@ -99,9 +115,20 @@ class VectorScorer(Scorer):
             packed = recent if len(filled) == len(recent) else recent.take(filled)
             arrays = packed.values.astype(np.int64), packed.position_of_value, packed.offsets, filled
             items, positions, offsets, places = (torch.from_numpy(array).to(users.device) for array in arrays)
+            if self.of_histories is not None and len(items) and int(items.max()) >= self.num_rows:
+                users[places] = self._last(self._vectors_of(items, self.of_histories), positions, offsets).float()
+                return users
             first = () if self._projection is None else (partial(self._projection, items, positions),)
             users[places] = self._last(F.embedding(items, self.vectors), positions, offsets, *first).float()
         return users
+
+    def _vectors_of(self, items: Tensor, of_histories: Tensor) -> Tensor:
+        """``(N, D)`` of item rows ``(N,)``, those behind the catalogue's among them."""
+        known = self.num_rows
+        vectors = F.embedding(items.clamp(max=known - 1), self.vectors)
+        behind = items >= known
+        vectors[behind] = of_histories[items[behind] - known]
+        return vectors
 
     @cached_property
     def _projection(self) -> QKVLookup | None:
@@ -111,14 +138,23 @@ class VectorScorer(Scorer):
 
     @torch.no_grad()
     def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "VectorScorer":
+        vectors = appended(self.vectors, self._vectors_of_new(h))
+        return VectorScorer(vectors, self.sequence, self.max_history, self.text_projection)
+
+    @torch.no_grad()
+    def with_history_items(self, h: Tensor, texts: Sequence[str] = ()) -> "VectorScorer":
+        wider = copy(self)  # with all that is worked out for the catalogue
+        wider.of_histories = self._vectors_of_new(h)
+        return wider
+
+    def _vectors_of_new(self, h: Tensor) -> Tensor:
         if self.text_projection is None:
             raise ArtifactError(
                 "this model cannot admit items by their texts: its vectors are learned for each item (ids), or by a "
                 "language model that is not kept (lora, adalora, full), and other members of the ensemble do not help; "
                 "ssna, tmlp, tmoe, text-knn and text-linear can"
             )
-        vectors = torch.cat([self.vectors, vectors_of_new(self.text_projection, h)])
-        return VectorScorer(vectors, self.sequence, self.max_history, self.text_projection)
+        return vectors_of_new(self.text_projection, h)
 
     def select_items(self, rows: Tensor) -> "VectorScorer":
         return VectorScorer(self.vectors[rows], self.sequence, self.max_history, self.text_projection)
@@ -138,6 +174,16 @@ class VectorScorer(Scorer):
         described = config.get("text_projection")
         text_projection = _rebuild(described, ADAPTERS, below("text_projection.", tensors)) if described else None
         return cls(tensors["vectors"], sequence, config["max_history"], text_projection)
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return F.normalize(rows, dim=-1)
+
+
+def _lengths_lost(exact: Tensor) -> Tensor:
+    """``(n,)`` the length of what each vector ``(n, D)`` loses by rounding."""
+    parts = [(part - part.bfloat16().float()).norm(dim=1) for part in exact.split(AT_ONCE)]
+    return torch.cat(parts) if parts else exact.new_zeros(0)
 
 
 def _lost(exact: Tensor, rounded: Tensor) -> float:

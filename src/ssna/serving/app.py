@@ -62,20 +62,16 @@ OF_A_BODY = (400, 408, 413, 415, 422)
 Known = Annotated[str, Path(max_length=LIMITS.id_length, min_length=1, examples=["sku-17"])]
 
 
-def create_app(
-    service: Service, key: str | None, started: Callable[[], Any] = lambda: None, access: Access | None = None
-) -> FastAPI:
+def create_app(service: Service, key: str | None, access: Access | None = None) -> FastAPI:
     """The ASGI application.
 
     Args:
         key: what ``X-API-Key`` must hold for changes; None refuses them all.
-        started: called in the event loop, before the first request.
         access: who may ask; None: anybody.
     """
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        started()
         giving_back = asyncio.create_task(give_memory_back())
         yield
         giving_back.cancel()
@@ -109,9 +105,9 @@ def _add_lookups(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.head("/ready", include_in_schema=False)
     @app.get("/ready", response_model=schemas.Ready, responses=_errors(503))
     async def ready() -> Response:
-        """Whether everything is loaded, and which run serves."""
-        if not service.ready:
-            raise RequestError(503, "starting", "the language model is being loaded", {"Retry-After": "1"})
+        """Whether everything is loaded, and which run serves; else what is missing."""
+        if service.missing is not None:
+            raise RequestError(503, "starting", service.missing, {"Retry-After": "1"})
         now = service.snapshot
         return _model_response(schemas.Ready(run=now.run, version=now.version, items=len(now), added=now.added))
 

@@ -1,23 +1,24 @@
 """Changes to what serves, one at a time: items that come and go, and another run in the place of this one."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ssna.core.errors import ArtifactError, SsnaError
-from ssna.recommender import Recommender
-from ssna.recommender.admission import says_nothing
-from ssna.serving.additions import Additions, Change, Journal
+from ssna.core.errors import ArtifactError
+from ssna.recommender.admission import NewItems, says_nothing
+from ssna.serving.additions import Additions, Change
 from ssna.serving.comparison import compare
 from ssna.serving.inference import Inference
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
+from ssna.serving.restoring import open_run, warm_up
 from ssna.serving.schemas import ChangeResult, Comparison, NewItem
+from ssna.serving.sharing import give_back_rows
 from ssna.serving.snapshot import Snapshot
+from ssna.serving.store import Store
 from ssna.serving.worker import Worker
-from ssna.text import embed
 
 T = TypeVar("T")
 
@@ -27,19 +28,20 @@ class Changes:
 
     Args:
         inference: what is changed.
-        journal: keeps additions.
+        store: keeps additions.
         roots: folders below which a run may be loaded from.
     """
 
-    def __init__(self, inference: Inference, journal: Journal, roots: Sequence[Path]) -> None:
-        self.inference, self.journal, self.roots = inference, journal, tuple(roots)
+    def __init__(self, inference: Inference, store: Store, roots: Sequence[Path]) -> None:
+        self.inference, self.store, self.roots = inference, store, tuple(roots)
         self.worker = Worker("changes")
         self._lock = asyncio.Lock()
 
     async def close(self) -> None:
-        """Finish the change that runs."""
+        """Finish the change that runs, and give the store back."""
         async with self._lock:
             await self.worker.close()
+            self.store.close()
 
     async def put(self, items: Sequence[NewItem]) -> ChangeResult:
         """Add items, or give added ones a new text; recommended as soon as this returns, and after a restart.
@@ -54,7 +56,7 @@ class Changes:
 
     async def _put(self, items: Sequence[NewItem]) -> ChangeResult:
         async with self._lock:
-            now, before = self.inference.snapshot, self.journal.additions
+            now, before = self.inference.snapshot, self.store.additions
             known = now.recommender.items
             shown = [new.item for new in items if new.item in known and _comes_back(now, new)]
             put = {
@@ -70,14 +72,7 @@ class Changes:
                     409, "too_many_additions", f"{len(after)} additions, the limit is {LIMITS.additions}; train again"
                 )
             replaced = [item for item in put if item in known]
-            silent: list[str] = []
-
-            def admitted() -> Recommender:
-                wider, without = _without(now.recommender, replaced).admit(put) if put else (now.recommender, ())
-                silent.extend(without)
-                return wider
-
-            await self._apply(change, admitted)
+            silent = await self._apply(change, now.without(replaced))
         if silent:
             log("put", level="warning", message=f"{len(silent)} of {len(put)} texts of new items say nothing of them")
         warnings = [says_nothing(silent, put)] if silent else []
@@ -98,9 +93,9 @@ class Changes:
         async with self._lock:
             now = self.inference.find(item)
             if _of_the_run(now, item):
-                await self._apply(Change(hide=(item,)), lambda: now.recommender)
+                await self._apply(Change(hide=(item,)), now)
             else:
-                await self._apply(Change(delete=(item,)), lambda: _without(now.recommender, [item]))
+                await self._apply(Change(delete=(item,)), now.without([item]))
         return ChangeResult(removed=1, items=len(self.inference.snapshot))
 
     async def reload(self, run: str | None = None, minimum_overlap: float = 0.0) -> Comparison:
@@ -112,14 +107,15 @@ class Changes:
         """
         folder = self.inference.snapshot.folder if run is None else self._allowed(run)
         async with self._lock:
-            old, additions, recent = self.inference.snapshot, self.journal.additions, tuple(self.inference.recent)
+            old, recent = self.inference.snapshot, tuple(self.inference.recent)
 
-            def load() -> tuple[Snapshot, Comparison]:
-                new = with_additions(Recommender.load(folder), folder, old.version + 1, additions)
+            def load() -> tuple[Snapshot, Comparison, Additions]:
+                additions = self._additions()
+                new = open_run(folder, old.version + 1, additions, self.store)
                 warm_up(new.recommender)
-                return new, compare(old, new, recent)
+                return new, compare(old, new, recent), additions
 
-            new, comparison = await self.worker.run(load)
+            new, comparison, additions = await self.worker.run(load)
             if comparison.overlap < minimum_overlap:
                 raise RequestError(
                     409,
@@ -128,19 +124,42 @@ class Changes:
                     f"asked for: {minimum_overlap:g}; {old.run} goes on serving",
                 )
             await self.inference.serve(new)
+            if additions is not self.store.additions:
+                self.store.accept(additions)
         log("reload", version=new.version, **comparison.model_dump())
         return comparison
 
-    async def _apply(self, change: Change, recommender: Callable[[], Recommender]) -> None:
-        """Make a change last, then visible."""
-        now = self.inference.snapshot
+    def _additions(self) -> Additions:
+        """As the store has them; as they serve, where it cannot be read."""
+        try:
+            return self.store.read()
+        except ArtifactError as cause:
+            log("store", level="error", message=f"{cause}; what was added serves on from memory")
+            return self.store.additions
 
-        def record() -> Snapshot:
-            changed = recommender()
-            additions = self.journal.record(change) if change != Change() else self.journal.additions
-            return now.updated(changed, additions.hidden)
+    async def _apply(self, change: Change, left: Snapshot) -> Sequence[str]:
+        """Make a change last, then visible; the ids of added items whose text says nothing.
 
-        await self.inference.serve(await self.worker.run(record))
+        Args:
+            left: what serves, without the items that leave.
+        """
+
+        def record() -> tuple[Snapshot, Sequence[str]]:
+            old = left.recommender
+            read: NewItems | None = old.read(change.put) if change.put else None
+            try:
+                wider, additions = old if read is None else old.admit_read(read), self.store.additions
+                if change != Change():
+                    additions = self.store.record(change, read, old.encoding)
+            except BaseException:
+                give_back_rows(old)
+                raise
+            changed = left.updated(wider, additions.hidden)
+            return changed.compact(), () if read is None else read.silent_items
+
+        changed, silent = await self.worker.run(record)
+        await self.inference.serve(changed)
+        return silent
 
     def _allowed(self, run: str) -> Path:
         """The folder that a request names. Raises :class:`RequestError` unless it lies below an allowed one."""
@@ -152,30 +171,6 @@ class Changes:
         if not inside:
             raise RequestError(403, "elsewhere", "only runs beside the serving one, or below --runs, can be loaded")
         return inside[0]
-
-
-def with_additions(recommender: Recommender, folder: Path, version: int, additions: Additions) -> Snapshot:
-    """A run with what was added to it. Raises :class:`ArtifactError` if it can admit nothing."""
-    run_items = len(recommender.items)
-    new = {item: text for item, text in additions.texts.items() if item not in recommender.items}
-    try:
-        recommender = recommender.admit(new)[0] if new else recommender
-    except SsnaError as cause:
-        raise ArtifactError(
-            f"{folder.name} cannot take over {len(new)} added items: {cause}; name another run, or give up what was "
-            "added: DELETE /items/ID for each while a server runs, or start one with another --state"
-        ) from None
-    return Snapshot(recommender, folder, version, run_items, additions.hidden)
-
-
-def warm_up(recommender: Recommender) -> None:
-    """Load the language model ahead of the first new text."""
-    if recommender.encoding is not None and recommender.scorer.layers:
-        embed(("a first text",), recommender.encoding, 1)
-
-
-def _without(recommender: Recommender, items: Sequence[str]) -> Recommender:
-    return recommender.remove_items(items) if items else recommender
 
 
 def _of_the_run(snapshot: Snapshot, item: str) -> bool:

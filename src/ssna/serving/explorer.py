@@ -8,7 +8,6 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from ssna.recommender.explanation import explain, rank_text
 from ssna.serving import schemas
 from ssna.serving.http import as_json, body_of
 from ssna.serving.service import Service
@@ -51,6 +50,8 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
     async def explain_item(request: Request) -> Response:
         """Why an item has its score after a history."""
         body = await body_of(request, schemas.ExplainRequest)
+        from ssna.recommender.explanation import explain  # loads torch, which a server that starts does not wait for
+
         now = service.inference.find(body.item, body.run)
         found = await service.run_in_background(
             partial(explain, now.raised(body.new_items), body.history, body.item, now.hidden)
@@ -62,6 +63,8 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
     async def rank_new_text(request: Request) -> Response:
         """The rank of a text, were it a new item."""
         body = await body_of(request, schemas.RankTextRequest)
+        from ssna.recommender.explanation import rank_text
+
         now = service.inference.named(body.run)
         found = await service.run_in_background(
             partial(rank_text, now.raised(body.new_items), body.history, body.text, deny=now.hidden)

@@ -85,10 +85,10 @@ class Inference:
     async def serve(self, snapshot: Snapshot) -> None:
         """From the return on, ``snapshot`` recommends."""
         new, old = snapshot.recommender, self.snapshot.recommender
-        if self._ranker is not None and new is not old:
+        if self._ranker is not None and new.scorer is not old.scorer:
             await self._ranker.load(new)
         self.snapshot = snapshot
-        if self._ranker is not None and new is not old:
+        if self._ranker is not None and new.scorer is not old.scorer:
             self._ranker.unload(old)
 
     async def close(self) -> None:
@@ -179,7 +179,7 @@ class Inference:
         best = None
         if self._ranker is not None:
             with suppress(RankerError):
-                best = await self._ranker.rank(recommender, request, snapshot.excluded)
+                best = await self._ranker.rank(snapshot.base or recommender, request, snapshot.excluded, snapshot.new)
         if best is None:
             best = await self._worker.run(rank, recommender.scorer, recommender.counts, request, snapshot.excluded)
         return await self._sized(size, rankings, request, unknown, *best)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
-from ssna.recommender.ranking import MOST_EXPOSURE
+from ssna.core.bounds import MOST_EXPOSURE
 from ssna.serving.limits import LIMITS
 
 ItemId = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.id_length)]

@@ -7,19 +7,17 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import torch
 import uvicorn
 
 from ssna.compute.allocator import tune_allocator
 from ssna.compute.cpus import cpu_count
-from ssna.core.errors import SsnaError
+from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.access import Access, allowed_hosts
-from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.connection import OTHER_DESCRIPTORS, Connection
 from ssna.serving.limits import LIMITS
@@ -66,24 +64,21 @@ def serve(
     if api_key is not None and not (api_key.isascii() and api_key.isprintable() and api_key.strip() == api_key != ""):
         raise SsnaError("the key must be printable ASCII without blanks at its ends, since it travels in a header")
     access = Access(allowed_hosts(host, allowed_host), tuple(allow_origin), rate)
-    torch.set_num_threads(max(1, cpu_count() - 1))  # one core is left to the event loop
     sys.setswitchinterval(SWITCH_SECONDS)
     _raise_file_limit()
-    with (
-        background_log(),
-        _hangups_noted() as noted,
-        _listening(host, port) as listening,
-        journal(state or default_state(run)) as kept,
-    ):
-        service = Service.open(run, kept, runs, compare_with)
-        app = create_app(service, api_key, lambda: _started(service, listening, noted), access)
-        _log_libraries()
+    with background_log(), _hangups_noted() as noted, _bound(host, port) as listening:
+        service = Service(run, state or default_state(run), runs, compare_with)
         config = uvicorn.Config(
-            app, http=Connection, ws="none", log_config=None, access_log=False, lifespan="on",
-            timeout_graceful_shutdown=SECONDS_TO_STOP, timeout_keep_alive=IDLE, server_header=False,
+            create_app(service, api_key, access), http=Connection, ws="none", log_config=None, access_log=False,
+            lifespan="on", timeout_graceful_shutdown=SECONDS_TO_STOP, timeout_keep_alive=IDLE,
+            server_header=False, backlog=BACKLOG,
         )  # fmt: skip
+        _log_libraries()
+        server = _Server(config, service, noted)
         with tune_allocator(), _ending_well():
-            _Server(config).run([listening])
+            server.run([listening])
+        if server.failure is not None:
+            raise server.failure
         log("stopped")
 
 
@@ -94,6 +89,39 @@ def default_state(run: Path) -> Path:
 
 
 class _Server(uvicorn.Server):
+    """Listens first, so that it can say what is missing, then loads; a run that cannot be loaded ends it.
+
+    Args:
+        noted: the hangups that came before there was a loop.
+
+    Attributes:
+        failure: why it ended by itself.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service, noted: Sequence[int]) -> None:
+        super().__init__(config)
+        self.service, self._noted = service, noted
+        self.failure: Exception | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loaded = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, tell the address, then load."""
+        await super().startup(sockets)
+        assert sockets is not None
+        host, port = sockets[0].getsockname()[:2]
+        address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        with suppress(OSError):  # nobody may read it any more
+            print(f"{self.service.run.name} is served at {address}", flush=True)
+        self._begin(self._load())
+
+        def reload() -> None:
+            self._begin(_logged(self._reload(), "reload"))
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+        if self._noted:
+            reload()
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """What clients have sent by now is accepted and read first: closing over it would reset their connections."""
         for _ in range(TIMES_TO_READ):
@@ -103,41 +131,50 @@ class _Server(uvicorn.Server):
                 break
         await super().shutdown(sockets)
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(task := asyncio.ensure_future(work))
+        task.add_done_callback(self._tasks.discard)
 
-def _started(service: Service, listening: socket.socket, noted: Sequence[int]) -> None:
-    loop = asyncio.get_running_loop()
-    tasks: set[asyncio.Task[None]] = set()
+    async def _load(self) -> None:
+        try:
+            await asyncio.to_thread(_use_cores)
+            await _logged(self.service.start(), "language model", EncoderError)
+            self._loaded.set()
+        except Exception as cause:
+            self.failure, self.should_exit = cause, True
 
-    def begin(work: Callable[[], Any]) -> None:
-        tasks.add(task := asyncio.ensure_future(work()))
-        task.add_done_callback(tasks.discard)
-
-    begin(lambda: _logged(service.start(), "language model"))
-    loop.add_signal_handler(signal.SIGHUP, begin, lambda: _logged(service.changes.reload(), "reload"))
-    if noted:
-        begin(lambda: _logged(service.changes.reload(), "reload"))
-    host, port = listening.getsockname()[:2]
-    with suppress(OSError):  # nobody may listen any more
-        print(f"{service.snapshot.run} is served at http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+    async def _reload(self) -> None:
+        await self._loaded.wait()
+        await self.service.changes.reload()
 
 
-async def _logged(work: Any, event: str) -> None:
+def _use_cores() -> None:
+    import torch  # takes seconds, in which requests are answered
+
+    torch.set_num_threads(max(1, cpu_count() - 1))  # one core is left to the event loop
+
+
+async def _logged(work: Awaitable[None], event: str, foreseen: type[SsnaError] = SsnaError) -> None:
     """What nobody waits for is told in the log."""
     try:
         await work
-    except SsnaError as error:
+    except foreseen as error:
         log(event, level="error", message=" ".join(str(error).split()))
 
 
 @contextmanager
-def _listening(host: str, port: int) -> Iterator[socket.socket]:
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as cause:
-        reason = getattr(cause, "strerror", None) or cause
-        raise SsnaError(f"{host}:{port} cannot be served at ({reason}); name another --host or --port") from None
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that does not listen yet: nothing would answer."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     with listening:
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if listening.family == socket.AF_INET6:
+                listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listening.bind((host, port))
+        except (OSError, OverflowError) as cause:
+            reason = getattr(cause, "strerror", None) or cause
+            raise SsnaError(f"{host}:{port} cannot be served at ({reason}); name another --host or --port") from None
         yield listening
 
 

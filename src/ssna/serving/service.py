@@ -1,94 +1,139 @@
-"""The service without HTTP: what recommends, what changes it, and how both start and stop."""
+"""The service without HTTP: what recommends, what changes it, and how both start and stop.
 
+Importing this takes no time: a server answers that it is there before it loads torch, and a run.
+"""
+
+import asyncio
 import gc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from threading import Event
+from typing import TYPE_CHECKING, TypeVar
 
 from ssna.core.errors import SsnaError
-from ssna.recommender import Recommender
-from ssna.serving.additions import Journal
-from ssna.serving.changes import Changes, warm_up, with_additions
-from ssna.serving.inference import Inference
 from ssna.serving.limits import LIMITS
-from ssna.serving.snapshot import Snapshot
+from ssna.serving.refusal import RequestError
 from ssna.serving.worker import Worker
 
+if TYPE_CHECKING:
+    from ssna.recommender import Recommender
+    from ssna.serving.changes import Changes
+    from ssna.serving.inference import Inference
+    from ssna.serving.restoring import Loaded
+    from ssna.serving.snapshot import Snapshot
+
 T = TypeVar("T")
+RUN, MODEL = "the run is being loaded", "the language model is being loaded"
 
 
 class Service:
-    """Its methods belong to the event loop; build it with :meth:`open`.
+    """Its methods belong to the event loop, but for :meth:`load`.
 
     Args:
-        snapshot: what serves first.
-        journal: keeps additions.
-        roots: folders below which a run may be loaded from.
-        compare_with: other runs that recommend, by their names.
+        run: the folder of what serves first.
+        state: a folder that keeps additions.
+        runs: a folder of runs that may be loaded later; those in the folder of ``run`` may, too.
+        compare_with: further runs that recommend by their names.
 
     Attributes:
-        inference: recommends.
-        changes: adds and removes items, and loads other runs.
-        ready: whether the language model is loaded.
+        missing: what is not there yet, in words; None: all is loaded.
     """
 
-    def __init__(
-        self, snapshot: Snapshot, journal: Journal, roots: Sequence[Path], compare_with: Mapping[str, Snapshot]
-    ) -> None:
-        self.inference = Inference(snapshot, compare_with)
-        self.changes = Changes(self.inference, journal, roots)
-        self.ready = False
+    def __init__(self, run: Path, state: Path, runs: Path | None = None, compare_with: Sequence[Path] = ()) -> None:
+        self.run, self.state, self.runs, self.compare_with = run.absolute(), state, runs, tuple(compare_with)
+        self.missing: str | None = RUN
+        self._serving: tuple[Inference, Changes] | None = None
         self._background = Worker("explain", LIMITS.explain_queue)
+        self._reader = ThreadPoolExecutor(1, "language model")
+        self._stopped = Event()
 
-    @classmethod
-    def open(
-        cls, run: Path, journal: Journal, runs: Path | None = None, compare_with: Sequence[Path] = ()
-    ) -> "Service":
-        """Load ``run`` and what was added to it.
+    def load(self, loaded: "Loaded" = lambda _: None) -> None:
+        """Load all but the language model, in whatever thread; no text that the store knows is read.
 
         Args:
-            runs: a folder of runs that may be loaded later; those in the folder of ``run`` may, too.
-            compare_with: further runs that recommend by their names.
+            loaded: takes the run before what was added is admitted.
 
         Raises:
-            ArtifactError: one is missing, foreign or damaged, or cannot admit what was added.
-            SsnaError: two runs have one name.
+            ArtifactError: a run is missing, foreign or damaged, or cannot admit what was added; or the state is.
+            SsnaError: two runs have one name, or the service was stopped meanwhile.
         """
-        folder = run.absolute()
-        others = [Snapshot(Recommender.load(other), other.absolute(), 1, 0) for other in compare_with]
-        names = [folder.name, *(other.run for other in others)]
+        from ssna.recommender import Recommender
+        from ssna.serving.changes import Changes
+        from ssna.serving.inference import Inference
+        from ssna.serving.restoring import open_run
+        from ssna.serving.snapshot import Snapshot
+        from ssna.serving.store import Store
+
+        names = [self.run.name, *(other.absolute().name for other in self.compare_with)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise SsnaError(f"two runs are called {twice[0]}; rename the folder of one")
-        roots = [folder.parent.resolve(), *([runs.resolve()] if runs is not None else [])]
-        serving = with_additions(Recommender.load(folder), folder, 1, journal.additions)
-        return cls(serving, journal, roots, {other.run: other for other in others})
+        store = Store(self.state)
+        others = [Snapshot(Recommender.load(other), other.absolute(), 1, 0) for other in self.compare_with]
+        serving = open_run(self.run, 1, store.load(), store, self._read_so_far, loaded)
+        inference = Inference(serving, {other.run: other for other in others})
+        roots = [self.run.parent.resolve(), *([self.runs.resolve()] if self.runs is not None else [])]
+        self._serving, self.missing = (inference, Changes(inference, store, roots)), MODEL
+
+    def _read_so_far(self, done: int, count: int) -> None:
+        if self._stopped.is_set():
+            raise SsnaError("stopped before all was loaded")
+        self.missing = f"added texts are read by another language model than before: {done:,} of {count:,}"
 
     @property
-    def snapshot(self) -> Snapshot:
-        """What serves now."""
+    def inference(self) -> "Inference":
+        """Recommends. Raises :class:`RequestError` while the run is being loaded."""
+        return self._loaded[0]
+
+    @property
+    def changes(self) -> "Changes":
+        """Adds and removes items, and loads other runs. Raises as :attr:`inference`."""
+        return self._loaded[1]
+
+    @property
+    def snapshot(self) -> "Snapshot":
+        """What serves now. Raises as :attr:`inference`."""
         return self.inference.snapshot
 
+    @property
+    def _loaded(self) -> "tuple[Inference, Changes]":
+        if self._serving is None:
+            raise RequestError(503, "starting", f"{self.missing}; ask again in a second", {"Retry-After": "1"})
+        return self._serving
+
     async def start(self) -> None:
-        """Rank in a process of its own, and load the language model, if the run can admit items; then it is
-        :attr:`ready`.
+        """Load, rank in a process of its own, and load the language model, if the run can admit items; then nothing is
+        :attr:`missing`.
 
         Raises:
             EncoderError: the language model is missing; everything but new texts is served all the same.
+            SsnaError: as :meth:`load`; nothing is served.
         """
+        reading: list[Future[None]] = []  # the language model, beside what was added: two cores have both sooner
+        await asyncio.to_thread(self.load, lambda run: reading.append(self._reader.submit(_warm_up, run)))
         try:
             await self.inference.start()
-            await self.changes.worker.run(warm_up, self.snapshot.recommender)
+            await asyncio.wrap_future(reading[0])
         finally:
             gc.collect()
             gc.freeze()  # what is loaded by now stays; looking through it would stop everything for a while
-            self.ready = True
+            self.missing = None
 
     async def stop(self) -> None:
-        """Answer what waits, finish the change that runs."""
+        """Answer what waits, finish the change that runs; what is being loaded is given up."""
+        self._stopped.set()
         await self._background.close()
-        await self.changes.close()
-        await self.inference.close()
+        self._reader.shutdown(wait=False)
+        if self._serving is not None:
+            await self.changes.close()
+            await self.inference.close()
 
     async def run_in_background(self, job: Callable[[], T]) -> T:
         """What takes longer than a ranking, one after the other. Raises :class:`RequestError` if too many wait."""
         return await self._background.run(job)
+
+
+def _warm_up(recommender: "Recommender") -> None:
+    from ssna.serving.restoring import warm_up
+
+    warm_up(recommender)

@@ -5,16 +5,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ssna.core.ragged import Ints
 from ssna.recommender import Recommender
+from ssna.recommender.admission import NewItems
 from ssna.recommender.ranking import RankRequest, rank
 from ssna.scoring import Ensemble
+from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import RecommendRequest
+from ssna.serving.sharing import shared
+
+FORGOTTEN = "\n"  # what no id may hold; a row's number follows
+_MAKING_LINES = Lock()
 
 
 @dataclass(frozen=True)
@@ -41,15 +48,22 @@ class Snapshot:
         folder: of the run.
         version: 1 for the first run, one more with each reload.
         run_items: how many items are of the run itself, those that are hidden included.
-        hidden: items that are known in histories, and are neither recommended nor found.
+        removed: items that are known in histories, and are neither recommended nor found.
+        forgotten: what rows of added items that left are called, until :meth:`compact` drops them; no request can.
+        new: items that only histories have, by the rows behind those of ``base``.
+        base: what ranks without ``new``; None: ``recommender`` itself.
     """
 
     recommender: Recommender
     folder: Path
     version: int
     run_items: int
-    hidden: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
+    forgotten: frozenset[str] = frozenset()
+    new: NewItems | None = None
+    base: Recommender | None = None
     _fragments: dict[int, tuple[str, str]] = field(default_factory=dict, repr=False)
+    _lines: list[str] = field(default_factory=list, repr=False)  # what is searched; like fragments, of rows for good
 
     @property
     def run(self) -> str:
@@ -59,7 +73,12 @@ class Snapshot:
     @property
     def added(self) -> int:
         """How many items came from texts alone."""
-        return len(self.recommender.items) - self.run_items
+        return len(self.recommender.items) - self.run_items - len(self.forgotten)
+
+    @cached_property
+    def hidden(self) -> frozenset[str]:
+        """Items that are neither recommended nor found."""
+        return self.removed | self.forgotten
 
     def __len__(self) -> int:
         return len(self.recommender.items) - len(self.excluded)
@@ -71,19 +90,37 @@ class Snapshot:
         """The text of a known item."""
         return self.recommender.texts[int(self.recommender.items.rows([item])[0])]
 
-    def updated(self, recommender: Recommender, hidden: frozenset[str]) -> "Snapshot":
+    def updated(self, recommender: Recommender, removed: frozenset[str]) -> "Snapshot":
         """The same run with other additions."""
-        return replace(self, recommender=recommender, hidden=hidden, _fragments={})
+        return replace(self, recommender=recommender, removed=removed)
+
+    def without(self, items: Sequence[str]) -> "Snapshot":
+        """Without added items: their rows stay, hidden, and their ids may come again."""
+        names = {row: f"{FORGOTTEN}{row}" for row in self.recommender.items.rows(items).tolist()}
+        recommender = replace(self.recommender, items=self.recommender.items.renamed(names))
+        return replace(self, recommender=recommender, forgotten=self.forgotten.union(names.values())) if names else self
+
+    def compact(self) -> "Snapshot":
+        """Without the rows of items that left, once they are many: a copy of the whole catalogue."""
+        if len(self.forgotten) <= LIMITS.additions:
+            return self
+        recommender = shared(self.recommender.remove_items(tuple(self.forgotten)))
+        return replace(self, recommender=recommender, forgotten=frozenset(), _fragments={}, _lines=[])
 
     def with_texts(self, texts: Mapping[str, str]) -> "Snapshot":
         """With items for the histories of one request: known there, and not recommended."""
-        return replace(self, recommender=self.recommender.admit(texts)[0], hidden=self.hidden.union(texts))
+        new = self.recommender.read(texts)
+        wider = self.recommender.with_history_items(new)
+        return replace(self, recommender=wider, removed=self.removed.union(texts), new=new, base=self.recommender)
 
     @cached_property
     def excluded(self) -> Ints:
         """Rows of the hidden items, which are excluded from every ranking."""
-        rows = self.recommender.items.rows(self.hidden)
-        return rows[rows > 0]  # some runs do not have all that is hidden
+        return self._ranked(self.recommender.items.rows(self.hidden))  # some runs do not have all that is hidden
+
+    def _ranked(self, rows: Ints) -> Ints:
+        """Those of ``rows`` that have a score."""
+        return rows[(rows > 0) & (rows < self.recommender.scorer.num_rows)]
 
     def look_up(self, requests: Sequence[RecommendRequest]) -> tuple[RankRequest, list[list[str]]]:
         """Requests of ids as one of rows, and the ids of each history that the catalogue does not have."""
@@ -93,7 +130,7 @@ class Snapshot:
             histories=histories,
             k=np.array([request.k for request in requests]),
             exclude_seen=np.array([request.exclude_seen for request in requests]),
-            allow=tuple(None if request.allow is None else rows(request.allow) for request in requests),
+            allow=tuple(None if request.allow is None else self._ranked(rows(request.allow)) for request in requests),
             deny=self.recommender.look_up([request.deny for request in requests])[0],
             new_items=self._new_items(requests),
         )
@@ -140,7 +177,7 @@ class Snapshot:
         external = self.recommender.items.external
         found = [
             item
-            for item, line in zip(external, self._lines, strict=True)
+            for item, line in zip(external, self._searched(), strict=False)  # a later snapshot may have more lines
             if all(word in line for word in words) and item not in self.hidden
         ]
         return found[:limit], len(found)
@@ -159,10 +196,13 @@ class Snapshot:
         fallback = '"popularity"' if ranking.fallback else "null"
         return f'{{"items":{self.items_json(ranking)},"unknown":{unknown},"fallback":{fallback}}}'
 
-    @cached_property
-    def _lines(self) -> list[str]:
-        items = zip(self.recommender.items.external, self.recommender.texts[1:], strict=True)
-        return [f"{item} {text}".casefold() for item, text in items]
+    def _searched(self) -> list[str]:
+        """Id and text of every row, in one case; made once for a row."""
+        with _MAKING_LINES:
+            items, lines = self.recommender.items.external, self._lines
+            for row in range(len(lines), len(items)):
+                lines.append(f"{items[row]} {self.recommender.texts[row + 1]}".casefold())
+        return lines
 
     def _fragment(self, row: int) -> tuple[str, str]:
         """The JSON before and after an item's score; made once for each item that was ever recommended."""

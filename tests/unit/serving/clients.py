@@ -1,6 +1,6 @@
 """Clients of a service in this process, and what they send."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,7 +8,6 @@ from httpx import Response
 from starlette.testclient import TestClient
 
 from ssna.serving.access import Access
-from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.service import Service
 
@@ -24,17 +23,23 @@ class Client(TestClient):
     service: Service
 
 
+def loaded(run: Path, state: Path, runs: Path | None = None, compare_with: Sequence[Path] = ()) -> Service:
+    """A service of ``run`` that waits for nothing."""
+    service = Service(run, state, runs, compare_with)
+    service.load()
+    service.missing = None
+    return service
+
+
 @contextmanager
 def served(
     run: Path, state: Path, key: str | None = "secret", runs: Path | None = None, access: Access | None = None
 ) -> Iterator["Client"]:
     """A client of a service of ``run``, in this process."""
-    with journal(state) as kept:
-        service = Service.open(run, kept, runs)
-        service.ready = True
-        with Client(create_app(service, key, access=access), raise_server_exceptions=False) as client:
-            client.service = service
-            yield client
+    service = loaded(run, state, runs)
+    with Client(create_app(service, key, access), raise_server_exceptions=False) as client:
+        client.service = service
+        yield client
 
 
 def items(response: Response) -> list[str]:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from clients import loaded
 from fastapi import Response
 
 from ssna.serving import connection as connection_module
 from ssna.serving import http as http_module
-from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.connection import Connection
 from ssna.serving.limits import Limits
@@ -30,11 +30,8 @@ def hasty(run: Path, state: Path) -> Iterator[int]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (connection_module, http_module):
             patch.setattr(module, "LIMITS", Limits(seconds=SECONDS))
-        with journal(state) as kept:
-            service = Service.open(run, kept)
-            service.ready = True
-            with listening(service) as (port, _):
-                yield port
+        with listening(loaded(run, state)) as (port, _):
+            yield port
 
 
 @contextmanager

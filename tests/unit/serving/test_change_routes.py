@@ -4,9 +4,10 @@ import pytest
 from clients import ITEMS, KEY, PUT, TEXT, error, items, served
 
 from ssna.serving import changes as changes_module
-from ssna.serving.additions import JOURNAL, Change, journal
+from ssna.serving.additions import Change
 from ssna.serving.limits import Limits
 from ssna.serving.server import default_state
+from ssna.serving.store import Store
 
 CHANGES = [
     ("PUT", "/items", PUT),
@@ -94,9 +95,10 @@ def test_what_is_no_item_with_a_text_is_an_error_that_names_it_and_nothing_is_ad
 
 def test_the_same_text_once_more_changes_nothing(client, tmp_path):
     client.put("/items", json=PUT, headers=KEY)
-    before = (tmp_path / "state" / JOURNAL).read_bytes()
+    before = Store(tmp_path / "state").load()
     assert client.put("/items", json=PUT, headers=KEY).json()["items"] == ITEMS + 1
-    assert (tmp_path / "state" / JOURNAL).read_bytes() == before
+    assert before.revision == 1
+    assert Store(tmp_path / "state").load() == before
 
 
 def test_an_item_of_the_run_cannot_be_replaced_and_nothing_of_the_request_happens(client):
@@ -138,8 +140,7 @@ def test_a_deleted_item_of_the_run_is_gone_after_a_restart_and_comes_back_with_i
 
 
 def test_an_id_that_an_earlier_run_hid_can_be_added_to_one_that_does_not_know_it(runs, tmp_path):
-    with journal(tmp_path / "state") as kept:
-        kept.record(Change(hide=("new",)))
+    Store(tmp_path / "state").record(Change(hide=("new",)))
     with served(runs / "ssna", tmp_path / "state") as client:
         client.put("/items", json=PUT, headers=KEY)
         assert items(client.post("/recommend", json={"history": ["i1"], "allow": ["new"]})) == ["new"]
@@ -169,25 +170,5 @@ def test_a_run_that_reads_no_text_says_so(run_folders, tmp_path):
         assert client.delete("/items/i1", headers=KEY).status_code == 200
 
 
-def test_a_change_that_the_disk_refuses_is_not_served(client, monkeypatch):
-    from ssna.core.errors import SsnaError
-
-    def refuse(_):
-        raise SsnaError("the disk is full; nothing was changed")
-
-    monkeypatch.setattr(client.service.changes.journal, "record", refuse)
-    assert "disk is full" in error(client.put("/items", json=PUT, headers=KEY), 409)[1]
-    assert client.get("/items/new").status_code == 404
-
-
 def test_changes_are_kept_beside_the_run_unless_told_otherwise(tmp_path):
     assert default_state(tmp_path / "runs" / "best") == tmp_path / "runs" / ".best.state"
-
-
-def test_a_full_disk_is_a_503_that_may_be_tried_again(client, monkeypatch):
-    def full(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("ssna.serving.additions.os.fsync", full)
-    code, message = error(client.put("/items", json=PUT, headers=KEY), 503)
-    assert (code, "No space left" in message) == ("disk", True)

@@ -3,12 +3,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from clients import loaded
 from starlette.testclient import TestClient
 
 from ssna.core.errors import SsnaError
 from ssna.recommender import Recommender
 from ssna.recommender.explanation import explain, rank_text
-from ssna.serving.additions import journal
 from ssna.serving.app import create_app
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
@@ -20,12 +20,10 @@ TEXT = "word1 word2 word3"
 
 @contextmanager
 def served(run: Path, state: Path, compare_with=()):
-    with journal(state) as kept:
-        service = Service.open(run, kept, compare_with=compare_with)
-        service.ready = True
-        with TestClient(create_app(service, "secret"), raise_server_exceptions=False) as client:
-            client.service = service
-            yield client
+    service = loaded(run, state, compare_with=compare_with)
+    with TestClient(create_app(service, "secret"), raise_server_exceptions=False) as client:
+        client.service = service
+        yield client
 
 
 @pytest.fixture(scope="module")
@@ -178,8 +176,7 @@ def test_explanations_wait_one_behind_the_other_and_not_without_end(run_folders,
         jobs = [service.run_in_background(lambda number=number: number) for number in range(LIMITS.explain_queue + 2)]
         return await asyncio.gather(*jobs, return_exceptions=True)
 
-    with journal(tmp_path) as kept:
-        answers = asyncio.run(ask(Service.open(run_folders["item-knn"], kept)))
+    answers = asyncio.run(ask(loaded(run_folders["item-knn"], tmp_path)))
     assert answers[: LIMITS.explain_queue] == list(range(LIMITS.explain_queue))
     assert isinstance(answers[-1], RequestError)
     assert answers[-1].status == 503

@@ -1,6 +1,8 @@
 import pytest
 from clients import ITEMS, KEY, PUT, error
 
+from ssna.serving.service import MODEL
+
 
 def test_metrics_count_requests_by_route_and_status(client):
     client.post("/recommend", json={"history": ["i1"]})
@@ -21,9 +23,9 @@ def test_metrics_count_requests_by_route_and_status(client):
 
 
 def test_until_the_language_model_is_loaded_the_service_is_alive_and_not_ready(unchanged, monkeypatch):
-    monkeypatch.setattr(unchanged.service, "ready", False)
+    monkeypatch.setattr(unchanged.service, "missing", MODEL)
     assert unchanged.get("/health").status_code == 200
-    assert error(unchanged.get("/ready"), 503)[0] == "starting"
+    assert error(unchanged.get("/ready"), 503) == ("starting", MODEL)
 
 
 def test_the_document_names_every_route_body_and_error(unchanged):

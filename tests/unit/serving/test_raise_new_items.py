@@ -75,9 +75,9 @@ def test_a_run_without_weights_for_new_items_says_so(unchanged):
 def test_the_ranking_process_raises_as_this_one_does():
     from ssna.core.ragged import Ragged
     from ssna.recommender.ranking import RankRequest
-    from ssna.serving.ranker import _pack_request, _unpack_request
+    from ssna.serving.messages import pack_request, unpack_request
 
     request = RankRequest.uniform(Ragged.from_rows([[1], [2]]), 3, new_items=0.75)
-    assert _unpack_request(_pack_request(request)).new_items.tolist() == [0.75, 0.75]
-    assert _unpack_request(_pack_request(replace(request, new_items=None))).new_items is None
-    assert np.array_equal(_unpack_request(_pack_request(request)).k, request.k)
+    assert unpack_request(pack_request(request)).new_items.tolist() == [0.75, 0.75]
+    assert unpack_request(pack_request(replace(request, new_items=None))).new_items is None
+    assert np.array_equal(unpack_request(pack_request(request)).k, request.k)

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender
 from ssna.recommender.ranking import RankRequest, rank
 from ssna.serving import ranker as module
+from ssna.serving import sharing
 from ssna.serving.ranker import Ranker, RankerError, answer_calls
+from ssna.serving.sharing import shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.fork]
 
@@ -160,6 +163,61 @@ def test_nobody_waits_for_a_process_that_is_late_and_it_ranks_again_once_it_caug
     with_ranker(test)
 
 
+def blocks_of(ranker: Ranker) -> int:
+    """Bytes that the process maps and shares with this one."""
+    maps = Path(f"/proc/{ranker._process.pid}/maps").read_text().splitlines()
+    ends = [line.split()[0].split("-") for line in maps if "memfd:ssna" in line]
+    return sum(int(end, 16) - int(start, 16) for start, end in ends)
+
+
+def test_what_is_in_blocks_is_not_sent_and_grows_under_both(recommenders, monkeypatch):
+    monkeypatch.setattr(sharing, "LEAST_BYTES", 0)
+    monkeypatch.setattr(module, "RESTART_SECONDS", 0.0)
+    sent, call = [], Ranker._call
+
+    def watched(ranker, message, *more):
+        sent.append(message)
+        return call(ranker, message, *more)
+
+    monkeypatch.setattr(Ranker, "_call", watched)
+
+    async def test(ranker):
+        first = shared(recommenders[0])
+        await ranker.load(first)
+        before = blocks_of(ranker)
+        wider = first.add_items({"new-1": "word1 word2", "new-2": "word3 word4"})
+        await ranker.load(wider)
+        ranker.unload(first)
+        await agrees(ranker, wider)
+        await agrees(ranker, wider, excluded=np.array([31]))
+        vectors = wider.scorer.members[0].scorer.vectors
+        assert before > 0
+        assert all(len(tensor) < len(vectors) for message in sent for tensor in message.values() if tensor.dim() > 1)
+        killed = ranker._process
+        killed.kill()
+        await another(ranker, killed)
+        while not ranker.is_loaded(wider):
+            await asyncio.sleep(0.05)
+        await agrees(ranker, wider)
+
+    with_ranker(test)
+
+
+def test_items_of_histories_go_with_their_question(recommenders):
+    async def test(ranker):
+        for recommender in recommenders[:2]:
+            await ranker.load(recommender)
+            new = recommender.read({"mine": "word1 word2 word3", "other": "word4 word5"})
+            wider = recommender.with_history_items(new)
+            request = RankRequest.uniform(Ragged.from_rows([[31], [2, 32], [5]]), 5)
+            rows, scores = await ranker.rank(recommender, request, NONE, new)
+            expected = rank(wider.scorer, wider.counts, request, NONE)
+            np.testing.assert_array_equal(rows, expected[0])
+            np.testing.assert_allclose(scores, expected[1], atol=1e-6)
+
+    with_ranker(test)
+
+
 def test_a_recommender_that_was_unloaded_is_no_defect(recommenders):
     async def test(ranker):
         await ranker.load(recommenders[0])
@@ -183,5 +241,5 @@ def test_a_call_that_fails_is_an_error_and_the_next_one_is_answered(recommenders
 @pytest.mark.parametrize("left", [0, 3, 8, 20])
 def test_the_process_ends_when_its_server_does_in_the_middle_of_a_message_too(left):
     answers = io.BytesIO()
-    answer_calls(io.BytesIO((module.LENGTH.pack(100) + bytes(100))[:left]), answers)
+    answer_calls(io.BytesIO((module.LENGTH.pack(100) + bytes(100))[:left]), answers, lambda count: [])
     assert answers.getvalue() == b""

@@ -6,12 +6,11 @@ import time
 import tracemalloc
 
 import pytest
+from clients import loaded
 from sockets import POST, all_of, answer, listening, opened
 
 from ssna.serving import connection as connection_module
-from ssna.serving.additions import journal
 from ssna.serving.limits import LIMITS, Limits
-from ssna.serving.service import Service
 
 pytestmark = pytest.mark.slow
 
@@ -24,12 +23,10 @@ MEGABYTE = 2**20
 
 @pytest.fixture(scope="module")
 def server(run_folders, tmp_path_factory):
-    with journal(tmp_path_factory.mktemp("state")) as kept:
-        service = Service.open(run_folders["ssna"], kept)
-        service.ready = True
-        with listening(service) as (port, running):
-            running.port = port
-            yield running
+    service = loaded(run_folders["ssna"], tmp_path_factory.mktemp("state"))
+    with listening(service) as (port, running):
+        running.port = port
+        yield running
 
 
 def sent(server, *parts: bytes) -> bytes:

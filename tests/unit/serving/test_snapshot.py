@@ -11,9 +11,9 @@ from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer
 from ssna.serving.additions import Additions
 from ssna.serving.answers import ranking_json
-from ssna.serving.changes import with_additions
 from ssna.serving.comparison import compare
 from ssna.serving.refusal import RequestError
+from ssna.serving.restoring import with_additions
 from ssna.serving.schemas import Answer, RecommendRequest
 from ssna.serving.snapshot import Snapshot
 

@@ -1,0 +1,107 @@
+"""A run with what was added to it: what was read from texts comes from the store, and only what it lacks is read."""
+
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+
+from ssna.core.errors import ArtifactError, SsnaError
+from ssna.recommender import Recommender
+from ssna.recommender.admission import NewItems, in_order
+from ssna.serving.additions import Additions
+from ssna.serving.logs import log
+from ssna.serving.refusal import RequestError
+from ssna.serving.sharing import shared
+from ssna.serving.snapshot import Snapshot
+from ssna.serving.store import Store
+from ssna.text import embed
+
+AT_ONCE = 256  # texts that are read and kept together
+
+Progress = Callable[[int, int], None]
+"""Takes how many texts are read, and of how many."""
+Loaded = Callable[[Recommender], object]
+"""Takes a run as soon as it is loaded, without what was added."""
+
+
+def open_run(
+    folder: Path,
+    version: int,
+    additions: Additions,
+    store: Store | None = None,
+    progress: Progress = lambda *_: None,
+    loaded: Loaded = lambda _: None,
+) -> Snapshot:
+    """Load a run, with what was added and removed.
+
+    Args:
+        store: where what was read from added texts is found, and kept; None: all are read.
+
+    Raises:
+        ArtifactError: it is missing, foreign or damaged, or can admit nothing.
+    """
+    recommender = shared(Recommender.load(folder))
+    loaded(recommender)
+    return with_additions(recommender, folder, version, additions, store, progress)
+
+
+def with_additions(
+    recommender: Recommender,
+    folder: Path,
+    version: int,
+    additions: Additions,
+    store: Store | None = None,
+    progress: Progress = lambda *_: None,
+) -> Snapshot:
+    """As :func:`open_run`, of a run that is loaded."""
+    run_items = len(recommender.items)
+    new = {item: text for item, text in additions.texts.items() if item not in recommender.items}
+    try:
+        wider = recommender.admit_read(_read(recommender, new, store, progress)) if new else recommender
+    except SsnaError as cause:
+        raise ArtifactError(
+            f"{folder.name} cannot take over {len(new)} added items: {cause}; name another run, or give up what was "
+            "added: DELETE /items/ID for each while a server runs, or start one with another --state"
+        ) from None
+    return Snapshot(wider, folder, version, run_items, additions.hidden)
+
+
+def warm_up(recommender: Recommender) -> None:
+    """Load the language model ahead of the first new text."""
+    if recommender.encoding is not None and recommender.scorer.layers:
+        embed(("a first text",), recommender.encoding, 1)
+
+
+def _read(recommender: Recommender, new: Mapping[str, str], store: Store | None, progress: Progress) -> NewItems:
+    parts = [] if store is None else _known(recommender, new, store)
+    there = {item for part in parts for item in part.texts}
+    missing = iter([(item, text) for item, text in new.items() if item not in there])
+    done, count = 0, len(new) - len(there)
+    while some := dict(islice(missing, AT_ONCE)):
+        progress(done, count)
+        parts.append(recommender.read(some))
+        done += len(some)
+        if store is not None:
+            store = _keep(recommender, parts[-1], store)
+    return in_order(new, parts)
+
+
+def _known(recommender: Recommender, new: Mapping[str, str], store: Store) -> list[NewItems]:
+    if recommender.encoding is None or not recommender.scorer.layers:
+        return []
+    try:
+        found = store.known(tuple(new), recommender.encoding, recommender.scorer.layers)
+    except ArtifactError as cause:
+        log("store", level="error", message=f"{cause}; added texts are read again")
+        return []
+    return [found] if all(new[item] == text for item, text in found.texts.items()) else []
+
+
+def _keep(recommender: Recommender, read: NewItems, store: Store) -> Store | None:
+    """The store, or None where it takes nothing: what was read then serves all the same."""
+    assert recommender.encoding is not None
+    try:
+        store.keep(read, recommender.encoding)
+    except RequestError as cause:
+        log("store", level="warning", message=f"{cause}; the next start reads these texts again")
+        return None
+    return store
