@@ -1,7 +1,7 @@
 """The recommender: a scorer with the ids and texts of its items; histories of ids in, ranked items out."""
 
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from ssna.compute.forks import make_forks_safe
 from ssna.core import hub
 from ssna.core.arguments import checked
 from ssna.core.errors import ArtifactError, SsnaError
@@ -21,12 +22,15 @@ from ssna.data.dataset import Dataset, IdMap
 from ssna.recommender import artifact
 from ssna.recommender.admission import says_nothing, states_of_new
 from ssna.recommender.artifact import Contents
+from ssna.recommender.fields import is_list, require_ids, require_new
 from ssna.recommender.model_card import CARD, model_card
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
 from ssna.recommender.recommendations import Recommendation, Recommendations, ScoredItem
 from ssna.scoring import Scorer, vector_member
 from ssna.scoring.topk import CHUNK
 from ssna.text import Encoding
+
+make_forks_safe()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,18 +74,31 @@ class Recommender:
                 would not have them; old items lose places (``record.json`` has the price).
 
         Raises:
-            SsnaError: ``k`` is below 1, a history is a string where a list of ids belongs, or an id is no text.
+            SsnaError: ``k`` is below 1, a history is a string where a list of ids belongs, or an id is none
+                (:mod:`ssna.recommender.fields`).
             ArtifactError: ``new_items`` is not 0, and the model has no weights for new items.
         """
+        if not is_list(histories) or not all(map(is_list, histories)):
+            raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
+        require_ids(chain.from_iterable(histories), self.items)
+        return self.recommend_unchecked(histories, k, exclude_seen, allow, deny, new_items)
+
+    def recommend_unchecked(
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int,
+        exclude_seen: bool,
+        allow: Sequence[str] | None,
+        deny: Sequence[str],
+        new_items: float,
+    ) -> Recommendations:
+        """As :meth:`recommend`, of histories that were checked before, or need no check."""
         check_k(k)
         check_new_items(new_items)
         scorer = self.scorer.with_exposure(new_items)
-        if not _is_list(histories) or not all(_is_list(history) for history in histories):
-            raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
-        if not (allow is None or _is_list(allow)) or not _is_list(deny):
+        if not (allow is None or is_list(allow)) or not is_list(deny):
             raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
-        for ids in (*histories, () if allow is None else allow, deny):
-            _require_text(ids)
+        require_ids((*(() if allow is None else allow), *deny), self.items)
         allowed, denied = None if allow is None else self.items.find(allow), self.items.find(deny)
         recommendations: list[Recommendation] = []
         for start in range(0, len(histories), CHUNK):
@@ -120,7 +137,7 @@ class Recommender:
             raise SsnaError("recommend_users takes what prepare (or load_data) returns as data, and ids of its users")
         histories = data.histories_of(users)
         named = data.users.external if users is None else [str(user) for user in users]
-        return Recommendations(self.recommend(histories, k, exclude_seen, allow, deny, new_items), named)
+        return Recommendations(self.recommend_unchecked(histories, k, exclude_seen, allow, deny, new_items), named)
 
     def look_up(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
         """Histories of ids as ``n`` histories of item rows, and the ids of each that the catalogue does not have."""
@@ -173,7 +190,8 @@ class Recommender:
         score.
 
         Raises:
-            ArtifactError: the method reads no text. SsnaError: an id is known already, or a text is empty.
+            ArtifactError: the method reads no text.
+            SsnaError: an id is known already, or is none (:mod:`ssna.recommender.fields`); or a text is empty.
         """
         wider, silent = self.admit(texts)
         if silent:
@@ -184,12 +202,9 @@ class Recommender:
         """As :meth:`add_items`, without a warning; and the ids of those whose text says nothing."""
         if not isinstance(texts, Mapping):
             raise SsnaError("add_items takes texts by their ids: add_items({'sku-new': 'Cordless drill, 18 V'})")
-        _require_text(texts)
-        _require_text(texts.values(), "texts")
+        require_new(texts.items())
         if known := [item for item in texts if item in self.items]:
             raise SsnaError(f"item {known[0]!r} is in the catalogue already; give new items new ids")
-        if empty := [item for item, text in texts.items() if not text.strip()]:
-            raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to rank it by")
         if self.encoding is None or not self.scorer.layers:
             raise ArtifactError(
                 "this model cannot admit items by their texts: it reads none, has no vectors, or tuned a language "
@@ -298,12 +313,3 @@ class Recommender:
         """Ids, scores and texts of item rows; a row 0 is skipped."""
         pairs = zip(rows, scores, strict=True)
         return tuple(ScoredItem(self.items.external[row - 1], score, self.texts[row]) for row, score in pairs if row)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
-
-
-def _require_text(values: Iterable[object], what: str = "ids") -> None:
-    if odd := [value for value in values if not isinstance(value, str)]:
-        raise SsnaError(f"{what} are text: {str(odd[0])!r} instead of {odd[0]!r}")
