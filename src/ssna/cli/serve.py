@@ -26,10 +26,15 @@ def serve(
         list[Path] | None, typer.Option(metavar="RUN", help="A run to compare with in the explorer; may be repeated.")
     ] = None,
     runs: Annotated[Path | None, typer.Option(metavar="DIR", help="POST /reload may load runs below it, too.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where the language model lies now, if it moved since training.")
+    ] = None,
 ) -> None:
     """Recommendations over HTTP, new items by their texts, and a page to explore them."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise SsnaError(f"serving needs {missing[0]}, which is not installed\npip install 'ssna[serve]'")
     from ssna.serving.server import serve as serve_run
 
-    serve_run(run, host=host, port=port, api_key=api_key, state=state, runs=runs, compare_with=compare_with or [])
+    serve_run(
+        run, host=host, port=port, api_key=api_key, state=state, runs=runs, compare_with=compare_with or [], model=model
+    )

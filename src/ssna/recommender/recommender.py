@@ -28,7 +28,7 @@ from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_
 from ssna.recommender.recommendations import Recommendation, Recommendations, ScoredItem
 from ssna.scoring import Scorer, vector_member
 from ssna.scoring.topk import CHUNK
-from ssna.text import Encoding
+from ssna.text import Encoding, moved
 
 make_forks_safe()
 
@@ -183,8 +183,12 @@ class Recommender:
         unit: NDArray[np.float32] = F.normalize(embeddings, dim=-1).numpy()
         return unit
 
-    def add_items(self, texts: Mapping[str, str]) -> "Recommender":
+    def add_items(self, texts: Mapping[str, str], model: Path | str | None = None) -> "Recommender":
         """A recommender that knows these items too, by their texts alone: no training.
+
+        Args:
+            texts: by their ids.
+            model: as in :meth:`load`.
 
         An item whose text says nothing is admitted as one without text, with a warning: its text adds nothing to its
         score.
@@ -193,7 +197,7 @@ class Recommender:
             ArtifactError: the method reads no text.
             SsnaError: an id is known already, or is none (:mod:`ssna.recommender.fields`); or a text is empty.
         """
-        wider, silent = self.admit(texts)
+        wider, silent = self.with_model(model).admit(texts)
         if silent:
             warnings.warn(says_nothing(silent, texts), stacklevel=2)
         return wider
@@ -265,13 +269,25 @@ class Recommender:
 
     @classmethod
     @checked
-    def load(cls, folder: Path | str) -> "Recommender":
+    def load(cls, folder: Path | str, model: Path | str | None = None) -> "Recommender":
         """Read what :meth:`save` wrote, or the model of a run folder.
+
+        Args:
+            model: where the language model lies now, if it moved. Its files are compared, not its path.
 
         Raises:
             ArtifactError: it is missing, foreign or damaged.
+            EncoderError: ``model`` is another one.
         """
-        return cls(*artifact.read(Path(folder)))
+        return cls(*artifact.read(Path(folder))).with_model(model)
+
+    def with_model(self, model: Path | str | None) -> "Recommender":
+        """With the language model read from elsewhere; see :meth:`load`. None changes nothing."""
+        if model is None:
+            return self
+        if self.encoding is None:
+            raise ArtifactError("this model reads no text, so that it needs no language model; leave model out")
+        return replace(self, encoding=moved(self.encoding, str(model)))
 
     def push_to_hub(
         self, repo: str, *, private: bool = True, token: str | None = None, revision: str | None = None

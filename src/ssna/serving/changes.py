@@ -17,7 +17,7 @@ from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import ChangeResult, Comparison, NewItem
 from ssna.serving.snapshot import Snapshot
 from ssna.serving.worker import Worker
-from ssna.text import embed
+from ssna.text import embed, is_moved
 
 T = TypeVar("T")
 
@@ -29,10 +29,11 @@ class Changes:
         inference: what is changed.
         journal: keeps additions.
         roots: folders below which a run may be loaded from.
+        model: where the language model lies now, if it moved; for runs that were trained with it.
     """
 
-    def __init__(self, inference: Inference, journal: Journal, roots: Sequence[Path]) -> None:
-        self.inference, self.journal, self.roots = inference, journal, tuple(roots)
+    def __init__(self, inference: Inference, journal: Journal, roots: Sequence[Path], model: str | None = None) -> None:
+        self.inference, self.journal, self.roots, self.model = inference, journal, tuple(roots), model
         self.worker = Worker("changes")
         self._lock = asyncio.Lock()
 
@@ -64,11 +65,7 @@ class Changes:
             }
             # An id that an earlier run knew, hidden then, and that this one does not know.
             change = Change(put=put, show=(*shown, *before.hidden.intersection(put)))
-            after = before.after(change)
-            if len(after) > max(LIMITS.additions, len(before)):
-                raise RequestError(
-                    409, "too_many_additions", f"{len(after)} additions, the limit is {LIMITS.additions}; train again"
-                )
+            _require_room(before, change)
             replaced = [item for item in put if item in known]
             silent: list[str] = []
 
@@ -89,7 +86,7 @@ class Changes:
         """Exclude an item from recommendations; one of the run itself still counts in histories.
 
         Raises:
-            RequestError: it is unknown.
+            RequestError: it is unknown, or too many items were added and removed.
             SsnaError: the disk refuses.
         """
         return await _to_the_end(self._delete(item))
@@ -98,6 +95,7 @@ class Changes:
         async with self._lock:
             now = self.inference.find(item)
             if _of_the_run(now, item):
+                _require_room(self.journal.additions, Change(hide=(item,)))
                 await self._apply(Change(hide=(item,)), lambda: now.recommender)
             else:
                 await self._apply(Change(delete=(item,)), lambda: _without(now.recommender, [item]))
@@ -115,7 +113,7 @@ class Changes:
             old, additions, recent = self.inference.snapshot, self.journal.additions, tuple(self.inference.recent)
 
             def load() -> tuple[Snapshot, Comparison]:
-                new = with_additions(Recommender.load(folder), folder, old.version + 1, additions)
+                new = with_additions(load_run(folder, self.model), folder, old.version + 1, additions)
                 warm_up(new.recommender)
                 return new, compare(old, new, recent)
 
@@ -154,6 +152,13 @@ class Changes:
         return inside[0]
 
 
+def load_run(folder: Path, model: str | None) -> Recommender:
+    """A run, with its language model read from ``model`` if it was trained with that one."""
+    found = Recommender.load(folder)
+    fits = model is not None and found.encoding is not None and is_moved(found.encoding, model)
+    return found.with_model(model) if fits else found
+
+
 def with_additions(recommender: Recommender, folder: Path, version: int, additions: Additions) -> Snapshot:
     """A run with what was added to it. Raises :class:`ArtifactError` if it can admit nothing."""
     run_items = len(recommender.items)
@@ -190,6 +195,14 @@ def _comes_back(snapshot: Snapshot, new: NewItem) -> bool:
         return True
     how = "was removed; put its own text to bring it back" if new.item in snapshot.hidden else "keeps its text"
     raise RequestError(409, "own_item", f"item {new.item!r} belongs to the run {snapshot.run} and {how}")
+
+
+def _require_room(before: Additions, change: Change) -> None:
+    """Raises :class:`RequestError` where there would be more additions and removals than the limit has."""
+    after = len(before.after(change))
+    if after > max(LIMITS.additions, len(before)):
+        message = f"{after} additions and removals, the limit is {LIMITS.additions}; train again"
+        raise RequestError(409, "too_many_additions", message)
 
 
 def _is_missing(folder: Path) -> bool:

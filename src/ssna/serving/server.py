@@ -38,6 +38,7 @@ def serve(
     state: Path | None = None,
     runs: Path | None = None,
     compare_with: Sequence[Path] = (),
+    model: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the run again. The address goes to standard output, logs to stderr.
 
@@ -47,6 +48,7 @@ def serve(
         state: where additions are kept; None takes a folder beside the run, named after it.
         runs: a folder from below which other runs may be loaded, besides the run's own folder's.
         compare_with: runs that recommend by name, too, and are compared with in the explorer.
+        model: where the language model lies now, if it moved.
 
     Raises:
         SsnaError: the run or the state cannot be read, or the address is taken.
@@ -56,7 +58,7 @@ def serve(
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))  # one core is left to the event loop
     sys.setswitchinterval(SWITCH_SECONDS)
     with _listening(host, port) as listening, journal(state or default_state(run)) as kept:
-        service = Service.open(run, kept, runs, compare_with)
+        service = Service.open(run, kept, runs, compare_with, model)
         app = create_app(service, api_key, lambda: _started(service, listening))
         _log_libraries()
         config = uvicorn.Config(

@@ -8,7 +8,7 @@ from typing import TypeVar
 from ssna.core.errors import SsnaError
 from ssna.recommender import Recommender
 from ssna.serving.additions import Journal
-from ssna.serving.changes import Changes, warm_up, with_additions
+from ssna.serving.changes import Changes, load_run, warm_up, with_additions
 from ssna.serving.inference import Inference
 from ssna.serving.limits import LIMITS
 from ssna.serving.snapshot import Snapshot
@@ -25,6 +25,7 @@ class Service:
         journal: keeps additions.
         roots: folders below which a run may be loaded from.
         compare_with: other runs that recommend, by their names.
+        model: where the language model lies now, if it moved.
 
     Attributes:
         inference: recommends.
@@ -33,35 +34,47 @@ class Service:
     """
 
     def __init__(
-        self, snapshot: Snapshot, journal: Journal, roots: Sequence[Path], compare_with: Mapping[str, Snapshot]
+        self,
+        snapshot: Snapshot,
+        journal: Journal,
+        roots: Sequence[Path],
+        compare_with: Mapping[str, Snapshot],
+        model: str | None = None,
     ) -> None:
         self.inference = Inference(snapshot, compare_with)
-        self.changes = Changes(self.inference, journal, roots)
+        self.changes = Changes(self.inference, journal, roots, model)
         self.ready = False
         self._background = Worker("explain", LIMITS.explain_queue)
 
     @classmethod
     def open(
-        cls, run: Path, journal: Journal, runs: Path | None = None, compare_with: Sequence[Path] = ()
+        cls,
+        run: Path,
+        journal: Journal,
+        runs: Path | None = None,
+        compare_with: Sequence[Path] = (),
+        model: str | None = None,
     ) -> "Service":
         """Load ``run`` and what was added to it.
 
         Args:
             runs: a folder of runs that may be loaded later; those in the folder of ``run`` may, too.
             compare_with: further runs that recommend by their names.
+            model: where the language model of ``run`` lies now; other runs that were trained with it use it, too.
 
         Raises:
+            EncoderError: ``model`` is another one.
             ArtifactError: one is missing, foreign or damaged, or cannot admit what was added.
             SsnaError: two runs have one name.
         """
         folder = run.absolute()
-        others = [Snapshot(Recommender.load(other), other.absolute(), 1, 0) for other in compare_with]
+        others = [Snapshot(load_run(other, model), other.absolute(), 1, 0) for other in compare_with]
         names = [folder.name, *(other.run for other in others)]
         if twice := [name for name in names if names.count(name) > 1]:
             raise SsnaError(f"two runs are called {twice[0]}; rename the folder of one")
         roots = [folder.parent.resolve(), *([runs.resolve()] if runs is not None else [])]
-        serving = with_additions(Recommender.load(folder), folder, 1, journal.additions)
-        return cls(serving, journal, roots, {other.run: other for other in others})
+        serving = with_additions(Recommender.load(folder, model), folder, 1, journal.additions)
+        return cls(serving, journal, roots, {other.run: other for other in others}, model)
 
     @property
     def snapshot(self) -> Snapshot:

@@ -22,6 +22,7 @@ from ssna.core.progress import progress
 from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
 from ssna.text.content import say_nothing
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
+from ssna.text.moved import require_there
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ def without_content(texts: Sequence[str], encoding: Encoding, device: str = "aut
 def _encoder_like(encoding: Encoding, device: str) -> "TextEncoder":
     from ssna.text.encoder import TextEncoder
 
+    require_there(encoding)
     return TextEncoder.like(encoding, device)
 
 
