@@ -14,7 +14,7 @@ def answer_of(job: Callable[..., Any], *arguments: Any, method: str = "fork") ->
     Args:
         method: of :mod:`multiprocessing`; all but ``fork`` pickle the job and its arguments.
     """
-    context = multiprocessing.get_context(method)
+    context: Any = multiprocessing.get_context(method)
     ours, theirs = context.Pipe()
     child = context.Process(target=_send, args=(theirs, job, *arguments))
     child.start()

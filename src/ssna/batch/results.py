@@ -150,7 +150,7 @@ class ResultFiles:
 def count_errors(path: Path) -> int:
     """Histories in ``path`` that have an error in the place of items."""
     column = pq.read_table(path, columns=[ERROR])[ERROR]
-    return len(column) - column.null_count
+    return int(len(column) - column.null_count)
 
 
 @contextmanager

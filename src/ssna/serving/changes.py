@@ -65,7 +65,7 @@ class Changes:
             }
             # An id that an earlier run knew, hidden then, and that this one does not know.
             change = Change(put=put, show=(*shown, *before.hidden.intersection(put)))
-            _require_room(before, change)
+            _check_limit(before, change)
             replaced = [item for item in put if item in known]
             silent: list[str] = []
 
@@ -95,7 +95,7 @@ class Changes:
         async with self._lock:
             now = self.inference.find(item)
             if _of_the_run(now, item):
-                _require_room(self.journal.additions, Change(hide=(item,)))
+                _check_limit(self.journal.additions, Change(hide=(item,)))
                 await self._apply(Change(hide=(item,)), lambda: now.recommender)
             else:
                 await self._apply(Change(delete=(item,)), lambda: _without(now.recommender, [item]))
@@ -197,7 +197,7 @@ def _comes_back(snapshot: Snapshot, new: NewItem) -> bool:
     raise RequestError(409, "own_item", f"item {new.item!r} belongs to the run {snapshot.run} and {how}")
 
 
-def _require_room(before: Additions, change: Change) -> None:
+def _check_limit(before: Additions, change: Change) -> None:
     """Raises :class:`RequestError` where there would be more additions and removals than the limit has."""
     after = len(before.after(change))
     if after > max(LIMITS.additions, len(before)):
