@@ -49,14 +49,14 @@ def _rows(items: IdMap, ids: Any) -> tuple[Any, dict[int, str]]:
     rows = items.rows_of(ids)
     missing = np.flatnonzero(rows == 0)
     distinct = ids.take(pa.array(missing)).cast(pa.binary()).dictionary_encode(null_encoding="encode")
-    found, wrong = np.zeros(len(distinct.dictionary), dtype=np.int64), {}
-    for number, content in enumerate(distinct.dictionary.to_pylist()):
-        text = None if content is None else _decoded(content)
-        flaw = NOT_UTF8 if content is not None and text is None else flaw_of(ItemId, text)
-        if flaw:
-            wrong[number] = flaw
-        else:
-            found[number] = items.find([str(text)])[0]
+    contents = distinct.dictionary.to_pylist()
+    texts = [None if content is None else _decoded(content) for content in contents]
+    flaws = {
+        number: NOT_UTF8 if text is None and contents[number] is not None else flaw_of(ItemId, text)
+        for number, text in enumerate(texts)
+    }
+    wrong = {number: flaw for number, flaw in flaws.items() if flaw}
+    found = items.find("" if number in wrong else str(text) for number, text in enumerate(texts))
     of_missing = distinct.indices.to_numpy()
     rows[missing] = found[of_missing]
     flawed = np.flatnonzero(np.isin(of_missing, list(wrong)))
