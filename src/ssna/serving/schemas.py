@@ -56,9 +56,7 @@ class RecommendRequestWithTexts(RecommendRequest):
 
     model_config = _example({**EXAMPLE, "texts": {"sku-new": "Cordless drill, 18 V. Acme"}})
     texts: dict[NewItemId, Text] = Field(
-        default_factory=dict,
-        max_length=LIMITS.texts,
-        json_schema_extra={"additionalProperties": False},  # keys match or are refused
+        default_factory=dict, max_length=LIMITS.texts, json_schema_extra={"additionalProperties": False}
     )
     """Unknown id of the history -> its text: known for this request only, and not recommended."""
     run: RunName = None
