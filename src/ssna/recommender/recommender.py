@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -13,17 +12,16 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ssna.compute.forks import make_forks_safe
-from ssna.core import hub
 from ssna.core.arguments import checked
 from ssna.core.errors import ArtifactError, SsnaError
-from ssna.core.files import new_folder, write_file
+from ssna.core.files import new_folder
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset, IdMap
 from ssna.recommender import artifact
 from ssna.recommender.admission import says_nothing, states_of_new
 from ssna.recommender.artifact import Contents
 from ssna.recommender.fields import is_list, require_ids, require_new
-from ssna.recommender.model_card import CARD, model_card
+from ssna.recommender.on_hub import OnHub
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
 from ssna.recommender.recommendations import Recommendation, Recommendations, ScoredItem
 from ssna.scoring import Scorer, vector_member
@@ -34,7 +32,7 @@ make_forks_safe()
 
 
 @dataclass(frozen=True, eq=False)
-class Recommender:
+class Recommender(OnHub):
     """Recommends from histories of item ids. Frozen: :meth:`add_items` and :meth:`remove_items` return a new one.
 
     Attributes:
@@ -288,42 +286,6 @@ class Recommender:
         if self.encoding is None:
             raise ArtifactError("this model reads no text, so that it needs no language model; leave model out")
         return replace(self, encoding=moved(self.encoding, str(model)))
-
-    def push_to_hub(
-        self, repo: str, *, private: bool = True, token: str | None = None, revision: str | None = None
-    ) -> str:
-        """Upload the artefact as ``repo`` (``owner/name``) of a model hub, with a short model card.
-
-        Ids, texts and counts of all items go along; histories and users are not in an artefact.
-
-        Args:
-            private: where the repository is new.
-            token: None takes the one that ``hf auth login`` keeps.
-            revision: an existing branch; None is the main one.
-
-        Returns:
-            The commit's address.
-
-        Raises:
-            ArtifactError: the hub does not answer, or refuses.
-        """
-        with TemporaryDirectory() as folder:
-            self.write(Path(folder))
-            write_file(Path(folder) / CARD, model_card(self.contents, repo))
-            return hub.upload(Path(folder), repo, private=private, token=token, revision=revision)
-
-    @classmethod
-    def from_pretrained(
-        cls, name: Path | str, *, token: str | None = None, revision: str | None = None
-    ) -> "Recommender":
-        """Load a folder, or what :meth:`push_to_hub` pushed under this name.
-
-        Raises:
-            ArtifactError: there is no such model, or it is foreign or damaged.
-        """
-        if Path(name).exists():
-            return cls.load(name)
-        return cls.load(hub.download(str(name), artifact.FILES, token=token, revision=revision))
 
     def scored(self, rows: Iterable[int], scores: Iterable[float]) -> tuple[ScoredItem, ...]:
         """Ids, scores and texts of item rows; a row 0 is skipped."""

@@ -19,6 +19,8 @@ from ssna.data.dataset import IdMap
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer
 
+pytestmark = pytest.mark.slow
+
 ITEMS, GOOD = 12, b'{"user": "u", "history": ["1"]}'
 
 
