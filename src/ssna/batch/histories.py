@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ssna.batch.lines import from_number
 from ssna.core.errors import DataError
 
 USER, HISTORY = "user", "history"
@@ -91,9 +93,23 @@ def _user_type(schema: pa.Schema) -> pa.DataType:
 
 
 def _plain(batch: Any) -> pa.Table:
-    return pa.Table.from_batches([batch]).cast(
-        pa.schema({USER: batch.schema.field(USER).type, HISTORY: pa.list_(pa.string())})
-    )
+    return pa.table({USER: batch[USER], HISTORY: _as_text(batch[HISTORY])})
+
+
+_STRINGS = pa.list_(pa.string())
+
+
+def _as_text(lists: Any) -> Any:
+    """Lists of strings. They need not be UTF-8; what is no id becomes null."""
+    kind = lists.type.value_type
+    if pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+        return pa.array([None if row is None else list(map(_id, row)) for row in lists.to_pylist()], _STRINGS)
+    return pc.cast(lists, options=pc.CastOptions(target_type=_STRINGS, allow_invalid_utf8=True))
+
+
+def _id(value: float | bool | None) -> str | None:
+    found = from_number(value)
+    return found if isinstance(found, str) else None
 
 
 @contextmanager

@@ -15,7 +15,8 @@ from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.files import read_json, write_aside, write_json
 from ssna.core.locks import try_lock
 
-FORMAT = 2
+FORMAT = 3
+ERROR = "error"  # the column that says why a history has no items
 MANIFEST, LOCK = "_batch.json", ".lock"  # readers of folders of Parquet skip names that begin so
 KEY = b"ssna"
 
@@ -92,6 +93,10 @@ class ResultFiles:
             raise ArtifactError(f"{path} is damaged; delete it, and the next start makes it anew")
         return True
 
+    def errors(self, number: int) -> int:
+        """How many histories of a part that is there have an error."""
+        return count_errors(self.part(number))
+
     @contextmanager
     def new_part(self, number: int, schema: pa.Schema) -> Iterator[Write]:
         """A part to write tables to, each a row group; it is there once the block ends well."""
@@ -140,6 +145,12 @@ class ResultFiles:
                 for name, (old, new) in shown.items()
             )
             raise SsnaError(f"{self.out} was begun with {words}; name another output, or delete it")
+
+
+def count_errors(path: Path) -> int:
+    """Histories in ``path`` that have an error in the place of items."""
+    column = pq.read_table(path, columns=[ERROR])[ERROR]
+    return int(len(column) - column.null_count)
 
 
 @contextmanager

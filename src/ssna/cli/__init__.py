@@ -114,7 +114,7 @@ def ssna(
 
 
 def main() -> None:
-    """Run a verb. Exit codes: 0 done, 1 a named error, 2 usage, 130 interrupted, 143 ended."""
+    """Run a verb. Exit codes: 0 done, 1 a named error, 2 usage, 3 done in part, 130 interrupted, 143 ended."""
     if sys.platform == "win32":
         _fail("this is no POSIX system; use Linux, macOS or the Windows Subsystem for Linux", 1)
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left lying about

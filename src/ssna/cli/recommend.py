@@ -1,24 +1,24 @@
 """``ssna recommend``."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssna.core.errors import DataError, SsnaError
+from ssna.core.errors import SsnaError
 
 if TYPE_CHECKING:
+    from ssna.batch.lines import Line
     from ssna.data import Dataset
 
-BLOCK = 256  # histories that are ranked at a time
+BLOCK = 2**12  # users whose histories are looked up at a time
+INCOMPLETE = 3  # the exit code where some histories have errors in the place of answers
 
 
 class Format(StrEnum):
@@ -59,11 +59,17 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Of parquet: a file that ends in .parquet, or a folder of parts.")
     ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End at the first history that cannot be read; else it gets an error.")
+    ] = False,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="No progress, no throughput, no note of unknown items.")
     ] = False,
 ) -> None:
-    """Histories in, ranked items out: a JSON line each, streaming, or Parquet."""
+    """Histories in, ranked items out: a JSON line each, streaming, or Parquet.
+
+    A history that cannot be read is answered with an error, and the exit code is then 3 in the end.
+    """
     if (data is not None) != (user is not None or all_users):
         raise typer.BadParameter("--user and --all-users take histories from --data; give both", param_hint="--data")
     if data is not None and users != "-":
@@ -73,18 +79,21 @@ def recommend(
     if form is not Format.parquet and out is not None:
         raise SsnaError("JSON lines go to standard output; -o belongs to --format parquet")
     known = None if data is None else _Users.of(data, user)
+    options = {"k": k, "exclude_seen": not include_seen, "new_items": new_items, "strict": strict}
     if form is Format.parquet:
         with TemporaryDirectory(prefix="ssna-") as folder:
             source = users if known is None else known.write(Path(folder) / "histories.parquet")
-            _batch(run, source, k, include_seen, new_items, out, quiet)
+            _batch(run, source, out, options, quiet)
     elif known is not None:
-        _stream(run, known.requests(), str(data), k, include_seen, new_items, quiet)
+        _stream(run, known.lines(), str(data), options, quiet)
     else:
+        from ssna.batch.lines import read_lines
+
         if users == "-" and sys.stdin.isatty():
             typer.echo('histories, a line each, then Ctrl-D: {"user": "me", "history": ["sku-17", "sku-4"]}', err=True)
-        with nullcontext(sys.stdin) if users == "-" else Path(users).open(encoding="utf-8") as lines:
-            source = "standard input" if users == "-" else users
-            _stream(run, _parse(lines), source, k, include_seen, new_items, quiet)
+        source = "standard input" if users == "-" else users
+        with nullcontext(sys.stdin.buffer) if users == "-" else Path(users).open("rb") as file:
+            _stream(run, read_lines(file, source), source, options, quiet)
 
 
 @dataclass(frozen=True)
@@ -106,9 +115,11 @@ class _Users:
             some = self.ids[start : start + size]
             yield some, self.data.histories_of(some)
 
-    def requests(self) -> Iterator[dict[str, Any]]:
+    def lines(self) -> "Iterator[Line]":
+        from ssna.batch.lines import Line
+
         for users, histories in self.blocks(BLOCK):
-            yield from ({"user": user, "history": history} for user, history in zip(users, histories, strict=True))
+            yield from (Line(0, user, tuple(history)) for user, history in zip(users, histories, strict=True))
 
     def write(self, path: Path) -> str:
         """As a file of histories, the same bytes for the same users."""
@@ -122,12 +133,12 @@ class _Users:
         return str(path)
 
 
-def _batch(run: Path, users: str, k: int, include_seen: bool, new_items: float, out: Path | None, quiet: bool) -> None:
+def _batch(run: Path, users: str, out: Path | None, options: dict[str, Any], quiet: bool) -> None:
     if users == "-" or out is None:
         raise SsnaError("--format parquet reads --users FILE|FOLDER and writes -o FILE.parquet|FOLDER; name both")
     from ssna.batch import recommend_all
 
-    report = recommend_all(run, Path(users), out, k, exclude_seen=not include_seen, new_items=new_items, quiet=quiet)
+    report = recommend_all(run, Path(users), out, quiet=quiet, **options)
     if not quiet:
         earlier = f", {report.reused:,} were ranked before" if report.reused else ""
         typer.echo(
@@ -135,6 +146,26 @@ def _batch(run: Path, users: str, k: int, include_seen: bool, new_items: float, 
             err=True,
         )
         _note_unanswerable(report.unanswerable, report.histories)
+    if report.errors:
+        total = report.histories + report.reused
+        _end_incomplete(f"{report.errors:,} of {total:,} histories have errors in the place of items; column error")
+
+
+def _stream(run: Path, lines: "Iterator[Line]", source: str, options: dict[str, Any], quiet: bool) -> None:
+    from ssna.batch.stream import Stream
+    from ssna.recommender import Recommender
+
+    stream = Stream(Recommender.load(run), **options)
+    for answer in stream.answers(lines, source):
+        typer.echo(answer, nl=False)
+    report = stream.report
+    if not quiet:
+        _note_unanswerable(report.unanswerable, report.answered)
+    if not report.answered:
+        typer.echo(f'{source} held no histories; write a line each: {{"user": "me", "history": ["sku-17"]}}', err=True)
+    if report.errors:
+        total = report.answered + report.errors
+        _end_incomplete(f"{report.errors:,} of {total:,} lines are answered with errors, such as {report.first_error}")
 
 
 def _note_unanswerable(unanswerable: int, histories: int) -> None:
@@ -146,56 +177,6 @@ def _note_unanswerable(unanswerable: int, histories: int) -> None:
         )
 
 
-def _stream(
-    run: Path,
-    requests: Iterator[dict[str, Any]],
-    source: str,
-    k: int,
-    include_seen: bool,
-    new_items: float,
-    quiet: bool,
-) -> None:
-    from ssna.recommender import Recommender
-
-    recommender = Recommender.load(run)
-    ranked = unanswerable = 0
-    while block := list(islice(requests, BLOCK)):
-        histories = [request["history"] for request in block]
-        found = recommender.recommend(histories, k, exclude_seen=not include_seen, new_items=new_items)
-        for request, recommendation in zip(block, found, strict=True):
-            items = [{"item": item.item, "score": item.score, "text": item.text} for item in recommendation.items]
-            line = {"user": request.get("user"), "items": items}
-            typer.echo(json.dumps(line | _notes(recommendation.unknown, recommendation.fallback), ensure_ascii=False))
-        ranked += len(block)
-        unanswerable += sum(recommendation.fallback is not None for recommendation in found)
-    if not quiet:
-        _note_unanswerable(unanswerable, ranked)
-    if not ranked:
-        typer.echo(f'{source} held no histories; write a line each: {{"user": "me", "history": ["sku-17"]}}', err=True)
-
-
-def _notes(unknown: tuple[str, ...], fallback: str | None) -> dict[str, Any]:
-    return ({"unknown": list(unknown)} if unknown else {}) | ({"fallback": fallback} if fallback else {})
-
-
-def _parse(lines: IO[str]) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(_decoded(lines), start=1):
-        if not line.strip():
-            continue
-        try:
-            request = json.loads(line)
-            history = request["history"]
-            if not isinstance(history, list) or not all(isinstance(item, str | int | float) for item in history):
-                raise TypeError
-        except (json.JSONDecodeError, KeyError, TypeError, RecursionError):
-            raise DataError(
-                f'line {number} is not {{"user": ..., "history": [item, ...]}}: {line.strip()[:80]}'
-            ) from None
-        yield request | {"history": [str(item) for item in history]}
-
-
-def _decoded(lines: IO[str]) -> Iterator[str]:
-    try:
-        yield from lines
-    except UnicodeDecodeError:
-        raise DataError("the histories are not JSON lines in UTF-8; Parquet is read with --format parquet") from None
+def _end_incomplete(message: str) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(INCOMPLETE)

@@ -42,6 +42,9 @@ def serve(
     rate: Annotated[
         float | None, typer.Option(min=0.001, help="Requests a second that one client may make; no limit by default.")
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where the language model lies now, if it moved since training.")
+    ] = None,
 ) -> None:
     """Recommendations over HTTP, new items by their texts, and a page to explore them."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
@@ -51,5 +54,5 @@ def serve(
 
     serve_run(
         run, host=host, port=port, api_key=api_key, state=state, runs=runs, compare_with=compare_with or [],
-        allowed_host=allowed_host or [], allow_origin=allow_origin or [], rate=rate,
+        allowed_host=allowed_host or [], allow_origin=allow_origin or [], rate=rate, model=model,
     )  # fmt: skip

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import torch
 
+from ssna.compute.forks import lost_the_gpu
 from ssna.compute.launch import launch
 from ssna.core.errors import SettingsError
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one; of several processes, ``auto`` and ``cuda`` give each a GPU of its own.
+    """``auto`` is CUDA where there is one that this process can use. Of several processes, ``auto`` and ``cuda`` give
+    each a GPU of its own.
 
     Raises:
         SettingsError: there is no such device.
     """
-    found = "cuda" if torch.cuda.is_available() else "cpu"
+    found = "cuda" if torch.cuda.is_available() and not lost_the_gpu() else "cpu"
     place = found if name == "auto" else name
     if place == "cuda" and launch().world_size > 1:
         place = f"cuda:{launch().local_rank}"

@@ -99,15 +99,6 @@ class IdMap:
         found = (row_of.get(external) or row_of.get(_tidy(external), 0) for external in ids)
         return np.fromiter(found, dtype=np.int64)
 
-    def find_all(self, ids: Any) -> Ints:
-        """As :meth:`find`, of an Arrow array of strings. For millions of ids."""
-        rows = self.rows_of(ids)
-        missing = np.flatnonzero(rows == 0)
-        if len(missing):
-            trimmed = pc.utf8_trim_whitespace(ids.take(pa.array(missing)))
-            rows[missing] = self.rows_of(pc.replace_substring_regex(trimmed, _WHOLE.pattern, r"\1"))
-        return rows
-
     def ids(self, rows: Iterable[int]) -> list[str]:
         """The outside ids of ``rows``, none of which may be 0."""
         return [self.external[row - 1] for row in rows]

@@ -14,7 +14,10 @@ from ssna.nn.sasrec import Block, RecencyLinear, RecencyMean, SASRec
 
 
 def user_model(sequence: nn.Module) -> nn.Module:
-    """``vectors (B, L, D)``, ``lengths (B,)`` -> unit user embeddings ``(B, D)``; the rest is not read."""
+    """``vectors (B, L, D)``, ``lengths (B,)`` -> unit user embeddings ``(B, D)``.
+
+    What stands behind a history's end is not read, whatever it is: NaN and infinity, too.
+    """
     if isinstance(sequence, SASRec):
         return PaddedSASRec(sequence)
     if isinstance(sequence, RecencyMean):
@@ -36,7 +39,7 @@ class PaddedSASRec(nn.Module):
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """``vectors (B, L, D)``, ``lengths (B,)`` -> unit user embeddings ``(B, D)``."""
-        positions = torch.arange(vectors.shape[1], device=vectors.device)
+        positions, vectors = torch.arange(vectors.shape[1], device=vectors.device), _within(vectors, lengths)
         x = self.sasrec.norm(vectors + self.sasrec.position(positions))
         later = positions[None, :] > positions[:, None]  # padding comes last, so that no item sees it
         for block in self.sasrec.blocks:
@@ -70,7 +73,7 @@ class PaddedRecencyMean(nn.Module):
         back = lengths[:, None] - 1 - torch.arange(vectors.shape[1], device=vectors.device)  # (B, L)
         read = (back >= 0) & (back < self.window)
         weights = torch.where(read, self.decay ** back.clamp(min=0).float(), 0.0)
-        embeddings = (weights[:, :, None] * vectors).sum(dim=1)
+        embeddings = (weights[:, :, None] * _within(vectors, lengths)).sum(dim=1)
         return _unit(embeddings if self.weight is None else embeddings @ self.weight, lengths)
 
 
@@ -110,6 +113,12 @@ def _gru(cell: nn.GRUCell, z: list[Tensor]) -> Tensor:
         new = torch.tanh(xn + torch.sigmoid(xr + hr) * hn)
         state = (1 - update) * new + update * state
     return state
+
+
+def _within(vectors: Tensor, lengths: Tensor) -> Tensor:
+    """Zero behind each history's end: a weight of zero would let NaN through."""
+    positions = torch.arange(vectors.shape[1], device=vectors.device)
+    return torch.where((positions < lengths[:, None])[:, :, None], vectors, 0.0)
 
 
 def _unit(embeddings: Tensor, lengths: Tensor) -> Tensor:

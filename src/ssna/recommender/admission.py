@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ssna.core.errors import SsnaError
+from ssna.core.fields import require_new
 from ssna.data.dataset import IdMap
 from ssna.text import Encoding, embed, without_content
 
@@ -54,18 +55,9 @@ def check_new(texts: Mapping[str, str], items: IdMap) -> None:
     """Raises :class:`SsnaError` unless ``texts`` are some, by ids that ``items`` does not have."""
     if not isinstance(texts, Mapping):
         raise SsnaError("add_items takes texts by their ids: add_items({'sku-new': 'Cordless drill, 18 V'})")
-    require_text(texts)
-    require_text(texts.values(), "texts")
+    require_new(texts.items())
     if known := [item for item in texts if item in items]:
         raise SsnaError(f"item {known[0]!r} is in the catalogue already; give new items new ids")
-    if empty := [item for item, text in texts.items() if not text.strip()]:
-        raise SsnaError(f"item {empty[0]!r} has no text, so there is nothing to rank it by")
-
-
-def require_text(values: Iterable[object], what: str = "ids") -> None:
-    """Raises :class:`SsnaError` unless all are strings."""
-    if odd := [value for value in values if not isinstance(value, str)]:
-        raise SsnaError(f"{what} are text: {str(odd[0])!r} instead of {odd[0]!r}")
 
 
 def read_texts(texts: Mapping[str, str], encoding: Encoding, layers: int) -> NewItems:

@@ -1,11 +1,10 @@
 """The recommender: a scorer with the ids and texts of its items; histories of ids in, ranked items out."""
 
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -13,26 +12,29 @@ from numpy.typing import NDArray
 from torch.nn import functional as F
 
 from ssna.compute.blocks import appended
-from ssna.core import hub
+from ssna.compute.forks import make_forks_safe
 from ssna.core.arguments import checked
 from ssna.core.errors import ArtifactError, SsnaError
-from ssna.core.files import new_folder, write_file
+from ssna.core.fields import is_list, require_ids
+from ssna.core.files import new_folder
 from ssna.core.joined import joined
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset, IdMap
 from ssna.recommender import artifact
-from ssna.recommender.admission import NewItems, check_new, read_texts, require_text, says_nothing
+from ssna.recommender.admission import NewItems, check_new, read_texts, says_nothing
 from ssna.recommender.artifact import Contents
-from ssna.recommender.model_card import CARD, model_card
+from ssna.recommender.on_hub import OnHub
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
 from ssna.recommender.recommendations import Recommendation, Recommendations, ScoredItem
 from ssna.scoring import Scorer, vector_member
 from ssna.scoring.topk import CHUNK
-from ssna.text import Encoding
+from ssna.text import Encoding, moved
+
+make_forks_safe()
 
 
 @dataclass(frozen=True, eq=False)
-class Recommender:
+class Recommender(OnHub):
     """Recommends from histories of item ids. Frozen: :meth:`add_items` and :meth:`remove_items` return a new one.
 
     Attributes:
@@ -72,18 +74,31 @@ class Recommender:
                 would not have them; old items lose places (``record.json`` has the price).
 
         Raises:
-            SsnaError: ``k`` is below 1, a history is a string where a list of ids belongs, or an id is no text.
+            SsnaError: ``k`` is below 1, a history is a string where a list of ids belongs, or an id is none
+                (:mod:`ssna.core.fields`).
             ArtifactError: ``new_items`` is not 0, and the model has no weights for new items.
         """
+        if not is_list(histories) or not all(map(is_list, histories)):
+            raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
+        require_ids(chain.from_iterable(histories), self.items)
+        return self.recommend_unchecked(histories, k, exclude_seen, allow, deny, new_items)
+
+    def recommend_unchecked(
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int,
+        exclude_seen: bool,
+        allow: Sequence[str] | None,
+        deny: Sequence[str],
+        new_items: float,
+    ) -> Recommendations:
+        """As :meth:`recommend`, of histories that were checked before, or need no check."""
         check_k(k)
         check_new_items(new_items)
         scorer = self.scorer.with_exposure(new_items)
-        if not _is_list(histories) or not all(_is_list(history) for history in histories):
-            raise SsnaError("a history is a list of item ids: recommend([['sku-17', 'sku-4']])")
-        if not (allow is None or _is_list(allow)) or not _is_list(deny):
+        if not (allow is None or is_list(allow)) or not is_list(deny):
             raise SsnaError("allow and deny are lists of item ids: recommend(histories, deny=['sku-17'])")
-        for ids in (*histories, () if allow is None else allow, deny):
-            require_text(ids)
+        require_ids((*(() if allow is None else allow), *deny), self.items)
         allowed, denied = None if allow is None else self.items.find(allow), self.items.find(deny)
         recommendations: list[Recommendation] = []
         for start in range(0, len(histories), CHUNK):
@@ -122,7 +137,7 @@ class Recommender:
             raise SsnaError("recommend_users takes what prepare (or load_data) returns as data, and ids of its users")
         histories = data.histories_of(users)
         named = data.users.external if users is None else [str(user) for user in users]
-        return Recommendations(self.recommend(histories, k, exclude_seen, allow, deny, new_items), named)
+        return Recommendations(self.recommend_unchecked(histories, k, exclude_seen, allow, deny, new_items), named)
 
     def look_up(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
         """Histories of ids as ``n`` histories of item rows, and the ids of each that the catalogue does not have."""
@@ -168,16 +183,21 @@ class Recommender:
         unit: NDArray[np.float32] = F.normalize(embeddings, dim=-1).numpy()
         return unit
 
-    def add_items(self, texts: Mapping[str, str]) -> "Recommender":
+    def add_items(self, texts: Mapping[str, str], model: Path | str | None = None) -> "Recommender":
         """A recommender that knows these items too, by their texts alone: no training.
+
+        Args:
+            texts: by their ids.
+            model: as in :meth:`load`.
 
         An item whose text says nothing is admitted as one without text, with a warning: its text adds nothing to its
         score.
 
         Raises:
-            ArtifactError: the method reads no text. SsnaError: an id is known already, or a text is empty.
+            ArtifactError: the method reads no text.
+            SsnaError: an id is known already, or is none (:mod:`ssna.core.fields`); or a text is empty.
         """
-        wider, silent = self.admit(texts)
+        wider, silent = self.with_model(model).admit(texts)
         if silent:
             warnings.warn(says_nothing(silent, texts), stacklevel=2)
         return wider
@@ -266,55 +286,27 @@ class Recommender:
 
     @classmethod
     @checked
-    def load(cls, folder: Path | str) -> "Recommender":
+    def load(cls, folder: Path | str, model: Path | str | None = None) -> "Recommender":
         """Read what :meth:`save` wrote, or the model of a run folder.
+
+        Args:
+            model: where the language model lies now, if it moved. Its files are compared, not its path.
 
         Raises:
             ArtifactError: it is missing, foreign or damaged.
+            EncoderError: ``model`` is another one.
         """
-        return cls(*artifact.read(Path(folder)))
+        return cls(*artifact.read(Path(folder))).with_model(model)
 
-    def push_to_hub(
-        self, repo: str, *, private: bool = True, token: str | None = None, revision: str | None = None
-    ) -> str:
-        """Upload the artefact as ``repo`` (``owner/name``) of a model hub, with a short model card.
-
-        Ids, texts and counts of all items go along; histories and users are not in an artefact.
-
-        Args:
-            private: where the repository is new.
-            token: None takes the one that ``hf auth login`` keeps.
-            revision: an existing branch; None is the main one.
-
-        Returns:
-            The commit's address.
-
-        Raises:
-            ArtifactError: the hub does not answer, or refuses.
-        """
-        with TemporaryDirectory() as folder:
-            self.write(Path(folder))
-            write_file(Path(folder) / CARD, model_card(self.contents, repo))
-            return hub.upload(Path(folder), repo, private=private, token=token, revision=revision)
-
-    @classmethod
-    def from_pretrained(
-        cls, name: Path | str, *, token: str | None = None, revision: str | None = None
-    ) -> "Recommender":
-        """Load a folder, or what :meth:`push_to_hub` pushed under this name.
-
-        Raises:
-            ArtifactError: there is no such model, or it is foreign or damaged.
-        """
-        if Path(name).exists():
-            return cls.load(name)
-        return cls.load(hub.download(str(name), artifact.FILES, token=token, revision=revision))
+    def with_model(self, model: Path | str | None) -> "Recommender":
+        """With the language model read from elsewhere; see :meth:`load`. None changes nothing."""
+        if model is None:
+            return self
+        if self.encoding is None:
+            raise ArtifactError("this model reads no text, so that it needs no language model; leave model out")
+        return replace(self, encoding=moved(self.encoding, str(model)))
 
     def scored(self, rows: Iterable[int], scores: Iterable[float]) -> tuple[ScoredItem, ...]:
         """Ids, scores and texts of item rows; a row 0 is skipped."""
         pairs = zip(rows, scores, strict=True)
         return tuple(ScoredItem(self.items.external[row - 1], score, self.texts[row]) for row, score in pairs if row)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ssna.core.errors import ArtifactError
+from ssna.recommender import Recommender
 from ssna.recommender.admission import NewItems, says_nothing
 from ssna.serving.additions import Additions, Change
 from ssna.serving.comparison import compare
@@ -19,6 +21,7 @@ from ssna.serving.sharing import give_back_rows
 from ssna.serving.snapshot import Snapshot
 from ssna.serving.store import Store
 from ssna.serving.worker import Worker
+from ssna.text import is_moved
 
 T = TypeVar("T")
 
@@ -30,10 +33,11 @@ class Changes:
         inference: what is changed.
         store: keeps additions.
         roots: folders below which a run may be loaded from.
+        model: where the language model lies now, if it moved; for runs that were trained with it.
     """
 
-    def __init__(self, inference: Inference, store: Store, roots: Sequence[Path]) -> None:
-        self.inference, self.store, self.roots = inference, store, tuple(roots)
+    def __init__(self, inference: Inference, store: Store, roots: Sequence[Path], model: str | None = None) -> None:
+        self.inference, self.store, self.roots, self.model = inference, store, tuple(roots), model
         self.worker = Worker("changes")
         self._lock = asyncio.Lock()
 
@@ -66,11 +70,7 @@ class Changes:
             }
             # An id that an earlier run knew, hidden then, and that this one does not know.
             change = Change(put=put, show=(*shown, *before.hidden.intersection(put)))
-            after = before.after(change)
-            if len(after) > max(LIMITS.additions, len(before)):
-                raise RequestError(
-                    409, "too_many_additions", f"{len(after)} additions, the limit is {LIMITS.additions}; train again"
-                )
+            _check_limit(before, change)
             replaced = [item for item in put if item in known]
             silent = await self._apply(change, now.without(replaced))
         if silent:
@@ -84,7 +84,7 @@ class Changes:
         """Exclude an item from recommendations; one of the run itself still counts in histories.
 
         Raises:
-            RequestError: it is unknown.
+            RequestError: it is unknown, or too many items were added and removed.
             SsnaError: the disk refuses.
         """
         return await _to_the_end(self._delete(item))
@@ -93,6 +93,7 @@ class Changes:
         async with self._lock:
             now = self.inference.find(item)
             if _of_the_run(now, item):
+                _check_limit(self.store.additions, Change(hide=(item,)))
                 await self._apply(Change(hide=(item,)), now)
             else:
                 await self._apply(Change(delete=(item,)), now.without([item]))
@@ -111,7 +112,7 @@ class Changes:
 
             def load() -> tuple[Snapshot, Comparison, Additions]:
                 additions = self._additions()
-                new = open_run(folder, old.version + 1, additions, self.store)
+                new = open_run(folder, old.version + 1, additions, self.store, load=partial(load_run, model=self.model))
                 warm_up(new.recommender)
                 return new, compare(old, new, recent), additions
 
@@ -173,6 +174,13 @@ class Changes:
         return inside[0]
 
 
+def load_run(folder: Path, model: str | None) -> Recommender:
+    """A run, with its language model read from ``model`` if it was trained with that one."""
+    found = Recommender.load(folder)
+    fits = model is not None and found.encoding is not None and is_moved(found.encoding, model)
+    return found.with_model(model) if fits else found
+
+
 def _of_the_run(snapshot: Snapshot, item: str) -> bool:
     return 0 < int(snapshot.recommender.items.rows([item])[0]) <= snapshot.run_items
 
@@ -185,6 +193,14 @@ def _comes_back(snapshot: Snapshot, new: NewItem) -> bool:
         return True
     how = "was removed; put its own text to bring it back" if new.item in snapshot.hidden else "keeps its text"
     raise RequestError(409, "own_item", f"item {new.item!r} belongs to the run {snapshot.run} and {how}")
+
+
+def _check_limit(before: Additions, change: Change) -> None:
+    """Raises :class:`RequestError` where there would be more additions and removals than the limit has."""
+    after = len(before.after(change))
+    if after > max(LIMITS.additions, len(before)):
+        message = f"{after} additions and removals, the limit is {LIMITS.additions}; train again"
+        raise RequestError(409, "too_many_additions", message)
 
 
 def _is_missing(folder: Path) -> bool:

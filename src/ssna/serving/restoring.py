@@ -30,6 +30,7 @@ def open_run(
     store: Store | None = None,
     progress: Progress = lambda *_: None,
     loaded: Loaded = lambda _: None,
+    load: Callable[[Path], Recommender] = Recommender.load,
 ) -> Snapshot:
     """Load a run, with what was added and removed.
 
@@ -39,7 +40,7 @@ def open_run(
     Raises:
         ArtifactError: it is missing, foreign or damaged, or can admit nothing.
     """
-    recommender = shared(Recommender.load(folder))
+    recommender = shared(load(folder))
     loaded(recommender)
     return with_additions(recommender, folder, version, additions, store, progress)
 

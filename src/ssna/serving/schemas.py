@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
+from ssna.core import fields
 from ssna.core.bounds import MOST_EXPOSURE
+from ssna.core.fields import ItemId, NewItemId
 from ssna.serving.limits import LIMITS
 
-ItemId = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.id_length)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=LIMITS.text_length, pattern=r"\S")]
+Text = Annotated[fields.Text, StringConstraints(max_length=LIMITS.text_length)]
 
 RunName = Annotated[str | None, Field(max_length=LIMITS.id_length)]
 """One of those that `GET /runs` lists; null is the serving one."""
@@ -57,7 +58,9 @@ class RecommendRequestWithTexts(RecommendRequest):
     """A history, with texts for ids that the catalogue does not have."""
 
     model_config = _example({**EXAMPLE, "texts": {"sku-new": "Cordless drill, 18 V. Acme"}})
-    texts: dict[ItemId, Text] = Field(default_factory=dict, max_length=LIMITS.texts)
+    texts: dict[NewItemId, Text] = Field(
+        default_factory=dict, max_length=LIMITS.texts, json_schema_extra={"additionalProperties": False}
+    )
     """Unknown id of the history -> its text: known for this request only, and not recommended."""
     run: RunName = None
     fields: Fields = ["item", "score", "text"]
@@ -74,7 +77,7 @@ class NewItem(BaseModel):
     """An item that is to be recommended, by its text alone."""
 
     model_config = _example({"item": "sku-new", "text": "Cordless drill, 18 V. Acme"})
-    item: ItemId
+    item: NewItemId
     text: Text
 
 

@@ -44,6 +44,7 @@ def serve(
     allowed_host: Sequence[str] = (),
     allow_origin: Sequence[str] = (),
     rate: float | None = None,
+    model: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the run again. The address goes to standard output, logs to stderr.
 
@@ -56,6 +57,7 @@ def serve(
         allowed_host: names under which clients address the server, besides those of this machine; ``*`` is any.
         allow_origin: of pages elsewhere that may read answers.
         rate: requests a second of one client; None: any number.
+        model: where the language model lies now, if it moved.
 
     Raises:
         SsnaError: the run or the state cannot be read, the address is taken, or its names are not given.
@@ -67,7 +69,7 @@ def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
     _raise_file_limit()
     with background_log(), _hangups_noted() as noted, _bound(host, port) as listening:
-        service = Service(run, state or default_state(run), runs, compare_with)
+        service = Service(run, state or default_state(run), runs, compare_with, model)
         config = uvicorn.Config(
             create_app(service, api_key, access), http=Connection, ws="none", log_config=None, access_log=False,
             lifespan="on", timeout_graceful_shutdown=SECONDS_TO_STOP, timeout_keep_alive=IDLE,

@@ -7,6 +7,7 @@ import asyncio
 import gc
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
@@ -35,13 +36,22 @@ class Service:
         state: a folder that keeps additions.
         runs: a folder of runs that may be loaded later; those in the folder of ``run`` may, too.
         compare_with: further runs that recommend by their names.
+        model: where the language model of ``run`` lies now; other runs that were trained with it use it, too.
 
     Attributes:
         missing: what is not there yet, in words; None: all is loaded.
     """
 
-    def __init__(self, run: Path, state: Path, runs: Path | None = None, compare_with: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        run: Path,
+        state: Path,
+        runs: Path | None = None,
+        compare_with: Sequence[Path] = (),
+        model: str | None = None,
+    ) -> None:
         self.run, self.state, self.runs, self.compare_with = run.absolute(), state, runs, tuple(compare_with)
+        self.model = model
         self.missing: str | None = RUN
         self._serving: tuple[Inference, Changes] | None = None
         self._background = Worker("explain", LIMITS.explain_queue)
@@ -55,11 +65,12 @@ class Service:
             loaded: takes the run before what was added is admitted.
 
         Raises:
+            EncoderError: ``model`` is another one.
             ArtifactError: a run is missing, foreign or damaged, or cannot admit what was added; or the state is.
             SsnaError: two runs have one name, or the service was stopped meanwhile.
         """
         from ssna.recommender import Recommender
-        from ssna.serving.changes import Changes
+        from ssna.serving.changes import Changes, load_run
         from ssna.serving.inference import Inference
         from ssna.serving.restoring import open_run
         from ssna.serving.snapshot import Snapshot
@@ -69,11 +80,12 @@ class Service:
         if twice := [name for name in names if names.count(name) > 1]:
             raise SsnaError(f"two runs are called {twice[0]}; rename the folder of one")
         store = Store(self.state)
-        others = [Snapshot(Recommender.load(other), other.absolute(), 1, 0) for other in self.compare_with]
-        serving = open_run(self.run, 1, store.load(), store, self._read_so_far, loaded)
+        others = [Snapshot(load_run(other, self.model), other.absolute(), 1, 0) for other in self.compare_with]
+        load = partial(Recommender.load, model=self.model)
+        serving = open_run(self.run, 1, store.load(), store, self._read_so_far, loaded, load)
         inference = Inference(serving, {other.run: other for other in others})
         roots = [self.run.parent.resolve(), *([self.runs.resolve()] if self.runs is not None else [])]
-        self._serving, self.missing = (inference, Changes(inference, store, roots)), MODEL
+        self._serving, self.missing = (inference, Changes(inference, store, roots, self.model)), MODEL
 
     def _read_so_far(self, done: int, count: int) -> None:
         if self._stopped.is_set():

@@ -6,5 +6,6 @@ Importing this costs little: torch and transformers load when a text is first en
 from ssna.text.cache import LayerCache
 from ssna.text.encoding import Encoding
 from ssna.text.fill import EncodeReport, embed, encode, without_content
+from ssna.text.moved import is_moved, moved
 
-__all__ = ["EncodeReport", "Encoding", "LayerCache", "embed", "encode", "without_content"]
+__all__ = ["EncodeReport", "Encoding", "LayerCache", "embed", "encode", "is_moved", "moved", "without_content"]

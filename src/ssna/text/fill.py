@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ssna.compute.forks import lost_the_gpu
 from ssna.core.errors import CacheError, Interrupted, worded
 from ssna.core.progress import progress
 from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
 from ssna.text.content import say_nothing
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
+from ssna.text.moved import require_there
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
 if TYPE_CHECKING:
@@ -149,7 +151,19 @@ def without_content(texts: Sequence[str], encoding: Encoding, device: str = "aut
 def _encoder_like(encoding: Encoding, device: str) -> "TextEncoder":
     from ssna.text.encoder import TextEncoder
 
+    require_there(encoding)
     return TextEncoder.like(encoding, device)
+
+
+def _start_anew_in_a_fork() -> None:
+    """A thread that is not in the child may have held the lock; and what lies on a GPU cannot be used there."""
+    global _ONE_AT_A_TIME
+    _ONE_AT_A_TIME = Lock()
+    if lost_the_gpu():
+        _encoder_like.cache_clear()
+
+
+os.register_at_fork(after_in_child=_start_anew_in_a_fork)
 
 
 def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:

@@ -272,7 +272,7 @@ def test_an_output_of_another_format_says_which_one_is_read_and_what_to_do(
     monkeypatch.setattr(module, "FORMAT", 1)
     recommend_all(model, users, tmp_path / name, 4, quiet=True)
     monkeypatch.undo()
-    with pytest.raises(SsnaError, match=f"{name} has format 1, this ssna reads 2; delete it, or name another"):
+    with pytest.raises(SsnaError, match=f"{name} has format 1, this ssna reads 3; delete it, or name another"):
         recommend_all(model, users, tmp_path / name, 4, quiet=True)
 
 

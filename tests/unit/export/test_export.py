@@ -203,13 +203,14 @@ def session(path):
     return __import__("onnxruntime").InferenceSession(str(path))
 
 
+@pytest.mark.parametrize("behind", [7.5, -1e38, np.inf, np.nan])
 @pytest.mark.parametrize(("batch", "longest"), [(1, 1), (1, 8), (3, 5), (40, 8)])
-def test_the_user_graph_gives_the_user_embeddings_of_the_recommender(graphs, batch, longest):
+def test_the_user_graph_gives_the_user_embeddings_whatever_stands_behind_a_historys_end(graphs, batch, longest, behind):
     source, out = graphs
     rng = np.random.default_rng(batch)
     histories = [rng.integers(1, ITEMS + 1, rng.integers(1, longest + 1)).tolist() for _ in range(batch)]
     inputs = np.array(pq.read_table(out / "items.parquet")["input"].to_pylist(), dtype=np.float32)
-    vectors = rng.normal(size=(batch, longest, 8)).astype(np.float32)  # padding may be anything
+    vectors = np.full((batch, longest, 8), behind, dtype=np.float32)
     for row, history in enumerate(histories):
         vectors[row, : len(history)] = inputs[np.array(history) - 1]
     lengths = np.array([len(history) for history in histories])
@@ -218,9 +219,10 @@ def test_the_user_graph_gives_the_user_embeddings_of_the_recommender(graphs, bat
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
-def test_an_empty_history_has_a_zero_user_embedding_in_the_graph_too(graphs):
-    zero = session(graphs[1] / "user.onnx").run(None, {"vectors": np.ones((1, 2, 8), np.float32), "lengths": [0]})[0]
-    assert np.abs(zero).max() == 0
+@pytest.mark.parametrize("behind", [1, np.nan])
+def test_an_empty_history_has_a_zero_user_embedding_in_the_graph_too(graphs, behind):
+    inputs = {"vectors": np.full((1, 2, 8), behind, np.float32), "lengths": [0]}
+    assert np.abs(session(graphs[1] / "user.onnx").run(None, inputs)[0]).max() == 0
 
 
 @pytest.mark.parametrize("items", [1, 2, 50])
@@ -244,9 +246,15 @@ def test_the_manifest_tells_inputs_outputs_and_the_difference_from_torch(graphs)
     assert about["adapters"]["encoding"] == source.recommender.encoding.tree()
 
 
-def test_a_graph_that_computes_something_else_is_not_exported(source, tmp_path, monkeypatch):
-    pytest.importorskip("onnxruntime")
-    monkeypatch.setattr("ssna.export.onnx.TOLERANCE", -1.0)
+@pytest.mark.parametrize("wrong", [0.1, np.nan])
+def test_a_graph_that_computes_something_else_is_not_exported(source, tmp_path, monkeypatch, wrong):
+    runtime = pytest.importorskip("onnxruntime")
+
+    class Wrong(runtime.InferenceSession):
+        def run(self, *arguments):
+            return [found + wrong for found in super().run(*arguments)]
+
+    monkeypatch.setattr(runtime, "InferenceSession", Wrong)
     with pytest.raises(ArtifactError, match="differs from torch"):
         TARGETS["onnx"](source, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -33,15 +33,16 @@ SEQUENCES = {
 }
 
 
+@pytest.mark.parametrize("behind", [1e3, torch.inf, torch.nan])
 @pytest.mark.parametrize("name", SEQUENCES)
 @pytest.mark.parametrize("lengths", [[1], [LONGEST], [3, 1, 12, 7], [2] * 40], ids=str)
-def test_padded_histories_have_the_intents_of_packed_ones(name, lengths):
+def test_padded_histories_have_the_embeddings_of_packed_ones_whatever_stands_behind_their_ends(name, lengths, behind):
     sequence = SEQUENCES[name]()
     packed = Ragged.from_rows([list(range(length)) for length in lengths])
     x = torch.randn(len(packed.values), DIM)
     offsets = torch.from_numpy(packed.offsets)
     expected = F.normalize(sequence(x, torch.from_numpy(packed.position_of_value), offsets)[offsets[1:] - 1], dim=-1)
-    padded = torch.full((len(lengths), max(lengths), DIM), 1e3)  # nothing may depend on it
+    padded = torch.full((len(lengths), max(lengths), DIM), behind)
     padded[torch.from_numpy(packed.row_of_value), torch.from_numpy(packed.position_of_value)] = x
     torch.testing.assert_close(user_model(sequence)(padded, torch.tensor(lengths)), expected, rtol=1e-4, atol=1e-5)
 

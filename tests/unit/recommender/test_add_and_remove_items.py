@@ -77,7 +77,7 @@ def test_a_loaded_recommender_admits_items_as_the_saved_one_does(recommender, wi
     [
         ({"i3": "word1"}, "'i3' is in the catalogue already"),
         ({"new": "  "}, "'new' has no text"),
-        ({"": "word1"}, "an id is empty"),
+        ({"": "word1"}, "item id '' must not be empty"),
     ],
 )
 def test_an_item_that_cannot_be_added_is_named(recommender, texts, message):

@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 from data_files import timed
 
+from ssna.batch.known import KnownHistories
 from ssna.core.errors import SsnaError
 from ssna.data import IdMap
 from ssna.data.dataset import Dataset
@@ -80,7 +81,8 @@ IDS = IdMap(("1001", "7.0", "a b", "-3", "7"))
 def test_ids_are_found_as_prepare_would_have_tidied_them_and_a_known_one_is_left_alone(written, meant):
     expected = 0 if meant is None else IDS.external.index(meant) + 1
     assert IDS.find([written, "1001"]).tolist() == [expected, 1]
-    assert IDS.find_all(pa.array([written, None, "1001"])).tolist() == [expected, 0, 1]
+    found = KnownHistories.of(IDS, pa.array(["u"]), pa.array([["1001", written or "nothing", "1001"]]))
+    assert found.known[0].tolist() == [1, *([expected] if expected else []), 1]
 
 
 def test_a_history_from_a_spreadsheet_is_known(fixed):

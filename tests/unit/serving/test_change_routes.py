@@ -162,6 +162,33 @@ def test_additions_are_bounded(client, monkeypatch):
     assert client.put("/items", json={"items": three[:2]}, headers=KEY).status_code == 200
 
 
+def test_removals_are_bounded_as_additions_are(client, monkeypatch):
+    monkeypatch.setattr(changes_module, "LIMITS", Limits(additions=2))
+    assert client.put("/items", json=PUT, headers=KEY).status_code == 200
+    assert client.delete("/items/i1", headers=KEY).status_code == 200
+    code, message = error(client.delete("/items/i2", headers=KEY), 409)
+    assert (code, "the limit is 2" in message) == ("too_many_additions", True)
+    assert client.get("/items/i2").status_code == 200
+    assert client.delete("/items/new", headers=KEY).status_code == 200  # which makes room
+    assert client.delete("/items/i2", headers=KEY).status_code == 200
+
+
+@pytest.mark.parametrize("item", ["a\nb", "a\x00b", " a", "\u2028"], ids=ascii)
+def test_an_id_that_could_not_be_removed_cannot_be_added(unchanged, item):
+    body = {"items": [{"item": item, "text": TEXT}]}
+    assert error(unchanged.put("/items", json=body, headers=KEY), 422)[0] == "invalid"
+
+
+@pytest.mark.parametrize("item", ["a b", "ü/?#%&", "😀", "a\u200bb", "x" * 256, "a;b:c@d"], ids=ascii)
+def test_an_id_that_can_be_added_can_be_asked_for_and_removed(client, item):
+    body = {"items": [{"item": item, "text": TEXT}]}
+    assert client.put("/items", json=body, headers=KEY).status_code == 200
+    address = f"/items/{quote(item, safe='')}"
+    assert client.get(address).json()["item"] == item
+    assert client.delete(address, headers=KEY).status_code == 200
+    assert client.get(address).status_code == 404
+
+
 def test_a_run_that_reads_no_text_says_so(run_folders, tmp_path):
     with served(run_folders["item-knn"], tmp_path) as client:
         assert error(client.put("/items", json=PUT, headers=KEY), 409)[0] == "not_possible"

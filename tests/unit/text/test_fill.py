@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from forked import answer_of
 from text_models import one_at_a_time, save_tiny_model, some_texts
 
 from ssna.core.errors import CacheError, EncoderError
@@ -247,3 +248,22 @@ def test_half_precision_of_the_model_leaves_pooling_in_32_bits(model, out):
     cache, _ = encode_quietly(TEXTS, model, out, dtype="bf16")
     vectors = cache.top(1)[0, 1:]
     assert (torch.from_numpy(vectors).bfloat16().float().numpy() != vectors).any()
+
+
+@pytest.mark.fork
+def test_a_fork_reads_texts_though_another_thread_of_its_parent_was_reading(model, out):
+    cache, _ = encode_quietly(TEXTS, model, out)
+    expected = embed(TEXTS[:3], cache.encoding)
+    with fill._ONE_AT_A_TIME:
+        found = answer_of(lambda: embed(TEXTS[:3], cache.encoding).tolist())
+    np.testing.assert_array_equal(np.array(found, dtype=np.float32), expected)
+
+
+@pytest.mark.fork
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_fork_keeps_the_model_of_its_parent_unless_that_is_on_a_gpu(model, out, monkeypatch, lost):
+    cache, _ = encode_quietly(TEXTS, model, out)
+    embed(TEXTS[:3], cache.encoding)
+    monkeypatch.setattr(fill, "lost_the_gpu", lambda: lost)
+    assert answer_of(lambda: fill._encoder_like.cache_info().currsize) == (0 if lost else 1)
+    assert fill._encoder_like.cache_info().currsize == 1
