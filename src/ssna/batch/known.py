@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ssna.core.fields import ItemId, flaw_of
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import IdMap
-from ssna.core.fields import ItemId, flaw_of
 
 NOT_UTF8 = "is not UTF-8"
 

@@ -5,9 +5,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ssna.core import json_input
+from ssna.core import fields, json_input
 from ssna.core.json_input import JsonError
-from ssna.core import fields
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from ssna.batch.known import KnownHistories
 from ssna.batch.lines import read_lines
 from ssna.core.errors import SsnaError
+from ssna.core.fields import ID_LENGTH, require_new
 from ssna.data.dataset import IdMap
 from ssna.recommender import Recommender
-from ssna.core.fields import ID_LENGTH, require_new
 from ssna.serving.limits import LIMITS
 from ssna.serving.parsing import parse
 from ssna.serving.refusal import RequestError
