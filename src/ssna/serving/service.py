@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from ssna.core.errors import SsnaError
+from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
 from ssna.serving.worker import Worker
@@ -122,7 +122,10 @@ class Service:
             SsnaError: as :meth:`load`; nothing is served.
         """
         reading: list[Future[None]] = []  # the language model, beside what was added: two cores have both sooner
-        await asyncio.to_thread(self.load, lambda run: reading.append(self._reader.submit(_warm_up, run)))
+        try:
+            await asyncio.to_thread(self.load, lambda run: reading.append(self._reader.submit(_warm_up, run)))
+        except EncoderError as cause:  # the model that was named is another one: not what may be missing
+            raise SsnaError(str(cause)) from None
         try:
             await self.inference.start()
             await asyncio.wrap_future(reading[0])

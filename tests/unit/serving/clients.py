@@ -23,9 +23,11 @@ class Client(TestClient):
     service: Service
 
 
-def loaded(run: Path, state: Path, runs: Path | None = None, compare_with: Sequence[Path] = ()) -> Service:
+def loaded(
+    run: Path, state: Path, runs: Path | None = None, compare_with: Sequence[Path] = (), model: str | None = None
+) -> Service:
     """A service of ``run`` that waits for nothing."""
-    service = Service(run, state, runs, compare_with)
+    service = Service(run, state, runs, compare_with, model)
     service.load()
     service.missing = None
     return service

@@ -6,9 +6,9 @@ import pytest
 
 from ssna.recommender import Recommender
 from ssna.serving.additions import Additions
-from ssna.serving.changes import with_additions
 from ssna.serving.inference import Inference, divide, work_of
 from ssna.serving.limits import LIMITS
+from ssna.serving.restoring import with_additions
 from ssna.serving.schemas import RecommendRequest
 
 
