@@ -106,7 +106,7 @@ def write_lists(draw, folder, rows):
 WRITERS = (write_text, write_headless, write_json, write_parquet, write_lists)
 
 
-@settings(max_examples=examples(4), deadline=None)
+@settings(max_examples=examples(2), deadline=None)
 @given(st.data(), logs())
 def test_a_log_is_the_same_data_in_any_layout(data, rows):
     with TemporaryDirectory() as place:

@@ -214,8 +214,7 @@ def test_a_user_whom_two_files_write_in_two_ways_is_one(tmp_path, expected):
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
-@pytest.mark.parametrize("megabytes", [3, 40])
-@pytest.mark.parametrize("place", [1, 20, 37])
+@pytest.mark.parametrize(("megabytes", "place"), [(3, 20), (40, 1), (40, 37)])
 def test_a_giant_line_is_counted_whatever_its_size_and_place(tmp_path, expected, name, megabytes, place):
     lines = log_bytes(tmp_path).splitlines(keepends=True)
     lines.insert(place, b"u1,i1,1," + b"x" * (megabytes * 1_000_000) + b"\r\n")
