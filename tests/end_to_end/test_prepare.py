@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from typing import get_args
 
 import pytest
@@ -95,16 +94,19 @@ def test_quiet_says_nothing_at_all(shop):
 
 def test_ended_from_outside_it_leaves_nothing_behind(shop, tmp_path):
     waits = (
-        "import time, ssna.data.pipeline as p; p.pack = lambda *_: time.sleep(60); from ssna.cli import main; main()"
+        "import time, ssna.data.pipeline as p; p.pack = lambda *_: (print('packs', flush=True), time.sleep(60)); "
+        "from ssna.cli import main; main()"
     )
     words = ["prepare", "purchases.csv", "--items", "products.csv", *COLUMNS, "-o", "data"]
     (tmp_path / "tmp").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-c", waits, *words], env={**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+        [sys.executable, "-c", waits, *words],
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    while not list(shop.glob(".data.*")):
-        time.sleep(0.05)
-    time.sleep(2)
+    assert process.stdout.readline() == "packs\n"
+    assert list(shop.glob(".data.*"))
     process.terminate()
     assert process.wait(20) == 143
     assert sorted(path.name for path in shop.iterdir() if path.name != "tmp") == ["products.csv", "purchases.csv"]

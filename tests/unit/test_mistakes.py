@@ -106,8 +106,8 @@ MISTAKES = {
     "a third without text": (lambda: said_by(items=products().head(20)), "10 without text"),
     "no text at all": (lambda: prepared(items=products()[["item"]]), "no column of item text is known"),
     "texts that say nothing": (
-        lambda: said_by(items=products().assign(title="N/A")),
-        "have the text 'N/A', which says",
+        lambda: said_by(items=products().assign(title="unknown")),
+        "have the text 'unknown', which says",
     ),
     "ids that are padded in one table": (lambda: prepared(items=zero_padded()), "the texts such as 'P-00000'"),
     "a bot": (lambda: said_by(bot()), "user bot has 50,000 of 50,960 events"),
