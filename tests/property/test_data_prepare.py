@@ -85,7 +85,7 @@ def test_kept_and_dropped_rows_add_up_and_the_core_holds(rows):
 
 
 BROKEN = {
-    "log.csv": ["u,i", "u,i,1,t,more", 'u,i,1,"t" x', "u"],
+    "log.csv": ["u,i", "u,i,1,t,more", 'u,i,1,"t" x', "u", '"u" x,"i" y,1,"t" z,m'],
     "log.csv.gz": ["u,i", "u,i,1,t,m,o"],
     "log.jsonl": ["no json", "[1, 2]", "{", "3", '{"user": }'],
     "log.json": ["{'user': f()}", "{'user': ", "null"],

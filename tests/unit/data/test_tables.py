@@ -153,7 +153,13 @@ def test_keys_that_come_late_in_json_lines_are_columns_too(tmp_path):
     assert dropped(data) == {"no_user": 6}
 
 
-@pytest.mark.parametrize("lines", ["u1,i1\n", "u1,i1,1,t,more\n", 'u1,i1,1,"t" x\n', 'u1,i1,1,"open\n'])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        *("u1,i1\n", "u1,i1,1,t,more\n", 'u1,i1,1,"t" x\n', 'u1,i1,1,"open\n'),
+        *('u1,i1,1,"t" x,more,"y" z\n', '"u1" x,"i1" y,1,t\n', '"u1" x,"i1" y,1,"t" z,m,m\n', 'u1,i1,1,"a\nb",more\n'),
+    ],
+)
 def test_rows_of_a_csv_that_cannot_be_taken_apart_are_counted(tmp_path, expected, lines):
     path = write_csv(tmp_path / "log.csv", square())
     path.write_text(path.read_text() + lines)
