@@ -49,6 +49,14 @@ def steam(folder: Path, layout: Layout) -> None:
     _pack(folder / "steam_games.json.gz", map(_python_2, shelf))
 
 
+def steam_folder(folder: Path, layout: Layout) -> None:
+    """The same in a folder, beside the bundles."""
+    (folder / "steam").mkdir()
+    steam(folder / "steam", layout)
+    bundle = {"bundle_id": "450", "bundle_name": "Dharma", "bundle_price": "$66"}
+    _pack(folder / "steam" / "bundle_data.json.gz", [_python_2(bundle)])
+
+
 def shopify(folder: Path, layout: Layout) -> None:
     """Two lines an order; only the first has the order's cells."""
     with (folder / "orders_export.csv").open("w", newline="", encoding="utf-8") as file:

@@ -63,12 +63,17 @@ AROUND = ("", "", "", " ", "\t", "\u00a0", "\n")
 LETTERS = "0123456789-:T+. /eEZ_,"
 
 
+def put_together(chance, *parts):
+    """One of each part, in most cases the first, which is well formed."""
+    return "".join(part[0] if chance.random() < 0.6 else chance.choice(part) for part in parts)
+
+
 def moment(chance):
-    return "".join(map(chance.choice, (DATES, BETWEEN, CLOCKS, ZONES)))
+    return put_together(chance, DATES, BETWEEN, CLOCKS, ZONES)
 
 
 def number(chance):
-    return "".join(map(chance.choice, (SIGNS, DIGITS, FRACTIONS, EXPONENTS)))
+    return put_together(chance, SIGNS, [str(chance.randint(0, 2 * 10**9)), *DIGITS], FRACTIONS, EXPONENTS)
 
 
 def damaged(chance):
