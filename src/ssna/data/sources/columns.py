@@ -11,23 +11,14 @@ from ssna.data.sources.nested import LIST, paths
 from ssna.data.sources.source import ITEM, NEEDS_TIMES, RATING, USER, WHEN, listed
 from ssna.data.sources.tabular import TableFile
 
-# In the order of preference; case and punctuation do not count, nor what _SUFFIXES has.
 PERSON = ("customer_unique_id",)
 """Who is behind the customers of several orders, in Olist's files."""
+
+# In the order of preference; case and punctuation do not count, nor what _SUFFIXES has.
 USUAL: Mapping[str, tuple[str, ...]] = {
     USER: (
-        *(
-            *PERSON,
-            "user_id",
-            "customer_id",
-            "user",
-            "customer",
-            "uid",
-            "reviewer_id",
-            "visitor_id",
-            "client_id",
-            "member_id",
-        ),
+        *PERSON,
+        *("user_id", "customer_id", "user", "customer", "uid", "reviewer_id", "visitor_id", "client_id", "member_id"),
         *("account_id", "buyer_id", "user_pseudo_id", "anonymous_id", "visitor", "username", "user_name", "email"),
         *("session_id", "session"),
     ),
