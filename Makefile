@@ -39,7 +39,7 @@ test-long: setup
 	$(PYTEST) -m "spark or long"
 
 soak: setup
-	SOAK=5 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
+	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
 
 # Scripts and the helpers of tests are typed, too, but need not say everything.
 RELAXED := --allow-untyped-defs --allow-untyped-calls --allow-incomplete-defs --allow-any-generics --no-warn-return-any

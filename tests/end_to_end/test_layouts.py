@@ -7,18 +7,22 @@ import pytest
 from command_line import ssna
 from data_files import histories, texts, times
 
-from layouts import Layout, layouts
+from layouts import layouts
 from ssna.data import load
 
-pytestmark = pytest.mark.slow
+
+def known():
+    """One layout of each group, and what holds no data, is ``slow``; all others are ``long``."""
+    groups = set()
+    for layout in layouts():
+        marks = [pytest.mark.xfail(reason=layout.fails, strict=True)] if layout.fails else []
+        marks.append(pytest.mark.long if layout.command and layout.group in groups else pytest.mark.slow)
+        if layout.command:
+            groups.add(layout.group)
+        yield pytest.param(layout, id=layout.name, marks=marks)
 
 
-def known(layout: Layout):
-    marks = [pytest.mark.xfail(reason=layout.fails, strict=True)] if layout.fails else []
-    return pytest.param(layout, id=layout.name, marks=marks)
-
-
-@pytest.mark.parametrize("layout", map(known, layouts()))
+@pytest.mark.parametrize("layout", known())
 def test_a_layout_is_read_right_or_refused_with_the_option_to_add(layout, tmp_path, monkeypatch, capfd):
     layout.written_to(tmp_path)
     monkeypatch.chdir(tmp_path)

@@ -5,10 +5,10 @@ import json
 import os
 import subprocess
 import sys
-import time
 from typing import get_args
 
 import pytest
+from command_line import ssna
 from typer.testing import CliRunner
 
 from ssna.cli import app
@@ -79,49 +79,54 @@ def test_every_format_can_be_named():
     assert set(get_args(FormatName)) == {"auto", *FORMATS}
 
 
-def in_a_process_of_its_own(*arguments):
-    command = [sys.executable, "-m", "ssna", "prepare", "purchases.csv", "-o", "data", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+def said(capfd, *options):
+    """What ``prepare`` writes to standard output and error, behind its exit code."""
+    code = ssna("prepare", "purchases.csv", "-o", "data", *options)
+    return code, *capfd.readouterr()
 
 
 def test_quiet_says_nothing_at_all(shop):
-    done = in_a_process_of_its_own("--items", "products.csv", *COLUMNS, "--quiet")
+    command = [sys.executable, "-m", "ssna", "prepare", "purchases.csv", "-o", "data", "--items", "products.csv"]
+    done = subprocess.run([*command, *COLUMNS, "--quiet"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert len(load(shop / "data").users) == 6
 
 
 def test_ended_from_outside_it_leaves_nothing_behind(shop, tmp_path):
     waits = (
-        "import time, ssna.data.pipeline as p; p.pack = lambda *_: time.sleep(60); from ssna.cli import main; main()"
+        "import time, ssna.data.pipeline as p; p.pack = lambda *_: (print('packs', flush=True), time.sleep(60)); "
+        "from ssna.cli import main; main()"
     )
     words = ["prepare", "purchases.csv", "--items", "products.csv", *COLUMNS, "-o", "data"]
     (tmp_path / "tmp").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-c", waits, *words], env={**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+        [sys.executable, "-c", waits, *words],
+        env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    while not list(shop.glob(".data.*")):
-        time.sleep(0.05)
-    time.sleep(2)
+    assert process.stdout.readline() == "packs\n"
+    assert list(shop.glob(".data.*"))
     process.terminate()
     assert process.wait(20) == 143
     assert sorted(path.name for path in shop.iterdir() if path.name != "tmp") == ["products.csv", "purchases.csv"]
     assert not list((tmp_path / "tmp").iterdir())
 
 
-def test_what_is_replaced_is_told(shop):
-    first = in_a_process_of_its_own("--items", "products.csv", *COLUMNS)
-    assert "in the place of" not in first.stderr
-    again = in_a_process_of_its_own("--items", "products.csv", *COLUMNS)
+def test_what_is_replaced_is_told(shop, capfd):
+    first = said(capfd, "--items", "products.csv", *COLUMNS)[2]
+    assert "in the place of" not in first
+    again = said(capfd, "--items", "products.csv", *COLUMNS)[2]
     before = load(shop / "data").fingerprint
-    assert f"data      {before}, written to data, unchanged\n" in again.stderr
-    changed = in_a_process_of_its_own("--items", "products.csv", *COLUMNS, "--max-history", "9")
+    assert f"data      {before}, written to data, unchanged\n" in again
+    changed = said(capfd, "--items", "products.csv", *COLUMNS, "--max-history", "9")[2]
     assert load(shop / "data").fingerprint != before
-    assert f"written to data, in the place of {before}\n" in changed.stderr
+    assert f"written to data, in the place of {before}\n" in changed
 
 
-def test_an_error_is_one_line_exit_code_one_and_no_folder(shop):
-    done = in_a_process_of_its_own("--user-col", "costumer", "--item-col", "sku", "--time-col", "date")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("ssna: purchases.csv has no column 'costumer'; did you mean 'customer'?")
-    assert done.stderr.count("\n") == 1
+def test_an_error_is_one_line_exit_code_one_and_no_folder(shop, capfd):
+    code, out, message = said(capfd, "--user-col", "costumer", "--item-col", "sku", "--time-col", "date")
+    assert (code, out) == (1, "")
+    assert message.startswith("ssna: purchases.csv has no column 'costumer'; did you mean 'customer'?")
+    assert message.count("\n") == 1
     assert sorted(path.name for path in shop.iterdir()) == ["products.csv", "purchases.csv"]

@@ -41,6 +41,38 @@ def amazon_2023(folder: Path, layout: Layout) -> None:
     )
 
 
+def orders(folder: Path, layout: Layout) -> None:
+    """An order an event, in two tables."""
+    log = layout.events()
+    (folder / "shop").mkdir()
+    _write(
+        folder / "shop" / "orders.parquet",
+        invoice_id=column(log, "n"),
+        customer_id=column(log, "user"),
+        created_at=column(log, "at"),
+    )
+    _write(
+        folder / "shop" / "order_lines.parquet",
+        invoice_id=column(log[::-1], "n"),
+        sku=column(log[::-1], "item"),
+        title=column(log[::-1], "title"),
+        quantity=[2] * len(log),
+    )
+
+
+def date_and_time(folder: Path, layout: Layout) -> None:
+    """The day and the time of day, each with its type."""
+    log = layout.events()
+    _write(
+        folder / "log.parquet",
+        date=[event["at"].date() for event in log],
+        time=[event["at"].time() for event in log],
+        user_id=column(log, "user"),
+        item_id=column(log, "item"),
+        title=column(log, "title"),
+    )
+
+
 def eb_nerd(folder: Path, layout: Layout) -> None:
     """A row for each user, with lists; ``articles.parquet``."""
     rows, shelf = histories(layout), layout.items()

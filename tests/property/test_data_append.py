@@ -57,7 +57,7 @@ def starts_with(longer, shorter):
     return longer[: len(shorter)] == shorter
 
 
-@settings(max_examples=examples(6), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(
     goes(),
     st.sampled_from(["none", "same", "first", "last"]),
@@ -86,7 +86,7 @@ def test_in_one_go_or_in_several_it_is_the_same_data_and_ids_keep_their_rows(par
 lines = st.dictionaries(st.sampled_from(USERS), st.lists(st.sampled_from(ITEMS), min_size=1, max_size=5))
 
 
-@settings(max_examples=examples(5), deadline=None)
+@settings(max_examples=examples(3), deadline=None)
 @given(st.lists(lines, min_size=1, max_size=3), st.sampled_from(["none", "first", "last"]), st.integers(0, 3))
 def test_without_times_new_events_stand_behind_those_that_a_user_had(parts, dedup, least):
     parts = [{f"sure {name}": list(ITEMS[:4]) for name in "abc"}, *parts]

@@ -42,7 +42,7 @@ def packed(engine, log, block, monkeypatch):
     return pack(engine, encode_ids(table, users, items, None), len(log), users, items, timed=True)
 
 
-@settings(max_examples=examples(5), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(3), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(rows, min_size=1, max_size=40))
 def test_histories_follow_time_and_the_digest_whatever_the_size_of_a_block(engine, monkeypatch, log):
     def place(row):

@@ -103,10 +103,39 @@ def write_lists(draw, folder, rows):
     return folder / "lists.parquet"
 
 
-WRITERS = (write_text, write_headless, write_json, write_parquet, write_lists)
+def write_apart(draw, folder, rows):
+    """The day and the time of day in two columns, in any order of all columns and rows."""
+    day, clock = draw(st.sampled_from([("%Y-%m-%d", "%H:%M:%S"), ("%d.%m.%Y", "%I:%M:%S %p"), ("%Y%m%d", "%H:%M:%S")]))
+    order = draw(st.permutations(["user_id", "item_id", "date", "time"]))
+    with (folder / "log.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, quoting=draw(st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL])))
+        writer.writerow(order)
+        for user, item, at in draw(st.permutations(rows)):
+            cells = {"user_id": user, "item_id": item, "date": at.strftime(day), "time": at.strftime(clock)}
+            writer.writerow([cells[name] for name in order])
+    return folder / "log.csv"
 
 
-@settings(max_examples=examples(4), deadline=None)
+def write_orders(draw, folder, rows):
+    """Orders in one table and their lines in another; the lines of a moment are of one order."""
+    numbers = {}
+    for user, _, at in rows:
+        numbers.setdefault((user, at), len(numbers))
+    names = draw(st.permutations(["order_id", "user_id", "timestamp"]))
+    orders = [{"order_id": n, "user_id": user, "timestamp": at.isoformat()} for (user, at), n in numbers.items()]
+    lines = [{"order_id": numbers[user, at], "item_id": item} for user, item, at in draw(st.permutations(rows))]
+    with (folder / "orders.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(draw(st.permutations(orders)))
+    (folder / "order_lines.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    return folder
+
+
+WRITERS = (write_text, write_headless, write_json, write_parquet, write_lists, write_apart, write_orders)
+
+
+@settings(max_examples=examples(2), deadline=None)
 @given(st.data(), logs())
 def test_a_log_is_the_same_data_in_any_layout(data, rows):
     with TemporaryDirectory() as place:

@@ -1,5 +1,7 @@
 """What people get wrong in their first hour: each is a clear line or a warning, none silent, none a traceback."""
 
+from functools import cache
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,8 +51,14 @@ def said_by(log=None, items=None, **options):
     return str(prepared(log, items, **options).summary())
 
 
+@cache
+def right():
+    return prepared()
+
+
+@cache
 def model():
-    return ssna.train(prepared(), method="item-knn", quiet=True).recommender
+    return ssna.train(right(), method="item-knn", quiet=True).recommender
 
 
 def interrupted(patch):
@@ -58,7 +66,7 @@ def interrupted(patch):
         raise KeyboardInterrupt
 
     patch.setattr(_Epochs, "step", stop)
-    ssna.train(prepared(), method="ids", settings=SMALL, quiet=True)
+    ssna.train(right(), method="ids", settings=SMALL, quiet=True)
 
 
 def appended_twice(folder):
@@ -98,8 +106,8 @@ MISTAKES = {
     "a third without text": (lambda: said_by(items=products().head(20)), "10 without text"),
     "no text at all": (lambda: prepared(items=products()[["item"]]), "no column of item text is known"),
     "texts that say nothing": (
-        lambda: said_by(items=products().assign(title="N/A")),
-        "have the text 'N/A', which says",
+        lambda: said_by(items=products().assign(title="unknown")),
+        "have the text 'unknown', which says",
     ),
     "ids that are padded in one table": (lambda: prepared(items=zero_padded()), "the texts such as 'P-00000'"),
     "a bot": (lambda: said_by(bot()), "user bot has 50,000 of 50,960 events"),
@@ -112,10 +120,10 @@ MISTAKES = {
         lambda: ssna.train(purchases()),
         "train takes what prepare (or load_data) returns",
     ),
-    "no cache for a method that reads texts": (lambda: ssna.train(prepared(), quiet=True), "ssna.encode(data)"),
-    "a method that is misspelt": (lambda: ssna.train(prepared(), method="item-kn"), "did you mean item-knn?"),
+    "no cache for a method that reads texts": (lambda: ssna.train(right(), quiet=True), "ssna.encode(data)"),
+    "a method that is misspelt": (lambda: ssna.train(right(), method="item-kn"), "did you mean item-knn?"),
     "a setting that is misspelt": (
-        lambda: ssna.train(prepared(), method="ids", settings=["training.epoch=1"]),
+        lambda: ssna.train(right(), method="ids", settings=["training.epoch=1"]),
         "unknown setting training.epoch; did you mean training.epochs?",
     ),
     "nothing to choose by": (
@@ -128,7 +136,7 @@ MISTAKES = {
         lambda: repr(model().recommend([["x"]])),
         "1 of 1 history: no item is known, popularity answers",
     ),
-    "a user that is not there": (lambda: model().recommend_users(prepared(), ["c999"]), "there is no user 'c999'"),
+    "a user that is not there": (lambda: model().recommend_users(right(), ["c999"]), "there is no user 'c999'"),
     "no items asked for": (lambda: model().recommend([["p1"]], k=0), "k is 0; ask for at least one item"),
     "runs that were not kept": (lambda: ssna.compare(3), "compare takes a list of runs, or of their folders"),
 }
@@ -158,4 +166,4 @@ def test_an_interruption_says_what_is_kept(monkeypatch):
 
 
 def test_what_is_right_is_right():
-    assert prepared().warnings == ()
+    assert right().warnings == ()

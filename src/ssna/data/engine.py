@@ -16,7 +16,7 @@ from ibis.common.exceptions import IbisError
 from ibis.expr.types import Value
 
 from ssna.core.errors import DataError, SettingsError, option
-from ssna.data.error_hints import forbidden, not_utf8
+from ssna.data.error_hints import forbidden, not_data, not_utf8
 from ssna.data.options import EngineName
 
 _LONGEST_MESSAGE = 200
@@ -139,10 +139,13 @@ def _require_temporary_folder() -> None:
 
 @contextmanager
 def reading(place: object) -> Iterator[None]:
-    """Whatever goes wrong inside is :class:`DataError` with ``place``, a path or a table, as the culprit."""
+    """Whatever goes wrong inside is :class:`DataError` with ``place``, a path or a table, as the culprit; so is a file
+    that is a page, a pointer or an archive in the place of data."""
     path = Path(str(place))
     with engine_errors(f"{place} cannot be read; is it whole, and what its name says?"):
         try:
+            if path.is_file() and (complaint := not_data(path)) is not None:
+                raise DataError(complaint)
             yield
         except UnicodeDecodeError as cause:
             raise DataError(not_utf8(path, cause.object)) from None

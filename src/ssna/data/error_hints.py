@@ -4,7 +4,10 @@ import codecs
 import shlex
 from pathlib import Path
 
+import pyarrow as pa
+
 _UNPACKERS = {".gz": "gzip -dc", ".zst": "zstd -dc"}
+_KINDS = {".gz": "gzip", ".zst": "zstd"}
 _HEAD = 256  # bytes
 _PACKED = {b"PK\x03\x04": "zip", b"7z\xbc\xaf": "7z", b"Rar!": "rar", b"\xfd7zXZ": "xz", b"BZh": "bz2"}
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -33,8 +36,7 @@ def not_utf8(path: Path, content: bytes) -> str:
 
 def not_data(path: Path) -> str | None:
     """What ``path`` is in the place of data, going by its first bytes, and the remedy; or None."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+    head = _head(path)
     if head.startswith(b"version https://git-lfs"):
         return f"{path} is a pointer of Git LFS in the place of the file; fetch the file itself: git lfs pull"
     if head.lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith((b"<!doctype html", b"<html")):
@@ -43,6 +45,20 @@ def not_data(path: Path) -> str | None:
         if head.startswith(begin):
             return f"{path} is packed as {kind}, or a spreadsheet, by another name; unpack it, or export it as CSV"
     return None
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes, unpacked if they can be."""
+    kind = _KINDS.get(path.suffix.lower())
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if kind is None:
+        return head
+    try:
+        with pa.input_stream(str(path), compression=kind) as unpacked:
+            return bytes(unpacked.read(_HEAD))
+    except (OSError, EOFError, pa.ArrowException):
+        return head
 
 
 def forbidden(path: Path) -> str:

@@ -1,10 +1,13 @@
 """What ``prepare`` did and what came of it, for people: a few lines, or everything."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ssna.core.errors import option
 from ssna.data.quality import sentences
 
+_OPTION = re.compile("`([a-z_]+)`")
 _BAR = 40  # letters
 _EARLY = "1990"  # few logs are older
 _NAMES = 5  # of files
@@ -70,7 +73,8 @@ def warnings(manifest: Mapping[str, Any]) -> Iterator[str]:
     for kind, words in checks.get("placeholder_ids", {}).items():
         if words:
             yield f"{kind} called {', '.join(words)} are {kind} like any other; leave cells empty where there is none"
-    yield from checks.get("notes", ())
+    # Notes are kept in the manifest, with the names of options between backquotes.
+    yield from (_OPTION.sub(lambda name: option(name[1]), note) for note in checks.get("notes", ()))
     if joined is None or "again" not in joined:  # nothing was appended, or by an earlier version
         return
     if joined["again"]:

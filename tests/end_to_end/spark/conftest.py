@@ -1,11 +1,15 @@
 """One session of Spark for all; skipped where there is no Java."""
 
 import shutil
+import sys
+from pathlib import Path
 
 import pytest
 from spark_settings import QUICK
 
 from ssna.data.engine import open_engine
+
+sys.path.append(str(Path(__file__).parents[1]))  # command_line
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ def write_sequences(folder, part):
     return folder
 
 
-@pytest.mark.parametrize("dedup", ["none", "first", "last"])
+@pytest.mark.parametrize("dedup", ["none", pytest.param("first", marks=pytest.mark.long), "last"])
 def test_without_times_an_item_that_comes_again_stands_where_preparing_at_once_has_it(tmp_path, dedup):
     parts = [BASE, *NEWER]
     joined = {user: [item for part in parts for item in part.get(user, [])] for user in ("a", "b", "t", "u")}

@@ -92,7 +92,7 @@ def test_a_user_with_far_more_events_than_others_is_named():
     assert warnings(healthy(users=120)) == ()
 
 
-@pytest.mark.parametrize("text", ["N/A", "unknown", "-"])
+@pytest.mark.parametrize("text", ["NA", "unknown", "-"])
 def test_a_text_that_says_nothing_is_named(text):
     log = healthy()
     log.loc[log["item"].isin(["i1", "i2", "i3"]), "title"] = text

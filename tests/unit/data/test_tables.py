@@ -129,10 +129,10 @@ def test_ids_that_gaps_turned_into_floating_point_are_whole_numbers_again(tmp_pa
 
 def test_strings_in_json_stay_what_they_are(tmp_path):
     names = ["2020-01-01", "A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11", "1.0", "true", "[1]", "null"]
-    rows = [(user, names[int(item[1:])], time, f'["{item}"]') for user, item, time, _ in square()]
+    rows = [(user, names[int(item[1:])], time, f'{{"name": "{item}"}}') for user, item, time, _ in square()]
     data = ready(write_json_lines(tmp_path / "log.jsonl", rows))
     assert set(data.items.external) == set(names)
-    assert texts(data)["null"] == '["i5"]'
+    assert texts(data)["null"] == '{"name": "i5"}'
 
 
 def test_lists_of_texts_are_joined_in_json_and_in_parquet(tmp_path):
@@ -153,7 +153,13 @@ def test_keys_that_come_late_in_json_lines_are_columns_too(tmp_path):
     assert dropped(data) == {"no_user": 6}
 
 
-@pytest.mark.parametrize("lines", ["u1,i1\n", "u1,i1,1,t,more\n", 'u1,i1,1,"t" x\n', 'u1,i1,1,"open\n'])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        *("u1,i1\n", "u1,i1,1,t,more\n", 'u1,i1,1,"t" x\n', 'u1,i1,1,"open\n'),
+        *('u1,i1,1,"t" x,more,"y" z\n', '"u1" x,"i1" y,1,t\n', '"u1" x,"i1" y,1,"t" z,m,m\n', 'u1,i1,1,"a\nb",more\n'),
+    ],
+)
 def test_rows_of_a_csv_that_cannot_be_taken_apart_are_counted(tmp_path, expected, lines):
     path = write_csv(tmp_path / "log.csv", square())
     path.write_text(path.read_text() + lines)
@@ -214,8 +220,7 @@ def test_a_user_whom_two_files_write_in_two_ways_is_one(tmp_path, expected):
 
 
 @pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
-@pytest.mark.parametrize("megabytes", [3, 40])
-@pytest.mark.parametrize("place", [1, 20, 37])
+@pytest.mark.parametrize(("megabytes", "place"), [(3, 20), (40, 1), (40, 37)])
 def test_a_giant_line_is_counted_whatever_its_size_and_place(tmp_path, expected, name, megabytes, place):
     lines = log_bytes(tmp_path).splitlines(keepends=True)
     lines.insert(place, b"u1,i1,1," + b"x" * (megabytes * 1_000_000) + b"\r\n")

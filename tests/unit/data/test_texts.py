@@ -18,6 +18,36 @@ def test_html_entities_are_undone_and_white_space_collapsed():
     assert joined(["Salt &amp; Pepper\n\t Mill&nbsp;&#39;XL&#39;"]) == "Salt & Pepper Mill 'XL'"
 
 
+@pytest.mark.parametrize(
+    ("part", "expected"),
+    [
+        ("<p>Soft <b>cotton</b>.</p><p>Machine wash<br/>cold</p>", "Soft cotton. Machine wash cold"),
+        ('<a href="https://shop.example/?a=1&amp;b=2">H<sub>2</sub>O</a>', "H2O"),
+        ("&lt;li&gt;Red&lt;/li&gt;&lt;LI class=x&gt;Blue", "Red Blue"),
+        ("Pan<!-- <b>old</b> -->Lid", "Pan Lid"),
+        ("<!-- no end", "<!-- no end"),
+        ("I <3 you, 5 < 6 > 4", "I <3 you, 5 < 6 > 4"),
+        ("<Unknown> of <bread>", "<Unknown> of <bread>"),
+        ("['Home & Kitchen', 'Pans', None, 3]", "Home & Kitchen, Pans, 3"),
+        ('["Home", "Cook\'s Pans", ""]', "Home, Cook's Pans"),
+        ("[REC]", "[REC]"),
+        ("['a'] and ['b']", "['a'] and ['b']"),
+        ('[{"name": "Action"}]', '[{"name": "Action"}]'),
+        ("[" * 5_000 + "]" * 5_000, "[" * 5_000 + "]" * 5_000),
+        *((nothing, "") for nothing in ("[]", "{}", "nan", "NaN", "null", "N/A", "#N/A", "<NA>", r"\N", "<br>")),
+        *((word, word) for word in ("None", "NA", "-", "Nan's Bread", "Null and Void")),
+    ],
+)
+def test_markup_is_undone_lists_are_joined_and_words_for_nothing_are_none(part, expected):
+    assert joined([part]) == expected
+    assert joined(["Pan", part, "Tools"]) == ". ".join(filter(None, ("Pan", expected, "Tools")))
+
+
+def test_a_long_hostile_text_is_cleaned_in_no_time():
+    for piece in ("<!--", "<p ", "[", "&lt;", "<script>", "</"):
+        assert isinstance(joined([piece * 50_000]), str)
+
+
 def test_a_text_of_nothing_but_entities_for_space_is_none():
     assert texts(("i", "&nbsp;", None)) == {}
 

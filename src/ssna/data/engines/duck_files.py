@@ -153,9 +153,10 @@ _json_type = ibis.udf.scalar.builtin(json_type)
 
 
 def _rejected(path: Path, rejects: Table) -> int:
-    """The number of rows that the engine left out. One row may stand there for several reasons."""
+    """The number of rows that the engine left out. One row may stand there for several reasons, and where two of its
+    cells go on behind their quotes, at several places in the file; its line is one."""
     swallowed = (rejects.error_type == "UNQUOTED VALUE") & rejects.csv_line.strip().contains("\n")
-    found = rejects.agg(rows=rejects.line_byte_position.nunique(), line=rejects.line.min(where=swallowed))
+    found = rejects.agg(rows=rejects.line.nunique(), line=rejects.line.min(where=swallowed))
     counts = found.to_pyarrow().to_pylist()[0]
     if counts["line"] is not None:
         raise DataError(

@@ -51,7 +51,7 @@ _SURE = 0.99  # 2014 has a few users whose ids look like items
 def recognises(path: Path) -> bool:
     """Whether the first file at ``path`` begins as reviews or ratings of Amazon do."""
     found = tables_at(path)
-    if not found:
+    if not found or found[0].stat().st_size == 0:
         return False
     with reading(found[0]):
         if _is_headless(found[0]):

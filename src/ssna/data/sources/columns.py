@@ -11,9 +11,13 @@ from ssna.data.sources.nested import LIST, paths
 from ssna.data.sources.source import ITEM, NEEDS_TIMES, RATING, USER, WHEN, listed
 from ssna.data.sources.tabular import TableFile
 
+PERSON = ("customer_unique_id",)
+"""Who is behind the customers of several orders, in Olist's files."""
+
 # In the order of preference; case and punctuation do not count, nor what _SUFFIXES has.
 USUAL: Mapping[str, tuple[str, ...]] = {
     USER: (
+        *PERSON,
         *("user_id", "customer_id", "user", "customer", "uid", "reviewer_id", "visitor_id", "client_id", "member_id"),
         *("account_id", "buyer_id", "user_pseudo_id", "anonymous_id", "visitor", "username", "user_name", "email"),
         *("session_id", "session"),
@@ -29,6 +33,7 @@ USUAL: Mapping[str, tuple[str, ...]] = {
         *("unix_review_time", "created_at", "date_created_gmt", "date_created", "date_updated", "date_added"),
         *("invoice_date", "order_date", "purchase_date", "transaction_date", "transaction_dt", "t_dat", "event_date"),
         *("collector_tstamp", "impression_time", "ordered_at", "occurred_at", "updated_at", "review_date"),
+        *("order_purchase_timestamp", "order_time", "purchase_time", "transaction_time"),
     ),
     RATING: ("rating", "ratings", "stars", "score", "overall", "book_rating"),
 }
@@ -39,7 +44,7 @@ _NAMING_ELSE = (
     "description",
 )
 _KIND = ("categories", "category")
-_KIND_ELSE = ("category_code", "category_name", "product_type_name", "main_category")
+_KIND_ELSE = ("category_code", "category_name", "product_type_name", "product_category_name", "main_category")
 _SUFFIXES = ("fixed",)  # of EB-NeRD
 _LEAST_FILLED = 0.9
 _NOTHING = ("", "na", "nan", "null", "none", r"\n")

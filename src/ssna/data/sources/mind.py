@@ -34,7 +34,7 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged.
     """
-    request.refuse("items", "user_col", "item_col", "item_id_col", "time_col", "time_format", "header", "where")
+    request.refuse("items", "user_col", "item_col", "item_id_col", "time_col", "time_format", "header")
     request.refuse_ratings()
     folder = request.path if request.path.is_dir() else request.path.parent
     behaviors, news = (require(folder / name, folder, name) for name in (_BEHAVIORS, _NEWS))
@@ -47,7 +47,7 @@ def read(engine: Engine, request: Request) -> Source:
     parts = [ITEM, *(f"part_{place}" for place in range(1, len(names) + 1))]
     texts = pa.table([pa.array(column, pa.string()) for column in columns], names=parts)
     return Source(
-        events=engine.import_arrow(events_of(_histories(behaviors))),
+        events=request.marked(engine.import_arrow(events_of(_histories(behaviors)))),
         parts=engine.import_arrow(texts),
         timed=False,
         unreadable=0,

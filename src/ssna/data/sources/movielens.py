@@ -24,6 +24,7 @@ from ssna.data.sources.packed import first_line
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source, require
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_text
+from ssna.data.where import condition_columns, selected
 
 _NO_GENRES = "(no genres listed)"
 _COLUMNS = ("userId", "movieId", "rating", "timestamp")
@@ -61,7 +62,7 @@ def read(engine: Engine, request: Request) -> Source:
         request.refuse("items")
     request.refuse_order()
     request.refuse(
-        "where", "header", "time_format", "item_id_col", "user_col", "item_col", "time_col", "text_cols", "rating_col"
+        "header", "time_format", "item_id_col", "user_col", "item_col", "time_col", "text_cols", "rating_col"
     )
     found = _find(request.path)
     if found is None:
@@ -73,9 +74,10 @@ def read(engine: Engine, request: Request) -> Source:
     events = {USER: (user, as_text), ITEM: (item, as_text), WHEN: (time, as_microseconds)}
     if request.options.rated:
         events[RATING] = (rating, as_number)
-    rows = kind.open_ratings(engine, ratings).select(events)
+    conditions = {new: (name, as_text) for new, name in condition_columns(request.options).items()}
+    rows = kind.open_ratings(engine, ratings).select(events | conditions)
     return Source(
-        events=rows.table,
+        events=rows.table.select(*events, **selected(rows.table, request.options)),
         parts=kind.read_films(engine, films),
         timed=True,
         unreadable=rows.unreadable,

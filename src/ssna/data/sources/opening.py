@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ssna.core.errors import DataError
 from ssna.data.engine import ROW, Engine, Rows, reading
-from ssna.data.error_hints import forbidden, not_data
+from ssna.data.error_hints import forbidden
 from ssna.data.sources.delimited import TextForm, open_csv, open_unquoted
 from ssna.data.sources.frames import open_frame
 from ssna.data.sources.json_lines import open_json_lines
@@ -54,8 +54,6 @@ def open_file(engine: Engine, path: Path, opener: Opener) -> TableFile:
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty; give a file with a header and rows")
     with reading(path):
-        if (complaint := not_data(path)) is not None:
-            raise DataError(complaint)
         return opener(engine, path)
 
 

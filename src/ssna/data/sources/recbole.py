@@ -25,6 +25,7 @@ from ssna.data.sources.source import (
 )
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_id, as_microseconds, as_number, as_raw_id, as_text
+from ssna.data.where import condition_columns, selected
 
 _TEXT_TYPES = ("token", "token_seq")
 
@@ -43,7 +44,7 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file or a field is not there, or a file cannot be read.
     """
-    request.refuse("items", "header", "time_format", "where")
+    request.refuse("items", "header", "time_format")
     options = request.options
     inter = require(find_one(request.path, ".inter"), request.path, "NAME.inter")
     log, in_order = open_tsv(engine, inter), options.order == "rows"
@@ -53,7 +54,9 @@ def read(engine: Engine, request: Request) -> Source:
         events[WHEN] = (_time(log) if options.time_col is None else _field(log, options.time_col), as_microseconds)
     if options.rated:
         events[RATING] = (_field(log, options.rating_col or "rating"), as_number)
-    rows = log.select(events, numbered=in_order)
+    conditions = {new: (_field(log, name), as_text) for new, name in condition_columns(options).items()}
+    rows = log.select(events | conditions, numbered=in_order)
+    chosen = rows.table.select(*events, *([ROW] if in_order else []), **selected(rows.table, options))
     item_file = inter.with_suffix(".item")
     if not item_file.is_file() and options.missing_text != "id":
         raise DataError(
@@ -62,7 +65,7 @@ def read(engine: Engine, request: Request) -> Source:
         )
     texts = _read_texts(engine, item_file, item, options) if item_file.is_file() else None
     return Source(
-        events=rows.table.rename({WHEN: ROW}) if in_order else rows.table,
+        events=chosen.rename({WHEN: ROW}) if in_order else chosen,
         parts=None if texts is None else texts.parts,
         timed=not in_order,
         unreadable=rows.unreadable,

@@ -5,18 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from ibis import Table
+from ibis.expr.types import Value
 
-from ssna.data.engine import ROW, reading
+from ssna.data.engine import ROW, Convert, reading
 from ssna.data.options import PrepareOptions
+from ssna.data.sources.clocks import Clock, days_and_clock
 from ssna.data.sources.columns import USUAL, choose, fitting, nested, usual
 from ssna.data.sources.nested import LIST, is_list
 from ssna.data.sources.sample import Sample
 from ssna.data.sources.source import ITEM, RATING, USER, WHEN
 from ssna.data.sources.tabular import TableFile, Wanted
 from ssna.data.sources.times import TimeReading, time_reading
-from ssna.data.sources.values import as_number, as_raw_id, as_text
+from ssna.data.sources.values import as_microseconds, as_number, as_raw_id, as_text
 from ssna.data.where import condition_columns, selected
 
+_CLOCK = "clock"
 _CONVERT = {USER: as_raw_id, ITEM: as_raw_id, RATING: as_number}
 
 
@@ -29,6 +32,7 @@ class Roles:
         times: how each of those of times is read.
         in_order: whether the rows stand in order, and no times are read.
         sample: the first rows of the log.
+        clock: the column of the time of day, where the columns of times have days alone.
     """
 
     log: TableFile
@@ -37,6 +41,7 @@ class Roles:
     times: tuple[TimeReading, ...]
     in_order: bool
     sample: Sample
+    clock: Clock | None = None
 
     @classmethod
     def of(cls, log: TableFile, options: PrepareOptions) -> "Roles":
@@ -45,23 +50,56 @@ class Roles:
             sample = log.sample()
         items = _apart(sample, fitting(log, ITEM, options.item_col))
         fits = {USER: fitting(log, USER, options.user_col), ITEM: items}
+        clock = None
         in_order = options.order == "rows" or _is_history(log, items, options)
         if not in_order:
             times = fitting(log, WHEN, options.time_col)
+            if options.time_col is None:
+                times, clock = days_and_clock(sample, times)
             fits[WHEN] = _apart(sample, times) if all(name.endswith(LIST) for name in items) else times
         if options.rated:
             fits[RATING] = fitting(log, RATING, options.rating_col)
-        readings = (time_reading(sample, name, options.time_format) for name in fits.get(WHEN, ()))
-        return cls(log, options, fits, tuple(readings), in_order, sample)
+        readings = (
+            time_reading(sample if clock is None else clock.joined(sample, name), name, options.time_format)
+            for name in fits.get(WHEN, ())
+        )
+        return cls(log, options, fits, tuple(readings), in_order, sample, clock)
 
     @property
     def wanted(self) -> Wanted:
         """The columns to read, as ``role_0``, ``role_1``, ..."""
-        return {
-            f"{role}_{place}": (name, self.times[place].convert if role == WHEN else _CONVERT[role])
-            for role, names in self.fits.items()
-            for place, name in enumerate(names)
-        } | {new: (name, as_text) for new, name in condition_columns(self.options).items()}
+        return (
+            {
+                f"{role}_{place}": (name, self._time_of(place) if role == WHEN else _CONVERT[role])
+                for role, names in self.fits.items()
+                for place, name in enumerate(names)
+            }
+            | self._clock
+            | {new: (name, as_text) for new, name in condition_columns(self.options).items()}
+        )
+
+    @property
+    def _clock(self) -> dict[str, tuple[str, Convert]]:
+        return {} if self.clock is None else {_CLOCK: (self.clock.name, as_text)}
+
+    def _time_of(self, place: int) -> Convert:
+        return self.times[place].convert if self.clock is None else as_text
+
+    def with_clock(self, rows: Table, *columns: str) -> Table:
+        """``rows`` whose ``columns`` of days have the time of day behind, if that stands apart."""
+        if self.clock is None:
+            return rows
+        return rows.mutate(**{name: self.clock.behind(rows[name], rows[_CLOCK]) for name in columns})
+
+    def microseconds(self, rows: Table, place: int, column: str) -> tuple[Value, str | None]:
+        """The ``column`` of ``rows``, which are :meth:`with_clock`, as microseconds; and the format, if there is one.
+
+        Raises:
+            DataError: nothing tells day from month.
+        """
+        name, time = self.fits[WHEN][place], self.times[place]
+        when, written = time.microseconds(self.log.path, name, rows, column)
+        return (as_microseconds(when) if self.clock is not None and time.format is None else when), written
 
     def settled(self, rows: Table) -> "SettledRoles":
         """One column for each role. ``rows`` have those of :attr:`wanted`.
@@ -69,16 +107,17 @@ class Roles:
         Raises:
             DataError: nothing tells day from month.
         """
+        rows = self.with_clock(rows, *(f"{WHEN}_{place}" for place in range(len(self.times))))
         chosen = choose(rows, self.fits)
         columns = {role: names[chosen[role]] for role, names in self.fits.items()}
         values = {role: rows[f"{role}_{place}"] for role, place in chosen.items()} | selected(rows, self.options)
         if self.in_order:
             return SettledRoles(self, columns, rows.select(**values, **{WHEN: rows[ROW]}), f"{ITEM}_{chosen[ITEM]}")
-        time = self.times[chosen[WHEN]]
+        place = chosen[WHEN]
         with reading(self.log.path):
-            when, written = time.microseconds(self.log.path, columns[WHEN], rows, f"{WHEN}_{chosen[WHEN]}")
+            when, written = self.microseconds(rows, place, f"{WHEN}_{place}")
         return SettledRoles(
-            self, columns, rows.select(**{**values, WHEN: when}), f"{ITEM}_{chosen[ITEM]}", time, written
+            self, columns, rows.select(**{**values, WHEN: when}), f"{ITEM}_{chosen[ITEM]}", place, written
         )
 
 
@@ -90,20 +129,22 @@ class SettledRoles:
         columns: role -> column.
         events: of the rows, by their roles.
         item: the column of the rows that has the items.
-        time: how times are read; and, if it is neither ISO nor seconds, their format.
+        time: which of the columns of times it is; and, if they are neither ISO nor seconds, their format.
     """
 
     roles: Roles
     columns: Mapping[str, str]
     events: Table
     item: str
-    time: TimeReading | None = None
+    time: int | None = None
     time_format: str | None = None
 
     @property
     def described(self) -> dict[str, Any]:
         """For :class:`ssna.data.sources.Source`: ``columns`` without those of texts, and ``also_fitting``."""
         named = {_word(role): name for role, name in self.columns.items()}
+        if self.roles.clock is not None:
+            named[_word(WHEN)] += f" and {self.roles.clock.name}"
         formats = {} if self.time_format is None else {"time_format": self.time_format}
         others = {
             _word(role): [name for name in names if name != self.columns[role]]
@@ -116,9 +157,10 @@ class SettledRoles:
         """A time that cannot be read, looked for in the log once more."""
         if self.time is None:
             return None
-        name, log = self.columns[WHEN], self.roles.log
-        rows = log.select({"raw": (name, as_text), WHEN: (name, self.time.convert)}).table
-        when, _ = self.time.microseconds(log.path, name, rows, WHEN)
+        name, roles = self.columns[WHEN], self.roles
+        rows = roles.log.select({"raw": (name, as_text), WHEN: (name, roles._time_of(self.time)), **roles._clock}).table
+        rows = roles.with_clock(rows, WHEN)
+        when, _ = roles.microseconds(rows, self.time, WHEN)
         found: str | None = rows.filter(when.isnull() & (rows.raw.strip() != "")).raw.min().to_pyarrow().as_py()
         return found
 

@@ -46,10 +46,10 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file or a column is not there, or a user stands on two lines.
     """
-    request.refuse("user_col", "item_col", "time_col", "time_format", "header", "where")
+    request.refuse("user_col", "item_col", "time_col", "time_format", "header")
     request.refuse_ratings()
     histories, files, beside = _open(request.path)
-    events = engine.import_arrow(events_of(histories))
+    events = request.marked(engine.import_arrow(events_of(histories)))
     if request.items is not None or beside is None:
         catalogue = None if request.items is None else open_catalogue(engine, request.items)
         names = () if catalogue is None else request.options.text_cols or text_names(catalogue.names)

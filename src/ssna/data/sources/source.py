@@ -11,6 +11,7 @@ from ssna.core.errors import DataError, option
 from ssna.data.engine import Rows
 from ssna.data.options import PrepareOptions
 from ssna.data.sources.place import Place
+from ssna.data.where import condition_columns, selected
 
 # Column names of every table between the readers and the packed arrays.
 USER = "user"
@@ -60,6 +61,19 @@ class Request:
         for name in names:
             if (self.items if name == "items" else getattr(self.options, name)) is not None:
                 raise DataError(f"{self.logs}: the format {self.options.format} needs no {option(name)}; leave it out")
+
+    def marked(self, events: Table) -> Table:
+        """``events`` that have nothing but a user and an item, and whether each is as ``where`` says.
+
+        Raises:
+            DataError: the condition speaks of another column.
+        """
+        columns = condition_columns(self.options)
+        for name in columns.values():
+            if name not in (USER, ITEM):
+                raise unknown_column(self.logs, name, (USER, ITEM))
+        rows = events.mutate(**{new: events[name] for new, name in columns.items()})
+        return rows.select(*events.columns, **selected(rows, self.options))
 
 
 @dataclass(frozen=True, eq=False)

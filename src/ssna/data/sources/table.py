@@ -33,7 +33,7 @@ def read(engine: Engine, request: Request) -> Source:
             events.
     """
     options = request.options
-    log, beside, notes = logs_and_items(engine, request.logs, _form(options), options)
+    log, beside, notes = logs_and_items(engine, request.logs, _form(options), options, request.items)
     roles = Roles.of(log, options)
     catalogue = beside if request.items is None else open_catalogue(engine, request.items)
     if options.text_cols is not None:

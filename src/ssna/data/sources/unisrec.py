@@ -38,7 +38,7 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged, or the rows of a user contradict each other.
     """
-    request.refuse("items", "user_col", "item_col", "time_col", "text_cols", "where")
+    request.refuse("items", "user_col", "item_col", "time_col", "text_cols")
     request.refuse_ratings()
     train_file = require(find_one(request.path, ".train.inter"), request.path, "NAME.train.inter")
     stem = train_file.name.removesuffix(".train.inter")
@@ -50,7 +50,7 @@ def read(engine: Engine, request: Request) -> Source:
     ids = _ids(index_file)
     texts = [fields for _, fields in read_fields(text_file, ("item_id:token", "text:token_seq"), 2)]
     return Source(
-        events=engine.import_arrow(_events(histories, ids, index_file)),
+        events=request.marked(engine.import_arrow(_events(histories, ids, index_file))),
         parts=engine.import_arrow(pa.table({ITEM: [item for item, _ in texts], "part_1": [text for _, text in texts]})),
         timed=False,
         unreadable=0,
