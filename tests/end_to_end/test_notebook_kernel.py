@@ -64,16 +64,15 @@ class Kernel:
                 cell.shown.append(content["data"])
             elif kind == "execute_result":
                 cell.result = content["data"]["text/plain"]
-            elif kind == "error":
-                cell.error, cell.message = content["ename"], content["evalue"]
-                ended.set()
 
         try:
-            self.client.execute_interactive(code, output_hook=hear, timeout=120)
+            reply = self.client.execute_interactive(code, output_hook=hear, timeout=120)["content"]
         finally:
             ended.set()
             if interrupter is not None:
                 interrupter.join()
+        if reply["status"] == "error":  # an error that is only shown, as a widget does, ends no cell
+            cell.error, cell.message = reply["ename"], reply["evalue"]
         return cell
 
     def stop(self):
