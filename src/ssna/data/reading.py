@@ -14,8 +14,9 @@ from ssna.data.dropped import TEXT
 from ssna.data.engine import Engine, reading
 from ssna.data.id_checks import require_ids
 from ssna.data.ids import ID, Ids, read_ids
+from ssna.data.predefined import read_parts
 from ssna.data.quality import alike
-from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
+from ssna.data.sources import ITEM, SPLIT, USER, Request, Source
 from ssna.data.split_points import NO_TIMES
 from ssna.data.texts import joined_rows, longest
 
@@ -81,7 +82,12 @@ def read_logs(engine: Engine, request: Request, base: AppendBase | None) -> Read
         DataError: as the format's reader; or the options need times or texts that there are not.
     """
     options = request.options
-    source = FORMATS[options.format].read(engine, request)
+    source = read_parts(engine, request)
+    if options.split == "predefined" and SPLIT not in source.events.columns:
+        raise DataError(
+            f"{request.logs}: a split that the logs say is read of tables, not of the format {options.format}; take "
+            f"another {option('split')}"
+        )
     if options.split == "time" and not source.timed:
         raise DataError(f"{request.logs} {NO_TIMES}")
     if options.windowed and not source.timed:

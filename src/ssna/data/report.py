@@ -18,6 +18,9 @@ from ssna.data.texts import TEXT_RULE
 _SPLITS: dict[SplitRule, str] = {
     "leave-one-out": "leave one out: a user's last event is the test target, the one before the validation target; "
     "the test history holds the validation item",
+    "predefined": "predefined: the logs say which events are for training, validation and test; a user's events stand "
+    "in this order, and by time within each; a user with events before those for validation (for the test) is "
+    "evaluated on the first of them, given all events before it",
     "none": "none: every event is for training, and nothing is left to evaluate on",
     "time": "by time: all stamps sorted, validation begins at the one behind the first 80 % of the events, the test at "
     "the one behind 90 %; training is what came before validation; a user with events before a beginning is evaluated "
@@ -77,7 +80,11 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     """The files, what was read as what in them, what was appended to; and the options for logs that come later."""
     files = [file.name for file in source.files]
     over: dict[str, Any] = {}
-    if frames := {place.argument: place.kind for place in (request.logs, request.items) if isinstance(place, Frame)}:
+    if frames := {
+        place.argument: place.kind
+        for place in (request.logs, *request.later, request.items)
+        if isinstance(place, Frame)
+    }:
         over["frames"] = frames
     if source.passed_over:
         over["passed_over"] = [file.name for file in source.passed_over]

@@ -218,6 +218,10 @@ def _period(period: Mapping[str, str]) -> str:
 
 
 def _split(manifest: Mapping[str, Any]) -> str:
+    if "split_events" in manifest:
+        counts = ", ".join(f"{count:,} {part}" for part, count in manifest["split_events"].items())
+        untested, users = manifest["untested_users"], manifest["users"]
+        return f"predefined: {counts} events; {untested:,} of {users:,} users have no test event"
     if "moments" not in manifest:
         return str(manifest["split"])
     dates = {name: moment["date"] for name, moment in manifest["moments"].items()}

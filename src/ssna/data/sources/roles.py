@@ -11,7 +11,7 @@ from ssna.data.options import PrepareOptions
 from ssna.data.sources.columns import USUAL, choose, fitting, nested, usual
 from ssna.data.sources.nested import LIST, is_list
 from ssna.data.sources.sample import Sample
-from ssna.data.sources.source import ITEM, RATING, USER, WHEN
+from ssna.data.sources.source import ITEM, RATING, SPLIT, USER, WHEN
 from ssna.data.sources.tabular import TableFile, Wanted
 from ssna.data.sources.times import TimeReading, time_reading
 from ssna.data.sources.values import as_number, as_raw_id, as_text
@@ -61,7 +61,11 @@ class Roles:
             f"{role}_{place}": (name, self.times[place].convert if role == WHEN else _CONVERT[role])
             for role, names in self.fits.items()
             for place, name in enumerate(names)
-        } | {new: (name, as_text) for new, name in condition_columns(self.options).items()}
+        } | {new: (name, as_text) for new, name in (condition_columns(self.options) | self._split).items()}
+
+    @property
+    def _split(self) -> dict[str, str]:
+        return {} if self.options.split_col is None else {SPLIT: self.options.split_col}
 
     def settled(self, rows: Table) -> "SettledRoles":
         """One column for each role. ``rows`` have those of :attr:`wanted`.
@@ -72,6 +76,7 @@ class Roles:
         chosen = choose(rows, self.fits)
         columns = {role: names[chosen[role]] for role, names in self.fits.items()}
         values = {role: rows[f"{role}_{place}"] for role, place in chosen.items()} | selected(rows, self.options)
+        values |= {name: rows[name] for name in self._split}
         if self.in_order:
             return SettledRoles(self, columns, rows.select(**values, **{WHEN: rows[ROW]}), f"{ITEM}_{chosen[ITEM]}")
         time = self.times[chosen[WHEN]]
@@ -104,6 +109,8 @@ class SettledRoles:
     def described(self) -> dict[str, Any]:
         """For :class:`ssna.data.sources.Source`: ``columns`` without those of texts, and ``also_fitting``."""
         named = {_word(role): name for role, name in self.columns.items()}
+        if self.roles.options.split_col is not None:
+            named[SPLIT] = self.roles.options.split_col
         formats = {} if self.time_format is None else {"time_format": self.time_format}
         others = {
             _word(role): [name for name in names if name != self.columns[role]]
