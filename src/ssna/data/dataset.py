@@ -99,6 +99,7 @@ class Dataset:
         held_out: items held out of it altogether, and the questions about them, or None.
         moments: where validation and test begin, in seconds since 1970, where ``prepare`` was told; else None.
         given_points: where a predefined split splits each user's row; else None.
+        new_items: id -> text of items without enough events that are to be recommended all the same, by their texts.
     """
 
     users: IdMap
@@ -111,6 +112,7 @@ class Dataset:
     held_out: HeldOut | None = None
     moments: tuple[int, int] | None = None
     given_points: SplitPoints | None = None
+    new_items: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         events = len(self.histories.items)

@@ -20,6 +20,7 @@ from ssna.data.split_points import MIN_EVENTS, SplitRule
 
 FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences", "mind"]
 MissingText = Literal["drop", "id", "fail"]
+KeepItems = Literal["events", "text"]
 Dedup = Literal["none", "same", "first", "last"]
 EngineName = Literal["duckdb", "spark"]
 Quote = Literal["auto", "none"]
@@ -90,6 +91,8 @@ class PrepareOptions(Settings):
     """The most events before its target that a history holds when it is read; more are stored."""
     missing_text: MissingText = "drop"
     """Items without text: drop their events, let the id serve as text, or fail."""
+    keep_items: KeepItems = "events"
+    """Which items can be recommended: those with enough events, or all with text, the others as new items."""
     dedup: Dedup = "none"
     """Count events of the same user, item and time once; or keep only a user's first or last event on an item."""
     split: SplitRule = "leave-one-out"

@@ -131,12 +131,16 @@ def _dataset(
         protocol=request.options.split,
         moments=request.options.moments,
         given_points=packed.split_points,
+        new_items=_new_items(read, packed) if request.options.keep_items == "text" else {},
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}
     exact = packed.exact
     if base is not None:
         dataset, exact = base.renumbered(dataset, exact)
+    if request.options.keep_items == "text":
+        named = sum(item in read.texts for item in dataset.new_items)
+        checks["new_items"] = {"few_events": named, "no_event": len(dataset.new_items) - named}
     checks |= measure(dataset, dt.datetime.now(dt.UTC))
     report = {
         "rows_read": len(packed.histories.items) + sum(dropped.values()),
@@ -150,6 +154,13 @@ def _dataset(
     if base is not None:
         dataset.manifest["appended_to"] |= base.appended_counts(dataset)
     return dataset, exact
+
+
+def _new_items(read: ReadLogs, packed: Packed) -> dict[str, str]:
+    """Items that have text, and too few events or none."""
+    kept = set(packed.items)
+    found = {item: text for item, text in read.texts.items() if item not in kept}
+    return dict(sorted((found | read.unnamed_texts()).items()))
 
 
 def _require_no_compact_dates(request: Request, packed: Packed) -> None:

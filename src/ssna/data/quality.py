@@ -227,13 +227,15 @@ def _of_items(manifest: Mapping[str, Any], checks: Mapping[str, Any]) -> Iterato
     never, bare = checks["items_never_named"], checks["items_without_text"]
     dropped_bare = bare if manifest["dropped"].get("no_text") else 0
     rare = checks["items_read"] - items - dropped_bare
+    if "new_items" in checks:  # which can be recommended
+        never, rare = never - checks["new_items"]["no_event"], rare - checks["new_items"]["few_events"]
     known = checks["items_read"] + never
     if never + rare + dropped_bare > GONE * known:
         reasons = {"with too few events": rare, "in no event": never, "without text": dropped_bare}
         said = ", ".join(f"{count:,} {why}" for why, count in reasons.items() if count > 0)
         yield (
-            f"{known - items:,} of {known:,} items cannot be recommended: {said}; lower {option('min_item')}, or "
-            "add them by their texts once a model is trained (add_items)"
+            f"{never + rare + dropped_bare:,} of {known:,} items cannot be recommended: {said}; keep those with "
+            f"text as new ones ({option('keep_items', 'text')}), or lower {option('min_item')}"
         )
     if "unmatched" in checks:
         in_logs, in_items = checks["unmatched"]

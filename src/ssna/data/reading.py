@@ -1,12 +1,13 @@
 """The first step of ``prepare``: the rows of all logs, the ids in them, and the items' texts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import ibis
 from ibis import Table
+from ibis.expr.types import Value
 
 from ssna.core.errors import DataError, option
 from ssna.data.append_base import AppendBase
@@ -65,6 +66,12 @@ class ReadLogs:
             },
         }
 
+    def unnamed_texts(self) -> dict[str, str]:
+        """Texts of the items that no event names."""
+        if self.source.parts is None and self.known is None:
+            return {}
+        return _joined(self.source.parts, self.known, lambda items: ~items.isin(self.items.names[ID]))
+
     def unmatched(self) -> list[str] | None:
         """An item of the logs that has no text, and one that has a text and is in no event: alike, if two are."""
         if self.source.parts is None:
@@ -114,11 +121,15 @@ def _texts(source: Source, items: Ids, known: Table | None, request: Request) ->
             f"give the items' own file ({option('items')}), or let the id serve as text: "
             f"{option('missing_text', 'id')}"
         )
+    return _joined(source.parts, known, lambda column: column.isin(items.names[ID]))
+
+
+def _joined(parts: Table | None, known: Table | None, chosen: Callable[[Value], Value]) -> dict[str, str]:
+    """One text for each item that is ``chosen``."""
     rows: list[Iterator[tuple[str, str]]] = []
-    if source.parts is not None:
-        used = source.parts.filter(source.parts[ITEM].isin(items.names[ID])).distinct()
-        rows.append(joined_rows(used.to_pyarrow()))
+    if parts is not None:
+        rows.append(joined_rows(parts.drop_null(ITEM).filter(chosen(parts[ITEM])).distinct().to_pyarrow()))
     if known is not None:
-        table = known.filter(known[ITEM].isin(items.names[ID])).to_pyarrow()
+        table = known.filter(chosen(known[ITEM])).to_pyarrow()
         rows.append(zip(table[ITEM].to_pylist(), table[TEXT].to_pylist(), strict=True))
     return longest(chain(*rows))

@@ -43,12 +43,19 @@ def rules(options: PrepareOptions, timed: bool) -> dict[str, str]:
         **_limits(options),
         "text": TEXT_RULE,
         "missing_text": f"where an item has no text, {missing[options.missing_text]}",
+        **_kept(options),
         "duplicates": DEDUP_RULES[options.dedup],
         "k_core": f"every user has at least {least_user} events and every item at least {least_item}, "
         "repeats included; what has fewer is dropped, in rounds, until nothing has",
         "split": _SPLITS[options.split] + _told(options),
         "history": f"histories are stored whole; a view reads at most {options.max_history} events before its target",
     }
+
+
+def _kept(options: PrepareOptions) -> dict[str, str]:
+    if options.keep_items == "events":
+        return {}
+    return {"new_items": "items with text and too few events, or none, are new items, recommended by their texts"}
 
 
 def _limits(options: PrepareOptions) -> dict[str, str]:

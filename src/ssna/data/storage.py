@@ -21,6 +21,7 @@ MANIFEST = "manifest.json"
 ITEMS = "items.parquet"
 USERS = "users.parquet"
 EVENTS = "events.parquet"
+NEW_ITEMS = "new_items.parquet"
 HELD_OUT, QUESTIONS = "held_out.parquet", "questions.parquet"
 
 # What folders of before have: the format is the same.
@@ -49,6 +50,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "max_history": dataset.max_history,
         **_describe_split(dataset),
+        **({"new_items": len(dataset.new_items)} if dataset.new_items else {}),
     }
 
 
@@ -78,7 +80,7 @@ def save(dataset: Dataset, folder: str | Path) -> None:
     events in order, as rows of the two (user, item, and seconds since 1970 where the source has times; in a predefined
     split, ``split`` says what an event is for). Where items
     are held out, ``held_out.parquet`` (id, text) holds them, and ``questions.parquet`` (history, target) the questions
-    about them.
+    about them. ``new_items.parquet`` (id, text) holds items without enough events that can be recommended.
 
     Raises:
         SsnaError: ``folder`` holds something else.
@@ -106,6 +108,9 @@ def write(dataset: Dataset, folder: Path) -> None:
     _write(folder / EVENTS, pa.table(events))
     if dataset.held_out is not None:
         _write_held_out(dataset.held_out, folder)
+    if dataset.new_items:
+        new = {"id": list(dataset.new_items), "text": list(dataset.new_items.values())}
+        _write(folder / NEW_ITEMS, pa.table(new, schema=_ITEM_SCHEMA))
     write_json(folder / MANIFEST, reported)
 
 
@@ -147,6 +152,7 @@ def load(folder: str | Path) -> Dataset:
             protocol=manifest.get("split", "leave-one-out"),
             held_out=None if held_out is None else _read_held_out(held_out),
             moments=_moments(manifest.get("given_moments")),
+            new_items=_read_new_items(folder) if manifest.get("new_items") else {},
             given_points=_given_points(manifest, events, len(users)),
         )
         if "split" not in manifest:  # made when there was but one
@@ -190,6 +196,11 @@ def _read_held_out(path: Path) -> HeldOut:
         histories=tuple(map(tuple, questions["history"].to_pylist())),
         targets=tuple(questions["target"].to_pylist()),
     )
+
+
+def _read_new_items(folder: Path) -> dict[str, str]:
+    items = _read(folder / NEW_ITEMS, {"id", "text"})
+    return dict(zip(items["id"].to_pylist(), items["text"].to_pylist(), strict=True))
 
 
 def _write(path: Path, table: pa.Table) -> None:

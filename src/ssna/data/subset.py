@@ -40,6 +40,7 @@ def restrict(data: Dataset, events: NDArray[np.bool_]) -> Dataset:
         max_history=data.max_history,
         protocol=data.protocol,
         moments=data.moments,
+        new_items=data.new_items,
         given_points=None if data.given_points is None else _points_left(data, events, users),
     )
 

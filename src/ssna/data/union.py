@@ -59,6 +59,9 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
         histories=histories,
         max_history=first[1].max_history,
         protocol=first[1].protocol,
+        new_items={
+            f"{name}{JOINT}{item}": text for name, each in data.items() for item, text in each.new_items.items()
+        },
         given_points=_points(sets) if first[1].protocol == "predefined" else None,
     )
     of = {name: each.fingerprint for name, each in data.items()}

@@ -25,6 +25,7 @@ from ssna.runs.cold_start import evaluate_cold, shortfall
 from ssna.runs.epoch_log import OnEpoch, epoch_reports
 from ssna.runs.finished import Run
 from ssna.runs.fitting import Outcome, Report, fit_method, fitting_cache, run_device
+from ssna.runs.new_items import with_new_items
 from ssna.runs.record import RECORD, SPLITS, RunRecord, about, commit, machine, versions, write_evaluations
 from ssna.runs.refit import Choices, fit_chosen, on_all_events
 from ssna.runs.warm_start import WarmStart, keep_weights
@@ -152,7 +153,8 @@ def execute(
             refit=again,
         )
         at = None if out is None else Path(out)
-        run = Run(record, evaluations, Recommender(final.scorer, data.items, data.texts, counts, encoding), cold, at)
+        recommender = Recommender(final.scorer, data.items, data.texts, counts, encoding)
+        run = Run(record, evaluations, with_new_items(recommender, data, not verbose), cold, at)
         if folder is not None:
             _keep(run, data, settings, final.weights, folder)
     if checkpoint is not None:
