@@ -141,7 +141,7 @@ def _measured(
         return f"{name}@{k}", float(of_ranks(ranks, min(k, found.items)).mean())
     if diversity is not None and metric == "diversity":
         return f"diversity@{k}", diversity(lists)
-    return f"{metric}@{k}", beyond_accuracy(lists, recommender.counts, k)[f"{metric}@{k}"]
+    return f"{metric}@{k}", beyond_accuracy(lists, recommender.counts[: found.items + 1], k)[f"{metric}@{k}"]
 
 
 class _Diversity:

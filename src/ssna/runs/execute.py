@@ -13,7 +13,7 @@ import torch
 
 from ssna.compute import distributed
 from ssna.compute.memory import MemoryMeter
-from ssna.core.errors import ArtifactError, SettingsError, keeping, option
+from ssna.core.errors import ArtifactError, SettingsError, for_python, keeping, option
 from ssna.core.files import new_folder, write_file
 from ssna.core.ragged import Ints
 from ssna.data.dataset import Dataset
@@ -115,7 +115,7 @@ def execute(
         counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
         cold = None if nothing_to_choose_by else evaluate_cold(outcome.scorer, data, cache)
         if verbose and cold is not None and (warning := shortfall(cold.figures())):
-            print(f"warning: {warning}", file=sys.stderr, flush=True)
+            print(f"warning: {for_python(warning)}", file=sys.stderr, flush=True)
         lists = evaluations["test"].lists if evaluations else {}
         beyond: dict[str, dict[str, float]] = {policy: beyond_accuracy(best, counts) for policy, best in lists.items()}
         final, again = outcome, None
@@ -155,6 +155,8 @@ def execute(
         at = None if out is None else Path(out)
         recommender = Recommender(final.scorer, data.items, data.texts, counts, encoding)
         run = Run(record, evaluations, with_new_items(recommender, data, not verbose), cold, at)
+        for hint in run.hints if verbose else ():
+            print(f"hint: {hint}", file=sys.stderr, flush=True)
         if folder is not None:
             _keep(run, data, settings, final.weights, folder)
     if checkpoint is not None:
