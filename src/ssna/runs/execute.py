@@ -25,6 +25,7 @@ from ssna.runs.cold_start import evaluate_cold, shortfall
 from ssna.runs.epoch_log import OnEpoch, epoch_reports
 from ssna.runs.finished import Run
 from ssna.runs.fitting import Outcome, Report, fit_method, fitting_cache, run_device
+from ssna.runs.mlflow_log import mlflow_log
 from ssna.runs.new_items import with_new_items
 from ssna.runs.record import RECORD, SPLITS, RunRecord, about, commit, machine, versions, write_evaluations
 from ssna.runs.refit import Choices, fit_chosen, on_all_events
@@ -91,7 +92,9 @@ def execute(
             then = "it will be replaced when this one is finished"
             print(f"{out} holds a run of {earlier}; {then}", file=sys.stderr, flush=True)
     kept = None if out is None or not distributed.is_main() else Path(out)
-    with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
+    mlflow = mlflow_log(settings, data, name, quiet, on_epoch) if distributed.is_main() else nullcontext()
+    with mlflow as log, nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
+        on_epoch = on_epoch if log is None else log.epoch
         begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         checkpoint = None
         if nothing_to_choose_by:
@@ -124,6 +127,8 @@ def execute(
         elif choices is not None:
             again = {"events": len(data.histories.items), "epochs": len(outcome.epochs), "chosen_in": str(chosen_in)}
         figures = {split: evaluation.metrics() for split, evaluation in evaluations.items()}
+        if log is not None:
+            log.tested(figures.get("test", {}))
         record = RunRecord(
             method=settings.method.name,
             settings=settings.tree(),
