@@ -2,8 +2,8 @@
 
 python benchmarks/frames.py [--rows 10000000] [--rounds 2] [--work DIR] [-o benchmarks/results/frames-10m.json]
 
-The log is that of ``prepare_log.py``. Each turn is a process of its own, Parquet first, then Arrow. Seconds are those of
-``prepare`` alone, the loading of the Arrow tables left out. Memory is the most that the process held from then on
+The log is that of ``prepare_log.py``. Each turn is a process of its own, Parquet first, then Arrow. Seconds are those
+of ``prepare`` alone, the loading of the Arrow tables left out. Memory is the most that the process held from then on
 (VmHWM); of Arrow, ``above_frame`` is what goes beyond the tables themselves. Fingerprints must be equal.
 """
 
