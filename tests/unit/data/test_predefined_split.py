@@ -142,7 +142,8 @@ def test_an_unknown_part_is_an_error_with_its_value_and_its_rows(value, said):
 
 def test_a_target_with_later_events_before_it_is_warned_of_with_figure_and_example():
     def part(user, day):
-        return "test" if day == (3 if user < 5 else 9) else "valid" if day == 8 else "train"
+        test, valid = (3, 2) if user < 5 else (9, 8)
+        return {test: "test", valid: "valid"}.get(day, "train")
 
     data = split(log(part=part))
     assert any("5 of 20 test targets (25%) have later events of the same user" in each for each in data.warnings)
