@@ -49,8 +49,8 @@ def compared(per_user: dict[str, list[np.ndarray]], rng: np.random.Generator) ->
         "per_seed": {name: [float(each.mean()) for each in values] for name, values in per_user.items()},
         "difference": float(differences.mean()),
         "interval": [float(low[0]), float(high[0])],
-        "relative": float(differences.mean()) / base,
-        "relative_interval": [float(low[0]) / base, float(high[0]) / base],
+        "relative": float(differences.mean()) / base if base else None,
+        "relative_interval": [float(end[0]) / base for end in (low, high)] if base else None,
     }
 
 
