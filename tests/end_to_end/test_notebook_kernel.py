@@ -1,6 +1,7 @@
 """The whole way in a real Jupyter kernel, with ipywidgets and without, and after a cell was interrupted."""
 
 from dataclasses import dataclass, field
+from threading import Event, Thread
 
 import pytest
 
@@ -19,6 +20,8 @@ SMALL = '["dim=8", "sequence.ffn_dim=8", "method.num_experts=2", "ensemble.membe
 WITHOUT_WIDGETS = "import sys; sys.modules['ipywidgets'] = None"
 """Every import of it fails from here on, as where it is not installed."""
 
+MOST_INTERRUPTS = 10
+
 
 @dataclass
 class Cell:
@@ -36,23 +39,40 @@ class Kernel:
         self.manager, self.client = manager.start_new_kernel(cwd=str(folder))
 
     def run(self, code, interrupt_at=None):
-        """A cell; it is interrupted once ``interrupt_at`` stands in what it wrote."""
-        cell = Cell()
+        """A cell; once ``interrupt_at`` stands in what it wrote, it is interrupted until it ends, every ten seconds.
+
+        Once is enough but for an interrupt that comes while Ibis or ipywidgets let go of an object (``__del__``):
+        Python prints such a one ("Exception ignored in") and goes on, whoever asked.
+        """
+        cell, ended, interrupter = Cell(), Event(), None
+
+        def interrupt():
+            for _ in range(MOST_INTERRUPTS):
+                self.manager.interrupt_kernel()
+                if ended.wait(10):
+                    return
 
         def hear(message):
+            nonlocal interrupter
             kind, content = message["msg_type"], message["content"]
             if kind == "stream":
                 cell.text += content["text"]
-                if interrupt_at is not None and interrupt_at in cell.text and cell.error is None:
-                    self.manager.interrupt_kernel()
+                if interrupt_at is not None and interrupter is None and interrupt_at in cell.text:
+                    interrupter = Thread(target=interrupt)
+                    interrupter.start()
             elif kind == "display_data":
                 cell.shown.append(content["data"])
             elif kind == "execute_result":
                 cell.result = content["data"]["text/plain"]
-            elif kind == "error":
-                cell.error, cell.message = content["ename"], content["evalue"]
 
-        self.client.execute_interactive(code, output_hook=hear, timeout=120)
+        try:
+            reply = self.client.execute_interactive(code, output_hook=hear, timeout=120)["content"]
+        finally:
+            ended.set()
+            if interrupter is not None:
+                interrupter.join()
+        if reply["status"] == "error":  # an error that is only shown, as a widget does, ends no cell
+            cell.error, cell.message = reply["ename"], reply["evalue"]
         return cell
 
     def stop(self):
@@ -89,6 +109,26 @@ def test_bars_are_drawn_where_there_are_widgets_and_nowhere_else(kernel):
         "application/vnd.jupyter.widget-view+json" in shown for shown in kernel.run(f"import ssna; {PREPARE}").shown
     )
     assert kernel.run(f"{WITHOUT_WIDGETS}; {PREPARE}").shown == []
+
+
+DRAWING_IS_INTERRUPTED = """
+from rich.console import Console
+from ssna.core.progress import progress
+drawing = Console.print
+def interrupted(*_, **__):
+    Console.print = drawing
+    raise KeyboardInterrupt
+Console.print = interrupted
+with progress("work", total=1):
+    pass
+"""
+
+
+def test_an_interrupt_as_a_bar_is_drawn_ends_the_cell_and_leaves_its_output_as_it_was(kernel):
+    assert kernel.run(DRAWING_IS_INTERRUPTED).error == "KeyboardInterrupt"
+    assert kernel.run("import sys; [type(stream).__name__ for stream in (sys.stdout, sys.stderr)]").result == (
+        "['OutStream', 'OutStream']"
+    )
 
 
 def test_a_cell_that_was_interrupted_can_be_run_again(kernel):

@@ -33,8 +33,10 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Recall and NDCG at any cut-off, from the ranks in the run folder."""
+    from ssna.core.errors import for_shell
     from ssna.runs import RunRecord
     from ssna.runs.cold_start import shortfall
+    from ssna.runs.hints import hints
     from ssna.runs.record import read_evaluation
 
     record = RunRecord.read(run)
@@ -62,7 +64,10 @@ def evaluate(
         for name in ("among", "all"):
             typer.echo(f"{name:13}" + _line(record.cold[name]))
         if warning := shortfall(record.cold):
-            typer.echo(f"warning: {warning}", err=True)
+            typer.echo(for_shell(f"warning: {warning}"), err=True)
+    if split is Split.test:
+        for hint in hints(evaluation, record.ensemble, record.method):
+            typer.echo(f"hint: {hint}", err=True)
 
 
 def _measured(run: Path, evaluation: "Evaluation", cutoffs: tuple[int, ...], metrics: list[str]) -> dict[str, Any]:

@@ -85,6 +85,12 @@ def prepare(
         Path | None,
         typer.Option(metavar="FILE", help="A table (folder, pattern) of item texts; else the logs hold the texts."),
     ] = None,
+    valid_logs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Events for validation, where LOGS are for training alone.")
+    ] = None,
+    test_logs: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Events for the test; with --valid-logs.")
+    ] = None,
     append: Annotated[
         Path | None,
         typer.Option(
@@ -126,10 +132,11 @@ def prepare(
         require_kind(plot)
     given, before = _given(context, options), None if out is None else _fingerprint(out)
     if append is not None:
-        _refuse_rules(given)
+        logs_of_parts = {"valid_logs": valid_logs, "test_logs": test_logs}
+        _refuse_rules(given | {name: path for name, path in logs_of_parts.items() if path is not None})
         dataset = extend(logs, append, items, given, out, quiet)
     else:
-        dataset = build(logs, items, PrepareOptions.of(**given), out, quiet)
+        dataset = build(logs, items, PrepareOptions.of(**given), out, quiet, (valid_logs, test_logs))
     if plot is not None:
         draw_lengths(dataset, plot)
         if not quiet:

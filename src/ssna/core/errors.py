@@ -18,6 +18,7 @@ import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+_VERY_MANY = 30  # names, in one message
 _WORDED = re.compile("\0([^\0]*)\0([^\0]*)\0")
 
 
@@ -50,9 +51,12 @@ def option(name: str, value: object = None, flag: str | None = None) -> str:
 
 
 def there_are(known: Iterable[str], given: object) -> str:
-    """For a message about ``given``, which is none of the ``known`` names: what they are, and which may be meant."""
+    """For a message about ``given``, which is none of the ``known`` names: what they are, and which may be meant. Of
+    very many, only this."""
     names = list(known)
     close = difflib.get_close_matches(str(given), names, n=1)
+    if close and len(names) > _VERY_MANY:
+        return f"did you mean {close[0]}?"
     return f"there are {', '.join(names)}" + (f"; did you mean {close[0]}?" if close else "")
 
 

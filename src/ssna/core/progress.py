@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import Any
 
 Advance = Callable[[float, str], None]
 MINUTE = 60.0  # between two lines, where no bar can be drawn
@@ -39,17 +40,36 @@ def progress(task: str, total: float, quiet: bool = False, transient: bool = Fal
     if quiet or not drawn():
         yield _lines(task, total, quiet)
         return
-    with Progress(*columns, console=console, transient=transient) as bar:
+    bar = Progress(*columns, console=console, transient=transient)
+    try:
+        if console.is_jupyter:
+            bar.live.ipy_widget = _widget()
+        bar.start()  # in here: where an interrupt comes as it starts, what it did to standard error is undone, too
         handle = bar.add_task(task, total=total, note="")
 
         def advance(amount: float, note: str) -> None:
             bar.update(handle, advance=amount, note=note)
 
-        try:
-            yield advance
-        except BaseException:
-            bar.live.transient = True
-            raise
+        yield advance
+    except BaseException:
+        bar.live.transient = True
+        raise
+    finally:
+        bar.stop()
+
+
+def _widget() -> Any:
+    """Where a notebook draws a bar. ipywidgets' own swallows what is raised while it draws, and so an interrupt."""
+    from IPython.display import display
+    from ipywidgets import Output
+
+    class Raising(Output):  # type: ignore[misc]  # ipywidgets is not typed
+        def __exit__(self, *_: object) -> None:
+            super().__exit__(None, None, None)
+
+    widget = Raising()
+    display(widget)
+    return widget
 
 
 def _lines(task: str, total: float, quiet: bool) -> Advance:

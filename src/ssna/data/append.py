@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ssna.core.arguments import checked
-from ssna.core.errors import SettingsError, option
+from ssna.core.errors import DataError, SettingsError, option
 from ssna.core.files import new_folder
 from ssna.data.dataset import Dataset
 from ssna.data.options import APPENDING, EngineName, FormatName, Quote, with_help
@@ -93,6 +93,8 @@ def extend(
     from ssna.data.sources import find_format, place_of
 
     base = AppendBase.read(Path(data))
+    if base.options.split == "predefined":
+        raise DataError(f"{data}: its split is what its logs say, so prepare it anew from all logs")
     if "rating_col" in given and not base.options.rated:
         culprit, lacking = option("rating_col", given["rating_col"]), option("min_rating")
         raise SettingsError(f"{culprit}: {data} was prepared without {lacking}, so ratings do not count")

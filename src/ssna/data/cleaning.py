@@ -10,7 +10,8 @@ from ibis.expr.types import Value
 from ssna.data.engine import Engine
 from ssna.data.ids import HAS_TEXT
 from ssna.data.options import Dedup, PrepareOptions
-from ssna.data.sources import ITEM, RATING, USER, WHEN
+from ssna.data.predefined import in_order_of_parts
+from ssna.data.sources import ITEM, RATING, SPLIT, USER, WHEN
 from ssna.data.split_points import MIN_EVENTS
 from ssna.data.where import SELECTED
 
@@ -32,7 +33,7 @@ class FilteredEvents:
     """Events, and why they are not used.
 
     Attributes:
-        rows: user, item, when, and ``reason``: its place in ``counts``, 0 if there is none.
+        rows: user, item, when, in a predefined split ``split``; and ``reason``: its place in ``counts``, or 0.
         counts: rows by reason, in the order of asking; the first, ``""``, are those that can be used.
     """
 
@@ -41,14 +42,16 @@ class FilteredEvents:
 
     @property
     def usable(self) -> Table:
-        """User, item and when."""
-        return self.because("").drop("reason")
+        """User, item and when; in a predefined split with the part in it."""
+        rows = self.because("").drop("reason")
+        return in_order_of_parts(rows) if SPLIT in rows.columns else rows
 
     @property
     def unusable(self) -> Table:
         """User, item, when, and the reason by its name."""
         names = [(self.rows.reason == place, name) for place, name in enumerate(self.counts) if name]
-        return self.rows.filter(self.rows.reason != 0).mutate(reason=ibis.cases(*names))
+        rows = self.rows.filter(self.rows.reason != 0).mutate(reason=ibis.cases(*names))
+        return rows.drop(SPLIT) if SPLIT in rows.columns else rows
 
     def because(self, reason: str) -> Table:
         """The rows of one reason."""
@@ -68,10 +71,16 @@ def filter_events(engine: Engine, events: Table, options: PrepareOptions) -> Fil
     place = {name: ibis.literal(number, "int8") for number, name in enumerate(names)}
     # Not "has none", which is null where there is no item: that has its reason by then.
     conditions = (*((holds, place[name]) for name, holds in reasons.items()), (events[HAS_TEXT], place[""]))
-    labelled = engine.materialize(events.select(USER, ITEM, WHEN, reason=ibis.cases(*conditions, else_=place[NO_TEXT])))
+    labelled = engine.materialize(
+        events.select(*_columns(events), reason=ibis.cases(*conditions, else_=place[NO_TEXT]))
+    )
     counts = labelled.group_by("reason").agg(rows=labelled.count()).to_pyarrow().to_pydict()
     found = dict(zip(counts["reason"], counts["rows"], strict=True))
     return FilteredEvents(labelled, {name: found.get(number, 0) for number, name in enumerate(names)})
+
+
+def _columns(events: Table) -> list[str]:
+    return [USER, ITEM, WHEN, *([SPLIT] if SPLIT in events.columns else [])]
 
 
 def _reasons(events: Table, options: PrepareOptions) -> dict[str, Value]:

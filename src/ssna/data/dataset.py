@@ -18,7 +18,7 @@ from ssna.core.ragged import Ints, Ragged
 from ssna.data.held_out import HeldOut
 from ssna.data.id_map import IdMap
 from ssna.data.moments import parts
-from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, by_time, evaluation_users
+from ssna.data.split_points import SPLIT_RULES, SplitPoints, SplitRule, by_time, evaluation_users, predefined
 from ssna.data.summary import summary, warnings
 
 _SEARCHED = 100_000  # ids that may be meant by one that is not known
@@ -98,6 +98,8 @@ class Dataset:
         protocol: how histories are split: one of ``SPLIT_RULES``.
         held_out: items held out of it altogether, and the questions about them, or None.
         moments: where validation and test begin, in seconds since 1970, where ``prepare`` was told; else None.
+        given_points: where a predefined split splits each user's row; else None.
+        new_items: id -> text of items without enough events that are to be recommended all the same, by their texts.
     """
 
     users: IdMap
@@ -109,6 +111,8 @@ class Dataset:
     protocol: SplitRule = "leave-one-out"
     held_out: HeldOut | None = None
     moments: tuple[int, int] | None = None
+    given_points: SplitPoints | None = None
+    new_items: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         events = len(self.histories.items)
@@ -152,6 +156,8 @@ class Dataset:
         """Where the protocol splits each user's row."""
         if self.moments is not None and self.protocol == "time":
             return by_time(self.histories.ragged, self.histories.times, self.moments)
+        if self.protocol == "predefined":
+            return predefined(self.histories.ragged, self.histories.times, self.given_points)
         return SPLIT_RULES[self.protocol](self.histories.ragged, self.histories.times)
 
     @cached_property
@@ -263,6 +269,13 @@ class Dataset:
             found[values[part]] = True
         return found
 
+    @property
+    def _leaves_one_out(self) -> bool:
+        if self.protocol != "predefined":
+            return self.protocol == "leave-one-out"
+        points, lengths = self.split_points, self.histories.ragged.lengths
+        return bool((points.test == lengths - 1).all() and (points.valid == lengths - 2).all())
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits over ids, texts, histories, split points and ``max_history``.
@@ -276,7 +289,7 @@ class Dataset:
         digest.update(np.ascontiguousarray(self.histories.offsets, dtype="<i8").data)
         digest.update(np.ascontiguousarray(self.histories.items, dtype="<i4").data)
         digest.update(str(self.max_history).encode())
-        if self.protocol != "leave-one-out":  # whose split points follow from the histories
+        if not self._leaves_one_out:  # where split points follow from the histories
             digest.update(np.concatenate([self.split_points.valid, self.split_points.test]).astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 

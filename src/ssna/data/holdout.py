@@ -26,7 +26,7 @@ def holdout_items(data: Dataset, share: float, rng: np.random.Generator) -> tupl
             where a question may lie before the end of training.
     """
     if data.protocol != "leave-one-out":
-        raise DataError("items are held out under leave-one-out only; a split by time has unseen targets of its own")
+        raise DataError("items are held out under leave-one-out only; other splits have unseen targets of their own")
     count = round(share * len(data.items))
     if not 0 < count < len(data.items):
         raise DataError(f"holding out {share:.0%} of {len(data.items)} items leaves a side empty; choose another share")

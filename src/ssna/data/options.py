@@ -20,6 +20,7 @@ from ssna.data.split_points import MIN_EVENTS, SplitRule
 
 FormatName = Literal["auto", "table", "amazon", "movielens", "recbole", "unisrec", "sequences", "mind"]
 MissingText = Literal["drop", "id", "fail"]
+KeepItems = Literal["events", "text"]
 Dedup = Literal["none", "same", "first", "last"]
 EngineName = Literal["duckdb", "spark"]
 Quote = Literal["auto", "none"]
@@ -90,10 +91,14 @@ class PrepareOptions(Settings):
     """The most events before its target that a history holds when it is read; more are stored."""
     missing_text: MissingText = "drop"
     """Items without text: drop their events, let the id serve as text, or fail."""
+    keep_items: KeepItems = "events"
+    """Which items can be recommended: those with enough events, or all with text, the others as new items."""
     dedup: Dedup = "none"
     """Count events of the same user, item and time once; or keep only a user's first or last event on an item."""
     split: SplitRule = "leave-one-out"
-    """Test on each user's last event, on what came after a moment of all users, or on nothing: all is learned."""
+    """Test on each user's last event, on what came after a moment of all users, as the logs say, or on nothing."""
+    split_col: str | None = _named("NAME")
+    """The column that says what each event is for: train, valid or test; a user's events follow in this order."""
     valid_from: Moment | None = _named("DATE")
     """By time: where validation begins, if not with the last fifth of the events; a date or time, as for since."""
     test_from: Moment | None = _named("DATE")
@@ -122,7 +127,12 @@ class PrepareOptions(Settings):
 
     @classmethod
     def of(cls, **given: Any) -> "PrepareOptions":
-        """Checked options. Raises :class:`SettingsError` for the first that is out of range or lacks another."""
+        """Checked options. Raises :class:`SettingsError` for the first that is out of range or lacks another.
+
+        With a column that says how to split, the split is predefined.
+        """
+        if given.get("split_col") is not None and given.get("split", "leave-one-out") == "leave-one-out":
+            given["split"] = "predefined"
         try:
             options = cls(**given)
         except ValidationError as invalid:
@@ -138,11 +148,17 @@ class PrepareOptions(Settings):
             raise SettingsError(f"{culprit}: it is for {lacking}, which is not given")
         if self.spark_master is not None and self.engine != "spark":
             raise SettingsError(f"{option('spark_master', self.spark_master)}: it is for {option('engine', 'spark')}")
+        self._require_split()
         self._require_moments()
         first, end = self.window
         if first is not None and end is not None and first >= end:
             since, until = option("since", self.since), option("until", self.until)
             raise SettingsError(f"{since} is not before {until}; nothing would be left")
+
+    def _require_split(self) -> None:
+        if self.split_col is not None and self.split != "predefined":
+            culprit = option("split_col", self.split_col)
+            raise SettingsError(f"{culprit}: it is a split of its own; leave {option('split', self.split)} out")
 
     def _require_moments(self) -> None:
         given = {name: getattr(self, name) for name in ("valid_from", "test_from")}
@@ -156,6 +172,26 @@ class PrepareOptions(Settings):
         if self.moments is not None and self.moments[0] >= self.moments[1]:
             valid, test = (option(name, moment) for name, moment in named.items())
             raise SettingsError(f"{valid} is not before {test}; validation comes first")
+
+    def with_logs_of_parts(self, valid: bool, test: bool) -> "PrepareOptions":
+        """The same where there are logs for validation, or for the test: it takes both, and a predefined split takes
+        them or a column.
+
+        Raises:
+            SettingsError: one of the two is missing, or another split is asked for.
+        """
+        if valid != test:
+            given, missing = ("valid_logs", "test_logs") if valid else ("test_logs", "valid_logs")
+            raise SettingsError(f"{option(given)} needs {option(missing)}, too")
+        if not valid:
+            if self.split == "predefined" and self.split_col is None:
+                names = f"{option('split_col')}, or {option('valid_logs')} and {option('test_logs')}"
+                raise SettingsError(f"{option('split', 'predefined')}: say where it stands, with {names}")
+            return self
+        if self.split_col is not None or self.split not in ("leave-one-out", "predefined"):
+            culprit = option("split_col" if self.split_col else "split", self.split_col or self.split)
+            raise SettingsError(f"{culprit}: {option('valid_logs')} and {option('test_logs')} are a split of their own")
+        return self.model_copy(update={"split": "predefined"})
 
     def for_format(self, name: FormatName, minimum: int) -> "PrepareOptions":
         """The same for a format that is known by now, and the ``minimum`` of events it takes where none was given."""

@@ -13,8 +13,10 @@ from ssna.data.dataset import Histories
 from ssna.data.engine import Engine
 from ssna.data.ids import CODE, ID, Ids
 from ssna.data.moments import Moments, blocks, count_codes, parts
+from ssna.data.predefined import split_apart
 from ssna.data.sources import ITEM, USER, WHEN
 from ssna.data.sources.values import MICROSECONDS
+from ssna.data.split_points import SplitPoints
 
 ORDER_RULE = "by time, oldest first"
 TIES_RULE = "events of a user at the same time stand in the order of the MD5 of user id, U+001F, item id"
@@ -26,7 +28,8 @@ class Packed:
     """What is left: ids in the order of their rows, histories of item rows, and :func:`same_time` if they are timed.
 
     ``exact``: ``(m,)`` what the events are ordered by, as :class:`ssna.data.sources.Source` has it; or None where
-    whole seconds, or the places in the histories, say the same.
+    whole seconds, or the places in the histories, say the same, or nothing can be appended.
+    ``split_points``: of a predefined split.
     """
 
     users: tuple[str, ...]
@@ -34,13 +37,15 @@ class Packed:
     histories: Histories
     exact: Ints | None
     same_time: dict[str, int] | None
+    split_points: SplitPoints | None
 
 
-def pack(engine: Engine, events: Table, count: int, users: Ids, items: Ids, timed: bool) -> Packed:
+def pack(engine: Engine, events: Table, count: int, users: Ids, items: Ids, timed: bool, predefined: bool) -> Packed:
     """Rows for users and items in the order of their ids as text, and every user's events in order.
 
     Args:
         events: ``user`` and ``item`` as codes, and ``when``; ``count`` of them.
+        predefined: whether ``when`` has the part, too.
     """
     lengths, item, exact = _ordered(engine, events, count)
     user_ids, _ = _numbered(users, lengths)
@@ -51,7 +56,8 @@ def pack(engine: Engine, events: Table, count: int, users: Ids, items: Ids, time
     _break_ties(engine, item, exact, offsets, user_ids, item_ids)
     histories = Histories(item, None, offsets)
     tied = same_time(histories, exact) if timed else None
-    suffices = _seconds_or_places_suffice(exact, offsets, timed)
+    points = split_apart(exact, offsets) if predefined else None
+    suffices = predefined or _seconds_or_places_suffice(exact, offsets, timed)
     if timed:  # in place, where no fractions are lost
         seconds = np.floor_divide(exact, MICROSECONDS, out=exact if suffices else None)
         histories = Histories(item, seconds, offsets)
@@ -61,6 +67,7 @@ def pack(engine: Engine, events: Table, count: int, users: Ids, items: Ids, time
         histories=histories,
         exact=None if suffices else exact,
         same_time=tied,
+        split_points=points,
     )
 
 

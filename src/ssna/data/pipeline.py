@@ -32,6 +32,7 @@ from ssna.data.id_checks import require_no_guest
 from ssna.data.ids import CODE, ID, encode_ids
 from ssna.data.options import PrepareOptions
 from ssna.data.packing import Packed, pack
+from ssna.data.predefined import require_known_parts, when_alone
 from ssna.data.quality import NO_TEXT as LOST
 from ssna.data.quality import equal_files, measure
 from ssna.data.reading import ReadLogs, read_logs
@@ -87,7 +88,8 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         advance(1, "cleaning")
         cleaned = _clean(engine, read, request)
         advance(1, "ordering")
-        packed = pack(engine, cleaned.core.events, cleaned.count, read.users, read.items, read.source.timed)
+        predefined = options.split == "predefined"
+        packed = pack(engine, cleaned.core.events, cleaned.count, read.users, read.items, read.source.timed, predefined)
         _require_no_compact_dates(request, packed)
         require_no_guest(packed, request, str((read.source.columns or {}).get("user", "user")))
         checks = {
@@ -128,12 +130,17 @@ def _dataset(
         max_history=request.options.max_history,
         protocol=request.options.split,
         moments=request.options.moments,
+        given_points=packed.split_points,
+        new_items=_new_items(read, packed) if request.options.keep_items == "text" else {},
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}
     exact = packed.exact
     if base is not None:
         dataset, exact = base.renumbered(dataset, exact)
+    if request.options.keep_items == "text":
+        named = sum(item in read.texts for item in dataset.new_items)
+        checks["new_items"] = {"few_events": named, "no_event": len(dataset.new_items) - named}
     checks |= measure(dataset, dt.datetime.now(dt.UTC))
     report = {
         "rows_read": len(packed.histories.items) + sum(dropped.values()),
@@ -147,6 +154,13 @@ def _dataset(
     if base is not None:
         dataset.manifest["appended_to"] |= base.appended_counts(dataset)
     return dataset, exact
+
+
+def _new_items(read: ReadLogs, packed: Packed) -> dict[str, str]:
+    """Items that have text, and too few events or none."""
+    kept = set(packed.items)
+    found = {item: text for item, text in read.texts.items() if item not in kept}
+    return dict(sorted((found | read.unnamed_texts()).items()))
 
 
 def _require_no_compact_dates(request: Request, packed: Packed) -> None:
@@ -183,7 +197,7 @@ def _dropped(read: ReadLogs, cleaned: "_Cleaned", options: PrepareOptions) -> Dr
     own = () if options.missing_text != "id" else tuple(item for item, text in read.texts.items() if item == text)
     return Dropped(
         unusable=cleaned.filtered.unusable,
-        usable=cleaned.usable,
+        usable=when_alone(cleaned.usable) if options.split == "predefined" else cleaned.usable,
         core=cleaned.core,
         users=read.users,
         items=read.items,
@@ -220,6 +234,8 @@ def _clean(engine: Engine, read: ReadLogs, request: Request) -> _Cleaned:
             f"{request.items or request.logs}: item {bare} has no text ({unusable[NO_TEXT]} events name such items); "
             f"add it, or give {option('missing_text', 'drop')} or {option('missing_text', 'id')}"
         )
+    if options.split == "predefined":
+        require_known_parts(filtered.because(""), request)
     distinct, duplicates = drop_duplicates(engine, filtered.usable, options.dedup)
     core = k_core(engine, distinct, options.min_user or 0, options.min_item or 0, options.min_events)
     rare = {reason: sum(each.rows[reason] for each in core.rounds) for reason in CORE}

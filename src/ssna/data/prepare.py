@@ -12,6 +12,7 @@ from ssna.data.options import (
     Dedup,
     EngineName,
     FormatName,
+    KeepItems,
     MissingText,
     Moment,
     Order,
@@ -32,6 +33,8 @@ def prepare(
     logs: Rows,
     items: Rows | None = None,
     *,
+    valid_logs: Rows | None = None,
+    test_logs: Rows | None = None,
     format: FormatName = "auto",
     user_col: str | None = None,
     item_col: str | None = None,
@@ -51,8 +54,10 @@ def prepare(
     min_item: int | None = None,
     max_history: int = 50,
     missing_text: MissingText = "drop",
+    keep_items: KeepItems = "events",
     dedup: Dedup = "none",
     split: SplitRule = "leave-one-out",
+    split_col: str | None = None,
     valid_from: Moment | None = None,
     test_from: Moment | None = None,
     accept: str | Sequence[str] = (),
@@ -72,6 +77,7 @@ def prepare(
             in memory: of pandas, Polars or Arrow, a DuckDB relation, whatever has ``__arrow_c_stream__``.
         items: a table of item texts (anything as above), with the same item column; None where the logs hold the
             texts, too.
+        valid_logs, test_logs: where ``logs`` are for training alone, the events for validation and for the test.
         out: the folder to save to as well.
         quiet: no progress bar, no summary and no warnings on standard error.
 
@@ -104,8 +110,10 @@ def prepare(
             min_item=min_item,
             max_history=max_history,
             missing_text=missing_text,
+            keep_items=keep_items,
             dedup=dedup,
             split=split,
+            split_col=split_col,
             valid_from=valid_from,
             test_from=test_from,
             accept=accept,
@@ -114,21 +122,33 @@ def prepare(
         ),
         out,
         quiet,
+        later=(valid_logs, test_logs),
     )
     if not quiet:
         print(dataset.summary(), file=sys.stderr)
     return dataset
 
 
-def build(logs: Rows, items: Rows | None, options: PrepareOptions, out: str | Path | None, quiet: bool) -> Dataset:
-    """As :func:`prepare`, but for the summary."""
+def build(
+    logs: Rows,
+    items: Rows | None,
+    options: PrepareOptions,
+    out: str | Path | None,
+    quiet: bool,
+    later: tuple[Rows | None, Rows | None] = (None, None),
+) -> Dataset:
+    """As :func:`prepare`, but for the summary; ``later``: logs for validation and for the test."""
     from ssna.data.pipeline import assemble  # Ibis takes a second to load
     from ssna.data.sources import FORMATS, Request, find_format, place_of
 
     place = place_of(logs, "logs")
+    options = options.with_logs_of_parts(later[0] is not None, later[1] is not None)
+    others = [
+        place_of(each, name) for each, name in zip(later, ("valid_logs", "test_logs"), strict=True) if each is not None
+    ]
     name = find_format(place) if options.format == "auto" else options.format
     options = options.for_format(name, FORMATS[name].core)
-    request = Request(place, None if items is None else place_of(items, "items"), options)
+    request = Request(place, None if items is None else place_of(items, "items"), options, tuple(others))
     if out is None:
         return assemble(request, quiet)
     with new_folder(Path(out), marker=EVENTS) as aside:

@@ -38,7 +38,27 @@ def measure(dataset: "Dataset", now: dt.datetime) -> dict[str, Any]:
         "repeated_targets": _repeated_targets(dataset),
         "shared_text": _shared_text(dataset.texts[1:]),
         "future": _future(dataset, now),
+        **({"predefined": _predefined(dataset)} if dataset.protocol == "predefined" else {}),
     }
+
+
+def _predefined(dataset: "Dataset") -> dict[str, Any]:
+    """Of the test targets: how many users have one and nothing before it, and how many have later events before it."""
+    points, histories = dataset.split_points, dataset.histories
+    tested = points.test < histories.ragged.lengths
+    found: dict[str, Any] = {"no_history": int((tested & (points.test == 0)).sum()), "leaks": 0, "example": None}
+    if histories.times is None:
+        return found
+    asked, places = dataset.evaluation_users("test")
+    begins = histories.offsets[asked]
+    latest = histories.times[begins + places - 1]  # of each part the last event is the latest
+    trained = points.valid[asked] > 0
+    of_training = histories.times[begins + np.maximum(points.valid[asked] - 1, 0)]
+    latest = np.where(trained, np.maximum(latest, of_training), latest)
+    late = np.flatnonzero(latest > histories.times[begins + places])
+    if len(late):
+        found |= {"leaks": len(late), "example": dataset.users.external[asked[late[0]]]}
+    return found
 
 
 def _most_active(dataset: "Dataset") -> dict[str, Any]:
@@ -165,6 +185,7 @@ def _of_events(manifest: Mapping[str, Any], checks: Mapping[str, Any]) -> Iterat
             "your users come back to items; with seen items excluded these are misses, so go by the figures with seen "
             f"items included, and recommend with {_SEEN_TOO}"
         )
+    yield from _of_split(checks.get("predefined"), targets)
     most = checks["most_active"]
     share, medians = most["events"] / events, most["events"] / max(most["median"], 1)
     if medians > MEDIANS or (share > SHARE and medians > FEW_MEDIANS):
@@ -175,6 +196,22 @@ def _of_events(manifest: Mapping[str, Any], checks: Mapping[str, Any]) -> Iterat
     if checks["future"] is not None:
         future = checks["future"]
         yield f"{future['events']:,} events are in the future, the last of {future['last']}; check the time column"
+
+
+def _of_split(found: Mapping[str, Any] | None, targets: int) -> Iterator[str]:
+    if found is None:
+        return
+    if found["leaks"]:
+        yield (
+            f"{found['leaks']:,} of {targets:,} test targets ({found['leaks'] / targets:.0%}) have later events of the "
+            f"same user in validation or training, such as those of user {found['example']}: the future is known; "
+            "split each user by time"
+        )
+    if found["no_history"]:
+        yield (
+            f"{found['no_history']:,} users have events for the test and none before: they are not evaluated; give "
+            "their earlier events for training"
+        )
 
 
 def _of_items(manifest: Mapping[str, Any], checks: Mapping[str, Any]) -> Iterator[str]:
@@ -190,13 +227,15 @@ def _of_items(manifest: Mapping[str, Any], checks: Mapping[str, Any]) -> Iterato
     never, bare = checks["items_never_named"], checks["items_without_text"]
     dropped_bare = bare if manifest["dropped"].get("no_text") else 0
     rare = checks["items_read"] - items - dropped_bare
+    if "new_items" in checks:  # which can be recommended
+        never, rare = never - checks["new_items"]["no_event"], rare - checks["new_items"]["few_events"]
     known = checks["items_read"] + never
     if never + rare + dropped_bare > GONE * known:
         reasons = {"with too few events": rare, "in no event": never, "without text": dropped_bare}
         said = ", ".join(f"{count:,} {why}" for why, count in reasons.items() if count > 0)
         yield (
-            f"{known - items:,} of {known:,} items cannot be recommended: {said}; lower {option('min_item')}, or "
-            "add them by their texts once a model is trained (add_items)"
+            f"{never + rare + dropped_bare:,} of {known:,} items cannot be recommended: {said}; keep those with "
+            f"text as new ones ({option('keep_items', 'text')}), or lower {option('min_item')}"
         )
     if "unmatched" in checks:
         in_logs, in_items = checks["unmatched"]

@@ -1,12 +1,13 @@
 """The first step of ``prepare``: the rows of all logs, the ids in them, and the items' texts."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import ibis
 from ibis import Table
+from ibis.expr.types import Value
 
 from ssna.core.errors import DataError, option
 from ssna.data.append_base import AppendBase
@@ -14,8 +15,9 @@ from ssna.data.dropped import TEXT
 from ssna.data.engine import Engine, reading
 from ssna.data.id_checks import require_ids
 from ssna.data.ids import ID, Ids, read_ids
+from ssna.data.predefined import read_parts
 from ssna.data.quality import alike
-from ssna.data.sources import FORMATS, ITEM, USER, Request, Source
+from ssna.data.sources import ITEM, SPLIT, USER, Request, Source
 from ssna.data.split_points import NO_TIMES
 from ssna.data.texts import joined_rows, longest
 
@@ -64,6 +66,12 @@ class ReadLogs:
             },
         }
 
+    def unnamed_texts(self) -> dict[str, str]:
+        """Texts of the items that no event names."""
+        if self.source.parts is None and self.known is None:
+            return {}
+        return _joined(self.source.parts, self.known, lambda items: ~items.isin(self.items.names[ID]))
+
     def unmatched(self) -> list[str] | None:
         """An item of the logs that has no text, and one that has a text and is in no event: alike, if two are."""
         if self.source.parts is None:
@@ -81,7 +89,12 @@ def read_logs(engine: Engine, request: Request, base: AppendBase | None) -> Read
         DataError: as the format's reader; or the options need times or texts that there are not.
     """
     options = request.options
-    source = FORMATS[options.format].read(engine, request)
+    source = read_parts(engine, request)
+    if options.split == "predefined" and SPLIT not in source.events.columns:
+        raise DataError(
+            f"{request.logs}: a split that the logs say is read of tables, not of the format {options.format}; take "
+            f"another {option('split')}"
+        )
     if options.split == "time" and not source.timed:
         raise DataError(f"{request.logs} {NO_TIMES}")
     if options.windowed and not source.timed:
@@ -108,11 +121,15 @@ def _texts(source: Source, items: Ids, known: Table | None, request: Request) ->
             f"give the items' own file ({option('items')}), or let the id serve as text: "
             f"{option('missing_text', 'id')}"
         )
+    return _joined(source.parts, known, lambda column: column.isin(items.names[ID]))
+
+
+def _joined(parts: Table | None, known: Table | None, chosen: Callable[[Value], Value]) -> dict[str, str]:
+    """One text for each item that is ``chosen``."""
     rows: list[Iterator[tuple[str, str]]] = []
-    if source.parts is not None:
-        used = source.parts.filter(source.parts[ITEM].isin(items.names[ID])).distinct()
-        rows.append(joined_rows(used.to_pyarrow()))
+    if parts is not None:
+        rows.append(joined_rows(parts.drop_null(ITEM).filter(chosen(parts[ITEM])).distinct().to_pyarrow()))
     if known is not None:
-        table = known.filter(known[ITEM].isin(items.names[ID])).to_pyarrow()
+        table = known.filter(chosen(known[ITEM])).to_pyarrow()
         rows.append(zip(table[ITEM].to_pylist(), table[TEXT].to_pylist(), strict=True))
     return longest(chain(*rows))

@@ -18,6 +18,9 @@ from ssna.data.texts import TEXT_RULE
 _SPLITS: dict[SplitRule, str] = {
     "leave-one-out": "leave one out: a user's last event is the test target, the one before the validation target; "
     "the test history holds the validation item",
+    "predefined": "predefined: the logs say which events are for training, validation and test; a user's events stand "
+    "in this order, and by time within each; a user with events before those for validation (for the test) is "
+    "evaluated on the first of them, given all events before it",
     "none": "none: every event is for training, and nothing is left to evaluate on",
     "time": "by time: all stamps sorted, validation begins at the one behind the first 80 % of the events, the test at "
     "the one behind 90 %; training is what came before validation; a user with events before a beginning is evaluated "
@@ -40,12 +43,19 @@ def rules(options: PrepareOptions, timed: bool) -> dict[str, str]:
         **_limits(options),
         "text": TEXT_RULE,
         "missing_text": f"where an item has no text, {missing[options.missing_text]}",
+        **_kept(options),
         "duplicates": DEDUP_RULES[options.dedup],
         "k_core": f"every user has at least {least_user} events and every item at least {least_item}, "
         "repeats included; what has fewer is dropped, in rounds, until nothing has",
         "split": _SPLITS[options.split] + _told(options),
         "history": f"histories are stored whole; a view reads at most {options.max_history} events before its target",
     }
+
+
+def _kept(options: PrepareOptions) -> dict[str, str]:
+    if options.keep_items == "events":
+        return {}
+    return {"new_items": "items with text and too few events, or none, are new items, recommended by their texts"}
 
 
 def _limits(options: PrepareOptions) -> dict[str, str]:
@@ -77,7 +87,11 @@ def provenance(request: Request, source: Source, base: AppendBase | None) -> dic
     """The files, what was read as what in them, what was appended to; and the options for logs that come later."""
     files = [file.name for file in source.files]
     over: dict[str, Any] = {}
-    if frames := {place.argument: place.kind for place in (request.logs, request.items) if isinstance(place, Frame)}:
+    if frames := {
+        place.argument: place.kind
+        for place in (request.logs, *request.later, request.items)
+        if isinstance(place, Frame)
+    }:
         over["frames"] = frames
     if source.passed_over:
         over["passed_over"] = [file.name for file in source.passed_over]

@@ -1,15 +1,20 @@
-"""Where histories are split into training, validation and test: before last events, at two moments, or nowhere."""
+"""Where histories are split into training, validation and test: before last events, at two moments, as the
+logs say, or nowhere.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssna.core.errors import DataError, option
 from ssna.core.ragged import Ints, Ragged
 
-SplitRule = Literal["leave-one-out", "time", "none"]
+SplitRule = Literal["leave-one-out", "time", "predefined", "none"]
+PARTS = ("train", "valid", "test")
 MIN_EVENTS = 3  # leave-one-out: one event to learn from, one to validate on, one to test on
 NO_TIMES = (
     f"has no times, which a split by time needs; give a table that has them ({option('time_col')}), or "
@@ -73,9 +78,48 @@ def by_time(histories: Ragged, times: Ints | None, given: tuple[int, int] | None
     return SplitPoints(valid, test, (t_valid, t_test))
 
 
+def words_of_points(points: SplitPoints, lengths: Ints) -> pa.Array:
+    """``(m,)`` the part of every event, as a word."""
+    counts = np.stack([points.valid, points.test - points.valid, lengths - points.test], axis=1)
+    return pa.array(PARTS).take(pa.array(np.repeat(np.tile(np.arange(3), len(lengths)), counts.ravel())))
+
+
+def points_of_words(words: pa.ChunkedArray, rows: Ints, users: int) -> SplitPoints:
+    """The opposite of :func:`words_of_points`; ``rows (m,)``: whose event each is, from 0, rising.
+
+    Raises:
+        DataError: a word is no part, or parts are out of order.
+    """
+    part = pc.index_in(words.cast(pa.string()), pa.array(PARTS)).fill_null(-1).to_numpy()
+    if (part < 0).any() or ((part[1:] < part[:-1]) & (rows[1:] == rows[:-1])).any():
+        raise DataError("the parts of the split are unknown, or not in order")
+    valid, test = (np.bincount(rows[part < end], minlength=users) for end in (1, 2))
+    return SplitPoints(valid, test)
+
+
 def all_for_training(histories: Ragged, times: Ints | None) -> SplitPoints:
     """Every event is for training, and none is left to evaluate on."""
     return SplitPoints(histories.lengths, histories.lengths)
+
+
+def predefined(histories: Ragged, times: Ints | None, given: SplitPoints | None = None) -> SplitPoints:
+    """As the logs said.
+
+    Raises:
+        DataError: nobody says where, or a split has no evaluation users.
+    """
+    lengths = histories.lengths
+    if given is None or not (len(given.valid) == len(given.test) == len(lengths)):
+        raise DataError("a predefined split says for every user where validation and test begin, and this one does not")
+    if ((given.valid < 0) | (given.test < given.valid) | (lengths < given.test)).any():
+        raise DataError("validation begins behind the test, or outside of a history; run prepare again")
+    for name, at, until in (("validation", given.valid, given.test), ("test", given.test, lengths)):
+        if not len(evaluation_users(at, until)):
+            raise DataError(
+                f"no user has an event for {name} and one before it, as the logs are split; split them otherwise, or "
+                f"take {option('split', 'leave-one-out')}"
+            )
+    return given
 
 
 def evaluation_users(at: Ints, until: Ints) -> Ints:
@@ -91,5 +135,6 @@ def iso(seconds: int) -> str:
 SPLIT_RULES: dict[SplitRule, Callable[[Ragged, Ints | None], SplitPoints]] = {
     "leave-one-out": leave_one_out,
     "time": by_time,
+    "predefined": predefined,
     "none": all_for_training,
 }

@@ -13,7 +13,7 @@ from ssna.core.arguments import checked
 from ssna.core.errors import DataError
 from ssna.core.files import new_folder, read_json, write_json
 from ssna.data.dataset import Dataset, HeldOut, Histories, IdMap
-from ssna.data.split_points import iso
+from ssna.data.split_points import SplitPoints, iso, points_of_words, words_of_points
 
 FORMAT = 1
 
@@ -21,6 +21,7 @@ MANIFEST = "manifest.json"
 ITEMS = "items.parquet"
 USERS = "users.parquet"
 EVENTS = "events.parquet"
+NEW_ITEMS = "new_items.parquet"
 HELD_OUT, QUESTIONS = "held_out.parquet", "questions.parquet"
 
 # What folders of before have: the format is the same.
@@ -49,6 +50,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "max_history": dataset.max_history,
         **_describe_split(dataset),
+        **({"new_items": len(dataset.new_items)} if dataset.new_items else {}),
     }
 
 
@@ -63,6 +65,11 @@ def _describe_split(dataset: Dataset) -> dict[str, Any]:
         if dataset.moments is not None:
             described["given_moments"] = list(dataset.moments)
         described["moments"] = {name: {"seconds": moment, "date": iso(moment)} for name, moment in moments}
+    if dataset.protocol == "predefined":
+        points, events = dataset.split_points, len(dataset.histories.items)
+        ends = (int(points.valid.sum()), int(points.test.sum()), events)
+        described["split_events"] = {"train": ends[0], "valid": ends[1] - ends[0], "test": ends[2] - ends[1]}
+        described["untested_users"] = int((points.test == dataset.histories.ragged.lengths).sum())
     return described
 
 
@@ -70,9 +77,10 @@ def save(dataset: Dataset, folder: str | Path) -> None:
     """Write ``dataset`` as ``folder``, whole or not at all; a data set that stands there is replaced.
 
     ``users.parquet`` (id) and ``items.parquet`` (id, text) hold row 1 first; ``events.parquet`` holds every user's
-    events in order, as rows of the two (user, item, and seconds since 1970 where the source has times). Where items
+    events in order, as rows of the two (user, item, and seconds since 1970 where the source has times; in a predefined
+    split, ``split`` says what an event is for). Where items
     are held out, ``held_out.parquet`` (id, text) holds them, and ``questions.parquet`` (history, target) the questions
-    about them.
+    about them. ``new_items.parquet`` (id, text) holds items without enough events that can be recommended.
 
     Raises:
         SsnaError: ``folder`` holds something else.
@@ -91,6 +99,8 @@ def write(dataset: Dataset, folder: Path) -> None:
     }
     if histories.times is not None:
         events["time"] = pa.array(histories.times, pa.int64())
+    if dataset.protocol == "predefined":
+        events["split"] = words_of_points(dataset.split_points, histories.ragged.lengths)
     items = {"id": dataset.items.external, "text": dataset.texts[1:]}
     reported = {"rows_read": len(histories.items), "dropped": {}, **dataset.manifest, **describe(dataset)}
     _write(folder / USERS, pa.table({"id": dataset.users.external}, schema=_USER_SCHEMA))
@@ -98,6 +108,9 @@ def write(dataset: Dataset, folder: Path) -> None:
     _write(folder / EVENTS, pa.table(events))
     if dataset.held_out is not None:
         _write_held_out(dataset.held_out, folder)
+    if dataset.new_items:
+        new = {"id": list(dataset.new_items), "text": list(dataset.new_items.values())}
+        _write(folder / NEW_ITEMS, pa.table(new, schema=_ITEM_SCHEMA))
     write_json(folder / MANIFEST, reported)
 
 
@@ -139,6 +152,8 @@ def load(folder: str | Path) -> Dataset:
             protocol=manifest.get("split", "leave-one-out"),
             held_out=None if held_out is None else _read_held_out(held_out),
             moments=_moments(manifest.get("given_moments")),
+            new_items=_read_new_items(folder) if manifest.get("new_items") else {},
+            given_points=_given_points(manifest, events, len(users)),
         )
         if "split" not in manifest:  # made when there was but one
             manifest.update(_describe_split(dataset))
@@ -147,6 +162,12 @@ def load(folder: str | Path) -> Dataset:
         if wrong:
             raise DataError(f"{wrong[0]} is {found[wrong[0]]}, but the manifest says {manifest[wrong[0]]}")
     return dataset
+
+
+def _given_points(manifest: dict[str, Any], events: pa.Table, users: int) -> SplitPoints | None:
+    if manifest.get("split") != "predefined":
+        return None
+    return points_of_words(events["split"], events["user"].to_numpy() - 1, users)
 
 
 def _moments(given: Any) -> tuple[int, int] | None:
@@ -175,6 +196,11 @@ def _read_held_out(path: Path) -> HeldOut:
         histories=tuple(map(tuple, questions["history"].to_pylist())),
         targets=tuple(questions["target"].to_pylist()),
     )
+
+
+def _read_new_items(folder: Path) -> dict[str, str]:
+    items = _read(folder / NEW_ITEMS, {"id", "text"})
+    return dict(zip(items["id"].to_pylist(), items["text"].to_pylist(), strict=True))
 
 
 def _write(path: Path, table: pa.Table) -> None:

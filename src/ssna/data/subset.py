@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssna.core.errors import DataError
+from ssna.core.ragged import Ints
 from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.data.split_points import SplitPoints
 from ssna.data.storage import describe
 
 STILL_TRUE = ("rules", "source")
@@ -38,7 +40,19 @@ def restrict(data: Dataset, events: NDArray[np.bool_]) -> Dataset:
         max_history=data.max_history,
         protocol=data.protocol,
         moments=data.moments,
+        new_items=data.new_items,
+        given_points=None if data.given_points is None else _points_left(data, events, users),
     )
+
+
+def _points_left(data: Dataset, events: NDArray[np.bool_], users: Ints) -> SplitPoints:
+    """Where the split falls among the ``events`` that stay, for the ``users`` that do."""
+    rows, points = data.histories.ragged, data.split_points
+    row, place = rows.row_of_value[events], rows.position_of_value[events]
+    valid, test = (
+        np.bincount(row[place < ends[row]], minlength=len(rows))[users] for ends in (points.valid, points.test)
+    )
+    return SplitPoints(valid, test)
 
 
 def sample(data: Dataset, users: int, rng: np.random.Generator) -> Dataset:

@@ -26,6 +26,7 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
         f"users     {manifest['users']:,} of {checks['users_read']:,}, {average:.1f} events each on average",
         f"items     {manifest['items']:,} of {checks['items_read']:,}"
         + (f"; {checks['items_without_text']:,} without text" if checks["items_without_text"] else ""),
+        *_new_items(manifest),
         f"events    {manifest['interactions']:,} ({manifest['interactions_used']:,} read in the test)",
         f"split     {_split(manifest)}",
         *([] if manifest.get("period") is None else [f"period    {_period(manifest['period'])}"]),
@@ -217,11 +218,24 @@ def _share(count: int, of: int) -> str:
     return f"{count:,} ({count / of:.1%})" if of and count else f"{count:,}"
 
 
+def _new_items(manifest: Mapping[str, Any]) -> list[str]:
+    why = manifest["checks"].get("new_items")
+    if why is None:
+        return []
+    new, events = manifest.get("new_items", 0), manifest["options"]["min_item"]
+    said = f"{why['few_events']:,} have under {events} events or lost them, {why['no_event']:,} none"
+    return [f"new items {new:,} of {manifest['items'] + new:,}, by their texts: {said}"]
+
+
 def _period(period: Mapping[str, str]) -> str:
     return f"{period['first'][:10]} to {period['last'][:10]}"
 
 
 def _split(manifest: Mapping[str, Any]) -> str:
+    if "split_events" in manifest:
+        counts = ", ".join(f"{count:,} {part}" for part, count in manifest["split_events"].items())
+        untested, users = manifest["untested_users"], manifest["users"]
+        return f"predefined: {counts} events; {untested:,} of {users:,} users have no test event"
     if "moments" not in manifest:
         return str(manifest["split"])
     dates = {name: moment["date"] for name, moment in manifest["moments"].items()}

@@ -8,6 +8,7 @@ import numpy as np
 
 from ssna.core.errors import DataError, option
 from ssna.data.dataset import Dataset, Histories, IdMap
+from ssna.data.split_points import SplitPoints
 from ssna.data.storage import describe
 
 JOINT = "/"
@@ -58,6 +59,17 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
         histories=histories,
         max_history=first[1].max_history,
         protocol=first[1].protocol,
+        new_items={
+            f"{name}{JOINT}{item}": text for name, each in data.items() for item, text in each.new_items.items()
+        },
+        given_points=_points(sets) if first[1].protocol == "predefined" else None,
     )
     of = {name: each.fingerprint for name, each in data.items()}
     return replace(joined, manifest={**describe(joined), "union_of": of})
+
+
+def _points(sets: tuple[Dataset, ...]) -> SplitPoints:
+    return SplitPoints(
+        np.concatenate([each.split_points.valid for each in sets]),
+        np.concatenate([each.split_points.test for each in sets]),
+    )

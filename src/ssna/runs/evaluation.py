@@ -104,10 +104,7 @@ def evaluate(
         raise SettingsError("evaluate takes a recommender (run.recommender) and what prepare (or load_data) returns")
     if split not in ("valid", "test"):
         raise SettingsError(f"split = {split!r}: {there_are(('valid', 'test'), split)}")
-    asked = data.split(split)
-    if not len(asked):
-        raise SettingsError("the data have nobody to evaluate on, as all events are for training; split them otherwise")
-    found = _ranked(recommender, data, asked, max(TOP, *cutoffs))
+    found = ranked(recommender, data, split, max(TOP, *cutoffs))
     return figures(found, recommender, cutoffs, metrics)
 
 
@@ -144,7 +141,7 @@ def _measured(
         return f"{name}@{k}", float(of_ranks(ranks, min(k, found.items)).mean())
     if diversity is not None and metric == "diversity":
         return f"diversity@{k}", diversity(lists)
-    return f"{metric}@{k}", beyond_accuracy(lists, recommender.counts, k)[f"{metric}@{k}"]
+    return f"{metric}@{k}", beyond_accuracy(lists, recommender.counts[: found.items + 1], k)[f"{metric}@{k}"]
 
 
 class _Diversity:
@@ -174,8 +171,15 @@ def _cutoffs(k: int | Sequence[int]) -> tuple[int, ...]:
     return tuple(int(each) for each in cutoffs)
 
 
-def _ranked(recommender: Recommender, data: Dataset, asked: Split, top: int) -> Evaluation:
-    """The questions in the rows of the recommender's items."""
+def ranked(recommender: Recommender, data: Dataset, name: SplitName, top: int = TOP) -> Evaluation:
+    """Ranks and lists of ``(n,)`` evaluation users, in the rows of the recommender's items.
+
+    Raises:
+        SettingsError: ``data`` have nobody to evaluate on.
+    """
+    asked = data.split(name)
+    if not len(asked):
+        raise SettingsError("the data have nobody to evaluate on, as all events are for training; split them otherwise")
     if recommender.items.external == data.items.external:
         return rank_all(recommender.scorer, asked, top=top)
     row_of = np.concatenate([[0], recommender.items.rows(data.items.external)])

@@ -13,7 +13,7 @@ import torch
 
 from ssna.compute import distributed
 from ssna.compute.memory import MemoryMeter
-from ssna.core.errors import ArtifactError, SettingsError, keeping, option
+from ssna.core.errors import ArtifactError, SettingsError, for_python, keeping, option
 from ssna.core.files import new_folder, write_file
 from ssna.core.ragged import Ints
 from ssna.data.dataset import Dataset
@@ -25,6 +25,8 @@ from ssna.runs.cold_start import evaluate_cold, shortfall
 from ssna.runs.epoch_log import OnEpoch, epoch_reports
 from ssna.runs.finished import Run
 from ssna.runs.fitting import Outcome, Report, fit_method, fitting_cache, run_device
+from ssna.runs.mlflow_log import mlflow_log
+from ssna.runs.new_items import with_new_items
 from ssna.runs.record import RECORD, SPLITS, RunRecord, about, commit, machine, versions, write_evaluations
 from ssna.runs.refit import Choices, fit_chosen, on_all_events
 from ssna.runs.warm_start import WarmStart, keep_weights
@@ -90,7 +92,9 @@ def execute(
             then = "it will be replaced when this one is finished"
             print(f"{out} holds a run of {earlier}; {then}", file=sys.stderr, flush=True)
     kept = None if out is None or not distributed.is_main() else Path(out)
-    with nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
+    mlflow = mlflow_log(settings, data, name, quiet, on_epoch) if distributed.is_main() else nullcontext()
+    with mlflow as log, nullcontext() if kept is None else new_folder(kept, marker=RECORD) as folder:
+        on_epoch = on_epoch if log is None else log.epoch
         begun, code, memory = time.perf_counter(), commit(), MemoryMeter(device)
         checkpoint = None
         if nothing_to_choose_by:
@@ -114,7 +118,7 @@ def execute(
         counts = np.bincount(data.train.values, minlength=len(data.items) + 1)
         cold = None if nothing_to_choose_by else evaluate_cold(outcome.scorer, data, cache)
         if verbose and cold is not None and (warning := shortfall(cold.figures())):
-            print(f"warning: {warning}", file=sys.stderr, flush=True)
+            print(f"warning: {for_python(warning)}", file=sys.stderr, flush=True)
         lists = evaluations["test"].lists if evaluations else {}
         beyond: dict[str, dict[str, float]] = {policy: beyond_accuracy(best, counts) for policy, best in lists.items()}
         final, again = outcome, None
@@ -123,6 +127,8 @@ def execute(
         elif choices is not None:
             again = {"events": len(data.histories.items), "epochs": len(outcome.epochs), "chosen_in": str(chosen_in)}
         figures = {split: evaluation.metrics() for split, evaluation in evaluations.items()}
+        if log is not None:
+            log.tested(figures.get("test", {}))
         record = RunRecord(
             method=settings.method.name,
             settings=settings.tree(),
@@ -152,7 +158,10 @@ def execute(
             refit=again,
         )
         at = None if out is None else Path(out)
-        run = Run(record, evaluations, Recommender(final.scorer, data.items, data.texts, counts, encoding), cold, at)
+        recommender = Recommender(final.scorer, data.items, data.texts, counts, encoding)
+        run = Run(record, evaluations, with_new_items(recommender, data, not verbose), cold, at)
+        for hint in run.hints if verbose else ():
+            print(f"hint: {hint}", file=sys.stderr, flush=True)
         if folder is not None:
             _keep(run, data, settings, final.weights, folder)
     if checkpoint is not None:

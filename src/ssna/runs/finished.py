@@ -11,6 +11,7 @@ from ssna.evaluation.ranking import POLICIES
 from ssna.recommender import Recommender
 from ssna.recommender.artifact import IN_RUN
 from ssna.runs.cold_start import ColdEvaluation
+from ssna.runs.hints import hints
 from ssna.runs.record import SPLITS, RunRecord, read_evaluation
 
 
@@ -25,6 +26,11 @@ class Run:
     recommender: Recommender
     cold: ColdEvaluation | None = None
     folder: Path | None = None
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What its figures say about a choice that is still to be made; most runs have nothing to say."""
+        return tuple(hints(self.evaluations.get("test"), self.record.ensemble, self.record.method))
 
     def __repr__(self) -> str:
         return f"<Run of {self.record.title}>"

@@ -54,7 +54,10 @@ class Choices:
                 f"its own alone: leave {option('settings', flag='--set')} and the like out, but for the seed"
             )
         epochs = [(epoch["number"], epoch["distilled"], epoch["restarted"]) for epoch in record.epochs]
-        scorer = Recommender.load(folder).scorer
+        chooser = Recommender.load(folder)
+        scorer = chooser.scorer
+        if new := chooser.items.external[record.items :]:  # admitted once all was chosen
+            scorer = chooser.remove_items(new).scorer
         return cls(_replay(epochs, record.best_epoch), scorer, tuple(record.ensemble or ()))
 
 

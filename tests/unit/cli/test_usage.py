@@ -30,7 +30,7 @@ def refused(*words: str) -> str:
         ),
         (
             ("prepare", "LOGS", "--split", "tim", "--check"),
-            "'--split': there is no 'tim'; there are leave-one-out, time, none; did you mean time?",
+            "'--split': there is no 'tim'; there are leave-one-out, time, predefined, none; did you mean time?",
         ),
         (("recommend", "RUN", "-k", "0"), "'-k': it must be at least 1"),
         (("recommend", "RUN", "-k", "two"), "'-k': it must be a whole number"),

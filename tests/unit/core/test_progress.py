@@ -1,11 +1,14 @@
+import sys
 import time
 
 import pytest
+from rich.console import Console
 
 from ssna.core import progress as module
 from ssna.core.progress import progress
 
 ERASE_LINE = "\x1b[2K"
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
 @pytest.fixture
@@ -33,6 +36,23 @@ def test_what_fails_takes_its_bar_along(terminal, capsys, failure):
     drawn, left = capsys.readouterr().err.rsplit(ERASE_LINE, 1)
     assert "reading" in drawn
     assert left == ""
+
+
+def test_what_is_interrupted_as_its_bar_starts_leaves_standard_error_and_cursor_as_they_were(
+    terminal, monkeypatch, capsys
+):
+    before, drawing = (sys.stdout, sys.stderr), Console.print
+
+    def interrupted(*_, **__):
+        monkeypatch.setattr(Console, "print", drawing)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Console, "print", interrupted)
+    with pytest.raises(KeyboardInterrupt), progress("work", total=2):
+        pass
+    assert (sys.stdout, sys.stderr) == before
+    written = capsys.readouterr().err
+    assert 0 <= written.rfind(HIDE_CURSOR) < written.rfind(SHOW_CURSOR)
 
 
 def test_nothing_is_drawn_into_a_file_or_where_all_is_to_be_quiet(terminal, monkeypatch, capsys):

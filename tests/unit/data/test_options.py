@@ -20,7 +20,7 @@ FIELDS = PrepareOptions.model_fields
 def test_prepare_takes_every_option_with_its_default():
     parameters = inspect.signature(prepare).parameters
     assert [name for name in parameters if name in FIELDS] == list(FIELDS)
-    assert set(parameters) - set(FIELDS) == {"logs", "items", "out", "quiet"}
+    assert set(parameters) - set(FIELDS) == {"logs", "items", "valid_logs", "test_logs", "out", "quiet"}
     assert {name: parameters[name].default for name in FIELDS} == {name: each.default for name, each in FIELDS.items()}
 
 
@@ -149,7 +149,7 @@ def test_a_hint_names_options_in_the_words_of_the_side_that_is_told(
 def test_a_wrong_choice_is_told_those_there_are():
     with pytest.raises(SettingsError) as error:
         PrepareOptions.of(split="tiem")
-    assert str(error.value) == "split = 'tiem': there are leave-one-out, time, none; did you mean time?"
+    assert str(error.value) == "split = 'tiem': there are leave-one-out, time, predefined, none; did you mean time?"
 
 
 def test_no_sign_of_the_two_spellings_is_left_in_a_message():

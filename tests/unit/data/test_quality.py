@@ -115,7 +115,8 @@ def test_items_that_cannot_be_recommended_are_counted_by_the_reason():
     catalogue = pd.DataFrame({"item": described, "title": [f"Title {k}" for k in described]})
     found = the_one(warnings(pd.concat([log, rare]).drop(columns="title"), catalogue), "cannot be recommended")
     assert found.startswith(
-        "9 of 39 items cannot be recommended: 3 with too few events, 5 in no event, 1 without text; lower min_item, or"
+        "9 of 39 items cannot be recommended: 3 with too few events, 5 in no event, 1 without text; keep those with "
+        "text as new ones (keep_items = 'text'), or lower min_item"
     )
 
 

@@ -4,17 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import ranx
 import torch
 
 from ssna.evaluation.metrics import ndcg, recall, summary
 from ssna.scoring.topk import count_from
 
 USERS, ITEMS = 40, 25
-
-
-@pytest.fixture(scope="module")
-def ranx():
-    return pytest.importorskip("ranx")
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +21,7 @@ def tied():
 
 
 @pytest.mark.parametrize("k", [1, 3, 10, 25])
-def test_recall_and_ndcg_agree_with_ranx_when_ties_count_against_the_target(ranx, tied, k):
+def test_recall_and_ndcg_agree_with_ranx_when_ties_count_against_the_target(tied, k):
     scores, targets = tied
     names = [f"i{item:02d}" for item in range(ITEMS)]
     run = {}

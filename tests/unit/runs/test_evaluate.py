@@ -10,8 +10,9 @@ from ranx import evaluate as of_ranx
 import ssna
 from ssna.core.errors import SettingsError
 from ssna.data.dataset import Dataset, IdMap
-from ssna.evaluation import beyond_accuracy
+from ssna.evaluation import Evaluation, beyond_accuracy
 from ssna.runs import evaluate, train
+from ssna.runs.evaluation import figures
 from ssna.runs.refit import on_all_events
 
 
@@ -37,11 +38,35 @@ def test_recall_ndcg_and_mrr_are_those_of_ranx(run, data):
             for user, row in enumerate(lists)
         }
         for k in (1, 5, 10):
-            theirs = of_ranx(qrels, RanxRun(scored), [f"recall@{k}", f"ndcg@{k}", f"mrr@{k}", f"precision@{k}"])
+            names = [f"{name}@{k}" for name in ("recall", "ndcg", "mrr", "precision", "hit_rate", "map")]
+            theirs = of_ranx(qrels, RanxRun(scored), names)
             assert found[policy][f"R@{k}"] == pytest.approx(theirs[f"recall@{k}"])
             assert found[policy][f"N@{k}"] == pytest.approx(theirs[f"ndcg@{k}"])
             assert found[policy][f"MRR@{k}"] == pytest.approx(theirs[f"mrr@{k}"])
             assert found[policy][f"R@{k}"] / k == pytest.approx(theirs[f"precision@{k}"])
+            assert found[policy][f"R@{k}"] == pytest.approx(theirs[f"hit_rate@{k}"])
+            assert found[policy][f"MRR@{k}"] == pytest.approx(theirs[f"map@{k}"])
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 30])
+def test_metrics_of_random_ranks_are_those_of_ranx(run, k):
+    """Ranks beyond the catalogue are misses; a cut-off may be longer than the catalogue."""
+    items, users = len(run.recommender.items), 500
+    rng = np.random.default_rng(k)
+    ranks = rng.integers(1, items + 2, users)
+    lists = np.array([rng.permutation(np.arange(1, items + 1)) for _ in range(users)], dtype=np.int32)
+    targets = np.array([row[rank - 1] if rank <= items else items + 1 for row, rank in zip(lists, ranks, strict=True)])
+    found = Evaluation(
+        targets,
+        dict.fromkeys(("exclude_seen", "include_seen"), ranks),
+        dict.fromkeys(("exclude_seen", "include_seen"), lists),
+        items,
+    )
+    ours = figures(found, run.recommender, [k], ["recall", "ndcg", "mrr"])["exclude_seen"]
+    qrels = Qrels({f"q{user}": {f"i{item}": 1} for user, item in enumerate(targets)})
+    scored = {f"q{user}": {f"i{item}": 100 - place for place, item in enumerate(row)} for user, row in enumerate(lists)}
+    theirs = of_ranx(qrels, RanxRun(scored), [f"recall@{k}", f"ndcg@{k}", f"mrr@{k}"])
+    assert list(ours.values()) == pytest.approx([theirs[f"{name}@{k}"] for name in ("recall", "ndcg", "mrr")])
 
 
 def test_the_figures_of_a_run_are_those_of_its_record(run, data):

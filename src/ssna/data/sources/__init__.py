@@ -11,12 +11,13 @@ from ssna.data.options import FormatName
 from ssna.data.sources import amazon, mind, movielens, recbole, sequences, table, unisrec
 from ssna.data.sources.opening import unknown
 from ssna.data.sources.place import Place, place_of
-from ssna.data.sources.source import ITEM, RATING, USER, WHEN, Request, Source
+from ssna.data.sources.source import ITEM, RATING, SPLIT, USER, WHEN, Request, Source
 
 __all__ = [
     "FORMATS",
     "ITEM",
     "RATING",
+    "SPLIT",
     "USER",
     "WHEN",
     "Format",

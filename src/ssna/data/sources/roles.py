@@ -13,7 +13,7 @@ from ssna.data.sources.clocks import Clock, days_and_clock
 from ssna.data.sources.columns import USUAL, choose, fitting, nested, usual
 from ssna.data.sources.nested import LIST, is_list
 from ssna.data.sources.sample import Sample
-from ssna.data.sources.source import ITEM, RATING, USER, WHEN
+from ssna.data.sources.source import ITEM, RATING, SPLIT, USER, WHEN
 from ssna.data.sources.tabular import TableFile, Wanted
 from ssna.data.sources.times import TimeReading, time_reading
 from ssna.data.sources.values import as_microseconds, as_number, as_raw_id, as_text
@@ -68,6 +68,7 @@ class Roles:
     @property
     def wanted(self) -> Wanted:
         """The columns to read, as ``role_0``, ``role_1``, ..."""
+        others = condition_columns(self.options) | self._split
         return (
             {
                 f"{role}_{place}": (name, self._time_of(place) if role == WHEN else _CONVERT[role])
@@ -75,8 +76,12 @@ class Roles:
                 for place, name in enumerate(names)
             }
             | self._clock
-            | {new: (name, as_text) for new, name in condition_columns(self.options).items()}
+            | {new: (name, as_text) for new, name in others.items()}
         )
+
+    @property
+    def _split(self) -> dict[str, str]:
+        return {} if self.options.split_col is None else {SPLIT: self.options.split_col}
 
     @property
     def _clock(self) -> dict[str, tuple[str, Convert]]:
@@ -111,6 +116,7 @@ class Roles:
         chosen = choose(rows, self.fits)
         columns = {role: names[chosen[role]] for role, names in self.fits.items()}
         values = {role: rows[f"{role}_{place}"] for role, place in chosen.items()} | selected(rows, self.options)
+        values |= {name: rows[name] for name in self._split}
         if self.in_order:
             return SettledRoles(self, columns, rows.select(**values, **{WHEN: rows[ROW]}), f"{ITEM}_{chosen[ITEM]}")
         place = chosen[WHEN]
@@ -145,6 +151,8 @@ class SettledRoles:
         named = {_word(role): name for role, name in self.columns.items()}
         if self.roles.clock is not None:
             named[_word(WHEN)] += f" and {self.roles.clock.name}"
+        if self.roles.options.split_col is not None:
+            named[SPLIT] = self.roles.options.split_col
         formats = {} if self.time_format is None else {"time_format": self.time_format}
         others = {
             _word(role): [name for name in names if name != self.columns[role]]

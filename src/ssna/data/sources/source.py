@@ -18,6 +18,7 @@ USER = "user"
 ITEM = "item"
 WHEN = "when"
 RATING = "rating"
+SPLIT = "split"
 
 NEEDS_TIMES = (
     f"histories need an order: where no column says when and rows stand oldest first, give {option('order', 'rows')}"
@@ -28,11 +29,15 @@ _MOST_NAMES = 20
 
 @dataclass(frozen=True)
 class Request:
-    """Where the logs are and, if they have a file of their own, the item texts; and what is asked of them."""
+    """Where the logs are and, if they have a file of their own, the item texts; and what is asked of them.
+
+    ``later``: logs of their own for validation and for the test, or none.
+    """
 
     logs: Place
     items: Place | None
     options: PrepareOptions
+    later: tuple[Place, ...] = ()
 
     @property
     def path(self) -> Path:
@@ -83,7 +88,7 @@ class Source:
     Attributes:
         events: ``user`` and ``item`` (text, not trimmed yet, null where missing), ``when`` (int64: microseconds since
             1970, or the place in the user's history; null where missing); if it was asked for, ``rating`` (float64,
-            null where missing).
+            null where missing), and ``split`` (text: train, valid or test).
         parts: ``item`` and then one column for each part of its text, in order; an item may have several rows.
             None where the source has no text.
         timed: whether ``when`` is a time.

@@ -68,7 +68,14 @@ def read(engine: Engine, request: Request) -> Source:
 
 
 def _form(options: PrepareOptions) -> TextForm:
-    named = {options.user_col, options.item_col, options.time_col, options.rating_col, *(options.text_cols or ())}
+    named = {
+        options.user_col,
+        options.item_col,
+        options.time_col,
+        options.rating_col,
+        options.split_col,
+        *(options.text_cols or ()),
+    }
     return TextForm(options.header, options.quote, frozenset(filter(None, named)), is_log=True)
 
 
