@@ -1,7 +1,9 @@
 """Every byte of a request is counted, whatever it is; what is thrown away is not kept."""
 
+import asyncio
 import json
 import socket
+import threading
 import time
 import tracemalloc
 
@@ -28,7 +30,7 @@ def server(run_folders, tmp_path_factory):
         service = Service.open(run_folders["ssna"], kept)
         service.ready = True
         with listening(service) as (port, running):
-            running.port = port
+            running.port, running.service = port, service
             yield running
 
 
@@ -124,17 +126,36 @@ def test_requests_that_wait_behind_another_one_are_few(server):
         assert 0 < most <= connection_module.PART / 36 + 1
 
 
-def test_who_leaves_is_not_worked_for(server):
-    slow = server.config.loaded_app
-    with opened(server.port) as client:
-        client.sendall(POST + b"Content-Length: 99\r\n\r\n{")
-        while not server.server_state.tasks:
+def test_who_leaves_is_not_worked_for(server, monkeypatch):
+    inference, free = server.service.inference, threading.Event()
+    answers = inference._batcher._answer
+
+    async def held(jobs):
+        while not free.is_set():
+            await asyncio.sleep(0.01)
+        return await answers(jobs)
+
+    def until(queued: int) -> None:
+        end = time.monotonic() + 10
+        while inference.queued != queued:
+            assert time.monotonic() < end
             time.sleep(0.01)
-        assert slow is not None
-    end = time.monotonic() + 5
-    while server.server_state.tasks and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not server.server_state.tasks
+
+    monkeypatch.setattr(inference._batcher, "_answer", held)
+    question = POST + b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+    try:
+        with opened(server.port) as stays:
+            stays.sendall(question)
+            while not inference._batcher._passes:
+                time.sleep(0.01)
+            with opened(server.port) as leaves:
+                leaves.sendall(question)
+                until(1)
+            until(0)
+            free.set()
+            assert stays.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        free.set()
 
 
 def test_more_connections_than_the_limit_close_the_one_that_was_idle_longest(server, monkeypatch, capsys):
