@@ -64,17 +64,22 @@ class Connection(HttpToolsProtocol):
             self._timer.cancel()
         self._rest = b""
         super().connection_lost(exc)
-        for cycle, task in [self._running] if self._running is not None else []:
-            cycle.disconnected = not cycle.response_complete
-            cycle.transport = self.transport  # the cycle holds the connection no longer
-            task.cancel()
-        self._running = None
-        self.pipeline.clear()
+        self._abandon()
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is answered here."""
         return self.cycle is None or self.cycle.response_complete
+
+    def _abandon(self) -> None:
+        """Nobody will hear the answers to what runs or waits."""
+        if self._running is not None:
+            cycle, task = self._running
+            cycle.disconnected = not cycle.response_complete
+            cycle.transport = self.transport  # the cycle holds the connection no longer
+            task.cancel()
+        self._running = None
+        self.pipeline.clear()
 
     # what comes
 
@@ -200,6 +205,7 @@ class Connection(HttpToolsProtocol):
         )  # fmt: skip
         self.transport.write(b"\r\n".join(lines))
         log("request", method="none", route="none", status=status)
+        self._abandon()
         self.linger()
 
     def close(self) -> None:

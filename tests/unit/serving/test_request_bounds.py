@@ -77,6 +77,15 @@ def test_what_separates_chunks_is_counted_with_the_body(server):
     assert answer(sent(server, CHUNKED, extension * (PAIRS // 10_000 + 1), CHUNK, b"0\r\n\r\n")) == (413, "too_large")
 
 
+def test_a_body_that_breaks_off_into_what_is_no_http_ends_its_request(server, capsys):
+    assert answer(sent(server, CHUNKED, b"1\r\n{\r\nno size\r\n")) == (400, "no_http")
+    end = time.monotonic() + 5
+    while server.server_state.tasks and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not server.server_state.tasks
+    assert "failure" not in capsys.readouterr().err
+
+
 def test_a_body_that_nobody_reads_is_counted(server):
     found = sent(server, b"POST /nowhere HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\n\r\n" % 10**9, bytes(PAIRS))
     assert found.startswith(b"HTTP/1.1 404")
