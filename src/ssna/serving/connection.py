@@ -201,7 +201,8 @@ class Connection(HttpToolsProtocol):
         body = json.dumps({"error": {"code": code, "message": message}}).encode()
         lines = (
             b"HTTP/1.1 %d %s" % (status, PHRASES[status]), b"content-type: application/json",
-            b"x-content-type-options: nosniff", b"content-length: %d" % len(body), b"connection: close", b"", body,
+            b"x-content-type-options: nosniff", b"content-length: %d" % len(body), b"connection: close",
+            *([b"retry-after: 1"] if status == 503 else []), b"", body,
         )  # fmt: skip
         self.transport.write(b"\r\n".join(lines))
         log("request", method="none", route="none", status=status)

@@ -191,7 +191,9 @@ def test_where_every_connection_is_busy_the_next_one_is_refused(server, monkeypa
         busy.sendall(POST + b"Content-Length: 99\r\n\r\n{")
         while not server.server_state.tasks:
             time.sleep(0.01)
-        assert answer(sent(server)) == (503, "busy")
+        found = sent(server)
+        assert answer(found) == (503, "busy")
+        assert b"retry-after: 1" in found
 
 
 def test_files_that_may_be_open_bound_the_connections(monkeypatch):
