@@ -43,7 +43,7 @@ class Connection(HttpToolsProtocol):
         self._before: tuple[Any, int] = (None, 0)
         self._timer: asyncio.TimerHandle | None = None
         self._running: tuple[Any, asyncio.Task[None]] | None = None  # the request that is answered, and by what
-        self._idle_since = self.loop.time()
+        self._idle_since = time.monotonic()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there: its time runs. Where there are too many, the one that was idle longest is let go."""
@@ -135,7 +135,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what came behind the request that is answered now."""
-        self._idle_since = self.loop.time()
+        self._idle_since = time.monotonic()
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()

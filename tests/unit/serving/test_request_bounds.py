@@ -172,6 +172,8 @@ def test_more_connections_than_the_limit_close_the_one_that_was_idle_longest(ser
     monkeypatch.setattr(connection_module, "_warned", -connection_module.WARN_SECONDS)
     clients = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(3)]
     try:
+        while len(server.server_state.connections) != 3:
+            time.sleep(0.01)
         clients[0].sendall(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
         assert clients[0].recv(100).startswith(b"HTTP/1.1 200")
         late = b"GET /health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
