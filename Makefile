@@ -71,6 +71,7 @@ bench: setup
 	$(PYTHON) benchmarks/train.py demo/data demo/cache --against literal --against lora --rounds 1 -o .cache/bench/train.json
 	$(PYTHON) benchmarks/rank.py --items 20000 --users 1024 --rounds 2 -o .cache/bench/rank.json
 	$(PYTHON) benchmarks/serve.py demo/runs/best demo/data --requests 4000 --rounds 2 -o .cache/bench/serve.json
+	$(PYTHON) benchmarks/hostile.py demo/runs/best demo/data --requests 320 --honest 4000 -o .cache/bench/hostile.json
 	$(PYTHON) benchmarks/admission.py demo/runs/best --rounds 2 -o .cache/bench/admission.json
 	$(PYTHON) benchmarks/encode.py demo/data --texts 500 --rounds 2 -o .cache/bench/encode.json
 	$(PYTHON) benchmarks/scaling.py --short -o .cache/bench/scaling.json

@@ -43,7 +43,7 @@ class Connection(HttpToolsProtocol):
         self._before: tuple[Any, int] = (None, 0)
         self._timer: asyncio.TimerHandle | None = None
         self._running: tuple[Any, asyncio.Task[None]] | None = None  # the request that is answered, and by what
-        self._idle_since = self.loop.time()
+        self._idle_since = time.monotonic()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there: its time runs. Where there are too many, the one that was idle longest is let go."""
@@ -64,17 +64,22 @@ class Connection(HttpToolsProtocol):
             self._timer.cancel()
         self._rest = b""
         super().connection_lost(exc)
-        for cycle, task in [self._running] if self._running is not None else []:
-            cycle.disconnected = not cycle.response_complete
-            cycle.transport = self.transport  # the cycle holds the connection no longer
-            task.cancel()
-        self._running = None
-        self.pipeline.clear()
+        self._abandon()
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is answered here."""
         return self.cycle is None or self.cycle.response_complete
+
+    def _abandon(self) -> None:
+        """Nobody will hear the answers to what runs or waits."""
+        if self._running is not None:
+            cycle, task = self._running
+            cycle.disconnected = not cycle.response_complete
+            cycle.transport = self.transport  # the cycle holds the connection no longer
+            task.cancel()
+        self._running = None
+        self.pipeline.clear()
 
     # what comes
 
@@ -130,7 +135,7 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Go on with what came behind the request that is answered now."""
-        self._idle_since = self.loop.time()
+        self._idle_since = time.monotonic()
         super().on_response_complete()
         if self.pipeline:
             self.flow.pause_reading()
@@ -196,10 +201,12 @@ class Connection(HttpToolsProtocol):
         body = json.dumps({"error": {"code": code, "message": message}}).encode()
         lines = (
             b"HTTP/1.1 %d %s" % (status, PHRASES[status]), b"content-type: application/json",
-            b"x-content-type-options: nosniff", b"content-length: %d" % len(body), b"connection: close", b"", body,
+            b"x-content-type-options: nosniff", b"content-length: %d" % len(body), b"connection: close",
+            *([b"retry-after: 1"] if status == 503 else []), b"", body,
         )  # fmt: skip
         self.transport.write(b"\r\n".join(lines))
         log("request", method="none", route="none", status=status)
+        self._abandon()
         self.linger()
 
     def close(self) -> None:

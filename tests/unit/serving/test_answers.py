@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 from clients import error
 
 from ssna.serving import answers as module
-from ssna.serving.answers import PIECE, UNREAD, JsonResponse, batch_json
+from ssna.serving.answers import PIECE, UNREAD, JsonResponse, batch_json, items_json
 from ssna.serving.limits import LIMITS, Limits
 from ssna.serving.refusal import RequestError
+from ssna.serving.snapshot import Ranking
 
 LONG = LIMITS.answer_bytes // 4
 
@@ -67,6 +69,21 @@ def test_no_more_of_a_batch_is_made_than_the_limit():
     with pytest.raises(RequestError, match=f"{LIMITS.answer_bytes:,}"):
         batch_json(answers())
     assert len(made) == 4
+
+
+def test_no_more_of_one_answer_is_made_than_the_limit():
+    read = []
+
+    class Texts:
+        def __getitem__(self, row: int) -> str:
+            read.append(row)
+            return "x" * LONG
+
+    items = SimpleNamespace(external=["i"] * 500)
+    snapshot = SimpleNamespace(recommender=SimpleNamespace(items=items, texts=Texts()))
+    with pytest.raises(RequestError, match=f"{LIMITS.answer_bytes:,}"):
+        items_json(snapshot, Ranking(range(1, 501), [0.0] * 500))
+    assert read == [1, 2, 3, 4]
 
 
 class Reader:

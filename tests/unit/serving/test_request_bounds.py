@@ -1,7 +1,9 @@
 """Every byte of a request is counted, whatever it is; what is thrown away is not kept."""
 
+import asyncio
 import json
 import socket
+import threading
 import time
 import tracemalloc
 
@@ -25,7 +27,7 @@ MEGABYTE = 2**20
 def server(run_folders, tmp_path_factory):
     service = loaded(run_folders["ssna"], tmp_path_factory.mktemp("state"))
     with listening(service) as (port, running):
-        running.port = port
+        running.port, running.service = port, service
         yield running
 
 
@@ -70,6 +72,15 @@ def test_trailers_are_counted_with_the_body(server):
 def test_what_separates_chunks_is_counted_with_the_body(server):
     extension = b"1;%s\r\n \r\n" % (b"e" * 10_000)
     assert answer(sent(server, CHUNKED, extension * (PAIRS // 10_000 + 1), CHUNK, b"0\r\n\r\n")) == (413, "too_large")
+
+
+def test_a_body_that_breaks_off_into_what_is_no_http_ends_its_request(server, capsys):
+    assert answer(sent(server, CHUNKED, b"1\r\n{\r\nno size\r\n")) == (400, "no_http")
+    end = time.monotonic() + 5
+    while server.server_state.tasks and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not server.server_state.tasks
+    assert "failure" not in capsys.readouterr().err
 
 
 def test_a_body_that_nobody_reads_is_counted(server):
@@ -121,17 +132,36 @@ def test_requests_that_wait_behind_another_one_are_few(server):
         assert 0 < most <= connection_module.PART / 36 + 1
 
 
-def test_who_leaves_is_not_worked_for(server):
-    slow = server.config.loaded_app
-    with opened(server.port) as client:
-        client.sendall(POST + b"Content-Length: 99\r\n\r\n{")
-        while not server.server_state.tasks:
+def test_who_leaves_is_not_worked_for(server, monkeypatch):
+    inference, free = server.service.inference, threading.Event()
+    answers = inference._batcher._answer
+
+    async def held(jobs):
+        while not free.is_set():
+            await asyncio.sleep(0.01)
+        return await answers(jobs)
+
+    def until(queued: int) -> None:
+        end = time.monotonic() + 10
+        while inference.queued != queued:
+            assert time.monotonic() < end
             time.sleep(0.01)
-        assert slow is not None
-    end = time.monotonic() + 5
-    while server.server_state.tasks and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not server.server_state.tasks
+
+    monkeypatch.setattr(inference._batcher, "_answer", held)
+    question = POST + b"Content-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+    try:
+        with opened(server.port) as stays:
+            stays.sendall(question)
+            while not inference._batcher._passes:
+                time.sleep(0.01)
+            with opened(server.port) as leaves:
+                leaves.sendall(question)
+                until(1)
+            until(0)
+            free.set()
+            assert stays.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        free.set()
 
 
 def test_more_connections_than_the_limit_close_the_one_that_was_idle_longest(server, monkeypatch, capsys):
@@ -139,6 +169,8 @@ def test_more_connections_than_the_limit_close_the_one_that_was_idle_longest(ser
     monkeypatch.setattr(connection_module, "_warned", -connection_module.WARN_SECONDS)
     clients = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(3)]
     try:
+        while len(server.server_state.connections) != 3:
+            time.sleep(0.01)
         clients[0].sendall(b"GET /health HTTP/1.1\r\nHost: here\r\n\r\n")
         assert clients[0].recv(100).startswith(b"HTTP/1.1 200")
         late = b"GET /health HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n"
@@ -158,7 +190,9 @@ def test_where_every_connection_is_busy_the_next_one_is_refused(server, monkeypa
         busy.sendall(POST + b"Content-Length: 99\r\n\r\n{")
         while not server.server_state.tasks:
             time.sleep(0.01)
-        assert answer(sent(server)) == (503, "busy")
+        found = sent(server)
+        assert answer(found) == (503, "busy")
+        assert b"retry-after: 1" in found
 
 
 def test_files_that_may_be_open_bound_the_connections(monkeypatch):
