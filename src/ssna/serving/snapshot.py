@@ -1,6 +1,5 @@
 """What serves at one moment: a recommender under a version, looked at from outside by ids and JSON."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -62,8 +61,7 @@ class Snapshot:
     forgotten: frozenset[str] = frozenset()
     new: NewItems | None = None
     base: Recommender | None = None
-    _fragments: dict[int, tuple[str, str]] = field(default_factory=dict, repr=False)
-    _lines: list[str] = field(default_factory=list, repr=False)  # what is searched; like fragments, of rows for good
+    _lines: list[str] = field(default_factory=list, repr=False)  # what is searched, of rows for good
 
     @property
     def run(self) -> str:
@@ -105,7 +103,7 @@ class Snapshot:
         if len(self.forgotten) <= LIMITS.additions:
             return self
         recommender = shared(self.recommender.remove_items(tuple(self.forgotten)))
-        return replace(self, recommender=recommender, forgotten=frozenset(), _fragments={}, _lines=[])
+        return replace(self, recommender=recommender, forgotten=frozenset(), _lines=[])
 
     def with_texts(self, texts: Mapping[str, str]) -> "Snapshot":
         """With items for the histories of one request: known there, and not recommended."""
@@ -182,20 +180,6 @@ class Snapshot:
         ]
         return found[:limit], len(found)
 
-    def items_json(self, ranking: Ranking) -> str:
-        """Its items as a JSON list of ``item``, ``score``, ``text``."""
-        items = []
-        for row, score in zip(ranking.rows, ranking.scores, strict=True):
-            before, after = self._fragments.get(row) or self._fragment(row)
-            items.append(f"{before}{score:.7g}{after}")
-        return f"[{','.join(items)}]"
-
-    def json(self, ranking: Ranking) -> str:
-        """As :class:`ssna.serving.schemas.Answer`."""
-        unknown = json.dumps(ranking.unknown, ensure_ascii=False) if ranking.unknown else "[]"
-        fallback = '"popularity"' if ranking.fallback else "null"
-        return f'{{"items":{self.items_json(ranking)},"unknown":{unknown},"fallback":{fallback}}}'
-
     def _searched(self) -> list[str]:
         """Id and text of every row, in one case; made once for a row."""
         with _MAKING_LINES:
@@ -203,12 +187,6 @@ class Snapshot:
             for row in range(len(lines), len(items)):
                 lines.append(f"{items[row]} {self.recommender.texts[row + 1]}".casefold())
         return lines
-
-    def _fragment(self, row: int) -> tuple[str, str]:
-        """The JSON before and after an item's score; made once for each item that was ever recommended."""
-        item = json.dumps(self.recommender.items.external[row - 1], ensure_ascii=False)
-        text = json.dumps(self.recommender.texts[row], ensure_ascii=False)
-        return self._fragments.setdefault(row, (f'{{"item":{item},"score":', f',"text":{text}}}'))
 
 
 def rankings(

@@ -14,7 +14,8 @@ from ssna.recommender import Recommender
 from ssna.recommender.ranking import RankRequest, rank
 from ssna.serving import ranker as module
 from ssna.serving import sharing
-from ssna.serving.ranker import Ranker, RankerError, answer_calls
+from ssna.serving.ranker import Ranker, RankerError
+from ssna.serving.ranker_process import answer_calls
 from ssna.serving.sharing import shared
 
 pytestmark = [pytest.mark.slow, pytest.mark.fork]
@@ -175,9 +176,9 @@ def test_what_is_in_blocks_is_not_sent_and_grows_under_both(recommenders, monkey
     monkeypatch.setattr(module, "RESTART_SECONDS", 0.0)
     sent, call = [], Ranker._call
 
-    def watched(ranker, message, *more):
+    def watched(ranker, message, *more, **timed):
         sent.append(message)
-        return call(ranker, message, *more)
+        return call(ranker, message, *more, **timed)
 
     monkeypatch.setattr(Ranker, "_call", watched)
 
