@@ -39,7 +39,7 @@ def packed(engine, log, block, monkeypatch):
         return (batch.slice(at, 2) for batch in batches(engine, expression) for at in range(0, len(batch), 2))
 
     monkeypatch.setattr(engine, "batches", small)
-    return pack(engine, encode_ids(table, users, items, None), len(log), users, items, timed=True)
+    return pack(engine, encode_ids(table, users, items, None), len(log), users, items, timed=True, predefined=False)
 
 
 @settings(max_examples=examples(3), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -101,10 +101,11 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
             "same_time": packed.same_time,
             "core_rounds": [asdict(each) for each in cleaned.core.rounds],
         }
-        with ThreadPoolExecutor(max_workers=1) as beside:
+        new_items = _new_items(read, packed) if options.keep_items == "text" else {}
+        with ThreadPoolExecutor(max_workers=1) as beside:  # from here on it alone asks the engine
             if folder is not None:
                 dropped = beside.submit(_dropped(read, cleaned, options).write, engine, folder)
-            dataset, exact = _dataset(request, base, read, cleaned, packed, checks)
+            dataset, exact = _dataset(request, base, read, cleaned, packed, checks, new_items)
             if folder is not None:
                 dropped.result()  # before the data set is written: what it holds in memory, the writing needs
                 write(dataset, folder)
@@ -120,6 +121,7 @@ def _dataset(
     cleaned: "_Cleaned",
     packed: Packed,
     checks: dict[str, Any],
+    new_items: dict[str, str],
 ) -> tuple[Dataset, Ints | None]:
     """With its manifest; and what :class:`Packed` has as ``exact``, in the order of its events."""
     dataset = Dataset(
@@ -131,7 +133,7 @@ def _dataset(
         protocol=request.options.split,
         moments=request.options.moments,
         given_points=packed.split_points,
-        new_items=_new_items(read, packed) if request.options.keep_items == "text" else {},
+        new_items=new_items,
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}

@@ -3,11 +3,14 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
+from urllib.request import urlopen
 
 HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'"> of all"""
 ITEMS = 30
@@ -22,14 +25,26 @@ SMALL = [
 ]
 
 
+def wait_until_loaded(address: str) -> None:
+    """For 60 seconds at most."""
+    for _ in range(600):
+        with suppress(HTTPError), urlopen(f"{address}/runs"):
+            return
+        time.sleep(0.1)
+    raise TimeoutError(f"{address} has loaded no run")
+
+
 @contextmanager
-def served(run: Path, compare_with: Path) -> Iterator[str]:
-    """The address of a server of two runs."""
+def served(run: Path, compare_with: Path, loaded: bool = True) -> Iterator[str]:
+    """The address of a server of two runs; unless ``loaded``, it may have loaded neither."""
     command = [sys.executable, "-m", "ssna", "serve", str(run), "--compare-with", str(compare_with), "--port", "0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     assert server.stdout is not None
-    yield server.stdout.readline().split()[-1]
+    address = server.stdout.readline().split()[-1]
+    if loaded:
+        wait_until_loaded(address)
+    yield address
     server.terminate()
     assert server.wait(30) == 0
 

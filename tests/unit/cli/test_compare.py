@@ -42,7 +42,7 @@ def test_a_plot_of_a_table_without_one_is_told_those_there_are(tmp_path: Path) -
     make_run(tmp_path / "one")
     result = CliRunner().invoke(app, ["compare", str(tmp_path), "--table", "memory", "--plot", "p.svg"])
     assert result.exit_code == 2
-    assert "accuracy, runtime, layers, cold, history" in " ".join(result.output.replace("│", " ").split())
+    assert "accuracy, runtime, layers, cold, new-items, history" in " ".join(result.output.replace("│", " ").split())
 
 
 def test_compare_prints_the_accuracy_unless_told_otherwise(tmp_path: Path) -> None:

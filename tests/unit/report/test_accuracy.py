@@ -104,6 +104,10 @@ def test_a_table_without_its_runs_says_what_it_takes(tmp_path: Path, name: str) 
         tables(name, [group_of(tmp_path)])
 
 
+FIGURES = {"R@10": 0.5, "N@10": 0.3, "R@50": 0.6, "N@50": 0.4, "median": 9.0}
+COLD = {"questions": 9, "held_out": 3, "items": 53, **dict.fromkeys(("among", "all", "old"), FIGURES), "raised": []}
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_csv_says_what_every_row_stands_on(tmp_path: Path, name: str) -> None:
     for fingerprint, split in (("f00d", "leave-one-out"), ("beef", "time")):
@@ -116,6 +120,7 @@ def test_csv_says_what_every_row_stands_on(tmp_path: Path, name: str) -> None:
                     data={"split": split},
                     history=[1] * 40,
                     events=[1] * 40,
+                    cold=COLD,
                     **of_grid("ssna" if how == "gru" else how, **{"method.layers": layers}),
                 )
     read = list(csv.DictReader(io.StringIO(render(tables(name, result_groups(find([tmp_path]))), "csv")), strict=True))

@@ -6,6 +6,10 @@ export async function ask(path, body) {
   const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   const response = await fetch(path, options).catch(() => { throw new Error("The server does not answer"); });
   const answer = await response.json().catch(() => ({}));
+  if (answer.error?.code === "starting") {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    return ask(path, body);
+  }
   if (!response.ok) throw new Error(answer.error?.message ?? `${path} answered ${response.status}`);
   for (const found of [answer.items, answer.history, answer.similar, [answer.item]].flat())
     if (found?.item !== undefined) texts.set(found.item, found.text);
