@@ -1,7 +1,8 @@
 """What may be sent to a recommender: the one set of checks that Python, the command line and HTTP share.
 
 An id has 1 to 256 characters. It is not blank and has no line breaks or other control characters in it, so that it fits
-a line, a file and an address. An id that the catalogue has is always accepted.
+a line, a file and an address. In Python and in Parquet an id that the catalogue has is accepted,
+whatever it is; lines and HTTP are checked before anybody looks at the catalogue.
 """
 
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
