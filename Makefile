@@ -40,6 +40,7 @@ test-long: setup
 
 soak: setup
 	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
+	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py
 
 # Scripts and the helpers of tests are typed, too, but need not say everything.
 RELAXED := --allow-untyped-defs --allow-untyped-calls --allow-incomplete-defs --allow-any-generics --no-warn-return-any

@@ -23,7 +23,12 @@ from ssna.evaluation.ranking import POLICIES
 from ssna.evaluation.significance import bootstrap
 from ssna.runs.evaluation import ranked
 
-COLUMNS = {"user_col": "CustomerID", "item_col": "Description", "time_col": "InvoiceDate", "text_cols": "Description"}
+COLUMNS: dict[str, Any] = {
+    "user_col": "CustomerID",
+    "item_col": "Description",
+    "time_col": "InvoiceDate",
+    "text_cols": "Description",
+}
 SETTINGS = ("dim=64", "sequence.ffn_dim=64", "training.epochs=3")
 """Of recipe `fast`: narrow and short enough for two shared cores."""
 
@@ -86,7 +91,7 @@ def main() -> None:
     for seed in arguments.seeds:
         kept = work / f"ranks-{seed}.npz"
         if not kept.exists():
-            ranks = {}
+            ranks: dict[str, Any] = {}
             for name, recommender in models(work, work / "runs", seed, cache).items():
                 evaluation = ranked(recommender, asked, "test")
                 ranks |= {f"{name}.{policy}": evaluation.ranks[policy] for policy in POLICIES}
@@ -95,9 +100,9 @@ def main() -> None:
         stored = np.load(kept)
         for policy in POLICIES:
             for name in ("leave_one_out", "refit"):
-                ranks = stored[f"{name}.{policy}"]
-                found[policy].setdefault(name, []).append(ndcg(ranks, 10))
-                hits[policy].setdefault(name, []).append(recall(ranks, 10))
+                of_policy = stored[f"{name}.{policy}"]
+                found[policy].setdefault(name, []).append(ndcg(of_policy, 10))
+                hits[policy].setdefault(name, []).append(recall(of_policy, 10))
         say(f"seed {seed} is done")
     rng = np.random.default_rng(0)
     known = before.items.rows([asked.items.external[row - 1] for row in asked.test.targets])

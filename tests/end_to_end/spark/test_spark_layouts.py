@@ -7,6 +7,7 @@ import pytest
 from command_line import ssna
 
 from layouts import layouts
+from soak import FACTOR
 from ssna.core.errors import SsnaError
 from ssna.data.engine import open_engine
 from ssna.data.sources import FORMATS
@@ -16,6 +17,7 @@ pytestmark = pytest.mark.spark
 # Spark has no type for a time of day.
 NOT_READ = {"Date and time in two columns of Parquet"}
 READ = [layout for layout in layouts() if layout.command and layout.name not in NOT_READ]
+SOME = READ if FACTOR > 1 else READ[::5]  # all of them in `make soak`
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def rows(table):
     return Counter(tuple(row.values()) for row in table.to_pyarrow().to_pylist())
 
 
-@pytest.mark.parametrize("layout", READ, ids=lambda each: each.name)
+@pytest.mark.parametrize("layout", SOME, ids=lambda each: each.name)
 def test_spark_reads_the_rows_of_a_layout_as_duckdb_does(layout, both, tmp_path, monkeypatch):
     layout.written_to(tmp_path)
     monkeypatch.chdir(tmp_path)
