@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from ssna.compute.allocator import trim_heap
 from ssna.serving import memory as module
 
 
@@ -39,7 +38,3 @@ def test_a_long_body_and_a_long_answer_are_noticed(trims, unchanged):
     module._needed = False
     assert unchanged.post("/recommend/batch", json={"requests": [{"history": [], "k": 30}] * 60}).status_code == 200
     assert module._needed
-
-
-def test_free_memory_goes_back_to_the_system():
-    trim_heap()
