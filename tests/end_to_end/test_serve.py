@@ -43,6 +43,12 @@ class Server:
     def connection(self) -> HTTPConnection:
         return HTTPConnection("127.0.0.1", self.port, timeout=60)
 
+    def reload(self, version: int) -> list[dict[str, Any]]:
+        """What the log says of the reload that made this version."""
+        whole = self.log.read_text().rpartition("\n")[0]
+        lines = map(json.loads, whole.splitlines())
+        return [line for line in lines if line["event"] == "reload" and line["version"] == version]
+
     def until_ready(self) -> "Server":
         while self.ask("GET", "/ready")[0] != 200:
             time.sleep(0.05)
@@ -213,8 +219,8 @@ def test_sighup_reads_the_run_again_without_a_failed_request(server, runs):
         server.process.send_signal(signal.SIGHUP)
         wait_for(lambda: server.ask("GET", "/ready")[1]["version"] == version + 1)
     assert {status for status, _ in answers} == {200}
-    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    found = [line for line in lines if line["event"] == "reload"][-1]
+    wait_for(lambda: server.reload(version + 1))  # a thread writes the log
+    found = server.reload(version + 1)[0]
     assert (found["run"], found["overlap"]) == ("ssna", 1.0)
 
 
