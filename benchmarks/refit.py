@@ -1,6 +1,7 @@
 """What `--refit` gains: models of one day, asked for the first purchase of the week after it.
 
 python benchmarks/refit.py LOG.parquet -o benchmarks/results/refit.json [--day 2011-12-01] [--seeds 0 1 2]
+                           [--recipe best] [--set KEY=VALUE ...]
 
 LOG is UCI's Online Retail. The leave-one-out model trains on all events before the day but for each user's last two;
 the refitted one on all of them, with the epochs and weights that validation chose for the first. Both are given every
@@ -29,16 +30,12 @@ COLUMNS: dict[str, Any] = {
     "time_col": "InvoiceDate",
     "text_cols": "Description",
 }
-SETTINGS = ("dim=64", "sequence.ffn_dim=64", "training.epochs=3")
-"""Of recipe `fast`: narrow and short enough for two shared cores."""
 
 
-def models(before: Path, out: Path, seed: int, cache: ssna.LayerCache) -> dict[str, ssna.Recommender]:
+def models(before: Path, out: Path, seed: int, cache: ssna.LayerCache, how: dict[str, Any]) -> dict[str, ssna.Recommender]:
     """The leave-one-out model of the data set in ``before``, and the refitted one."""
     data = ssna.load_data(before / "leave-one-out")
-    chosen = ssna.train(
-        data, cache, recipe="fast", settings=SETTINGS, seed=seed, out=out / f"{seed}", quiet=True, resume=True
-    )
+    chosen = ssna.train(data, cache, **how, seed=seed, out=out / f"{seed}", quiet=True, resume=True)
     again = ssna.train(ssna.load_data(before / "none"), cache, config=out / f"{seed}" / "settings.toml", quiet=True)
     return {"leave_one_out": chosen.recommender, "refit": again.recommender}
 
@@ -66,8 +63,11 @@ def main() -> None:
     parser.add_argument("--day", default="2011-12-01")
     parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--recipe", default="best")
+    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings beside the recipe's")
     parser.add_argument("--work", type=Path, default=Path("refit-work"), help="data sets and ranks of finished seeds")
     arguments = parser.parse_args()
+    how = {"recipe": arguments.recipe, "settings": tuple(arguments.set)}
     day, work = np.datetime64(arguments.day), arguments.work
     end = str(day + arguments.days)
     for split in ("leave-one-out", "none"):
@@ -92,7 +92,7 @@ def main() -> None:
         kept = work / f"ranks-{seed}.npz"
         if not kept.exists():
             ranks: dict[str, Any] = {}
-            for name, recommender in models(work, work / "runs", seed, cache).items():
+            for name, recommender in models(work, work / "runs", seed, cache, how).items():
                 evaluation = ranked(recommender, asked, "test")
                 ranks |= {f"{name}.{policy}": evaluation.ranks[policy] for policy in POLICIES}
             np.savez(kept, **ranks)
@@ -109,8 +109,7 @@ def main() -> None:
     result: dict[str, Any] = conditions(__file__) | {
         "day": arguments.day,
         "days": arguments.days,
-        "recipe": "fast",
-        "settings": list(SETTINGS),
+        **how,
         "seeds": arguments.seeds,
         "fingerprints": {"before": before.fingerprint, "asked": asked.fingerprint},
         "trained": {"users": len(before.users), "items": len(before.items), "events": len(before.histories.items)},

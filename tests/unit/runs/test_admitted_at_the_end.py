@@ -10,7 +10,7 @@ from ssna.scoring import Ensemble
 
 SMALL = (
     *("dim=8", "sequence.ffn_dim=8", "method.num_experts=2", "training.batch_size=16", "training.epochs=2"),
-    *('ensemble.members=["cease"]', "ensemble.repeat_consumption=true"),
+    *('ensemble.members=["cease"]', "ensemble.repeat_consumption=true", "ensemble.new_items=true"),
 )
 NEW = ("new-1", "new-2")
 
