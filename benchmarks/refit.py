@@ -32,7 +32,9 @@ COLUMNS: dict[str, Any] = {
 }
 
 
-def models(before: Path, out: Path, seed: int, cache: ssna.LayerCache, how: dict[str, Any]) -> dict[str, ssna.Recommender]:
+def models(
+    before: Path, out: Path, seed: int, cache: ssna.LayerCache, how: dict[str, Any]
+) -> dict[str, ssna.Recommender]:
     """The leave-one-out model of the data set in ``before``, and the refitted one."""
     data = ssna.load_data(before / "leave-one-out")
     chosen = ssna.train(data, cache, **how, seed=seed, out=out / f"{seed}", quiet=True, resume=True)

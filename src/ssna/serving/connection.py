@@ -21,7 +21,12 @@ PHRASES = {
     400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request Header Fields Too Large",
     503: b"Service Unavailable",
 }  # fmt: skip
-TOO_LARGE = "ssna.too_large"  # in a request's scope, once its body has more bytes than are read
+TOO_LARGE = "ssna.too_large"  # in a request's scope, once more comes of it than is read: what there is too much of
+BODY = f"the body has more than {LIMITS.body_bytes:,} bytes; send less at a time"
+BESIDE = (
+    f"what stands between the chunks of the body and behind it has more than {LIMITS.head_bytes:,} bytes or "
+    f"{LIMITS.header_fields} fields; send larger chunks"
+)
 PART = 4_096  # bytes that are parsed at once: so many hold few requests, if they hold several
 READ_AT_MOST = 16 * LIMITS.body_bytes  # bytes that are thrown away behind an answer: most clients listen only then
 LINGER_SECONDS = 5.0  # for a client to notice that it was answered
@@ -38,6 +43,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._size = 0  # bytes of the request that comes
         self._in_head, self._fields = True, 0
+        self._beside = 0  # bytes of it behind the head that are no body: what separates chunks and follows the last one
         self._rest = b""  # came behind a request that still waits for another one
         self._ended, self._discarded = False, 0  # whatever comes is thrown away; bytes of it
         self._before: tuple[Any, int] = (None, 0)
@@ -92,12 +98,16 @@ class Connection(HttpToolsProtocol):
         while start < len(data) and not self._ended and not self.pipeline:
             left = LIMITS.head_bytes + (0 if self._in_head else LIMITS.body_bytes) - self._size
             if left <= 0:
-                self._refuse_length()
+                self._refuse_length(BODY)
                 break
             part = data[start : start + min(PART, left)]
             start += len(part)
             self._size += len(part)
+            if not self._in_head:
+                self._beside += len(part)  # on_body takes off what is; what comes in one part with the head is free
             super().data_received(part)
+            if self._beside > LIMITS.head_bytes:
+                self._refuse_length(BESIDE)
         self._rest = b"" if self._ended else data[start:]
         if self._rest:
             self.flow.pause_reading()
@@ -106,10 +116,12 @@ class Connection(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A field of the head is kept; one behind the body is not."""
-        if self._in_head:
-            self._fields += 1
-            if self._fields <= LIMITS.header_fields:
+        self._fields += 1
+        if self._fields <= LIMITS.header_fields:
+            if self._in_head:
                 super().on_header(name, value)
+        elif not self._in_head:
+            self._refuse_length(BESIDE)
 
     def on_headers_complete(self) -> None:
         """The head is whole: answer, unless it has too many fields."""
@@ -124,12 +136,13 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
+        self._beside -= len(body)
         if not self._ended:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         """The request is whole; what comes now is the next one."""
-        self._in_head, self._size, self._fields = True, 0, 0
+        self._in_head, self._size, self._fields, self._beside = True, 0, 0, 0
         if not self._ended:
             super().on_message_complete()
 
@@ -180,8 +193,14 @@ class Connection(HttpToolsProtocol):
 
     # what is too much
 
-    def _refuse_length(self) -> None:
-        """Of a head at once; of a body by whoever answers the request, if it is not answered yet."""
+    def _refuse_length(self, what: str) -> None:
+        """Of a head at once; of a body by whoever answers the request, if it is not answered yet.
+
+        Args:
+            what: there is too much of.
+        """
+        if self._ended:
+            return
         if self._in_head:
             self._refuse(431, "head_too_large", f"address and headers have more than {LIMITS.head_bytes:,} bytes")
             return
@@ -190,7 +209,7 @@ class Connection(HttpToolsProtocol):
         if cycle.response_complete:
             self.linger()
             return
-        cycle.scope[TOO_LARGE] = True  # type: ignore[literal-required]
+        cycle.scope[TOO_LARGE] = what  # type: ignore[literal-required]
         cycle.body, cycle.more_body, cycle.keep_alive = bytearray(), False, False
         cycle.message_event.set()
 

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.access import Access, RateLimit, check_host, client_of
 from ssna.serving.answers import JsonResponse
-from ssna.serving.connection import TOO_LARGE
+from ssna.serving.connection import BODY, TOO_LARGE
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import described, log
 from ssna.serving.memory import memory_was_used
@@ -55,7 +55,7 @@ async def body_of(request: Request, model: type[ModelT]) -> ModelT:
         message = f"the body was not whole after {LIMITS.seconds:g} seconds; send it at once"
         raise RequestError(408, "too_slow", message, {"Connection": "close"}) from None
     if TOO_LARGE in request.scope:
-        raise _too_large()
+        raise _too_large(request.scope[TOO_LARGE])
     content = b"".join(chunks)
     if size <= LONG:
         return parse(model, content)
@@ -208,6 +208,5 @@ def _route(scope: Scope) -> str:
     return str(scope.get("fast_route") or getattr(scope.get("route"), "path", "none"))
 
 
-def _too_large() -> RequestError:
-    message = f"the body has more than {LIMITS.body_bytes:,} bytes; send less at a time"
-    return RequestError(413, "too_large", message, {"Connection": "close"})
+def _too_large(what: str = BODY) -> RequestError:
+    return RequestError(413, "too_large", what, {"Connection": "close"})

@@ -10,8 +10,8 @@ class Limits:
     Attributes:
         head_bytes: of a request's address and headers.
         header_fields: of a request.
-        body_bytes: of a request's body, counted while it is read. Head, body, what separates its chunks and what
-            follows it have ``head_bytes + body_bytes`` together.
+        body_bytes: of a request's body, counted while it is read. What separates its chunks and what follows it have
+            at most ``head_bytes`` and ``header_fields`` more, and all together ``head_bytes + body_bytes``.
         connections: that are open; fewer where the process may open fewer files.
         answer_bytes: of one answer.
         unread_bytes: of all long answers that wait to be read; beyond, the one unread for longest is given up.

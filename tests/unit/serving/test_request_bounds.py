@@ -74,6 +74,24 @@ def test_what_separates_chunks_is_counted_with_the_body(server):
     assert answer(sent(server, CHUNKED, extension * (PAIRS // 10_000 + 1), CHUNK, b"0\r\n\r\n")) == (413, "too_large")
 
 
+def test_what_follows_a_body_has_the_bounds_of_a_head(server):
+    most, few = LIMITS.header_fields, b"0\r\n%s\r\n"
+    for trailers, bound in ((b"x:\r\n", most), (b"x: %s\r\n" % bytes(b"y" * 996), LIMITS.head_bytes // 1_000)):
+        start = CHUNKED.replace(b"Host", b"Connection: close\r\nHost")
+        assert sent(server, start, CHUNK, few % (trailers * (bound - 4))).startswith(b"HTTP/1.1 200")
+        refused = sent(server, CHUNKED, CHUNK, few % (trailers * (bound + 16)))
+        assert answer(refused) == (413, "too_large")
+        assert b"send larger chunks" in refused
+
+
+def test_small_chunks_of_a_large_body_are_taken(server):
+    body = b'{"history": [%s]}' % b", ".join(b'"an item of a history %d"' % number for number in range(1_000))
+    chunks = [body[start : start + 256] for start in range(0, len(body), 256)]
+    sent_chunks = b"".join(b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks)
+    start = CHUNKED.replace(b"Host", b"Connection: close\r\nHost")
+    assert sent(server, start, sent_chunks, b"0\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
 def test_a_body_that_breaks_off_into_what_is_no_http_ends_its_request(server, capsys):
     assert answer(sent(server, CHUNKED, b"1\r\n{\r\nno size\r\n")) == (400, "no_http")
     end = time.monotonic() + 5
