@@ -18,6 +18,7 @@ from ssna.serving.snapshot import Ranking, Snapshot, rankings
 from ssna.serving.worker import Worker
 
 T = TypeVar("T")
+READ = 50  # events of a history that models read, as a rule
 MANY_IDS = 8_192  # that are looked up, or written as JSON, within a few milliseconds
 
 
@@ -191,8 +192,8 @@ class Inference:
 
 def work_of(request: RecommendRequest) -> float:
     """What a request takes, in rankings of a short history: time, and memory while it waits."""
-    listed = len(request.allow or ()) + len(request.deny)
-    return 1 + len(request.history) / 300 + request.k / 1_000 + listed / 1_000
+    listed, history = len(request.allow or ()) + len(request.deny), len(request.history)
+    return 1 + min(history, READ) / 25 + history / 300 + request.k / 1_000 + listed / 1_000
 
 
 def divide(requests: Sequence[RecommendRequest], work: float) -> list[list[RecommendRequest]]:

@@ -54,7 +54,7 @@ class Service:
         self.model = model
         self.missing: str | None = RUN
         self._serving: tuple[Inference, Changes] | None = None
-        self._background = Worker("explain", LIMITS.explain_queue)
+        self._background = Worker("explain", LIMITS.explain_queue, patient=True)
         self._reader = ThreadPoolExecutor(1, "language model")
         self._stopped = Event()
 

@@ -1,6 +1,9 @@
 """One thread for what takes longer than a ranking."""
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -8,6 +11,9 @@ from typing import TypeVar
 from ssna.serving.refusal import RequestError
 
 T = TypeVar("T")
+PATIENT = (
+    10  # steps down in priority: about a tenth of a processor that rankings want, too, and all of one that is idle
+)
 
 
 class Worker:
@@ -16,10 +22,12 @@ class Worker:
     Args:
         name: of the thread.
         limit: jobs that may wait or run; None for any number.
+        patient: whether its jobs take what rankings leave of the processors (on Linux, which knows priorities of
+            threads).
     """
 
-    def __init__(self, name: str, limit: int | None = None) -> None:
-        self._thread, self.limit = ThreadPoolExecutor(1, name), limit
+    def __init__(self, name: str, limit: int | None = None, patient: bool = False) -> None:
+        self._thread, self.limit = ThreadPoolExecutor(1, name, _step_back if patient else None), limit
         self._jobs = 0
 
     async def run(self, job: Callable[..., T], *arguments: object) -> T:
@@ -42,3 +50,10 @@ class Worker:
     async def close(self) -> None:
         """Finish what waits, then end."""
         await asyncio.to_thread(self._thread.shutdown)
+
+
+def _step_back() -> None:
+    """Of this thread, and of those that it starts."""
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + PATIENT)
