@@ -49,8 +49,9 @@ class Batcher(Generic[JobT, AnswerT]):
     Args:
         answer: jobs to answers.
         limit: work that may wait; jobs of several parts may have half of it.
-        max_batch_work: work of one pass; a larger part goes alone, and of divided jobs only one part.
-        overlap_from: so many waiting requests begin a pass before the one that runs has ended.
+        max_batch_work: work of one pass; a larger part goes alone. Of divided jobs it takes one part while whole jobs
+            wait, and parts of a quarter of this otherwise.
+        overlap_from: so many waiting requests of whole jobs begin a pass before the one that runs has ended.
 
     Attributes:
         queued: requests that wait.
@@ -68,7 +69,7 @@ class Batcher(Generic[JobT, AnswerT]):
         self._queue: list[_Entry[JobT, AnswerT]] = []
         self._passes: set[asyncio.Task[None]] = set()
         self._seconds, self._count = FIRST_GUESS, 0
-        self.queued, self._work = 0, 0.0
+        self.queued, self._whole, self._work = 0, 0, 0.0
 
     async def submit(self, parts: Sequence[Part[JobT]]) -> tuple[list[AnswerT], int]:
         """The answers of the parts of one job, and how many requests were answered with the last one. Who is cancelled
@@ -106,23 +107,23 @@ class Batcher(Generic[JobT, AnswerT]):
             self._count += 1
             entries.append(_Entry(due, self._count, part, len(parts) > 1, loop.create_future()))
             heapq.heappush(self._queue, entries[-1])
-            self.queued += part.size
-            self._work += part.work
+            self._count_in(entries[-1], 1)
         return entries
 
     def _leave(self, entry: "_Entry[JobT, AnswerT]") -> None:
         self._queue.remove(entry)
         heapq.heapify(self._queue)
-        self._taken(entry)
+        self._count_in(entry, -1)
 
-    def _taken(self, entry: "_Entry[JobT, AnswerT]") -> None:
-        self.queued -= entry.part.size
-        self._work -= entry.part.work
+    def _count_in(self, entry: "_Entry[JobT, AnswerT]", times: int) -> None:
+        self.queued += times * entry.part.size
+        self._whole += 0 if entry.divided else times * entry.part.size
+        self._work += times * entry.part.work
 
     def _begin(self) -> None:
         """Begin a pass, unless enough of them run."""
         running, overlap_from = len(self._passes), self._overlap_from
-        overlaps = running == 1 and overlap_from is not None and self.queued >= overlap_from
+        overlaps = running == 1 and overlap_from is not None and self._whole >= overlap_from
         if self._queue and (not running or overlaps):
             self._passes.add(begun := asyncio.create_task(self._pass()))
             begun.add_done_callback(self._end)
@@ -146,16 +147,17 @@ class Batcher(Generic[JobT, AnswerT]):
     def _next(self) -> "list[_Entry[JobT, AnswerT]]":
         batch: list[_Entry[JobT, AnswerT]] = []
         later: list[_Entry[JobT, AnswerT]] = []
-        work, divided = 0.0, False
+        work = divided = 0.0
+        most = 0.0 if self._whole else self._max_batch_work / 4
         while self._queue and (not batch or work + self._queue[0].part.work <= self._max_batch_work):
             entry = heapq.heappop(self._queue)
-            if entry.divided and divided:
+            if entry.divided and divided and divided + entry.part.work > most:
                 later.append(entry)
                 continue
-            divided |= entry.divided
+            divided += entry.part.work if entry.divided else 0.0
             batch.append(entry)
             work += entry.part.work
-            self._taken(entry)
+            self._count_in(entry, -1)
         for entry in later:
             heapq.heappush(self._queue, entry)
         return batch

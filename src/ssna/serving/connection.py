@@ -29,6 +29,7 @@ BESIDE = (
 )
 PART = 4_096  # bytes that are parsed at once: so many hold few requests, if they hold several
 READ_AT_MOST = 16 * LIMITS.body_bytes  # bytes that are thrown away behind an answer: most clients listen only then
+PIPELINED_SECONDS = 0.005  # until the next one of several requests that were sent without waiting for answers
 LINGER_SECONDS = 5.0  # for a client to notice that it was answered
 OTHER_DESCRIPTORS = 64  # of files: what is neither a connection nor to be used up by them
 WARN_SECONDS = 10.0  # between two lines of the log about the same
@@ -153,7 +154,7 @@ class Connection(HttpToolsProtocol):
         if self.pipeline:
             self.flow.pause_reading()
         elif self._rest:
-            self.loop.call_soon(self._go_on)
+            self.loop.call_later(PIPELINED_SECONDS, self._go_on)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP."""

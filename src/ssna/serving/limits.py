@@ -61,7 +61,7 @@ class Limits:
     rank_queue: int = 4_096
     text_queue: int = 64
     max_batch_work: int = 128
-    part_work: int = 16
+    part_work: int = 8
     overlap_from: int = 24
     explained_history: int = 100
     explain_queue: int = 64

@@ -170,6 +170,19 @@ def test_of_divided_jobs_a_pass_takes_one_part_and_they_take_turns():
     with_batcher(test)
 
 
+def test_parts_of_divided_jobs_go_together_where_nobody_else_waits_and_begin_no_second_pass():
+    async def test(gate, batcher):
+        await asked(batcher, 0)
+        job = asyncio.create_task(batcher.submit([Part(number) for number in range(1, 6)]))
+        await asyncio.sleep(0)
+        assert gate.passes == [[0]]
+        gate.let_through(4)
+        await job
+        assert gate.passes == [[0], [1, 2], [3, 4], [5]]
+
+    with_batcher(test, overlap_from=3)
+
+
 def test_a_large_job_is_not_put_off_for_ever(monkeypatch):
     now = 0.0
     monkeypatch.setattr(batching.time, "monotonic", lambda: now)
