@@ -65,6 +65,12 @@ def test_importing_the_command_line_does_not_load_torch():
     assert in_a_new_process("import sys, ssna.cli; print('torch' in sys.modules)") == "False"
 
 
+def test_a_server_listens_before_it_loads_what_ranks():
+    heavy = ("torch", "transformers", "numpy", "scipy", "pyarrow", "sqlalchemy")
+    wanted = f"import sys, ssna.serving.server; print([m for m in {heavy!r} if m in sys.modules])"
+    assert in_a_new_process(wanted) == "[]"
+
+
 @pytest.mark.parametrize(
     "package", ["ssna.data", "ssna.evaluation", "ssna.runs", "ssna.methods", "ssna.text", "ssna.training"]
 )

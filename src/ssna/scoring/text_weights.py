@@ -163,10 +163,12 @@ class TextWeights:
         others = self.texts.take(np.arange(self.known, len(self.texts))).append(new)
         beyond = self.text * others.vectors @ (new.vectors.T - old.vectors.T @ scaled)
         if self.words:
+            said = np.unique(others.bags.indices)  # of the others' words alone anything comes
+            of_new, of_old, of_others = (texts.bags[:, said] for texts in (new, old, others))
             for start in range(0, len(new), WORDS_AT_ONCE):
                 part = slice(start, start + WORDS_AT_ONCE)
-                rest = new.bags[part].T.toarray() - old.bags.T @ scaled[:, part].numpy()  # (W, c)
-                beyond[:, part].add_(torch.from_numpy(others.bags @ rest), alpha=self.words)
+                rest = of_new[part].T.toarray() - of_old.T @ scaled[:, part].numpy()  # (W, c)
+                beyond[:, part].add_(torch.from_numpy(of_others @ rest), alpha=self.words)
         admitted = len(others) - len(new)
         return b, spread, to_old, beyond[:admitted], beyond[admitted:]
 
@@ -300,9 +302,9 @@ def _largest(weights: Tensor, most: int) -> tuple[Ints, Ints, NDArray[np.float32
     by_column = weights.T.contiguous()
     if len(weights) <= most:
         column, row = by_column.nonzero().unbind(1)
-    else:
-        row = by_column.abs().topk(most, dim=1, sorted=False).indices.flatten()
-        column = torch.arange(len(by_column)).repeat_interleave(most)
-    value = by_column[column, row]
+        return row.numpy(), column.numpy(), by_column[column, row].numpy()
+    row = by_column.abs().topk(most, dim=1, sorted=False).indices
+    value = by_column.gather(1, row)
     there = value != 0
+    column = torch.arange(len(by_column))[:, None].expand_as(row)
     return row[there].numpy(), column[there].numpy(), value[there].numpy()

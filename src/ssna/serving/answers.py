@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from json.encoder import encode_basestring
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -14,14 +15,16 @@ from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
 from ssna.serving.memory import memory_was_used
 from ssna.serving.refusal import RequestError
-from ssna.serving.snapshot import Ranking, Snapshot
+
+if TYPE_CHECKING:  # what has torch in it is not waited for before the server listens
+    from ssna.serving.snapshot import Ranking, Snapshot
 
 ABORT = "ssna.abort"  # in a request's scope: what closes its connection at once
 FIELDS = ("item", "score", "text")
 PIECE = 2**14  # bytes of an answer that are handed to a connection at once
 
 
-def ranking_json(snapshot: Snapshot, ranking: Ranking, fields: Sequence[str] = FIELDS) -> bytes:
+def ranking_json(snapshot: "Snapshot", ranking: "Ranking", fields: Sequence[str] = FIELDS) -> bytes:
     """As :class:`ssna.serving.schemas.Answer`. Raises :class:`RequestError` if it has too many bytes."""
     unknown = json.dumps(ranking.unknown, ensure_ascii=False) if ranking.unknown else "[]"
     fallback = '"popularity"' if ranking.fallback else "null"
@@ -30,7 +33,7 @@ def ranking_json(snapshot: Snapshot, ranking: Ranking, fields: Sequence[str] = F
     return content
 
 
-def items_json(snapshot: Snapshot, ranking: Ranking, fields: Sequence[str] = FIELDS) -> str:
+def items_json(snapshot: "Snapshot", ranking: "Ranking", fields: Sequence[str] = FIELDS) -> str:
     """The items of a ranking as a list of ``fields``. Raises as :func:`ranking_json`."""
     ids, texts = snapshot.recommender.items.external, snapshot.recommender.texts
     with_item, with_score, with_text = (field in fields for field in FIELDS)
