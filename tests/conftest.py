@@ -3,9 +3,10 @@
 The fixtures return functions, so that Hypothesis can call them too.
 """
 
+import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -35,6 +36,23 @@ hypothesis.settings.load_profile("ssna")
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes do not name a test: packed ones may hold the time of collection, which differs between two workers."""
     return argname if isinstance(val, bytes) else None
+
+
+gc.disable()  # until what is imported while tests are collected is frozen: going through all of it takes most of a test
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    """Before the first test of a file, freeze all that is there for the garbage collector."""
+    if item.path != _frozen_for[-1]:
+        _frozen_for[:] = [item.path]
+        gc.collect()
+        gc.freeze()
+        gc.enable()
+    return (yield)
+
+
+_frozen_for: list[Path | None] = [None]
 
 
 @pytest.fixture(scope="session")

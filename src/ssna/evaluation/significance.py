@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 CHUNK = 2**22  # resampled values held at once: 32 MiB
 
@@ -17,6 +16,8 @@ def paired_t(differences: ArrayLike) -> float:
     values = np.asarray(differences, dtype=np.float64)
     if len(values) < 2 or not values.any():
         return 1.0
+    from scipy import stats  # takes a second to load, which a run need not wait for
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # equal differences have no deviation: t is infinite
         return float(stats.ttest_1samp(values, 0.0).pvalue)
@@ -31,6 +32,8 @@ def bootstrap(
     """
     if differences.shape[1] < 2:
         return np.full(len(differences), -np.inf), np.full(len(differences), np.inf)
+    from scipy import stats
+
     low, high = stats.bootstrap(
         (differences,),
         np.mean,
