@@ -26,8 +26,10 @@ demo: setup $(WHEEL)
 $(WHEEL):
 	$(PYTHON) -m pip download --quiet --no-deps --dest $(@D) recbole==1.2.1
 
-# A file of tests for each core at a time, and a thread for each.
-PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile
+# A file of tests for each core at a time, and a thread for each; the longest files first (tests/conftest.py). Bytecode is
+# kept: every process that a test starts would compile ssna, and every worker all tests.
+unexport PYTHONDONTWRITEBYTECODE
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: setup
 	$(PYTEST) -m "not spark and not long"
@@ -42,16 +44,12 @@ soak: setup
 	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
 	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py
 
-# Scripts and the helpers of tests are typed, too, but need not say everything.
-RELAXED := --allow-untyped-defs --allow-untyped-calls --allow-incomplete-defs --allow-any-generics --no-warn-return-any
 HELPERS := $(filter-out %conftest.py,$(shell find tests -name '*.py' -not -name 'test_*'))
 
 lint: setup
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
-	$(PYTHON) -m mypy $(RELAXED) benchmarks
-	$(PYTHON) -m mypy $(RELAXED) $(HELPERS)
+	$(PYTHON) -m mypy src benchmarks $(HELPERS)
 	$(VENV)/bin/lint-imports
 
 docs: setup

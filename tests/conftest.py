@@ -5,6 +5,7 @@ The fixtures return functions, so that Hypothesis can call them too.
 
 import gc
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
@@ -14,6 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from ssna.core.files import write_file, write_json
 from ssna.core.ragged import Ragged
@@ -41,6 +43,23 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 gc.disable()  # until what is imported while tests are collected is frozen: going through all of it takes most of a test
 
 
+# What takes minutes begins first, so that no process is left with it at the end; the third goes to who is done first.
+LONGEST = (
+    "long/test_documentation.py",
+    "end_to_end/spark/test_spark.py",
+    "contract/test_method_patterns.py",
+    "long/test_documentation_of_the_guide.py",
+    "long/test_tutorials.py",
+    "end_to_end/test_grid.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {Path(__file__).parent / file: number for number, file in enumerate(LONGEST)}
+    assert all(path.exists() for path in place), place
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
     """Before the first test of a file, freeze all that is there for the garbage collector."""
@@ -53,6 +72,25 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
 
 
 _frozen_for: list[Path | None] = [None]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """``(name, make)`` -> the folder that ``make`` has filled, for all processes of a session: nobody changes it."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def folder_of(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of another process, where make failed
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
 
 
 @pytest.fixture(scope="session")
