@@ -42,7 +42,7 @@ test-long: setup
 
 soak: setup
 	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
-	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py
+	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py tests/long/test_tutorials.py
 
 HELPERS := $(filter-out %conftest.py,$(shell find tests -name '*.py' -not -name 'test_*'))
 
