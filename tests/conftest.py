@@ -43,12 +43,13 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
 gc.disable()  # until what is imported while tests are collected is frozen: going through all of it takes most of a test
 
 
-# What takes minutes begins first, so that no process is left with it at the end; the third goes to who is done first.
+# What takes minutes begins first, so that no process is left with it at the end. Two processes take turns: both files of
+# documented commands need the same folder, which the first one has made when the fourth one begins.
 LONGEST = (
-    "long/test_documentation.py",
+    "long/test_documentation_of_the_guide.py",
     "end_to_end/spark/test_spark.py",
     "contract/test_method_patterns.py",
-    "long/test_documentation_of_the_guide.py",
+    "long/test_documentation.py",
     "long/test_tutorials.py",
     "end_to_end/test_grid.py",
 )
