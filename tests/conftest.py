@@ -7,7 +7,7 @@ import gc
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 
@@ -40,11 +40,8 @@ def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     return argname if isinstance(val, bytes) else None
 
 
-gc.disable()  # until what is imported while tests are collected is frozen: going through all of it takes most of a test
-
-
-# What takes minutes begins first, so that no process is left with it at the end. Two processes take turns: both files of
-# documented commands need the same folder, which the first one has made when the fourth one begins.
+# What takes minutes begins first, so that no process is left with it at the end. Two processes take turns: both files
+# of documented commands need the same folder, which the first one has made when the fourth one begins.
 LONGEST = (
     "long/test_documentation_of_the_guide.py",
     "end_to_end/spark/test_spark.py",
@@ -61,18 +58,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
-    """Before the first test of a file, freeze all that is there for the garbage collector."""
-    if item.path != _frozen_for[-1]:
-        _frozen_for[:] = [item.path]
-        gc.collect()
-        gc.freeze()
-        gc.enable()
-    return (yield)
+gc.disable()  # while tests are collected
 
 
-_frozen_for: list[Path | None] = [None]
+@pytest.fixture(scope="module", autouse=True)
+def frozen() -> None:
+    """For the garbage collector, which every training calls: going through all that is imported would take longer."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
