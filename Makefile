@@ -1,6 +1,6 @@
 # setup:     install into the active virtual environment, or into .venv if none is active
 # demo:      from logs to recommendations on MovieLens-100K
-# test-fast: what takes no process, no browser and no seconds: 1 minute  test: what every change must pass: 8 minutes
+# test-fast: what takes no process, no browser and no seconds: 1 minute  test: what every change must pass: 6 minutes
 # test-long: documented commands, Spark, whole runs, servers, kills        soak: properties with many more examples, kills
 # check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
 # docs:      the documentation site, in build/site, with all tables and plots of the kept runs
