@@ -1,6 +1,6 @@
 # setup:     install into the active virtual environment, or into .venv if none is active
 # demo:      from logs to recommendations on MovieLens-100K
-# test-fast: what takes no process, no browser and no seconds: 1 minute  test: what every change must pass: 8 minutes
+# test-fast: what takes no process, no browser and no seconds: 1 minute  test: what every change must pass: 6 minutes
 # test-long: documented commands, Spark, whole runs, servers, kills        soak: properties with many more examples, kills
 # check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
 # docs:      the documentation site, in build/site, with all tables and plots of the kept runs
@@ -26,8 +26,10 @@ demo: setup $(WHEEL)
 $(WHEEL):
 	$(PYTHON) -m pip download --quiet --no-deps --dest $(@D) recbole==1.2.1
 
-# A file of tests for each core at a time, and a thread for each.
-PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile
+# A file of tests for each core at a time, and a thread for each; the longest files first (tests/conftest.py). Bytecode is
+# kept: every process that a test starts would compile ssna, and every worker all tests.
+unexport PYTHONDONTWRITEBYTECODE
+PYTEST := OMP_NUM_THREADS=1 $(PYTHON) -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: setup
 	$(PYTEST) -m "not spark and not long"
@@ -40,18 +42,14 @@ test-long: setup
 
 soak: setup
 	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
-	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py
+	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py tests/long/test_tutorials.py
 
-# Scripts and the helpers of tests are typed, too, but need not say everything.
-RELAXED := --allow-untyped-defs --allow-untyped-calls --allow-incomplete-defs --allow-any-generics --no-warn-return-any
 HELPERS := $(filter-out %conftest.py,$(shell find tests -name '*.py' -not -name 'test_*'))
 
 lint: setup
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy
-	$(PYTHON) -m mypy $(RELAXED) benchmarks
-	$(PYTHON) -m mypy $(RELAXED) $(HELPERS)
+	$(PYTHON) -m mypy src benchmarks $(HELPERS)
 	$(VENV)/bin/lint-imports
 
 docs: setup

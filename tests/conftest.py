@@ -3,7 +3,9 @@
 The fixtures return functions, so that Hypothesis can call them too.
 """
 
+import gc
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -13,6 +15,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from ssna.core.files import write_file, write_json
 from ssna.core.ragged import Ragged
@@ -35,6 +38,54 @@ hypothesis.settings.load_profile("ssna")
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes do not name a test: packed ones may hold the time of collection, which differs between two workers."""
     return argname if isinstance(val, bytes) else None
+
+
+# What takes minutes begins first, so that no process is left with it at the end. Two processes take turns: both files
+# of documented commands need the same folder, which the first one has made when the fourth one begins.
+LONGEST = (
+    "long/test_documentation_of_the_guide.py",
+    "end_to_end/spark/test_spark.py",
+    "contract/test_method_patterns.py",
+    "long/test_documentation.py",
+    "long/test_tutorials.py",
+    "end_to_end/test_grid.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {Path(__file__).parent / file: number for number, file in enumerate(LONGEST)}
+    assert all(path.exists() for path in place), place
+    items.sort(key=lambda item: place.get(item.path, len(place)))
+
+
+gc.disable()  # while tests are collected
+
+
+@pytest.fixture(scope="module", autouse=True)
+def frozen() -> None:
+    """For the garbage collector, which every training calls: going through all that is imported would take longer."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """``(name, make)`` -> the folder that ``make`` has filled, for all processes of a session: nobody changes it."""
+    root = tmp_path_factory.getbasetemp()
+    root = root.parent if "PYTEST_XDIST_WORKER" in os.environ else root
+
+    def folder_of(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = root / name, root / f"{name}.done"
+        with FileLock(root / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of another process, where make failed
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return folder_of
 
 
 @pytest.fixture(scope="session")

@@ -42,7 +42,7 @@ def root(tmp_path_factory, random_data) -> Path:
     folder = tmp_path_factory.mktemp("grid")
     (folder / "data").mkdir()
     for seed, name in enumerate("AB"):
-        save(random_data(seed, users=200, items=60), folder / "data" / name)
+        save(random_data(seed, users=100, items=60), folder / "data" / name)
     (folder / "grid.toml").write_text(GRID)
     return folder
 

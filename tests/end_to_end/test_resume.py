@@ -30,9 +30,9 @@ SETTINGS = (
 WORDS = ("--method", "ids", *(f"--set={setting}" for setting in SETTINGS))
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return small_data(tmp_path)
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_data(tmp_path_factory.mktemp("logs"))
 
 
 def killed(command: list[str], checkpoint: Path, writes: int) -> None:

@@ -49,7 +49,18 @@ def snippets(path: Path) -> list[Snippet]:
     ]
 
 
-RUN = [path for path in PAGES if any(s.language in ("sh", "python") and s.reason is None for s in snippets(path))]
+def commands(path: Path) -> list[Snippet]:
+    """What of a page is run."""
+    return [s for s in snippets(path) if s.language in ("sh", "python") and s.reason is None]
+
+
+def repeats(path: Path, other: Path) -> bool:
+    """Whether ``other`` begins with all that ``path`` runs."""
+    mine, others = ([s.code for s in commands(page)] for page in (path, other))
+    return path != other and mine == others[: len(mine)]
+
+
+RUN = [path for path in PAGES if commands(path) and not any(repeats(path, page) for page in PAGES)]
 GUIDE = [path for path in RUN if path.parent.name == "guide"]
 
 
@@ -67,9 +78,7 @@ def run_all(path: Path, prepared: Path, tmp_path: Path) -> None:
     (folder / "benchmarks").symlink_to(ROOT / "benchmarks")
     (folder / "grids").symlink_to(ROOT / "grids")
     env = environment() | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    for snippet in snippets(path):
-        if snippet.reason is not None or snippet.language not in ("sh", "python"):
-            continue
+    for snippet in commands(path):
         begin = ["bash", "-euo", "pipefail", "-c"] if snippet.language == "sh" else [sys.executable, "-c"]
         done = subprocess.run(
             [*begin, snippet.code],

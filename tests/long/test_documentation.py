@@ -5,7 +5,7 @@ import shlex
 import subprocess
 
 import pytest
-from documented import GUIDE, PAGES, REASONS, ROOT, RUN, run_all, snippets
+from documented import GUIDE, PAGES, REASONS, ROOT, RUN, commands, run_all, snippets
 
 
 @pytest.mark.long
@@ -46,4 +46,8 @@ def require_known(arguments: list[str], where: str) -> None:
 
 def test_fences_are_found():
     assert snippets(ROOT / "README.md")
-    assert RUN
+    assert ROOT / "README.md" in RUN
+
+
+def test_only_a_page_that_another_one_begins_with_is_not_run_itself():
+    assert {path for path in PAGES if commands(path)} - {*RUN} == {ROOT / "docs" / "index.md"}

@@ -1,4 +1,7 @@
-"""The notebooks of ``docs/tutorials`` run from top to bottom, each in less than three minutes."""
+"""The notebooks of ``docs/tutorials`` run from top to bottom, each in less than three minutes.
+
+They do so on the whole shop in ``make soak``, and otherwise on a smaller one.
+"""
 
 import json
 import time
@@ -7,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import shop
+from soak import FACTOR
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
@@ -14,6 +18,7 @@ pytest.importorskip("ipykernel")
 
 NOTEBOOKS = sorted((Path(__file__).parents[2] / "docs" / "tutorials").glob("*.ipynb"))
 SECONDS = 180
+SIZE, USERS, ITEMS = ({"customers": 800, "products": 300}, "799", "291") if FACTOR == 1 else ({}, "2,999", "791")
 
 
 def ran(path, folder):
@@ -38,18 +43,24 @@ def test_a_notebook_is_kept_without_what_its_cells_gave(path):
     assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells)
 
 
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory):
+    """Where the first notebook keeps the states of all texts, and the others find them."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom(path, tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    shop.write(tmp_path / "shop")
+def test_a_notebook_runs_from_top_to_bottom(path, encoded, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(encoded))
+    shop.write(tmp_path / "shop", **SIZE)
     begun = time.monotonic()
     found = said(ran(path, tmp_path))
     assert time.monotonic() - begun < SECONDS
     wanted = {
-        "1-from-a-dataframe": ("2,999 users, 791 items", "Recommendations for 3 histories"),
+        "1-from-a-dataframe": (f"{USERS} users, {ITEMS} items", "Recommendations for 3 histories"),
         "2-new-items": ("place of the bracket:", "'text-knn'"),
-        "3-comparing-honestly": ("Accuracy on", "chosen on validation: ssna on ", "Figures of 2,999 users"),
+        "3-comparing-honestly": ("Accuracy on", "chosen on validation: ssna on ", f"Figures of {USERS} users"),
     }[path.stem]
     for part in wanted:
         assert part in found, f"{part!r} is not in what the cells gave:\n{found[:3000]}"

@@ -61,6 +61,12 @@ def test_importing_the_package_loads_no_heavy_library():
     assert in_a_new_process(f"import sys, ssna; print([m for m in {heavy!r} if m in sys.modules])") == "[]"
 
 
+def test_training_and_tables_load_no_library_that_only_plots_and_tests_of_significance_need():
+    heavy = ("matplotlib", "scipy.stats")
+    code = f"import sys, ssna.report, ssna.runs; print([m for m in {heavy!r} if m in sys.modules])"
+    assert in_a_new_process(code) == "[]"
+
+
 def test_importing_the_command_line_does_not_load_torch():
     assert in_a_new_process("import sys, ssna.cli; print('torch' in sys.modules)") == "False"
 

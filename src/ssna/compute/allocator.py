@@ -15,18 +15,21 @@ def tune_allocator() -> Iterator[None]:
 
     Left alone, glibc hands megabytes back at every step and gets them again page by page, and Python's collector goes
     through all that was ever imported. The first lasts as long as the process: it then holds what it once needed.
-    Where the C library is another one, only the second happens.
+    Where the C library is another one, only the second happens. What was frozen for the collector before stays so.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK)
         mallopt(_TRIM_THRESHOLD, 2**31 - 1)
-    gc.collect()
-    gc.freeze()
+    freeze = not gc.get_freeze_count()  # there is no unfreezing of a part
+    if freeze:
+        gc.collect()
+        gc.freeze()
     try:
         yield
     finally:
-        gc.unfreeze()
+        if freeze:
+            gc.unfreeze()
 
 
 def trim_heap() -> None:

@@ -4,9 +4,8 @@ import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
-CHUNK = 2**22  # resampled values held at once: 32 MiB
+CHUNK = 2**22  # columns drawn at once: 32 MiB
 
 
 def paired_t(differences: ArrayLike) -> float:
@@ -17,6 +16,8 @@ def paired_t(differences: ArrayLike) -> float:
     values = np.asarray(differences, dtype=np.float64)
     if len(values) < 2 or not values.any():
         return 1.0
+    from scipy import stats  # takes a second to load, which a run need not wait for
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # equal differences have no deviation: t is infinite
         return float(stats.ttest_1samp(values, 0.0).pvalue)
@@ -27,21 +28,22 @@ def bootstrap(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Percentile 95 % intervals of the means of ``(m, n)`` differences: ``(m,)`` lower and ``(m,)`` upper ends.
 
-    The ``n`` columns are drawn again, so that what belongs to one user stays together. One column bounds nothing.
+    The ``n`` columns are drawn again, so that what belongs to one user stays together. One column bounds nothing. What
+    is drawn, and so the interval, is that of :func:`scipy.stats.bootstrap`, which would copy every resample: counting
+    how often a column is drawn takes a fourth of the time.
     """
-    if differences.shape[1] < 2:
+    users = differences.shape[1]
+    if users < 2:
         return np.full(len(differences), -np.inf), np.full(len(differences), np.inf)
-    low, high = stats.bootstrap(
-        (differences,),
-        np.mean,
-        axis=-1,
-        n_resamples=resamples,
-        batch=max(CHUNK // max(differences.size, 1), 1),
-        method="percentile",
-        vectorized=True,
-        rng=rng,
-    ).confidence_interval
-    return np.asarray(low), np.asarray(high)
+    at_once = max(CHUNK // users, 1)
+    means = []
+    for first in range(0, resamples, at_once):
+        drawn = rng.integers(users, size=(min(at_once, resamples - first), users))
+        places = drawn + users * np.arange(len(drawn))[:, None]
+        times = np.bincount(places.ravel(), minlength=places.size).reshape(places.shape)
+        means.append(differences @ times.T.astype(np.float64) / users)
+    low, high = np.percentile(np.concatenate(means, axis=1), (2.5, 97.5), axis=1)
+    return low, high
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:

@@ -7,14 +7,9 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from ssna.core.errors import ArtifactError, SettingsError
 from ssna.core.files import write_file
@@ -24,6 +19,10 @@ from ssna.report.bins import GAINS, HISTORY, MIN_USERS, POPULARITY, Bins, by_ent
 from ssna.report.cells import POLICY_LABELS, group_name, labels
 from ssna.report.groups import Entry, ResultGroup
 from ssna.report.new_items import METRIC, points
+
+if TYPE_CHECKING:  # loading it takes half a second, which only a plot is worth
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 NEUTRAL = "#767676"
 """Text and axes: readable on white and on black."""
@@ -63,7 +62,7 @@ MIN_SECONDS = 1e-3
 """Seconds: less is drawn as this, since the axis is logarithmic."""
 
 LineStyles = dict[str, dict[str, Any]]
-Draw = Callable[[Sequence[Axes], ResultGroup, Policy, LineStyles], None]
+Draw = Callable[[Sequence["Axes"], ResultGroup, Policy, LineStyles], None]
 
 
 @dataclass(frozen=True)
@@ -86,12 +85,16 @@ class Plot:
     in_legend: Callable[[Entry], bool] = lambda entry: True
     legend_suffix: Callable[[Entry], str] = lambda entry: ""
 
-    def __call__(self, groups: Sequence[ResultGroup], policy: Policy = "exclude_seen", columns: int = 2) -> Figure:
+    def __call__(self, groups: Sequence[ResultGroup], policy: Policy = "exclude_seen", columns: int = 2) -> "Figure":
         """All groups that have data, ``columns`` panels a row.
 
         Raises:
             ArtifactError: no group has data, or a run is damaged.
         """
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
+        from matplotlib.lines import Line2D
+
         groups = [group for group in groups if self.has_data(group)]
         if not groups:
             raise ArtifactError(f"these runs hold nothing to plot: {self.caption}")
@@ -116,7 +119,7 @@ class Plot:
         return figure
 
 
-def write(figure: Figure, path: Path) -> None:
+def write(figure: "Figure", path: Path) -> None:
     """As SVG, PNG or PDF, by the suffix of ``path``, atomically; its folder is made where it is missing.
 
     Raises:
@@ -129,15 +132,17 @@ def write(figure: Figure, path: Path) -> None:
     write_file(path, render(figure, form))
 
 
-def render(figure: Figure, form: str) -> bytes:
+def render(figure: "Figure", form: str) -> bytes:
     """``svg``, ``png`` or ``pdf`` on a transparent ground, without a date."""
+    from matplotlib import rc_context
+
     content = io.BytesIO()
     with rc_context(STYLE):
         figure.savefig(content, format=form, transparent=True, dpi=150, metadata=WITHOUT_DATE[form])
     return content.getvalue()
 
 
-def _layers(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
+def _layers(axes: Sequence["Axes"], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
     """Figure 3."""
     figures = {a: entry.figures(policy, "R@10") for a, entry in sorted(adapted_layers(group).items())}
     means = [seeds.mean() for seeds in figures.values()]
@@ -147,8 +152,10 @@ def _layers(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: Li
     axes[0].set(xlabel="a, top layers adapted", ylabel=f"test R@10, {POLICY_LABELS[policy]}")
 
 
-def _curves(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
+def _curves(axes: Sequence["Axes"], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
     """Validation R@10 (seen excluded, as selection has it) and loss by epoch, of the first seed."""
+    from matplotlib.ticker import MaxNLocator
+
     for entry in filter(_trained, group.entries):
         epochs, best = _with_gaps(entry.record.epochs), entry.record.best_epoch
         numbers = [epoch["number"] for epoch in epochs]
@@ -174,7 +181,9 @@ def _with_gaps(epochs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return found
 
 
-def _against_seconds(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
+def _against_seconds(axes: Sequence["Axes"], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     for entry in group.entries:
         seconds = max(fmean(run.record.seconds for run in entry.runs), MIN_SECONDS)
         axes[0].plot([seconds], [entry.figures(policy, "R@10").mean()], **styles[entry.name])
@@ -196,7 +205,7 @@ def _against_seconds(axes: Sequence[Axes], group: ResultGroup, policy: Policy, s
         panel.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _by_bins(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: LineStyles, *, bins: Bins) -> None:
+def _by_bins(axes: Sequence["Axes"], group: ResultGroup, policy: Policy, styles: LineStyles, *, bins: Bins) -> None:
     users, found = by_entry(group, policy, bins)
     positions, few = np.arange(len(users)), users < MIN_USERS
     for name, seeds in found.items():
@@ -211,7 +220,7 @@ def _by_bins(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: L
         panel.set(xlabel=bins.title, ylabel=f"test {metric}, {POLICY_LABELS[policy]}", ylim=(0, None))
 
 
-def _new_items(axes: Sequence[Axes], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
+def _new_items(axes: Sequence["Axes"], group: ResultGroup, policy: Policy, styles: LineStyles) -> None:
     """Seen items are always excluded."""
     for entry in group.entries:
         if found := points(entry):

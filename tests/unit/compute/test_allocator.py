@@ -9,6 +9,13 @@ from ssna.compute.allocator import tune_allocator
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_frozen():
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
 def test_objects_from_before_are_frozen_for_the_garbage_collector_inside_only():
     with tune_allocator():
         assert gc.get_freeze_count() > 1000
@@ -19,6 +26,13 @@ def test_the_garbage_collector_is_unfrozen_after_a_failure():
     with pytest.raises(ValueError, match="broken"), tune_allocator():
         raise ValueError("broken")
     assert gc.get_freeze_count() == 0
+
+
+def test_what_was_frozen_before_stays_frozen_after():
+    gc.freeze()
+    with tune_allocator(), tune_allocator():
+        assert gc.get_freeze_count() > 1000
+    assert gc.get_freeze_count() > 1000
 
 
 def test_malloc_is_told_to_keep_freed_memory_and_to_map_only_large_blocks(monkeypatch):

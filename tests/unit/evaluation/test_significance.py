@@ -66,7 +66,7 @@ def test_an_interval_is_close_to_the_normal_one_where_there_are_many_users() -> 
 def test_what_belongs_to_one_user_is_drawn_together() -> None:
     row = np.random.default_rng(0).normal(size=30)
     low, high = bootstrap(np.stack([row, row, -row]), np.random.default_rng(1))
-    assert low[0] == low[1]
+    assert low[0] == pytest.approx(low[1])
     assert low[0] == pytest.approx(-high[2])
 
 
@@ -74,7 +74,16 @@ def test_the_same_generator_gives_the_same_interval_however_memory_is_bounded(mo
     differences = np.random.default_rng(0).normal(size=(2, 30))
     whole = bootstrap(differences, np.random.default_rng(1), resamples=200)
     monkeypatch.setattr(significance, "CHUNK", 60 * 7)
-    assert np.array_equal(whole, bootstrap(differences, np.random.default_rng(1), resamples=200))
+    np.testing.assert_allclose(bootstrap(differences, np.random.default_rng(1), resamples=200), whole, rtol=1e-12)
+
+
+def test_an_interval_is_the_one_of_scipy() -> None:
+    differences = np.random.default_rng(0).normal(size=(3, 40))
+    expected = stats.bootstrap(
+        (differences,), np.mean, axis=-1, n_resamples=300, method="percentile", rng=np.random.default_rng(1)
+    ).confidence_interval
+    found = bootstrap(differences, np.random.default_rng(1), resamples=300)
+    np.testing.assert_allclose(found, (expected.low, expected.high), rtol=1e-12)
 
 
 def test_one_user_bounds_nothing() -> None:
