@@ -285,9 +285,10 @@ class _Entries:
         self, place: Ints, column: Ints, value: NDArray[np.float32], rows: Ints, columns: Ints, turned: bool = False
     ) -> None:
         """``value`` at ``rows[place]`` and ``columns[column]``, or there in the transpose; a row -1 is nobody's."""
-        row, there = rows[place], rows[place] >= 0
-        entry = row[there].astype(np.int32), columns[column][there].astype(np.int32)
-        self._parts.append((*(entry[::-1] if turned else entry), value[there]))
+        entries = rows.astype(np.int32)[place], columns.astype(np.int32)[column]
+        if not (there := entries[0] >= 0).all():
+            entries, value = (entries[0][there], entries[1][there]), value[there]
+        self._parts.append((*(entries[::-1] if turned else entries), value))
 
     def matrix(self, rows: int, columns: int | None = None) -> sparse.csr_array:
         """All of them, ``(rows, columns)``, or square."""
@@ -304,7 +305,8 @@ def _largest(weights: Tensor, most: int) -> tuple[Ints, Ints, NDArray[np.float32
         column, row = by_column.nonzero().unbind(1)
         return row.numpy(), column.numpy(), by_column[column, row].numpy()
     row = by_column.abs().topk(most, dim=1, sorted=False).indices
-    value = by_column.gather(1, row)
-    there = value != 0
-    column = torch.arange(len(by_column))[:, None].expand_as(row)
-    return row[there].numpy(), column[there].numpy(), value[there].numpy()
+    value, column = by_column.gather(1, row).flatten(), torch.arange(len(by_column)).repeat_interleave(most)
+    row = row.flatten()
+    if not (there := value != 0).all():
+        row, column, value = row[there], column[there], value[there]
+    return row.numpy(), column.numpy(), value.numpy()

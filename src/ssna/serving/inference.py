@@ -76,10 +76,9 @@ class Inference:
         """Whether a ranking process answers for what serves now."""
         return self._ranker is not None and self._ranker.answers(self.snapshot.recommender)
 
-    async def start(self) -> None:
-        """Rank in a process of its own from now on."""
-        self._ranker = Ranker()
-        await self._ranker.start()
+    async def start(self, ranker: Ranker) -> None:
+        """Rank in a process of its own from now on, which was started."""
+        self._ranker = ranker
         for snapshot in (self.snapshot, *self.compare_with.values()):
             await self._ranker.load(snapshot.recommender)
 

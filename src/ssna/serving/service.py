@@ -5,13 +5,15 @@ Importing this takes no time: a server answers that it is there before it loads 
 
 import asyncio
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
+from ssna.compute.cpus import cpu_count
 from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ssna.recommender import Recommender
     from ssna.serving.changes import Changes
     from ssna.serving.inference import Inference
+    from ssna.serving.ranker import Ranker
     from ssna.serving.restoring import Loaded
     from ssna.serving.snapshot import Snapshot
 
@@ -122,12 +125,18 @@ class Service:
             SsnaError: as :meth:`load`; nothing is served.
         """
         reading: list[Future[None]] = []  # the language model, beside what was added: two cores have both sooner
+        ranker = await asyncio.to_thread(_ranker)
+        await ranker.start()  # and that process loads libraries beside both
         try:
-            await asyncio.to_thread(self.load, lambda run: reading.append(self._reader.submit(_warm_up, run)))
-        except EncoderError as cause:  # the model that was named is another one: not what may be missing
-            raise SsnaError(str(cause)) from None
+            with _all_cores():
+                await asyncio.to_thread(self.load, lambda run: reading.append(self._reader.submit(_warm_up, run)))
+        except BaseException as cause:
+            await ranker.close()
+            if isinstance(cause, EncoderError):  # the model that was named is another one: not what may be missing
+                raise SsnaError(str(cause)) from None
+            raise
         try:
-            await self.inference.start()
+            await self.inference.start(ranker)
             await asyncio.wrap_future(reading[0])
         finally:
             gc.collect()
@@ -146,6 +155,25 @@ class Service:
     async def run_in_background(self, job: Callable[[], T]) -> T:
         """What takes longer than a ranking, one after the other. Raises :class:`RequestError` if too many wait."""
         return await self._background.run(job)
+
+
+@contextmanager
+def _all_cores() -> Iterator[None]:
+    """For threads that begin inside: nobody is to be answered yet, so none is kept free."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(cpu_count())
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _ranker() -> "Ranker":
+    from ssna.serving.ranker import Ranker
+
+    return Ranker()
 
 
 def _warm_up(recommender: "Recommender") -> None:
