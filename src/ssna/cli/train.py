@@ -59,7 +59,7 @@ def train(
         raise SettingsError("two data folders have one name; rename one, since ids are told apart by it")
     sets = {name: load(folder) for name, folder in named.items()}
     dataset = union(sets) if len(sets) > 1 else sets[data[0].resolve().name]
-    states = LayerCache.open(cache, dataset.texts) if cache else None
+    states = LayerCache.open(cache, dataset.texts, dataset.items.external) if cache else None
     run = train_run(
         dataset,
         states,

@@ -46,6 +46,8 @@ class EncodeReport:
         tokens_per_second: real tokens read a second, loading the model left out; 0 when nothing was encoded.
         layers: how many layers the cache holds.
         width: numbers in a vector.
+        without: of each source of vectors from elsewhere that lacks some: its name, how many items of the catalogue have
+            none, and one of these.
     """
 
     encoded: int
@@ -53,6 +55,7 @@ class EncodeReport:
     tokens_per_second: float
     layers: int
     width: int
+    without: tuple[tuple[str, int, str], ...] = ()
 
     def tree(self) -> dict[str, Any]:
         """What ``encode --json`` prints."""
@@ -95,12 +98,12 @@ def encode(
     from ssna.compute import distributed
     from ssna.text.encoder import TextEncoder
 
-    existing = _existing(None if out is None else Path(out))
+    existing = existing_in(None if out is None else Path(out))
     if existing is not None and dtype == "auto":
         dtype = existing.dtype
     encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
     folder = default_folder(encoder, layers) if out is None else Path(out)
-    encoding = _encoding(encoder, layers, folder, existing or _existing(folder))
+    encoding = _encoding(encoder, layers, folder, existing or existing_in(folder))
     with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
         missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
         distributed.barrier()  # until all have seen the same texts missing
@@ -168,14 +171,19 @@ os.register_at_fork(after_in_child=_start_anew_in_a_fork)
 
 def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:
     """Where a cache without a name lies: one folder for each way of encoding, under ``$XDG_CACHE_HOME/ssna``."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = Path(encoder.model.name)
     slug = re.sub(r"[^\w.-]+", "-", name.name if name.is_absolute() else str(name))
     parts = [slug, encoder.model.revision[:8], encoder.pooling, str(encoder.max_tokens), encoder.dtype]
-    return root / "ssna" / "-".join([*parts, *([] if layers == "all" else [f"top{layers}"])])
+    return cache_root() / "-".join([*parts, *([] if layers == "all" else [f"top{layers}"])])
 
 
-def _existing(folder: Path | None) -> Manifest | None:
+def cache_root() -> Path:
+    """Where caches without a name lie."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssna"
+
+
+def existing_in(folder: Path | None) -> Manifest | None:
+    """The manifest of the cache in ``folder``, if there is one."""
     return read_manifest(folder, NAME_ANOTHER) if folder is not None and (folder / MANIFEST).exists() else None
 
 

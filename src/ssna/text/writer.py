@@ -99,14 +99,14 @@ class CacheWriter:
                 f"free some space, name a folder on another disk, or keep fewer layers ({option('layers')})"
             )
         with self._turn():
-            for name, _ in self.manifest.files:
+            for name, _, _ in self.manifest.layer_files:
                 (self.folder / name).touch()
             (self.folder / KEYS).touch()
             write_json(self.folder / MANIFEST, self.manifest.tree())  # last: a folder with a manifest is a cache
         return size
 
-    def append(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
-        """Add rows: ``keys`` ``(n,)`` and ``vectors`` ``(layers, n, d)``, finite, lowest layer first.
+    def append(self, keys: Sequence[bytes], vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32]) -> None:
+        """Add rows: ``keys`` ``(n,)`` and ``vectors``, ``(n, d)`` of each file, finite, lowest layer first.
 
         Keys that are there by now are left out: a process that outlived its run may have written them.
 
@@ -115,14 +115,14 @@ class CacheWriter:
         """
         with self._turn():
             new = [place for place, key in enumerate(keys) if key not in self.known]
-            self._append([keys[place] for place in new], vectors[:, new])
+            self._append([keys[place] for place in new], [layer[new] for layer in vectors])
 
-    def _append(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+    def _append(self, keys: Sequence[bytes], vectors: Sequence[NDArray[np.float32]]) -> None:
         for place, layer in enumerate(vectors):
             if self.manifest.stored[place] == "f16" and np.abs(layer).max(initial=0.0) > LARGEST_F16:
                 self._widen(place)
         try:
-            for (name, dtype), layer in zip(self.manifest.files, vectors, strict=True):
+            for (name, dtype, _), layer in zip(self.manifest.layer_files, vectors, strict=True):
                 _append(self.folder / name, layer.astype(dtype).tobytes())
             _append(self.folder / KEYS, b"".join(keys))  # the rows count from here on
         except OSError:
@@ -132,11 +132,11 @@ class CacheWriter:
         self.known.update(keys)
 
     def _row_bytes(self) -> list[int]:
-        return [self.manifest.width * dtype.itemsize for _, dtype in self.manifest.files]
+        return [width * dtype.itemsize for _, dtype, width in self.manifest.layer_files]
 
     def _files(self) -> list[tuple[Path, int]]:
         """Every file with its bytes a row, the keys first."""
-        names = [KEYS, *(name for name, _ in self.manifest.files)]
+        names = [KEYS, *(name for name, _, _ in self.manifest.layer_files)]
         return [(self.folder / name, size) for name, size in zip(names, [KEY_BYTES, *self._row_bytes()], strict=True)]
 
     def _whole_rows(self) -> int:
@@ -157,7 +157,7 @@ class CacheWriter:
 
     def _widen(self, place: int) -> None:
         """Store a layer in 32 bits from now on: a whole new file first, then the manifest that names it."""
-        layer = self.manifest.layers[place]
+        layer = list(self.manifest.files)[place][0]
         narrow, wide = (self.folder / layer_file(layer, stored) for stored in ("f16", "f32"))
         with write_aside(wide) as aside, narrow.open("rb") as source, aside.open("wb") as target:
             while chunk := source.read(COPY_BYTES):
@@ -175,7 +175,7 @@ def _agreed_manifest(folder: Path, encoding: Encoding) -> Manifest:
         foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "layer-", KEYS)))
         if foreign:
             raise CacheError(f"{folder} holds other files ({foreign[0]}) and is left alone; {NAME_ANOTHER}")
-        return Manifest(**encoding.model_dump(), stored=("f16",) * len(encoding.layers))
+        return Manifest(**encoding.model_dump(), stored=tuple(stored for _, stored, _ in encoding.files))
     manifest = read_manifest(folder, NAME_ANOTHER)
     check_agreement(folder, manifest, encoding)
     return manifest
