@@ -53,8 +53,8 @@ def encode(
     With --vectors, vectors from elsewhere are kept, alone or beside those of a --model."""
     import json
 
-    from ssna.core.errors import for_shell
     from ssna.compute.launch import launch
+    from ssna.core.errors import for_shell
     from ssna.data import load
     from ssna.runs.encoding import encode_data, warnings
     from ssna.text.cache import described

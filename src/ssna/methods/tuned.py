@@ -279,6 +279,12 @@ def _reader(cache: LayerCache | None) -> Any:
 
     assert cache is not None, "the run checks that a method that needs text gets a cache"
     encoding = cache.encoding
+    if encoding.pooling is None or not encoding.has_model or encoding.sources:
+        what = "beside which vectors stand" if encoding.has_model else "but the cache holds vectors alone"
+        raise SettingsError(
+            f"{cache.folder}: lora, adalora and full tune a language model, {what}; encode texts with a language model "
+            "alone into another folder, or train ssna"
+        )
     return TextEncoder.find(
         encoding.model,
         pooling=encoding.pooling,

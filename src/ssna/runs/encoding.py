@@ -9,7 +9,7 @@ from ssna.core.errors import for_python
 from ssna.data.dataset import Dataset, IdMap
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
-from ssna.text.encoding import Dtype, Layers, Pooling
+from ssna.text.encoding import VECTORS, Dtype, Layers, Pooling
 from ssna.text.fill import EncodeReport
 from ssna.text.fill_items import Items, encode_items
 
@@ -47,9 +47,10 @@ def encode_data(
 def warnings(report: EncodeReport, items: int) -> Iterator[str]:
     """What has to be said of a report, as lines."""
     for name, lacking, example in report.without:
+        named = "" if name == VECTORS else f" in {name}"
         yield (
-            f"{lacking:,} of {items:,} items have no vector in {name}, such as {example!r}; zeros stand in its place, as "
-            "in that of a missing text"
+            f"{lacking:,} of {items:,} items have no vector{named}, such as {example!r}; zeros stand in its place, as in "
+            "that of a missing text"
         )
 
 

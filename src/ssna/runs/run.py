@@ -40,8 +40,8 @@ def encode(
         out: the cache folder; None takes one in the user's cache directory that all data sets share.
         vectors: vectors from elsewhere, alone or beside the model's layers: a file (Parquet, npy, safetensors), a frame
             with the columns ``item`` and ``vector``, ids and array as a pair, arrays by ids, or the folder or hub id of
-            a static model. Several sources stand side by side: a list of files, or a dict of names. An item has a vector
-            ``(d,)`` or, of several layers, ``(layers, d)``, the lowest first.
+            a static model. Several sources stand side by side: a list of files, or a dict of names. An item has a
+            vector ``(d,)`` or, of several layers, ``(layers, d)``, the lowest first.
         layers: ``"all"``, or how many of the top layers to keep.
         pooling: ``cls``, ``mean`` or ``last``.
         max_tokens: where longer texts are cut; None takes the model's own limit, at most 512.

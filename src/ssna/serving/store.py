@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, Connection, Engine, Table, delete, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Table, delete, insert, inspect, select, update
 
 from ssna.core.errors import ArtifactError
 from ssna.core.files import fsync
@@ -21,11 +21,12 @@ from ssna.serving.additions import Additions, Change
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 from ssna.serving.sqlite import ERRORS, check_pages, engine_of, exists, readable, reason
-from ssna.serving.tables import ADDED, FORMAT, MODELS, REMOVED, STATE, STATES, TABLES
+from ssna.serving.tables import ADDED, FORMAT, MODELS, REMOVED, STATE, STATES, TABLES, VECTORS
 from ssna.text import Encoding
 
 if TYPE_CHECKING:
     from ssna.recommender.admission import NewItems
+    from ssna.text.states import Vectors
 
 STORE, JOURNAL = "state.sqlite", "additions.journal"
 AT_ONCE = 500  # rows of one statement: SQLite takes 999 values
@@ -91,7 +92,7 @@ class Store:
                     return Additions()
                 texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
                 hidden = frozenset(connection.execute(select(REMOVED.c.item)).scalars())
-                return Additions(texts, hidden, _revision(connection))
+                return Additions(texts, _vectors(connection), hidden, _revision(connection))
         except (*ERRORS, ArtifactError) as cause:
             raise ArtifactError(f"{self.path} cannot be read ({reason(cause)})") from None
 
@@ -123,7 +124,11 @@ class Store:
         for place, item in enumerate(here):
             states[:, place] = found[item][1]
         texts, silent = {item: found[item][0] for item in here}, [found[item][2] for item in here]
-        return NewItems(texts, torch.from_numpy(states), silent)
+        unread = {
+            item for item, nothing in zip(here, silent, strict=True)
+            if encoding.has_model and not nothing and not found[item][1][encoding.extra :].any()
+        }  # fmt: skip
+        return NewItems(texts, torch.from_numpy(states), silent, unread=unread)
 
     def record(self, change: Change, read: "NewItems | None" = None, encoding: Encoding | None = None) -> Additions:
         """Make ``change`` last. When this returns it is on the disk; when it raises it did not happen.
@@ -139,6 +144,7 @@ class Store:
             _delete(connection, REMOVED.c.item, [*change.show, *change.hide])
             _insert(connection, REMOVED, [{"item": item} for item in change.hide if item not in change.show])
             _insert(connection, ADDED, [{"item": item, "text": text} for item, text in change.put.items()])
+            _insert_vectors(connection, change.vectors)
             if read is not None and encoding is not None:
                 _insert_states(connection, read, encoding)
             after = self.additions.after(change)
@@ -189,7 +195,10 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not exists(self.path):
             self._make()
-        return engine_of(self.path)
+        engine = engine_of(self.path)
+        if not inspect(engine).has_table(VECTORS.name):  # of a store that was made before items had vectors
+            TABLES.create_all(engine)
+        return engine
 
     def _make(self) -> None:
         """Whole or not at all, and not where another server was faster."""
@@ -243,10 +252,7 @@ def _insert_states(connection: Connection, read: "NewItems", encoding: Encoding)
     if connection.execute(select(MODELS.c.fingerprint).where(of_model)).first() is None:
         described = json.dumps(encoding.tree())
         connection.execute(insert(MODELS).values(fingerprint=encoding.fingerprint, encoding=described))
-    numbers: dict[str, int] = {}
-    for some in _some(read.texts):
-        rows = connection.execute(select(ADDED.c.item, ADDED.c.number).where(ADDED.c.item.in_(some)))
-        numbers |= {row.item: row.number for row in rows}
+    numbers = _numbers(connection, read.texts)
     for some in _some(numbers.values()):
         earlier = STATES.c.number.in_(some) & (STATES.c.fingerprint == encoding.fingerprint)
         connection.execute(delete(STATES).where(earlier))
@@ -262,6 +268,38 @@ def _insert_states(connection: Connection, read: "NewItems", encoding: Encoding)
             for place, (item, nothing) in enumerate(zip(read.texts, read.silent, strict=True))
         ],
     )  # fmt: skip
+
+
+def _numbers(connection: Connection, items: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for some in _some(items):
+        rows = connection.execute(select(ADDED.c.item, ADDED.c.number).where(ADDED.c.item.in_(some)))
+        found |= {row.item: row.number for row in rows}
+    return found
+
+
+def _insert_vectors(connection: Connection, vectors: "Mapping[str, Vectors]") -> None:
+    numbers = _numbers(connection, vectors)
+    _insert(
+        connection,
+        VECTORS,
+        [
+            {"number": numbers[item], "source": name, "layers": len(each), "vector": each.astype("<f4").tobytes()}
+            for item, given in vectors.items()
+            for name, each in given.items()
+        ],
+    )
+
+
+def _vectors(connection: Connection) -> "dict[str, dict[str, NDArray[np.float32]]]":
+    """Those of added items, by their ids."""
+    found: dict[str, dict[str, NDArray[np.float32]]] = {}
+    if inspect(connection).has_table(VECTORS.name):
+        columns = ADDED.c.item, VECTORS.c.source, VECTORS.c.layers, VECTORS.c.vector
+        for item, name, layers, content in connection.execute(select(*columns).join(ADDED)):
+            values = np.frombuffer(content, "<f4").reshape(layers, -1)
+            found.setdefault(item, {})[name] = values.astype(np.float32)
+    return found
 
 
 def _some(values: Iterable[Any]) -> Iterator[list[Any]]:

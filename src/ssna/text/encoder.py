@@ -81,6 +81,7 @@ class TextEncoder:
     @classmethod
     def like(cls, encoding: Encoding, device: str = "auto") -> "TextEncoder":
         """The encoder that made a cache's vectors. Raises :class:`EncoderError` if the model has changed since."""
+        assert encoding.pooling is not None, "what reads texts pools their tokens"
         return cls.find(
             encoding.model,
             pooling=encoding.pooling,

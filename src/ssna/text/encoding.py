@@ -103,7 +103,9 @@ class Encoding(Settings):
             width = self.text_width
             yield from ((f"{layer:02d}", "f16", width) for layer in self.layers)
         for number, source in enumerate(self.sources or (), start=1):
-            yield from ((f"s{number}-{layer:02d}", source.stored, source.width) for layer in range(1, source.layers + 1))
+            yield from (
+                (f"s{number}-{layer:02d}", source.stored, source.width) for layer in range(1, source.layers + 1)
+            )
 
     @property
     def text_width(self) -> int:
@@ -133,4 +135,7 @@ def _show(value: object) -> str:
 
 
 def _shown(sources: tuple[Source, ...] | None) -> str:
-    return ", ".join(f"{each.name} of {each.layers} x {each.width} {each.stored}" for each in sources or ()) or "of no file"
+    return (
+        ", ".join(f"{each.name} of {each.layers} x {each.width} {each.stored}" for each in sources or ())
+        or "of no file"
+    )

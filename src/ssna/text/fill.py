@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssna.compute.forks import lost_the_gpu
-from ssna.core.errors import CacheError, Interrupted, worded
+from ssna.core.errors import CacheError, EncoderError, Interrupted, worded
 from ssna.core.progress import progress
 from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
 from ssna.text.content import say_nothing
@@ -46,8 +46,8 @@ class EncodeReport:
         tokens_per_second: real tokens read a second, loading the model left out; 0 when nothing was encoded.
         layers: how many layers the cache holds.
         width: numbers in a vector.
-        without: of each source of vectors from elsewhere that lacks some: its name, how many items of the catalogue have
-            none, and one of these.
+        without: of each source of vectors from elsewhere that lacks some: its name, how many items of the catalogue
+            have none, and one of these.
     """
 
     encoded: int
@@ -59,7 +59,10 @@ class EncodeReport:
 
     def tree(self) -> dict[str, Any]:
         """What ``encode --json`` prints."""
-        return asdict(self)
+        without = [dict(zip(("source", "items", "example"), each, strict=True)) for each in self.without]
+        return {key: value for key, value in asdict(self).items() if key != "without"} | (
+            {"without_vector": without} if without else {}
+        )
 
 
 def encode(
@@ -130,7 +133,7 @@ def embed(
         encoding keeps. They equal a cache's vectors up to rounding: its 16 bits a number, and the model's precision.
 
     Raises:
-        EncoderError: the model is gone, or is not the one that made the cache.
+        EncoderError: the model is gone, is not the one that made the cache, or there was none.
         CacheError: the encoding keeps fewer layers.
     """
     kept = len(encoding.layers) if layers is None else layers
@@ -154,6 +157,8 @@ def without_content(texts: Sequence[str], encoding: Encoding, device: str = "aut
 def _encoder_like(encoding: Encoding, device: str) -> "TextEncoder":
     from ssna.text.encoder import TextEncoder
 
+    if not encoding.has_model:
+        raise EncoderError("no language model read these items, so that none can read a text; give vectors")
     require_there(encoding)
     return TextEncoder.like(encoding, device)
 

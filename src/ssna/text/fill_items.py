@@ -105,9 +105,7 @@ def encode_items(
     return LayerCache.open(folder, items.texts, items.ids), replace(report, without=_without(bound, items))
 
 
-def _default(
-    encoder: "TextEncoder | None", layers: Layers, bound: Sequence[ItemVectors], items: Items
-) -> Path:
+def _default(encoder: "TextEncoder | None", layers: Layers, bound: Sequence[ItemVectors], items: Items) -> Path:
     name = digest_of(bound, items.ids)
     if encoder is None:
         return cache_root() / f"vectors-{name}"

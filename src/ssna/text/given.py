@@ -144,8 +144,8 @@ def _of_memory(given: object, name: str) -> tuple[Sequence[Any], Array]:
     if hasattr(given, "__arrow_c_stream__"):
         return _of_table(pa.table(given), name)
     raise CacheError(
-        f"{name} is a {type(given).__name__}; give a file, a frame, arrays by ids {{'sku-17': array}}, or ids and array "
-        "as a pair (ids, array)"
+        f"{name} is a {type(given).__name__}; give a file, a frame, arrays by ids {{'sku-17': array}}, or ids and "
+        "array as a pair (ids, array)"
     )
 
 
@@ -213,17 +213,17 @@ def _checked(name: str, shown: str, ids: Sequence[Any], values: Array) -> GivenV
         values = values[:, None, :]
     if values.ndim != 3 or not values.size:
         raise CacheError(
-            f"{shown} has the shape {values.shape}; give (items, numbers), or (items, layers, numbers), the lowest layer "
-            "first"
+            f"{shown} has the shape {values.shape}; give (items, numbers), or (items, layers, numbers), the "
+            "lowest layer first"
         )
     items, layers, width = values.shape
     if len(ids) != items:
         raise CacheError(f"{shown} has {items:,} vectors and {len(ids):,} ids; give one id a vector, in their order")
     if layers > MOST_LAYERS or width > MOST_WIDTH:
         raise CacheError(
-            f"{shown} has {layers:,} layers of {width:,} numbers an item; at most {MOST_LAYERS} of {MOST_WIDTH:,} can be "
-            "read: reduce them, by PCA say"
+            f"{shown} has {layers:,} layers of {width:,} numbers an item; at most {MOST_LAYERS} of {MOST_WIDTH:,} can "
+            "be read: reduce them, by PCA say"
         )
     if odd := [each for each in ids if isinstance(each, bool) or not isinstance(each, str | int | float | np.generic)]:
         raise CacheError(f"{shown}: {odd[0]!r} is no id of an item; ids are text or whole numbers")
-    return GivenVectors(name, [str(each) for each in ids], values if values.dtype == np.float16 else values)
+    return GivenVectors(name, [str(each) for each in ids], values)

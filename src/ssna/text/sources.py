@@ -92,7 +92,9 @@ def _named(vectors: object) -> list[tuple[str, object]]:
         named = [(VECTORS, vectors)]
     names = [name for name, _ in named]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise SettingsError(f"two sources of vectors are called {twice[0]}; name them: {option('vectors', 'NAME=FILE')}")
+        raise SettingsError(
+            f"two sources of vectors are called {twice[0]}; name them: {option('vectors', 'NAME=FILE')}"
+        )
     if not named:
         raise SettingsError(f"{option('vectors')} names no file; leave it out, or name one")
     return named

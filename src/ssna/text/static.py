@@ -51,7 +51,9 @@ class StaticModel:
             return Network.from_pretrained(self.folder)
         except Exception as cause:
             first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-            raise EncoderError(f"{self.model} cannot be read as a static model ({first[:200]})\\nfetch it again") from None
+            raise EncoderError(
+                f"{self.model} cannot be read as a static model ({first[:200]})\\nfetch it again"
+            ) from None
 
     @property
     def width(self) -> int:
@@ -66,7 +68,9 @@ class StaticModel:
             safe = [texts[place].encode(errors="replace").decode() for place in full]
             result[full, 0] = self.network.encode(safe, use_multiprocessing=False)
         if not np.isfinite(result).all():
-            raise EncoderError(f"{self.model} gives values that are not finite\\nits weights are damaged; fetch it again")
+            raise EncoderError(
+                f"{self.model} gives values that are not finite\\nits weights are damaged; fetch it again"
+            )
         return result
 
 
