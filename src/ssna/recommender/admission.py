@@ -132,8 +132,8 @@ def warnings_of(new: NewItems, encoding: Encoding | None) -> Iterator[str]:
         if lacking:
             named = "" if source.name == VECTORS else f" in {source.name}"
             yield (
-                f"{len(lacking)} of {len(new.texts)} new items have no vector{named}, such as {lacking[0]!r}; what else "
-                "is known of them ranks them: their texts, or other vectors"
+                f"{len(lacking)} of {len(new.texts)} new items have no vector{named}, such as {lacking[0]!r}; what "
+                "else is known of them ranks them: their texts, or other vectors"
             )
 
 

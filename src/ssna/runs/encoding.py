@@ -49,8 +49,8 @@ def warnings(report: EncodeReport, items: int) -> Iterator[str]:
     for name, lacking, example in report.without:
         named = "" if name == VECTORS else f" in {name}"
         yield (
-            f"{lacking:,} of {items:,} items have no vector{named}, such as {example!r}; zeros stand in its place, as in "
-            "that of a missing text"
+            f"{lacking:,} of {items:,} items have no vector{named}, such as {example!r}; zeros stand in its place, "
+            "as in that of a missing text"
         )
 
 

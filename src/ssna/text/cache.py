@@ -55,9 +55,9 @@ class Manifest(Encoding):
         )
 
 
-def layer_file(layer: str, stored: Stored) -> str:
+def layer_file(layer: int | str, stored: Stored) -> str:
     """The name of a layer's file."""
-    return f"layer-{layer}.{stored}.bin"
+    return f"layer-{layer:02d}.{stored}.bin" if isinstance(layer, int) else f"layer-{layer}.{stored}.bin"
 
 
 NAME_ANOTHER = "name another output folder"

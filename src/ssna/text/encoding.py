@@ -97,11 +97,10 @@ class Encoding(Settings):
         return sum(source.layers for source in self.beside)
 
     @property
-    def files(self) -> Iterator[tuple[str, Stored, int]]:
+    def files(self) -> Iterator[tuple[int | str, Stored, int]]:
         """Of each layer's file, the lowest first: what it is called by, what it begins as, and its width."""
         if self.has_model:
-            width = self.text_width
-            yield from ((f"{layer:02d}", "f16", width) for layer in self.layers)
+            yield from ((layer, "f16", self.text_width) for layer in self.layers)
         for number, source in enumerate(self.sources or (), start=1):
             yield from (
                 (f"s{number}-{layer:02d}", source.stored, source.width) for layer in range(1, source.layers + 1)

@@ -107,10 +107,12 @@ def _split(given: str | Path) -> tuple[str | None, str]:
 
 
 def _is_array(value: object) -> bool:
-    """One item's vector, as against a source."""
-    if isinstance(value, np.ndarray):
-        return True
-    return isinstance(value, list | tuple) and bool(value) and not isinstance(value[0], str | Path | np.ndarray)
+    """One item's vector, as against a source, which may be a pair of ids and array."""
+    if isinstance(value, list | tuple) and len(value) == 2 and getattr(value[1], "ndim", 0) > 1:
+        return False
+    while isinstance(value, list | tuple) and value:
+        value = value[0]
+    return isinstance(value, np.ndarray | np.number | int | float)
 
 
 def bind(source: GivenVectors | StaticModel, find: Find, items: Sequence[str]) -> ItemVectors:
