@@ -21,7 +21,7 @@ class Change:
     """
 
     put: Mapping[str, str] = field(default_factory=dict)
-    vectors: Mapping[str, "Vectors"] = field(default_factory=dict)
+    vectors: Mapping[str, "Vectors"] = field(default_factory=dict, compare=False)
     delete: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
     show: tuple[str, ...] = ()
@@ -33,15 +33,15 @@ class Additions:
 
     Attributes:
         texts: added item -> text, in the order in which they came.
-        vectors: added item -> its vectors, of those that came with some.
         hidden: items of a run that are not to be recommended.
         revision: of the store; one more with every change.
+        vectors: added item -> its vectors, of those that came with some.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
-    vectors: Mapping[str, "Vectors"] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
     revision: int = 0
+    vectors: Mapping[str, "Vectors"] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.texts) + len(self.hidden)
@@ -52,4 +52,4 @@ class Additions:
         texts = {item: text for item, text in self.texts.items() if item not in removed} | dict(change.put)
         vectors = {item: each for item, each in self.vectors.items() if item not in removed} | dict(change.vectors)
         hidden = self.hidden.union(change.hide).difference(change.show)
-        return Additions(texts, vectors, hidden, self.revision + 1)
+        return Additions(texts, hidden, self.revision + 1, vectors)

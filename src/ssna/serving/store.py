@@ -92,7 +92,7 @@ class Store:
                     return Additions()
                 texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
                 hidden = frozenset(connection.execute(select(REMOVED.c.item)).scalars())
-                return Additions(texts, _vectors(connection), hidden, _revision(connection))
+                return Additions(texts, hidden, _revision(connection), _vectors(connection))
         except (*ERRORS, ArtifactError) as cause:
             raise ArtifactError(f"{self.path} cannot be read ({reason(cause)})") from None
 

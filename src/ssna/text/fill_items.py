@@ -72,12 +72,13 @@ def encode_items(
     import torch
 
     from ssna.compute import distributed
-    from ssna.text.encoder import TextEncoder
 
     bound = [bind(source, items.find, items.ids) for source in open_sources(vectors)]
     existing = existing_in(None if out is None else Path(out))
     encoder = None
     if model is not None:
+        from ssna.text.encoder import TextEncoder
+
         if existing is not None and dtype == "auto":
             dtype = existing.dtype
         encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
