@@ -15,6 +15,7 @@ from ssna.core.errors import CacheError
 from ssna.text.encoding import MOST_LAYERS, MOST_WIDTH, VECTORS, Stored
 
 Array = NDArray[Any]
+SUFFIXES = (".parquet", ".pq", ".npy", ".safetensors")
 IDS_BESIDE = "put the ids, one a line, into {} beside it, in the order of its rows"
 COLUMNS = "give a column `item` with ids and a column `vector` with lists of numbers"
 AS_PAIR = "give ids and array as a pair: vectors=(ids, array)"
@@ -72,9 +73,9 @@ def read_vectors(given: object, name: str = VECTORS) -> GivenVectors:
 
 
 def _of_file(path: Path) -> tuple[Sequence[Any], Array]:
-    kinds: dict[str, Callable[[Path], tuple[Sequence[Any], Array]]] = {
-        ".parquet": _of_parquet, ".pq": _of_parquet, ".npy": _of_npy, ".safetensors": _of_safetensors,
-    }  # fmt: skip
+    readers: tuple[Callable[[Path], tuple[Sequence[Any], Array]], ...]
+    readers = (_of_parquet, _of_parquet, _of_npy, _of_safetensors)
+    kinds = dict(zip(SUFFIXES, readers, strict=True))
     if not path.exists():
         raise CacheError(f"{path} does not exist; name a file of vectors ({', '.join(kinds)})")
     if path.is_dir() and any(path.glob("*.parquet")):

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 from ssna.core.errors import ArtifactError, EncoderError, option
 from ssna.core.hub import download
 from ssna.text.encoding import Source
+from ssna.text.given import SUFFIXES
 
 PACKAGE = "model2vec"
 CONFIG = "config.json"
 FILES = (CONFIG, "*.safetensors", "token*", "vocab*")
 KIND = "model2vec"
-HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w-]*(\.[\w-]+)*")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class StaticModel:
     def network(self) -> Any:
         """The model. Raises :class:`EncoderError` if the library is not installed, or cannot read it."""
         if importlib.util.find_spec(PACKAGE) is None:
-            raise EncoderError(f"{self.model} is a static model, which {PACKAGE} reads\\npip install 'ssna[static]'")
+            raise EncoderError(f"{self.model} is a static model, which {PACKAGE} reads\npip install 'ssna[static]'")
         from model2vec import StaticModel as Network
 
         try:
@@ -52,7 +53,7 @@ class StaticModel:
         except Exception as cause:
             first = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
             raise EncoderError(
-                f"{self.model} cannot be read as a static model ({first[:200]})\\nfetch it again"
+                f"{self.model} cannot be read as a static model ({first[:200]})\nfetch it again"
             ) from None
 
     @property
@@ -69,7 +70,7 @@ class StaticModel:
             result[full, 0] = self.network.encode(safe, use_multiprocessing=False)
         if not np.isfinite(result).all():
             raise EncoderError(
-                f"{self.model} gives values that are not finite\\nits weights are damaged; fetch it again"
+                f"{self.model} gives values that are not finite\nits weights are damaged; fetch it again"
             )
         return result
 
@@ -80,7 +81,8 @@ def is_static(given: object) -> bool:
         return False
     if Path(given).exists():
         return _kind(Path(given)) == KIND
-    return isinstance(given, str) and bool(HUB_ID.fullmatch(given)) and not Path(given).parent.exists()
+    is_file = Path(given).suffix.lower() in SUFFIXES or Path(given).parent.exists()
+    return isinstance(given, str) and bool(HUB_ID.fullmatch(given)) and not is_file
 
 
 def find_static(model: str, name: str, revision: str | None = None) -> StaticModel:

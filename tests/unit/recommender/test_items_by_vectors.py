@@ -76,7 +76,7 @@ def test_a_saved_recommender_admits_items_by_vectors(alone, tmp_path):
 @pytest.mark.parametrize(
     ("texts", "vectors", "message"),
     [
-        ({"a": "a lamp"}, None, r"1 of 1 new items have no vector, such as 'a'; this model ranks by vectors of 6 numbers"),
+        ({"a": "a lamp"}, None, r"1 of 1 new items have no vector, such as 'a'; this model ranks by vectors of 6"),
         ({"a": "x", "b": "y"}, {"a": NEW}, r"1 of 2 new items have no vector, such as 'b'"),
         (None, {"a": NEW[:5]}, r"the vector of item 'a' has the shape \(5,\); give 6 numbers"),
         (None, {"a": np.zeros(WIDTH)}, r"the vector of item 'a' is all zero; leave it out"),
