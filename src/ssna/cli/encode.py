@@ -86,5 +86,5 @@ def encode(
             f"{report.encoded:,} {what} encoded{speed}, {report.reused:,} reused\n{out}: {'; '.join(made)}", err=True
         )
     if not quiet:
-        for line in warnings(report, len(dataset.items)):
+        for line in warnings(report, cache):
             typer.echo(f"warning: {for_shell(line)}", err=True)

@@ -41,11 +41,16 @@ def encode_data(
         _all_items(data), vectors, model, out, layers=layers, pooling=pooling, max_tokens=max_tokens, device=device,
         dtype=dtype, quiet=quiet,
     )  # fmt: skip
-    return replace(cache, rows=cache.rows[: len(data.items) + 1]), report
+    last = len(data.items) + 1
+    items = None if cache.items is None else cache.items[: last - 1]
+    cache = replace(cache, rows=cache.rows[:last], texts=cache.texts[:last], items=items)
+    return cache, replace(report, unseen=cache.unseen)
 
 
-def warnings(report: EncodeReport, items: int) -> Iterator[str]:
-    """What has to be said of a report, as lines."""
+def warnings(report: EncodeReport, cache: LayerCache) -> Iterator[str]:
+    """What has to be said of what was encoded, as lines."""
+    yield from cache.warnings_to_word()
+    items = len(cache.rows) - 1
     for name, lacking, example in report.without:
         named = "" if name == VECTORS else f" in {name}"
         yield (
@@ -54,9 +59,9 @@ def warnings(report: EncodeReport, items: int) -> Iterator[str]:
         )
 
 
-def say_warnings(report: EncodeReport, data: Dataset) -> None:
+def say_warnings(report: EncodeReport, cache: LayerCache) -> None:
     """On standard error."""
-    for line in warnings(report, len(data.items)):
+    for line in warnings(report, cache):
         print(f"warning: {for_python(line)}", file=sys.stderr, flush=True)
 
 

@@ -68,7 +68,7 @@ def encode(
         quiet=quiet,
     )
     if not quiet and distributed.is_main():
-        say_warnings(report, data)
+        say_warnings(report, cache)
     return cache
 
 

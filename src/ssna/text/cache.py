@@ -6,13 +6,15 @@ A cache folder holds
     keys.bin            16 bytes a row: the hash of its text; of vectors from elsewhere, the hash of the item
     layer-06.f16.bin    width numbers a row, little-endian; ``f32`` where a value was too large for 16 bits
     layer-s1-01.f32.bin the same, of the first layer of the first source of vectors from elsewhere
+    notes.bin           9 bytes a row: whether its text was cut, or is unknown to the model; a hash of its tokens
 
 Files only grow. Layers are written before their keys, so a row that has a key is whole in every layer.
 """
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -20,16 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssna.core.display import cut, html_table
-from ssna.core.errors import CacheError, SettingsError, worded
+from ssna.core.errors import CacheError, SettingsError, for_python, worded
 from ssna.core.files import read_json
 from ssna.core.ragged import Ints
 from ssna.text.encoding import Encoding, Pooling, Source, Stored
+from ssna.text.notes import NOTE_BYTES, Notes, Unseen, unseen, warnings_of
 
 FloatType = np.dtype[np.floating[Any]]
 
 FORMAT: Final = "ssna-layers-1"
 MANIFEST = "manifest.json"
 KEYS = "keys.bin"
+NOTES = "notes.bin"
 KEY_BYTES = 16
 STORED_DTYPES: Final[dict[Stored, FloatType]] = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4")}
 
@@ -40,6 +44,8 @@ class Manifest(Encoding):
     format: Literal["ssna-layers-1"] = FORMAT
     stored: tuple[Stored, ...]
     """One entry a file, in the order of :attr:`Encoding.files`."""
+    notes: bool | None = None
+    """Whether there is a file of notes; caches of before 0.3 have none."""
 
     @property
     def encoding(self) -> Encoding:
@@ -120,12 +126,17 @@ class LayerCache:
         rows: ``(I + 1,)`` the row of every text, counted through the folders; -1 for an empty text, whose vectors are
             zero.
         files: for each folder one ``(rows, d)`` memory map a layer, in the order of ``encoding.files``.
+        texts, items: what it is bound to, as :meth:`open` was told.
+        notes: for each folder what was noted of its texts, or None.
     """
 
     folders: tuple[Path, ...]
     encoding: Encoding
     rows: Ints
     files: tuple[tuple[NDArray[np.floating[Any]], ...], ...]
+    texts: Sequence[str] = field(default=(), repr=False)
+    items: Sequence[str] | None = field(default=None, repr=False)
+    notes: tuple[Notes | None, ...] = field(default=(), repr=False)
 
     def __repr__(self) -> str:
         what = "items" if self.encoding.sources else "texts"
@@ -167,12 +178,13 @@ class LayerCache:
         folders = (Path(folder),) if isinstance(folder, str | Path) else tuple(map(Path, folder))
         first = read_manifest(folders[0])
         row_of: dict[bytes, int] = {}
-        files, held = [], 0
+        files, notes, held = [], list[Notes | None](), 0
         for each in folders:
             manifest = read_manifest(each)
             if manifest.encoding != first.encoding:
                 raise CacheError(f"{each} was made in another way than {folders[0]}; encode all data in one way")
             rows_here, maps = _opened(each, manifest)
+            notes.append(_notes(each, len(rows_here)) if manifest.notes else None)
             row_of = {**{key: held + row for key, row in rows_here.items()}, **row_of}
             files.append(maps)
             held += len(rows_here)
@@ -187,7 +199,7 @@ class LayerCache:
                 f"{'items' if first.sources else 'texts'} are not in {where}; "
                 f"run {_encode(folders[0], first.encoding)} to add them"
             )
-        return cls(folders, first.encoding, rows, tuple(files))
+        return cls(folders, first.encoding, rows, tuple(files), texts, items, tuple(notes))
 
     @property
     def folder(self) -> Path:
@@ -218,6 +230,48 @@ class LayerCache:
     def max_tokens(self) -> int | None:
         """Where longer texts were cut; None without a language model."""
         return self.encoding.max_tokens
+
+    @cached_property
+    def unseen(self) -> Unseen:
+        """What the model could not see of the texts; a million texts take seconds."""
+        chosen = np.flatnonzero(self.rows >= 0)
+        if not self.encoding.sources:
+            chosen = chosen[np.sort(np.unique(self.rows[chosen], return_index=True)[1])]
+        rows = self.rows[chosen]
+        noted = any(each is not None for each in self.notes) and self.encoding.has_model
+        return unseen(chosen, self._taken_notes(rows) if noted else None, self._contents(rows))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What has to be said of :attr:`unseen`."""
+        return tuple(map(for_python, self.warnings_to_word()))
+
+    def warnings_to_word(self) -> Iterator[str]:
+        """As :attr:`warnings`, for whoever prints them to choose the words of Python or of the shell."""
+        names = self.texts if self.encoding.reads_text else ("", *(self.items or ()))
+        return warnings_of(self.unseen, self.encoding, names)
+
+    def _taken_notes(self, rows: Ints) -> Notes:
+        result, start = np.zeros((len(rows), NOTE_BYTES), dtype=np.uint8), 0
+        for files, notes in zip(self.files, self.notes, strict=True):
+            here = np.flatnonzero((rows >= start) & (rows < start + len(files[0])))
+            if notes is not None:
+                result[here] = notes[rows[here] - start]
+            start += len(files[0])
+        return result
+
+    def _contents(self, rows: Ints) -> Iterator[bytes]:
+        """What is kept of each row in the top layer of the model and of every source; empty where it is zero."""
+        ends = np.cumsum([len(self.layers) if self.encoding.has_model else 0, *self._source_layers()]) - 1
+        tops = [int(end) for end in dict.fromkeys(ends.tolist()) if end >= 0]
+        starts = np.cumsum([0, *(len(files[0]) for files in self.files)])
+        of = np.searchsorted(starts, rows, side="right") - 1
+        for row, number in zip(rows.tolist(), of.tolist(), strict=True):
+            parts = [self.files[number][top][row - int(starts[number])] for top in tops]
+            yield b"".join(part.tobytes() for part in parts) if any(part.any() for part in parts) else b""
+
+    def _source_layers(self) -> list[int]:
+        return [source.layers for source in self.encoding.sources or ()]
 
     def reach(self, layers: int) -> int:
         """How many layers a method gets that asks for the top ``layers`` of the language model: vectors from elsewhere
@@ -276,6 +330,14 @@ def _opened(folder: Path, manifest: Manifest) -> tuple[dict[bytes, int], tuple[N
         )
     except FileNotFoundError as cause:
         raise CacheError(f"{cause.filename} is missing; run {_encode(folder, manifest)} to repair it") from None
+
+
+def _notes(folder: Path, rows: int) -> Notes | None:
+    """None where they are damaged: nothing else depends on them."""
+    path = folder / NOTES
+    if rows == 0 or not path.is_file() or path.stat().st_size < rows * NOTE_BYTES:
+        return None
+    return np.memmap(path, dtype=np.uint8, mode="r", shape=(rows, NOTE_BYTES))
 
 
 def _map(path: Path, dtype: FloatType, shape: tuple[int, int], manifest: Manifest) -> NDArray[np.floating[Any]]:

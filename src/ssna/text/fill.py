@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import lru_cache
 from itertools import islice
@@ -23,6 +23,7 @@ from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of
 from ssna.text.content import say_nothing
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
 from ssna.text.moved import require_there
+from ssna.text.notes import Notes, Unseen, notes_of
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class EncodeReport:
         width: numbers in a vector.
         without: of each source of vectors from elsewhere that lacks some: its name, how many items of the catalogue
             have none, and one of these.
+        unseen: what the model could not see of the texts, counted; see :class:`ssna.text.notes.Unseen`.
     """
 
     encoded: int
@@ -56,13 +58,14 @@ class EncodeReport:
     layers: int
     width: int
     without: tuple[tuple[str, int, str], ...] = ()
+    unseen: Unseen | None = None
 
     def tree(self) -> dict[str, Any]:
         """What ``encode --json`` prints."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("without", "unseen")}
         without = [dict(zip(("source", "items", "example"), each, strict=True)) for each in self.without]
-        return {key: value for key, value in asdict(self).items() if key != "without"} | (
-            {"without_vector": without} if without else {}
-        )
+        unseen = {} if self.unseen is None else self.unseen.tree()
+        return plain | unseen | ({"without_vector": without} if without else {})
 
 
 def encode(
@@ -118,7 +121,8 @@ def encode(
         speed = distributed.all_reduce(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
     asked = sum(text != "" for text in texts)
     report = EncodeReport(len(missing), asked - len(missing), round(speed, 1), len(encoding.layers), encoding.width)
-    return LayerCache.open(folder, texts), report
+    cache = LayerCache.open(folder, texts)
+    return cache, replace(report, unseen=cache.unseen)
 
 
 def embed(
@@ -209,11 +213,13 @@ class _Pending:
 
     keys: list[bytes] = field(default_factory=list)
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
+    notes: list[Notes] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
 
-    def add(self, keys: list[bytes], batch: "Encoded") -> None:
+    def add(self, keys: list[bytes], batch: "Encoded", notes: Notes) -> None:
         self.keys += [keys[row] for row in batch.rows]
         self.vectors.append(batch.vectors)
+        self.notes.append(notes)
 
     @property
     def is_due(self) -> bool:
@@ -221,7 +227,7 @@ class _Pending:
 
     def save(self, writer: CacheWriter) -> None:
         if self.keys:
-            writer.append(self.keys, np.concatenate(self.vectors, axis=1))
+            writer.append(self.keys, np.concatenate(self.vectors, axis=1), np.concatenate(self.notes))
 
 
 def _fill(writer: CacheWriter, encoder: "TextEncoder", missing: dict[bytes, str], quiet: bool) -> float:
@@ -234,7 +240,7 @@ def _fill(writer: CacheWriter, encoder: "TextEncoder", missing: dict[bytes, str]
     with progress("encode", total=sum(map(len, texts)), quiet=quiet) as advance:
         try:
             for batch in encoder.encode(texts, len(writer.manifest.layers)):
-                pending.add(keys, batch)
+                pending.add(keys, batch, notes_of(encoder, [texts[row] for row in batch.rows], batch.token_ids))
                 if pending.is_due:
                     pending.save(writer)
                     pending = _Pending()

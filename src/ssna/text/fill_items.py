@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from ssna.core.ragged import Ints
 from ssna.text.cache import NAME_ANOTHER, LayerCache, Manifest, keys_of
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
 from ssna.text.fill import PATIENCE, SAVE_BYTES, SAVE_SECONDS, EncodeReport, cache_root, default_folder, existing_in
+from ssna.text.notes import NOTE_BYTES, Notes, notes_of
 from ssna.text.sources import Find, ItemVectors, bind, digest_of, mean_length, open_sources, with_sources
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
 AT_ONCE = 4_096  # items whose vectors are read together
 SAMPLED = 256  # texts that tell how long a language model's vectors are
 
-Rows = tuple[list[bytes], list[NDArray[np.float32]]]
+Rows = tuple[list[bytes], list[NDArray[np.float32]], Notes]
+Read = tuple[Ints, list[NDArray[np.float32]], Notes | None, int]
+"""Items by rows, the language model's layers ``(n, d)`` of their texts, what was noted of these, and tokens read."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +106,8 @@ def encode_items(
         speed = _fill(writer, rows, bound, items.texts, keys)
         speed = distributed.all_reduce(torch.tensor(speed, dtype=torch.float64)).item()
     report = EncodeReport(len(missing), len(known), round(speed, 1), len(encoding.layers), encoding.width)
-    return LayerCache.open(folder, items.texts, items.ids), replace(report, without=_without(bound, items))
+    cache = LayerCache.open(folder, items.texts, items.ids)
+    return cache, replace(report, without=_without(bound, items), unseen=cache.unseen)
 
 
 def _default(encoder: "TextEncoder | None", layers: Layers, bound: Sequence[ItemVectors], items: Items) -> Path:
@@ -172,15 +176,13 @@ def _scaled(each: ItemVectors, scale: float, rows: Ints, texts: Sequence[str]) -
     yield from (layer if scale == 1 else layer * np.float32(scale) for layer in taken)
 
 
-def _rows(own: Sequence[int]) -> Iterator[tuple[Ints, list[Any], int]]:
-    """Items without a language model's layers, and how many tokens they had."""
+def _rows(own: Sequence[int]) -> Iterator[Read]:
+    """Items without a language model's layers."""
     for start in range(0, len(own), AT_ONCE):
-        yield np.array(own[start : start + AT_ONCE], dtype=np.int64), [], 0
+        yield np.array(own[start : start + AT_ONCE], dtype=np.int64), [], None, 0
 
 
-def _rows_of_model(
-    encoder: "TextEncoder", texts: Sequence[str], own: Sequence[int], layers: int
-) -> Iterator[tuple[Ints, list[NDArray[np.float32]], int]]:
+def _rows_of_model(encoder: "TextEncoder", texts: Sequence[str], own: Sequence[int], layers: int) -> Iterator[Read]:
     """As :func:`_rows`, with the language model's layers; a text that several items have is read once."""
     of_text: dict[str, list[int]] = {}
     for row in own:
@@ -190,15 +192,17 @@ def _rows_of_model(
     for batch in encoder.encode(distinct, layers):
         places = [(place, row) for place, text in enumerate(batch.rows.tolist()) for row in of_text[distinct[text]]]
         rows = np.array([row for _, row in places], dtype=np.int64)
-        yield rows, list(batch.vectors[:, [place for place, _ in places]]), batch.tokens
+        chosen = [place for place, _ in places]
+        notes = notes_of(encoder, [distinct[text] for text in batch.rows], batch.token_ids)
+        yield rows, list(batch.vectors[:, chosen]), notes[chosen], batch.tokens
     if silent:
         nothing = np.zeros((layers, len(silent), encoder.shape[1]), dtype=np.float32)
-        yield np.array(silent, dtype=np.int64), list(nothing), 0
+        yield np.array(silent, dtype=np.int64), list(nothing), None, 0
 
 
 def _fill(
     writer: CacheWriter,
-    rows: Iterator[tuple[Ints, list[NDArray[np.float32]], int]],
+    rows: Iterator[Read],
     bound: Sequence[ItemVectors],
     texts: Sequence[str],
     keys: Sequence[bytes | None],
@@ -207,13 +211,15 @@ def _fill(
     pending: list[Rows] = []
     since, start, tokens, done, speed = time.monotonic(), time.monotonic(), 0, 0, 0.0
     try:
-        for some, layers, read in rows:
+        for some, layers, noted, read in rows:
             sources = zip(bound, writer.manifest.sources or (), strict=True)
             beside = [layer for each, source in sources for layer in _scaled(each, source.scale, some, texts)]
-            pending.append(([key for row in some.tolist() if (key := keys[row]) is not None], [*layers, *beside]))
+            notes = np.zeros((len(some), NOTE_BYTES), dtype=np.uint8) if noted is None else noted
+            own_keys = [key for row in some.tolist() if (key := keys[row]) is not None]
+            pending.append((own_keys, [*layers, *beside], notes))
             done, tokens = done + len(some), tokens + read
             speed = tokens / max(time.monotonic() - start, 1e-9)
-            size = sum(layer.nbytes for _, each in pending for layer in each)
+            size = sum(layer.nbytes for _, each, _ in pending for layer in each)
             if time.monotonic() - since > SAVE_SECONDS or size > SAVE_BYTES:
                 _save(writer, pending)
                 pending, since = [], time.monotonic()
@@ -227,8 +233,12 @@ def _fill(
 
 def _save(writer: CacheWriter, pending: Sequence[Rows]) -> None:
     if pending:
-        files = zip(*(layers for _, layers in pending), strict=True)
-        writer.append([key for keys, _ in pending for key in keys], [np.concatenate(layers) for layers in files])
+        files = zip(*(layers for _, layers, _ in pending), strict=True)
+        writer.append(
+            [key for keys, _, _ in pending for key in keys],
+            [np.concatenate(layers) for layers in files],
+            np.concatenate([notes for _, _, notes in pending]),
+        )
 
 
 def _without(bound: Sequence[ItemVectors], items: Items) -> tuple[tuple[str, int, str], ...]:

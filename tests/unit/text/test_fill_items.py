@@ -195,11 +195,11 @@ def test_a_kill_between_two_saves_loses_no_row_that_was_there(out, monkeypatch):
 
     append, calls = CacheWriter.append, []
 
-    def dying(self, keys, vectors):
+    def dying(self, keys, vectors, notes):
         calls.append(len(keys))
         if len(calls) > 1:
             raise Killed
-        append(self, keys, vectors)
+        append(self, keys, vectors, notes)
 
     monkeypatch.setattr("ssna.text.fill_items.AT_ONCE", 2)
     monkeypatch.setattr("ssna.text.fill_items.SAVE_BYTES", 0)
