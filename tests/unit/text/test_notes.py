@@ -83,7 +83,7 @@ def test_several_folders_are_counted_together(model, tmp_path):
 
 
 def test_a_cache_of_before_says_what_its_vectors_tell_and_grows_on(model, out):
-    whole, _ = fill(TEXTS[:5], model, out)
+    fill(TEXTS[:5], model, out)
     manifest = json.loads((out / "manifest.json").read_text())
     del manifest["notes"]
     (out / "manifest.json").write_text(json.dumps(manifest))
