@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from sqlalchemy import Column, Connection, Engine, Table, delete, insert, inspec
 from ssna.core.errors import ArtifactError
 from ssna.core.files import fsync
 from ssna.serving.additions import Additions, Change
+from ssna.serving.item_vectors import insert_vectors, numbers_of, some_of, vectors_in
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 from ssna.serving.sqlite import ERRORS, check_pages, engine_of, exists, readable, reason
@@ -26,10 +26,8 @@ from ssna.text import Encoding
 
 if TYPE_CHECKING:
     from ssna.recommender.admission import NewItems
-    from ssna.text.states import Vectors
 
 STORE, JOURNAL = "state.sqlite", "additions.journal"
-AT_ONCE = 500  # rows of one statement: SQLite takes 999 values
 
 
 class Store:
@@ -92,7 +90,7 @@ class Store:
                     return Additions()
                 texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
                 hidden = frozenset(connection.execute(select(REMOVED.c.item)).scalars())
-                return Additions(texts, hidden, _revision(connection), _vectors(connection))
+                return Additions(texts, hidden, _revision(connection), vectors_in(connection))
         except (*ERRORS, ArtifactError) as cause:
             raise ArtifactError(f"{self.path} cannot be read ({reason(cause)})") from None
 
@@ -111,7 +109,7 @@ class Store:
         of_model = (STATES.c.fingerprint == encoding.fingerprint) & (STATES.c.layers >= layers)
         try:
             with self._reading() as connection:
-                for some in _some(items if connection is not None else ()):
+                for some in some_of(items if connection is not None else ()):
                     assert connection is not None
                     rows = connection.execute(select(*columns).join(STATES).where(of_model & ADDED.c.item.in_(some)))
                     for item, text, kept, content, nothing in rows:
@@ -144,7 +142,7 @@ class Store:
             _delete(connection, REMOVED.c.item, [*change.show, *change.hide])
             _insert(connection, REMOVED, [{"item": item} for item in change.hide if item not in change.show])
             _insert(connection, ADDED, [{"item": item, "text": text} for item, text in change.put.items()])
-            _insert_vectors(connection, change.vectors)
+            insert_vectors(connection, change.vectors)
             if read is not None and encoding is not None:
                 _insert_states(connection, read, encoding)
             after = self.additions.after(change)
@@ -243,7 +241,7 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
 
 
 def _delete(connection: Connection, column: Column[Any], values: Iterable[str]) -> None:
-    for some in _some(values):
+    for some in some_of(values):
         connection.execute(delete(column.table).where(column.in_(some)))
 
 
@@ -252,8 +250,8 @@ def _insert_states(connection: Connection, read: "NewItems", encoding: Encoding)
     if connection.execute(select(MODELS.c.fingerprint).where(of_model)).first() is None:
         described = json.dumps(encoding.tree())
         connection.execute(insert(MODELS).values(fingerprint=encoding.fingerprint, encoding=described))
-    numbers = _numbers(connection, read.texts)
-    for some in _some(numbers.values()):
+    numbers = numbers_of(connection, read.texts)
+    for some in some_of(numbers.values()):
         earlier = STATES.c.number.in_(some) & (STATES.c.fingerprint == encoding.fingerprint)
         connection.execute(delete(STATES).where(earlier))
     states = read.states.numpy().astype("<f4", copy=False)
@@ -268,45 +266,6 @@ def _insert_states(connection: Connection, read: "NewItems", encoding: Encoding)
             for place, (item, nothing) in enumerate(zip(read.texts, read.silent, strict=True))
         ],
     )  # fmt: skip
-
-
-def _numbers(connection: Connection, items: Iterable[str]) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for some in _some(items):
-        rows = connection.execute(select(ADDED.c.item, ADDED.c.number).where(ADDED.c.item.in_(some)))
-        found |= {row.item: row.number for row in rows}
-    return found
-
-
-def _insert_vectors(connection: Connection, vectors: "Mapping[str, Vectors]") -> None:
-    numbers = _numbers(connection, vectors)
-    _insert(
-        connection,
-        VECTORS,
-        [
-            {"number": numbers[item], "source": name, "layers": len(each), "vector": each.astype("<f4").tobytes()}
-            for item, given in vectors.items()
-            for name, each in given.items()
-        ],
-    )
-
-
-def _vectors(connection: Connection) -> "dict[str, dict[str, NDArray[np.float32]]]":
-    """Those of added items, by their ids."""
-    found: dict[str, dict[str, NDArray[np.float32]]] = {}
-    if inspect(connection).has_table(VECTORS.name):
-        columns = ADDED.c.item, VECTORS.c.source, VECTORS.c.layers, VECTORS.c.vector
-        for item, name, layers, content in connection.execute(select(*columns).join(ADDED)):
-            values = np.frombuffer(content, "<f4").reshape(layers, -1)
-            found.setdefault(item, {})[name] = values.astype(np.float32)
-    return found
-
-
-def _some(values: Iterable[Any]) -> Iterator[list[Any]]:
-    """All of them, a statement's worth at a time."""
-    left = iter(values)
-    while some := list(islice(left, AT_ONCE)):
-        yield some
 
 
 def _refused(message: str) -> RequestError:

@@ -26,14 +26,13 @@ from ssna.core.errors import CacheError, SettingsError, for_python, worded
 from ssna.core.files import read_json
 from ssna.core.ragged import Ints
 from ssna.text.encoding import Encoding, Pooling, Source, Stored
-from ssna.text.notes import NOTE_BYTES, Notes, Unseen, unseen, warnings_of
+from ssna.text.notes import Notes, Unseen, open_notes, unseen_of, warnings_of
 
 FloatType = np.dtype[np.floating[Any]]
 
 FORMAT: Final = "ssna-layers-1"
 MANIFEST = "manifest.json"
 KEYS = "keys.bin"
-NOTES = "notes.bin"
 KEY_BYTES = 16
 STORED_DTYPES: Final[dict[Stored, FloatType]] = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4")}
 
@@ -184,7 +183,7 @@ class LayerCache:
             if manifest.encoding != first.encoding:
                 raise CacheError(f"{each} was made in another way than {folders[0]}; encode all data in one way")
             rows_here, maps = _opened(each, manifest)
-            notes.append(_notes(each, len(rows_here)) if manifest.notes else None)
+            notes.append(open_notes(each, len(rows_here)) if manifest.notes else None)
             row_of = {**{key: held + row for key, row in rows_here.items()}, **row_of}
             files.append(maps)
             held += len(rows_here)
@@ -234,12 +233,7 @@ class LayerCache:
     @cached_property
     def unseen(self) -> Unseen:
         """What the model could not see of the texts; a million texts take seconds."""
-        chosen = np.flatnonzero(self.rows >= 0)
-        if not self.encoding.sources:
-            chosen = chosen[np.sort(np.unique(self.rows[chosen], return_index=True)[1])]
-        rows = self.rows[chosen]
-        noted = any(each is not None for each in self.notes) and self.encoding.has_model
-        return unseen(chosen, self._taken_notes(rows) if noted else None, self._contents(rows))
+        return unseen_of(self.rows, self.files, self.notes, self.encoding)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -250,28 +244,6 @@ class LayerCache:
         """As :attr:`warnings`, for whoever prints them to choose the words of Python or of the shell."""
         names = self.texts if self.encoding.reads_text else ("", *(self.items or ()))
         return warnings_of(self.unseen, self.encoding, names)
-
-    def _taken_notes(self, rows: Ints) -> Notes:
-        result, start = np.zeros((len(rows), NOTE_BYTES), dtype=np.uint8), 0
-        for files, notes in zip(self.files, self.notes, strict=True):
-            here = np.flatnonzero((rows >= start) & (rows < start + len(files[0])))
-            if notes is not None:
-                result[here] = notes[rows[here] - start]
-            start += len(files[0])
-        return result
-
-    def _contents(self, rows: Ints) -> Iterator[bytes]:
-        """What is kept of each row in the top layer of the model and of every source; empty where it is zero."""
-        ends = np.cumsum([len(self.layers) if self.encoding.has_model else 0, *self._source_layers()]) - 1
-        tops = [int(end) for end in dict.fromkeys(ends.tolist()) if end >= 0]
-        starts = np.cumsum([0, *(len(files[0]) for files in self.files)])
-        of = np.searchsorted(starts, rows, side="right") - 1
-        for row, number in zip(rows.tolist(), of.tolist(), strict=True):
-            parts = [self.files[number][top][row - int(starts[number])] for top in tops]
-            yield b"".join(part.tobytes() for part in parts) if any(part.any() for part in parts) else b""
-
-    def _source_layers(self) -> list[int]:
-        return [source.layers for source in self.encoding.sources or ()]
 
     def reach(self, layers: int) -> int:
         """How many layers a method gets that asks for the top ``layers`` of the language model: vectors from elsewhere
@@ -330,14 +302,6 @@ def _opened(folder: Path, manifest: Manifest) -> tuple[dict[bytes, int], tuple[N
         )
     except FileNotFoundError as cause:
         raise CacheError(f"{cause.filename} is missing; run {_encode(folder, manifest)} to repair it") from None
-
-
-def _notes(folder: Path, rows: int) -> Notes | None:
-    """None where they are damaged: nothing else depends on them."""
-    path = folder / NOTES
-    if rows == 0 or not path.is_file() or path.stat().st_size < rows * NOTE_BYTES:
-        return None
-    return np.memmap(path, dtype=np.uint8, mode="r", shape=(rows, NOTE_BYTES))
 
 
 def _map(path: Path, dtype: FloatType, shape: tuple[int, int], manifest: Manifest) -> NDArray[np.floating[Any]]:

@@ -6,6 +6,7 @@ Beside its vectors a cache keeps 9 bytes a row: a byte of flags, and a hash of t
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ssna.text.encoding import Encoding
 if TYPE_CHECKING:
     from ssna.text.encoder import TextEncoder
 
+NOTES = "notes.bin"
 NOTE_BYTES = 9
 CUT, UNKNOWN = 1, 2
 SHOWN = 40  # characters of a text in a warning
@@ -25,6 +27,7 @@ MULTILINGUAL = "intfloat/multilingual-e5-small"
 
 Notes = NDArray[np.uint8]
 """``(n, 9)``; zeros where nothing was noted."""
+Files = Sequence[Sequence[NDArray[np.floating[Any]]]]
 
 
 def notes_of(encoder: "TextEncoder", texts: Sequence[str], token_ids: Sequence[Sequence[int]]) -> Notes:
@@ -66,6 +69,45 @@ class Unseen:
         """For reports: counts; None for what is not known."""
         counts = {name: getattr(self, name) if self.noted else None for name in ("cut", "equal_by_cut", "unknown")}
         return {**counts, "equal_vectors": self.equal_vectors}
+
+
+def open_notes(folder: Path, rows: int) -> Notes | None:
+    """Those of a cache's rows; None where they are damaged: nothing else depends on them."""
+    path = folder / NOTES
+    if rows == 0 or not path.is_file() or path.stat().st_size < rows * NOTE_BYTES:
+        return None
+    return np.memmap(path, dtype=np.uint8, mode="r", shape=(rows, NOTE_BYTES))
+
+
+def unseen_of(rows: Ints, files: Files, notes: Sequence[Notes | None], encoding: Encoding) -> Unseen:
+    """Of what a cache is bound to; arguments as the attributes of :class:`ssna.text.LayerCache`."""
+    chosen = np.flatnonzero(rows >= 0)
+    if not encoding.sources:  # a text that several items have is one
+        chosen = chosen[np.sort(np.unique(rows[chosen], return_index=True)[1])]
+    noted = encoding.has_model and any(each is not None for each in notes)
+    rows = rows[chosen]
+    return unseen(chosen, _taken(rows, files, notes) if noted else None, _contents(rows, files, encoding))
+
+
+def _taken(rows: Ints, files: Files, notes: Sequence[Notes | None]) -> Notes:
+    result, start = np.zeros((len(rows), NOTE_BYTES), dtype=np.uint8), 0
+    for layers, noted in zip(files, notes, strict=True):
+        here = np.flatnonzero((rows >= start) & (rows < start + len(layers[0])))
+        if noted is not None:
+            result[here] = noted[rows[here] - start]
+        start += len(layers[0])
+    return result
+
+
+def _contents(rows: Ints, files: Files, encoding: Encoding) -> Iterator[bytes]:
+    """What is kept of each row in the top layer of the model and of every source; empty where it is zero."""
+    layers = [len(encoding.layers) if encoding.has_model else 0, *(each.layers for each in encoding.sources or ())]
+    tops = [int(end) - 1 for end in dict.fromkeys(np.cumsum(layers).tolist()) if end]
+    starts = np.cumsum([0, *(len(each[0]) for each in files)])
+    of = np.searchsorted(starts, rows, side="right") - 1
+    for row, number in zip(rows.tolist(), of.tolist(), strict=True):
+        parts = [files[number][top][row - int(starts[number])] for top in tops]
+        yield b"".join(part.tobytes() for part in parts) if any(part.any() for part in parts) else b""
 
 
 def unseen(places: Ints, notes: Notes | None, vectors: Iterator[bytes]) -> Unseen:

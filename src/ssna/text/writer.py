@@ -18,7 +18,6 @@ from ssna.text.cache import (
     KEYS,
     MANIFEST,
     NAME_ANOTHER,
-    NOTES,
     STORED_DTYPES,
     Manifest,
     layer_file,
@@ -26,7 +25,7 @@ from ssna.text.cache import (
     rows_by_key,
 )
 from ssna.text.encoding import Encoding
-from ssna.text.notes import NOTE_BYTES, Notes
+from ssna.text.notes import NOTE_BYTES, NOTES, Notes
 
 LOCK, TURN = ".lock", ".turn"
 LARGEST_F16 = float(np.finfo(np.float16).max)
