@@ -32,6 +32,8 @@ def states(
         of_items = _of_source(source, texts, vectors)
         if source.scale != 1:
             of_items = of_items * np.float32(source.scale)
+        if source.stored == "f16":
+            of_items = _rounded(of_items)
         from_top += [of_items[:, layer] for layer in reversed(range(source.layers))]
     if encoding.has_model and layers > len(from_top):
         from_top += list(embed(texts, encoding, layers - len(from_top), device))
@@ -41,13 +43,19 @@ def states(
     return result
 
 
+def _rounded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """To 16 bits, as a cache keeps them, which has 32 for numbers that are too large."""
+    with np.errstate(over="ignore"):
+        rounded = vectors.astype(np.float16).astype(np.float32)
+    return np.where(np.isfinite(rounded), rounded, vectors)
+
+
 def _of_source(source: Source, texts: Sequence[str], vectors: Sequence[Vectors]) -> NDArray[np.float32]:
     """``(n, layers, d)``."""
     if source.model is not None:
         return static_like(source).vectors(texts)
     nothing = np.zeros((source.layers, source.width), dtype=np.float32)
-    stored = np.float16 if source.stored == "f16" else np.float32
-    taken = [each.get(source.name, nothing).astype(stored).astype(np.float32) for each in vectors]
+    taken = [each.get(source.name, nothing) for each in vectors]
     return np.stack(taken) if taken else np.zeros((0, source.layers, source.width), dtype=np.float32)
 
 
