@@ -18,8 +18,19 @@ def encode(
         Path, typer.Option("-o", "--out", metavar="CACHE", help="The cache folder; texts it holds are not read again.")
     ],
     model: Annotated[
-        str, typer.Option(metavar="NAME|DIR", help="minilm, a hub id, or a folder that save_pretrained wrote.")
-    ] = "minilm",
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="minilm, a hub id, or a folder that save_pretrained wrote. Default: minilm; none with --vectors.",
+        ),
+    ] = None,
+    vectors: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]FILE",
+            help="Vectors of items (.parquet, .npy, .safetensors), or a static model; repeat it for several.",
+        ),
+    ] = None,
     layers: Annotated[
         str, typer.Option(metavar="all|N", callback=_layers, help="Keep all layers, or the top N.")
     ] = "all",
@@ -37,17 +48,23 @@ def encode(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
 ) -> None:
-    """Read every item text once with a frozen language model, and keep each layer's vectors in CACHE."""
+    """Read every item text once with a frozen language model, and keep each layer's vectors in CACHE.
+
+    With --vectors, vectors from elsewhere are kept, alone or beside those of a --model."""
     import json
 
     from ssna.compute.launch import launch
+    from ssna.core.errors import for_shell
     from ssna.data import load
-    from ssna.text import encode as encode_texts
+    from ssna.runs.encoding import encode_data, warnings
+    from ssna.text.cache import described
 
-    cache, report = encode_texts(
-        load(data).texts,
+    dataset = load(data)
+    cache, report = encode_data(
+        dataset,
         model,
         out,
+        vectors=vectors,
         layers="all" if layers == "all" else int(layers),
         pooling=pooling,
         max_tokens=max_tokens,
@@ -60,8 +77,14 @@ def encode(
     if as_json:
         typer.echo(json.dumps(report.tree()))
     elif not quiet:
+        sources = cache.encoding.sources
+        what = "items" if sources else "texts"
+        speed = f" ({report.tokens_per_second:,.0f} tokens/s)" if cache.encoding.has_model else ""
+        made = [f"{report.layers} layers of {cache.encoding.text_width} numbers a text, {cache.model}, {cache.pooling}"]
+        made = [*(made if cache.encoding.has_model else ()), *map(described, sources or ())]
         typer.echo(
-            f"{report.encoded:,} texts encoded ({report.tokens_per_second:,.0f} tokens/s), {report.reused:,} reused\n"
-            f"{out}: {report.layers} layers of {report.width} numbers a text, {cache.model}, {cache.pooling}",
-            err=True,
+            f"{report.encoded:,} {what} encoded{speed}, {report.reused:,} reused\n{out}: {'; '.join(made)}", err=True
         )
+    if not quiet:
+        for line in warnings(report, cache):
+            typer.echo(f"warning: {for_shell(line)}", err=True)

@@ -52,6 +52,7 @@ def train(
     from ssna.runs import train as train_run
     from ssna.scoring import describe_weights
     from ssna.text import LayerCache
+    from ssna.text.cache import read_manifest
 
     quiet = quiet or launch().rank > 0
     named = {folder.resolve().name: folder for folder in data}
@@ -59,7 +60,12 @@ def train(
         raise SettingsError("two data folders have one name; rename one, since ids are told apart by it")
     sets = {name: load(folder) for name, folder in named.items()}
     dataset = union(sets) if len(sets) > 1 else sets[data[0].resolve().name]
-    states = LayerCache.open(cache, dataset.texts) if cache else None
+    if cache and len(sets) > 1 and read_manifest(cache[0]).sources:
+        raise SettingsError(
+            f"{cache[0]} holds vectors of items, and items of several data sets are called NAME/ID; encode their union "
+            "in Python: ssna.encode(ssna.union(sets), vectors=...) with such ids"
+        )
+    states = LayerCache.open(cache, dataset.texts, dataset.items.external) if cache else None
     run = train_run(
         dataset,
         states,

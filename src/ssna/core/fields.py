@@ -97,14 +97,20 @@ def require_ids(ids: Iterable[object], known: Container[str]) -> None:
             raise SsnaError(f"item id {short(each)!r} {flaw}")
 
 
-def require_new(texts: Iterable[tuple[object, object]]) -> None:
-    """Raises :class:`SsnaError` for the first item that could not be asked for, or saved: ids and their texts."""
+def require_new(texts: Iterable[tuple[object, object]], silent: Container[object] = ()) -> None:
+    """Raises :class:`SsnaError` for the first item that could not be asked for, or saved: ids and their texts.
+
+    Args:
+        silent: ids that need no text.
+    """
     for item, text in texts:
         for value, what in ((item, "ids"), (text, "texts")):
             if not isinstance(value, str):
                 raise SsnaError(f"{what} are text: {str(value)!r} instead of {value!r}")
         if flaw := flaw_of(NewItemId, item):
             raise SsnaError(f"item id {short(str(item))!r} {flaw}")
+        if item in silent and not text:
+            continue
         if not str(text).strip():
             raise SsnaError(f"item {item!r} has no text, so there is nothing to rank it by")
         if flaw := flaw_of(Text, text):

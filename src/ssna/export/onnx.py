@@ -76,10 +76,12 @@ def _adapters(source: Source, path: Path) -> dict[str, Any]:
         return (torch.randn(model.layers, rows, encoding.width, generator=generator),)
 
     _write(module, some(3), ["states"], ["vectors"], [{1: torch.export.Dim("items")}], path)
-    layers = list(encoding.layers[::-1][: model.layers])
+    kept = encoding.layers[::-1][: max(model.layers - encoding.extra, 0)]
+    beside = [f"{source.name} ({source.layers})" for source in encoding.beside[::-1]]
+    layers = ", ".join([*beside, *map(str, kept)])
     return {
         "inputs": {
-            "states": f"float32 ({model.layers}, items, {encoding.width}): states of layers {layers}, in this order, "
+            "states": f"float32 ({model.layers}, items, {encoding.width}): states of layers [{layers}], in this order, "
             "of the model under `encoding`, pooled as it says"
         },
         "outputs": {

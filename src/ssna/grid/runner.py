@@ -194,7 +194,7 @@ class GridRunner:
         if task.cache is None:
             return data, None
         if task.cache not in self._caches:
-            self._caches[task.cache] = LayerCache.open(self.root / task.cache, data.texts)
+            self._caches[task.cache] = LayerCache.open(self.root / task.cache, data.texts, data.items.external)
         return data, self._caches[task.cache]
 
     def finished(self, task: Task) -> bool:
@@ -237,7 +237,7 @@ def _check_cache(task: Task, cache: LayerCache | None, data: Path) -> None:
             )
         return
     wanted, method = task.settings.text.pooling, task.settings.method
-    if wanted not in (None, cache.pooling):
+    if cache.encoding.has_model and wanted not in (None, cache.pooling):
         raise SettingsError(
             f"{cache.folder} holds {cache.pooling} vectors, the settings ask for {wanted}: run `ssna encode {data} "
             f"-o ANOTHER --pooling {wanted}` and name that folder, or put "
@@ -246,7 +246,7 @@ def _check_cache(task: Task, cache: LayerCache | None, data: Path) -> None:
     depth = cache.encoding.depth
     held = depth if isinstance(method, FullSettings) else len(cache.layers)  # full tunes the model, whatever is held
     layers = 1 if isinstance(method, TextLinearSettings) else getattr(method, "layers", 1)  # which takes what there is
-    if layers > held:
+    if cache.encoding.has_model and layers > held:
         raise SettingsError(
             f"{cache.folder} holds {held} of the model's {depth} layers, entry {task.entry.name} asks for "
             f"method.layers = {layers}: set fewer, or run `ssna encode {data} -o ANOTHER --layers all`"

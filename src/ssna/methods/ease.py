@@ -120,7 +120,7 @@ class Regression:
         if not isinstance(settings, CeaseSettings | CeaseWordsSettings):
             return cls(settings, chosen, gram, len(data.items))
         assert cache is not None, "the run checks that a method that needs text gets a cache"
-        h = torch.from_numpy(cache.top(1))
+        h = torch.from_numpy(cache.top(cache.reach(1)))
         whitening = Whitening.fit(h[:, 1:], dim)
         vectors = whitening(h[:, torch.from_numpy(chosen)])
         texts = Texts(vectors, without_words(len(chosen)))

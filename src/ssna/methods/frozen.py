@@ -79,9 +79,10 @@ class FrozenEncoder(ItemEncoder):
 
 
 def top_states(cache: LayerCache | None, layers: int) -> MappedStates:
-    """``(a, I + 1, d)`` of the cache, which the run has checked to be there."""
+    """``(a, I + 1, d)`` of the cache, which the run has checked to be there: the language model's top ``layers``, and
+    above them what stands beside it."""
     assert cache is not None, "the run checks that a method that needs text gets a cache"
-    return MappedStates(cache, layers)
+    return MappedStates(cache, cache.reach(layers))
 
 
 def known_states(states: Tensor | MappedStates) -> Tensor:

@@ -48,7 +48,7 @@ def fit_text_linear(settings: TextLinearSettings, data: Dataset, cache: LayerCac
     """``argmin_W sum |v_t - W^T sum_j decay^(|t - j| - 1) v_j|^2 + lambda |W|^2``; an item scores the cosine of its
     ``v`` and of the history's ``W^T sum_j decay^j v_j``."""
     assert cache is not None, "the run checks that a method that needs text gets a cache"
-    h = torch.from_numpy(cache.top(min(settings.layers, len(cache.layers))))
+    h = torch.from_numpy(cache.top(cache.reach(min(settings.layers, len(cache.layers)))))
     a, rows, width = h.shape
     texts = np.arange(1, rows) if rows <= ENOUGH else np.linspace(1, rows - 1, ENOUGH).astype(np.int64)
     white = Whitening.fit(h[:, texts], min(settings.n_components, a * width, max(len(texts) // 2, 1)))

@@ -30,10 +30,10 @@ class TMoESettings(MethodSettings):
 def build_tmlp(settings: TMLPSettings, data: Dataset, cache: LayerCache | None, dim: int) -> FrozenEncoder:
     """``depth`` linear layers over the top layer's states."""
     states = top_states(cache, 1)
-    return FrozenEncoder(states, MLPAdapter(states.shape[-1], dim, settings.depth))
+    return FrozenEncoder(states, MLPAdapter(states.shape[-1], dim, settings.depth, states.shape[0]))
 
 
 def build_tmoe(settings: TMoESettings, data: Dataset, cache: LayerCache | None, dim: int) -> FrozenEncoder:
     """One adapter of Eq. 1 to 3 over the top layer's states: the mean over one layer is that layer's adapter."""
     states = top_states(cache, 1)
-    return FrozenEncoder(states, LayerAdapters(1, states.shape[-1], dim, settings.num_experts, "mean"))
+    return FrozenEncoder(states, LayerAdapters(states.shape[0], states.shape[-1], dim, settings.num_experts, "mean"))

@@ -84,7 +84,7 @@ def co_occurrence(train: Ragged, items: int) -> sparse.csr_array:
 def fit_text_knn(settings: TextKnnSettings, data: Dataset, cache: LayerCache | None, dim: int) -> Scorer:
     """Whitened vectors of the top layer, at unit length, averaged with a decay over the latest items."""
     assert cache is not None, "the run checks that a method that needs text gets a cache"
-    h = torch.from_numpy(cache.top(1))
+    h = torch.from_numpy(cache.top(cache.reach(1)))
     white = Whitening.fit(h[:, 1:], dim)
     vectors = white(h)
     vectors[0] = 0

@@ -190,9 +190,9 @@ class AdaLoraEncoder(TunedEncoder):
 
 def build_lora(settings: LoraSettings, data: Dataset, cache: LayerCache | None, dim: int) -> TunedEncoder:
     """The language model with low-rank updates on its query and value maps, which alone are learned."""
+    reader = _reader(cache)
     from peft import LoraConfig
 
-    reader = _reader(cache)
     network = _prepared(reader.network, settings)
     config = LoraConfig(
         r=settings.rank,
@@ -205,9 +205,9 @@ def build_lora(settings: LoraSettings, data: Dataset, cache: LayerCache | None, 
 
 def build_adalora(settings: AdaLoraSettings, data: Dataset, cache: LayerCache | None, dim: int) -> AdaLoraEncoder:
     """The same maps with updates whose ranks are allocated while they are learned."""
+    reader = _reader(cache)
     from peft import AdaLoraConfig
 
-    reader = _reader(cache)
     network = _prepared(reader.network, settings)
     config = AdaLoraConfig(
         init_r=settings.initial_rank,
@@ -275,10 +275,16 @@ def _norms_after(top: nn.Module, network: nn.Module) -> list[nn.Module]:
 
 def _reader(cache: LayerCache | None) -> Any:
     """The cache's language model, its weights in fp32: they, or what is added to them, are to learn."""
-    from ssna.text.encoder import TextEncoder
-
     assert cache is not None, "the run checks that a method that needs text gets a cache"
     encoding = cache.encoding
+    if encoding.pooling is None or not encoding.has_model or encoding.sources:
+        what = "beside which vectors stand" if encoding.has_model else "but the cache holds vectors alone"
+        raise SettingsError(
+            f"{cache.folder}: lora, adalora and full tune a language model, {what}; encode texts with a language model "
+            "alone into another folder, or train ssna"
+        )
+    from ssna.text.encoder import TextEncoder
+
     return TextEncoder.find(
         encoding.model,
         pooling=encoding.pooling,

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ssna.nn.integrate import INTEGRATIONS
 from ssna.nn.mixture import Mixture, product_dtype
-from ssna.nn.whitening import Whitening
+from ssna.nn.whitening import Whitening, side_by_side
 
 
 class MoEWhiteningAdapter(nn.Module):
@@ -73,17 +73,17 @@ class LayerAdapters(nn.Module):
 
 
 class MLPAdapter(nn.Module):
-    """TMLP: ``depth`` linear layers over the top layer's states, GELU between them."""
+    """TMLP: ``depth`` linear layers over the top layer's states, GELU between them; of several layers side by side."""
 
-    def __init__(self, width: int, dim: int, depth: int) -> None:
+    def __init__(self, width: int, dim: int, depth: int, layers: int = 1) -> None:
         super().__init__()
-        self.config = {"width": width, "dim": dim, "depth": depth}
-        widths = [width, *[dim] * depth]
+        self.config = {"width": width, "dim": dim, "depth": depth} | ({"layers": layers} if layers > 1 else {})
+        widths = [layers * width, *[dim] * depth]
         self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(widths))
 
     def forward(self, h: Tensor) -> Tensor:
-        """``h (1, n, d)`` -> ``(n, D)``."""
-        x: Tensor = self.layers[0](h[0])
+        """``h (a, n, d)`` -> ``(n, D)``."""
+        x: Tensor = self.layers[0](side_by_side(h))
         for layer in self.layers[1:]:
             x = layer(F.gelu(x))
         return x

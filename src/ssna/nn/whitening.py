@@ -31,7 +31,7 @@ class Whitening(nn.Module):
     @torch.no_grad()
     def fit(cls, h: Tensor, dim: int) -> "Whitening":
         """From states ``(a, n, d)`` of items, without padding. Components beyond the rank of the states are zero."""
-        states = _side_by_side(h).double()
+        states = side_by_side(h).double()
         mean = states.mean(dim=0)
         _, singular, directions = torch.linalg.svd(states - mean, full_matrices=False)
         kept = min(dim, len(singular))
@@ -45,13 +45,13 @@ class Whitening(nn.Module):
 
     def whiten(self, h: Tensor) -> Tensor:
         """``h (a, n, d)`` -> ``(n, D)`` of unit variance."""
-        return (_side_by_side(h).float() - self.mean) @ self.projection
+        return (side_by_side(h).float() - self.mean) @ self.projection
 
     def forward(self, h: Tensor) -> Tensor:
         """``h (a, n, d)`` -> ``(n, D)`` of unit length."""
         return F.normalize(self.whiten(h), dim=-1)
 
 
-def _side_by_side(h: Tensor) -> Tensor:
+def side_by_side(h: Tensor) -> Tensor:
     """``(a, n, d)`` -> ``(n, a d)``."""
     return h[0] if len(h) == 1 else h.transpose(0, 1).flatten(1)

@@ -19,7 +19,7 @@ from ssna.recommender.recommendations import ScoredItem
 from ssna.recommender.recommender import Recommender
 from ssna.scoring import Ensemble, Scorer, VectorScorer, name_of, vector_member
 from ssna.scoring.naming import REPEAT_CONSUMPTION, TRAINING_EVENTS
-from ssna.text import embed
+from ssna.text.states import states
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Explanation:
         rank: 1 for the best, among the items that are not of the history.
         members: name and contribution to the score of each member of the ensemble; they add up to the score.
         history: the known items of the history, oldest first.
-        adapters: None where the method keeps no adapters, or no item text.
+        adapters: None where the method keeps no adapters or no item text, or vectors were given, which are not kept.
     """
 
     item: ScoredItem
@@ -149,9 +149,13 @@ def rank_text(
     if recommender.encoding is None or not scorer.layers:
         raise ArtifactError("this model cannot rank a text; ssna, tmlp, tmoe, text-knn and text-linear can")
     denied = recommender.items.find(deny)
-    states, read, _ = states_of_new([text], recommender.encoding, scorer.layers)
+    if not recommender.encoding.reads_text:
+        raise ArtifactError(
+            "this model cannot rank a text: it was trained with vectors, and no language model reads it"
+        )
+    h, read = states_of_new([text], recommender.encoding, scorer.layers)
     beside = np.unique(known)  # all that the new item's score depends on: the catalogue is not copied for it
-    few = scorer.select_items(torch.from_numpy(np.concatenate([[0], beside]))).add_items(states, read)
+    few = scorer.select_items(torch.from_numpy(np.concatenate([[0], beside]))).add_items(h, read)
     rows = Ragged.from_rows([np.searchsorted(beside, known) + 1])
     score = float(few.prepare(rows)(torch.tensor([few.num_rows - 1])))
     others = _scores(scorer, recommender.counts, known, denied)
@@ -220,6 +224,8 @@ def _contributions(scorer: Scorer, history: Ragged, row: int, weight: float = 1.
 def _adapter_output(recommender: Recommender, scorer: VectorScorer, history: Ints, row: int) -> AdapterOutput | None:
     if recommender.encoding is None or scorer.text_projection is None or not recommender.texts[row]:
         return None
+    if recommender.encoding.given:  # which are not kept
+        return None
     h = _states(recommender, recommender.texts[row], scorer.layers)
     if not scorer.vectors[row].any():  # its text says nothing
         return None
@@ -249,4 +255,4 @@ def _ablated(adapter: torch.nn.Module, h: Tensor) -> tuple[Tensor, Tensor]:
 def _states(recommender: Recommender, text: str, layers: int) -> Tensor:
     """``(a, 1, d)``, top layer first."""
     assert recommender.encoding is not None
-    return torch.from_numpy(embed((text,), recommender.encoding, layers))
+    return torch.from_numpy(states((text,), [{}], recommender.encoding, layers))

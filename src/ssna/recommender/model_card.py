@@ -66,8 +66,9 @@ recommender.recommend([{history!r}], k=10)
 
 
 def _contents(contents: Contents) -> str:
+    by = "vectors" if contents.encoding is not None and not contents.encoding.reads_text else "texts"
     admits = (
-        "New items are admitted by their texts with `add_items`, without training."
+        f"New items are admitted by their {by} with `add_items`, without training."
         if contents.encoding is not None and contents.scorer.layers
         else "New items cannot be admitted by their texts."
     )

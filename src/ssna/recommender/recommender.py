@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from ssna.core.joined import joined
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset, IdMap
 from ssna.recommender import artifact
-from ssna.recommender.admission import NewItems, check_new, read_texts, says_nothing
+from ssna.recommender.admission import NewItems, check_new, checked_vectors, read_new, warnings_of
 from ssna.recommender.artifact import Contents
 from ssna.recommender.on_hub import OnHub
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
@@ -183,33 +184,42 @@ class Recommender(OnHub):
         unit: NDArray[np.float32] = F.normalize(embeddings, dim=-1).numpy()
         return unit
 
-    def add_items(self, texts: Mapping[str, str], model: Path | str | None = None) -> "Recommender":
-        """A recommender that knows these items too, by their texts alone: no training.
+    def add_items(
+        self,
+        texts: Mapping[str, str] | None = None,
+        model: Path | str | None = None,
+        vectors: Mapping[str, Any] | None = None,
+    ) -> "Recommender":
+        """A recommender that knows these items too, by their texts or vectors alone: no training.
 
         Args:
             texts: by their ids.
             model: as in :meth:`load`.
+            vectors: by ids, of a model that was trained with vectors: an array, as ``encode`` took them, or arrays by
+                the names of several sources. An item that has one needs no text.
 
         An item whose text says nothing is admitted as one without text, with a warning: its text adds nothing to its
         score.
 
         Raises:
             ArtifactError: the method reads no text.
-            SsnaError: an id is known already, or is none (:mod:`ssna.core.fields`); or a text is empty.
+            SsnaError: an id is known already, or is none (:mod:`ssna.core.fields`); a text is empty; or a vector does
+                not fit, or is missing where nothing else is read.
         """
-        wider, silent = self.with_model(model).admit(texts)
-        if silent:
-            warnings.warn(says_nothing(silent, texts), stacklevel=2)
-        return wider
+        given = {} if vectors is None else vectors
+        known = {} if texts is None and given else texts
+        recommender = self.with_model(model)
+        new = recommender.read(known, given)  # type: ignore[arg-type]  # read says what None is
+        for line in warnings_of(new, self.encoding):
+            warnings.warn(line, stacklevel=2)
+        return recommender.admit_read(new)
 
-    def admit(self, texts: Mapping[str, str]) -> tuple["Recommender", tuple[str, ...]]:
-        """As :meth:`add_items`, without a warning; and the ids of those whose text says nothing."""
-        new = self.read(texts)
-        return self.admit_read(new), new.silent_items
-
-    def read(self, texts: Mapping[str, str]) -> NewItems:
+    def read(self, texts: Mapping[str, str], vectors: Mapping[str, Any] | None = None) -> NewItems:
         """Let the language model read texts of new items, to :meth:`admit_read` them. Raises as :meth:`add_items`."""
-        check_new(texts, self.items)
+        given = checked_vectors(vectors or {}, self.encoding)
+        if isinstance(texts, Mapping):
+            texts = {**texts, **{item: "" for item in given if item not in texts}}
+        check_new(texts, self.items, given)
         if self.encoding is None or not self.scorer.layers:
             raise ArtifactError(
                 "this model cannot admit items by their texts: it reads none, has no vectors, or tuned a language "
@@ -217,7 +227,7 @@ class Recommender(OnHub):
             )
         if not texts:
             return NewItems({}, torch.zeros(self.scorer.layers, 0, self.encoding.width), ())
-        return read_texts(texts, self.encoding, self.scorer.layers)
+        return read_new(texts, given, self.encoding, self.scorer.layers)
 
     def admit_read(self, new: NewItems) -> "Recommender":
         """A recommender that knows these items too, none of which it knew."""
@@ -302,7 +312,7 @@ class Recommender(OnHub):
         """With the language model read from elsewhere; see :meth:`load`. None changes nothing."""
         if model is None:
             return self
-        if self.encoding is None:
+        if self.encoding is None or not self.encoding.has_model:
             raise ArtifactError("this model reads no text, so that it needs no language model; leave model out")
         return replace(self, encoding=moved(self.encoding, str(model)))
 

@@ -17,7 +17,8 @@ from ssna.data.dataset import Dataset, HeldOut, IdMap, Split
 from ssna.evaluation import evaluate
 from ssna.evaluation.metrics import summary
 from ssna.scoring import Scorer
-from ssna.text import LayerCache, embed
+from ssna.text import LayerCache
+from ssna.text.states import states
 from ssna.training.frequency import EXPOSURES
 
 COLD = "cold.parquet"
@@ -136,11 +137,17 @@ def shortfall(cold: Mapping[str, Any]) -> str | None:
 
 
 def _states(held_out: HeldOut, cache: LayerCache | None, layers: int) -> torch.Tensor:
-    """``(a, n, d)`` of the held-out texts: from the cache if it holds them, else read now."""
+    """``(a, n, d)`` of the held-out texts: from the cache if it holds them, else read now.
+
+    Raises:
+        CacheError: their vectors are not in the cache, and nobody but the user has them.
+    """
     texts = tuple(held_out.texts.values())
     if cache is None or layers == 0:
         return torch.zeros(0, len(texts), 0)
     try:
-        return torch.from_numpy(LayerCache.open(cache.folders, ("", *texts)).top(layers)[:, 1:])
+        return torch.from_numpy(LayerCache.open(cache.folders, ("", *texts), tuple(held_out.texts)).top(layers)[:, 1:])
     except CacheError:
-        return torch.from_numpy(embed(texts, cache.encoding, layers))
+        if cache.encoding.given:
+            raise
+        return torch.from_numpy(states(texts, [{}] * len(texts), cache.encoding, layers))

@@ -159,7 +159,7 @@ def execute(
         )
         at = None if out is None else Path(out)
         recommender = Recommender(final.scorer, data.items, data.texts, counts, encoding)
-        run = Run(record, evaluations, with_new_items(recommender, data, not verbose), cold, at)
+        run = Run(record, evaluations, with_new_items(recommender, data, not verbose, cache), cold, at)
         for hint in run.hints if verbose else ():
             print(f"hint: {hint}", file=sys.stderr, flush=True)
         if folder is not None:

@@ -81,7 +81,7 @@ def fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None
         )
         raise SettingsError(f"the method {readers[0]} reads item texts: {remedy}")
     wanted = settings.text.pooling
-    if wanted and cache.pooling != wanted:
+    if wanted and cache.encoding.has_model and cache.pooling != wanted:
         remedy = worded(
             python=f"encode the texts with ssna.encode(data, pooling={wanted!r}) and give what it returns as cache=",
             shell=f"run `ssna encode DATA -o ANOTHER --pooling {wanted}` and give --cache ANOTHER",
@@ -90,7 +90,7 @@ def fitting_cache(settings: RunSettings, data: Dataset, cache: LayerCache | None
         raise SettingsError(
             f"the settings ask for {wanted} vectors, the cache holds {cache.pooling}: {remedy}, or {setting}"
         )
-    return LayerCache.open(cache.folders, data.texts)
+    return LayerCache.open(cache.folders, data.texts, data.items.external)
 
 
 def fit_method(

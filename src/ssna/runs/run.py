@@ -7,12 +7,12 @@ from ssna.compute import distributed
 from ssna.core.arguments import checked
 from ssna.core.errors import SettingsError
 from ssna.data.dataset import Dataset
+from ssna.runs.encoding import encode_data, say_warnings
 from ssna.runs.execute import execute
 from ssna.runs.finished import Run
 from ssna.runs.fitting import run_device
 from ssna.runs.recipes import resolve
 from ssna.text import LayerCache
-from ssna.text import encode as encode_texts
 from ssna.text.encoding import Dtype, Layers, Pooling
 from ssna.training import Epoch
 
@@ -20,9 +20,10 @@ from ssna.training import Epoch
 @checked
 def encode(
     data: Dataset,
-    model: str = "minilm",
+    model: str | None = None,
     out: Path | str | None = None,
     *,
+    vectors: object = None,
     layers: Layers = "all",
     pooling: Pooling = "mean",
     max_tokens: int | None = None,
@@ -34,8 +35,13 @@ def encode(
 
     Args:
         data: what ``prepare`` or ``load_data`` returns.
-        model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
+        model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder. None is
+            ``minilm``, and with ``vectors`` no language model at all.
         out: the cache folder; None takes one in the user's cache directory that all data sets share.
+        vectors: vectors from elsewhere, alone or beside the model's layers: a file (Parquet, npy, safetensors), a frame
+            with the columns ``item`` and ``vector``, ids and array as a pair, arrays by ids, or the folder or hub id of
+            a static model. Several sources stand side by side: a list of files, or a dict of names. An item has a
+            vector ``(d,)`` or, of several layers, ``(layers, d)``, the lowest first.
         layers: ``"all"``, or how many of the top layers to keep.
         pooling: ``cls``, ``mean`` or ``last``.
         max_tokens: where longer texts are cut; None takes the model's own limit, at most 512.
@@ -45,20 +51,25 @@ def encode(
 
     Raises:
         EncoderError: the model cannot be found, loaded or run so.
-        CacheError: the folder is no cache, was made otherwise, is being written to, or the disk is full.
+        CacheError: the folder is no cache, was made otherwise, is being written to, or the disk is full; or vectors do
+            not fit.
     """
     _require(data, Dataset, "encode takes what prepare (or load_data) returns as data")
-    return encode_texts(
-        data.texts,
+    cache, report = encode_data(
+        data,
         model,
         out,
+        vectors=vectors,
         layers=layers,
         pooling=pooling,
         max_tokens=max_tokens,
         device=device,
         dtype=dtype,
         quiet=quiet,
-    )[0]
+    )
+    if not quiet and distributed.is_main():
+        say_warnings(report, cache)
+    return cache
 
 
 @checked

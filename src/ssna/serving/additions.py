@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ssna.text.states import Vectors
 
 
 @dataclass(frozen=True)
@@ -9,13 +13,15 @@ class Change:
     """One step.
 
     Attributes:
-        put: added items and their texts; an earlier text is replaced.
+        put: added items and their texts; an earlier text, and a vector, is replaced.
+        vectors: those of added items that came with some.
         delete: added items that leave.
         hide: items of the run that leave.
         show: items of the run that come back.
     """
 
     put: Mapping[str, str] = field(default_factory=dict)
+    vectors: Mapping[str, "Vectors"] = field(default_factory=dict, compare=False)
     delete: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
     show: tuple[str, ...] = ()
@@ -29,11 +35,13 @@ class Additions:
         texts: added item -> text, in the order in which they came.
         hidden: items of a run that are not to be recommended.
         revision: of the store; one more with every change.
+        vectors: added item -> its vectors, of those that came with some.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
     revision: int = 0
+    vectors: Mapping[str, "Vectors"] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.texts) + len(self.hidden)
@@ -42,4 +50,6 @@ class Additions:
         """With one more change."""
         removed = {*change.put, *change.delete}  # a replaced text goes to the end, as in the catalogue
         texts = {item: text for item, text in self.texts.items() if item not in removed} | dict(change.put)
-        return Additions(texts, self.hidden.union(change.hide).difference(change.show), self.revision + 1)
+        vectors = {item: each for item, each in self.vectors.items() if item not in removed} | dict(change.vectors)
+        hidden = self.hidden.union(change.hide).difference(change.show)
+        return Additions(texts, hidden, self.revision + 1, vectors)

@@ -182,7 +182,7 @@ def _add_changes(app: FastAPI, service: Service, key_holder: Any) -> None:
         openapi_extra=_body_of(PutItemsRequest), **keyed,
     )  # fmt: skip
     async def put(request: Request) -> Response:
-        """Add items by their texts; they can be recommended at once, and after a restart."""
+        """Add items by their texts or vectors; they can be recommended at once, and after a restart."""
         return _model_response(await service.changes.put((await body_of(request, PutItemsRequest)).items))
 
     @app.delete(

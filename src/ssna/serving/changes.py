@@ -1,14 +1,16 @@
 """Changes to what serves, one at a time: items that come and go, and another run in the place of this one."""
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ssna.core.errors import ArtifactError
 from ssna.recommender import Recommender
-from ssna.recommender.admission import NewItems, says_nothing
+from ssna.recommender.admission import NewItems, checked_vectors, warnings_of
 from ssna.serving.additions import Additions, Change
 from ssna.serving.comparison import compare
 from ssna.serving.inference import Inference
@@ -22,6 +24,7 @@ from ssna.serving.snapshot import Snapshot
 from ssna.serving.store import Store
 from ssna.serving.worker import Worker
 from ssna.text import is_moved
+from ssna.text.states import Vectors
 
 T = TypeVar("T")
 
@@ -48,7 +51,7 @@ class Changes:
             self.store.close()
 
     async def put(self, items: Sequence[NewItem]) -> ChangeResult:
-        """Add items, or give added ones a new text; recommended as soon as this returns, and after a restart.
+        """Add items, or give added ones a new text or vector; recommended as soon as this returns, and after a restart.
 
         Raises:
             RequestError: an id occurs twice or belongs to the run, or there would be too many additions.
@@ -63,19 +66,22 @@ class Changes:
             now, before = self.inference.snapshot, self.store.additions
             known = now.recommender.items
             shown = [new.item for new in items if new.item in known and _comes_back(now, new)]
+            given = checked_vectors({new.item: new.given for new in items if new.given}, now.recommender.encoding)
             put = {
                 new.item: new.text
                 for new in items
-                if new.item not in shown and not (new.item in known and now.text(new.item) == new.text)
+                if new.item not in shown
+                and not (new.item in known and now.text(new.item) == new.text and _same(before, new.item, given))
             }
+            vectors = {item: given[item] for item in put if item in given}
             # An id that an earlier run knew, hidden then, and that this one does not know.
-            change = Change(put=put, show=(*shown, *before.hidden.intersection(put)))
+            change = Change(put=put, vectors=vectors, show=(*shown, *before.hidden.intersection(put)))
             _check_limit(before, change)
             replaced = [item for item in put if item in known]
-            silent = await self._apply(change, now.without(replaced))
-        if silent:
+            read = await self._apply(change, now.without(replaced))
+        if read is not None and (silent := read.silent_items):
             log("put", level="warning", message=f"{len(silent)} of {len(put)} texts of new items say nothing of them")
-        warnings = [says_nothing(silent, put)] if silent else []
+        warnings = [] if read is None else list(warnings_of(read, now.recommender.encoding))
         items_now = len(self.inference.snapshot)
         added = len(put) - len(replaced) + len(shown)
         return ChangeResult(added=added, replaced=len(replaced), items=items_now, warnings=warnings)
@@ -138,16 +144,16 @@ class Changes:
             log("store", level="error", message=f"{cause}; what was added serves on from memory")
             return self.store.additions
 
-    async def _apply(self, change: Change, left: Snapshot) -> Sequence[str]:
-        """Make a change last, then visible; the ids of added items whose text says nothing.
+    async def _apply(self, change: Change, left: Snapshot) -> NewItems | None:
+        """Make a change last, then visible; what was read of added items.
 
         Args:
             left: what serves, without the items that leave.
         """
 
-        def record() -> tuple[Snapshot, Sequence[str]]:
+        def record() -> tuple[Snapshot, NewItems | None]:
             old = left.recommender
-            read: NewItems | None = old.read(change.put) if change.put else None
+            read = old.read(change.put, change.vectors) if change.put else None
             try:
                 wider, additions = old if read is None else old.admit_read(read), self.store.additions
                 if change != Change():
@@ -156,11 +162,11 @@ class Changes:
                 give_back_rows(old)
                 raise
             changed = left.updated(wider, additions.hidden)
-            return changed.compact(), () if read is None else read.silent_items
+            return changed.compact(), read
 
-        changed, silent = await self.worker.run(record)
+        changed, read = await self.worker.run(record)
         await self.inference.serve(changed)
-        return silent
+        return read
 
     def _allowed(self, run: str) -> Path:
         """The folder that a request names. Raises :class:`RequestError` unless it lies below an allowed one."""
@@ -193,6 +199,12 @@ def _comes_back(snapshot: Snapshot, new: NewItem) -> bool:
         return True
     how = "was removed; put its own text to bring it back" if new.item in snapshot.hidden else "keeps its text"
     raise RequestError(409, "own_item", f"item {new.item!r} belongs to the run {snapshot.run} and {how}")
+
+
+def _same(before: Additions, item: str, given: Mapping[str, Vectors]) -> bool:
+    """Whether an added item has the vectors that it is to get."""
+    mine, new = before.vectors.get(item, {}), given.get(item, {})
+    return mine.keys() == new.keys() and all(np.array_equal(mine[name], new[name]) for name in new)
 
 
 def _check_limit(before: Additions, change: Change) -> None:

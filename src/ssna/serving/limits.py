@@ -24,6 +24,9 @@ class Limits:
         listed_ids: of ``allow``, and of ``deny``.
         id_length: characters of an id.
         text_length: characters of an item's text; the language model cuts it to its own tokens.
+        vector: numbers of a vector.
+        sources: of vectors of an item.
+        layers: of a source.
         texts: inline texts of one history.
         put_items: of one ``PUT /items``.
         additions: added and removed items that are remembered in all.
@@ -53,6 +56,9 @@ class Limits:
     listed_ids: int = 10_000
     id_length: int = 256
     text_length: int = 10_000
+    vector: int = 16_384
+    sources: int = 16
+    layers: int = 256
     texts: int = 16
     put_items: int = 100
     additions: int = 10_000

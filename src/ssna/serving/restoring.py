@@ -13,7 +13,7 @@ from ssna.serving.refusal import RequestError
 from ssna.serving.sharing import shared
 from ssna.serving.snapshot import Snapshot
 from ssna.serving.store import Store
-from ssna.text import embed
+from ssna.text.states import Vectors, states
 
 AT_ONCE = 256  # texts that are read and kept together
 
@@ -57,7 +57,8 @@ def with_additions(
     run_items = len(recommender.items)
     new = {item: text for item, text in additions.texts.items() if item not in recommender.items}
     try:
-        wider = recommender.admit_read(_read(recommender, new, store, progress)) if new else recommender
+        vectors = _fitting(additions.vectors, recommender)
+        wider = recommender.admit_read(_read(recommender, new, vectors, store, progress)) if new else recommender
     except SsnaError as cause:
         raise ArtifactError(
             f"{folder.name} cannot take over {len(new)} added items: {cause}; name another run, or give up what was "
@@ -68,18 +69,32 @@ def with_additions(
 
 def warm_up(recommender: Recommender) -> None:
     """Load the language model ahead of the first new text."""
-    if recommender.encoding is not None and recommender.scorer.layers:
-        embed(("a first text",), recommender.encoding, 1)
+    encoding, layers = recommender.encoding, recommender.scorer.layers
+    if encoding is not None and encoding.reads_text and layers:
+        states(("a first text",), [{}], encoding, layers)
 
 
-def _read(recommender: Recommender, new: Mapping[str, str], store: Store | None, progress: Progress) -> NewItems:
+def _fitting(vectors: Mapping[str, Vectors], recommender: Recommender) -> dict[str, Vectors]:
+    """Those of sources that the run was trained with: another run may have another kind, or read texts alone."""
+    names = {source.name for source in recommender.encoding.given} if recommender.encoding is not None else set()
+    taken = {item: {name: each for name, each in given.items() if name in names} for item, given in vectors.items()}
+    return {item: given for item, given in taken.items() if given}
+
+
+def _read(
+    recommender: Recommender,
+    new: Mapping[str, str],
+    vectors: Mapping[str, Vectors],
+    store: Store | None,
+    progress: Progress,
+) -> NewItems:
     parts = [] if store is None else _known(recommender, new, store)
     there = {item for part in parts for item in part.texts}
     missing = iter([(item, text) for item, text in new.items() if item not in there])
     done, count = 0, len(new) - len(there)
     while some := dict(islice(missing, AT_ONCE)):
         progress(done, count)
-        parts.append(recommender.read(some))
+        parts.append(recommender.read(some, {item: vectors[item] for item in some if item in vectors}))
         done += len(some)
         if store is not None:
             store = _keep(recommender, parts[-1], store)

@@ -1,8 +1,9 @@
 """What requests and answers hold: checked on the way in, and the OpenAPI document of both."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from ssna.core import fields
@@ -73,16 +74,48 @@ class RecommendBatchRequest(BaseModel):
     requests: list[RecommendRequest] = Field(min_length=1, max_length=LIMITS.requests)
 
 
-class NewItem(BaseModel):
-    """An item that is to be recommended, by its text alone."""
+Vector = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=LIMITS.vector)]
+Source = Annotated[str, Field(min_length=1, max_length=100)]
+BY = ("text", "vector", "vectors")
 
-    model_config = _example({"item": "sku-new", "text": "Cordless drill, 18 V. Acme"})
+
+class NewItem(BaseModel):
+    """An item that is to be recommended, by its text or by its vector alone."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        json_schema_extra={
+            "examples": [{"item": "sku-new", "text": "Cordless drill, 18 V. Acme"}],
+            "anyOf": [{"required": [name]} for name in BY],
+        },
+    )
     item: NewItemId
-    text: Text
+    text: Text = ""
+    vector: Vector = Field(default_factory=list)
+    """For a run that was trained with vectors: such a one, of this item."""
+    vectors: dict[Source, Annotated[list[Vector], Field(min_length=1, max_length=LIMITS.layers)]] = Field(
+        default_factory=dict, min_length=1, max_length=LIMITS.sources
+    )
+    """The same for runs with several sources of vectors, or several layers: by source, the lowest layer first."""
+
+    @model_validator(mode="after")
+    def _is_known_by_something(self) -> Self:
+        if not (self.text or self.vector or self.vectors):
+            raise PydanticCustomError("nothing", "needs a text, or a vector")
+        if self.vector and self.vectors:
+            raise PydanticCustomError("both", "has `vector` and `vectors`; give one of them")
+        return self
+
+    @property
+    def given(self) -> Any:
+        """The vector or vectors; None where there is neither."""
+        return self.vector or self.vectors or None
 
 
 class PutItemsRequest(BaseModel):
-    """Items to add; an added item that is there already gets the new text."""
+    """Items to add; an added item that is there already gets the new text and vector."""
 
     model_config = _example({"items": [{"item": "sku-new", "text": "Cordless drill, 18 V. Acme"}]})
     items: list[NewItem] = Field(min_length=1, max_length=LIMITS.put_items)

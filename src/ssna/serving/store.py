@@ -7,28 +7,27 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, Connection, Engine, Table, delete, insert, select, update
+from sqlalchemy import Column, Connection, Engine, Table, delete, insert, inspect, select, update
 
 from ssna.core.errors import ArtifactError
 from ssna.core.files import fsync
 from ssna.serving.additions import Additions, Change
+from ssna.serving.item_vectors import insert_vectors, numbers_of, some_of, vectors_in
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 from ssna.serving.sqlite import ERRORS, check_pages, engine_of, exists, readable, reason
-from ssna.serving.tables import ADDED, FORMAT, MODELS, REMOVED, STATE, STATES, TABLES
+from ssna.serving.tables import ADDED, FORMAT, MODELS, REMOVED, STATE, STATES, TABLES, VECTORS
 from ssna.text import Encoding
 
 if TYPE_CHECKING:
     from ssna.recommender.admission import NewItems
 
 STORE, JOURNAL = "state.sqlite", "additions.journal"
-AT_ONCE = 500  # rows of one statement: SQLite takes 999 values
 
 
 class Store:
@@ -91,7 +90,7 @@ class Store:
                     return Additions()
                 texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
                 hidden = frozenset(connection.execute(select(REMOVED.c.item)).scalars())
-                return Additions(texts, hidden, _revision(connection))
+                return Additions(texts, hidden, _revision(connection), vectors_in(connection))
         except (*ERRORS, ArtifactError) as cause:
             raise ArtifactError(f"{self.path} cannot be read ({reason(cause)})") from None
 
@@ -110,7 +109,7 @@ class Store:
         of_model = (STATES.c.fingerprint == encoding.fingerprint) & (STATES.c.layers >= layers)
         try:
             with self._reading() as connection:
-                for some in _some(items if connection is not None else ()):
+                for some in some_of(items if connection is not None else ()):
                     assert connection is not None
                     rows = connection.execute(select(*columns).join(STATES).where(of_model & ADDED.c.item.in_(some)))
                     for item, text, kept, content, nothing in rows:
@@ -123,7 +122,11 @@ class Store:
         for place, item in enumerate(here):
             states[:, place] = found[item][1]
         texts, silent = {item: found[item][0] for item in here}, [found[item][2] for item in here]
-        return NewItems(texts, torch.from_numpy(states), silent)
+        unread = {
+            item for item, nothing in zip(here, silent, strict=True)
+            if encoding.has_model and not nothing and not found[item][1][encoding.extra :].any()
+        }  # fmt: skip
+        return NewItems(texts, torch.from_numpy(states), silent, unread=unread)
 
     def record(self, change: Change, read: "NewItems | None" = None, encoding: Encoding | None = None) -> Additions:
         """Make ``change`` last. When this returns it is on the disk; when it raises it did not happen.
@@ -139,6 +142,7 @@ class Store:
             _delete(connection, REMOVED.c.item, [*change.show, *change.hide])
             _insert(connection, REMOVED, [{"item": item} for item in change.hide if item not in change.show])
             _insert(connection, ADDED, [{"item": item, "text": text} for item, text in change.put.items()])
+            insert_vectors(connection, change.vectors)
             if read is not None and encoding is not None:
                 _insert_states(connection, read, encoding)
             after = self.additions.after(change)
@@ -189,7 +193,10 @@ class Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not exists(self.path):
             self._make()
-        return engine_of(self.path)
+        engine = engine_of(self.path)
+        if not inspect(engine).has_table(VECTORS.name):  # of a store that was made before items had vectors
+            TABLES.create_all(engine)
+        return engine
 
     def _make(self) -> None:
         """Whole or not at all, and not where another server was faster."""
@@ -234,7 +241,7 @@ def _insert(connection: Connection, table: Table, rows: Sequence[Mapping[str, An
 
 
 def _delete(connection: Connection, column: Column[Any], values: Iterable[str]) -> None:
-    for some in _some(values):
+    for some in some_of(values):
         connection.execute(delete(column.table).where(column.in_(some)))
 
 
@@ -243,11 +250,8 @@ def _insert_states(connection: Connection, read: "NewItems", encoding: Encoding)
     if connection.execute(select(MODELS.c.fingerprint).where(of_model)).first() is None:
         described = json.dumps(encoding.tree())
         connection.execute(insert(MODELS).values(fingerprint=encoding.fingerprint, encoding=described))
-    numbers: dict[str, int] = {}
-    for some in _some(read.texts):
-        rows = connection.execute(select(ADDED.c.item, ADDED.c.number).where(ADDED.c.item.in_(some)))
-        numbers |= {row.item: row.number for row in rows}
-    for some in _some(numbers.values()):
+    numbers = numbers_of(connection, read.texts)
+    for some in some_of(numbers.values()):
         earlier = STATES.c.number.in_(some) & (STATES.c.fingerprint == encoding.fingerprint)
         connection.execute(delete(STATES).where(earlier))
     states = read.states.numpy().astype("<f4", copy=False)
@@ -262,13 +266,6 @@ def _insert_states(connection: Connection, read: "NewItems", encoding: Encoding)
             for place, (item, nothing) in enumerate(zip(read.texts, read.silent, strict=True))
         ],
     )  # fmt: skip
-
-
-def _some(values: Iterable[Any]) -> Iterator[list[Any]]:
-    """All of them, a statement's worth at a time."""
-    left = iter(values)
-    while some := list(islice(left, AT_ONCE)):
-        yield some
 
 
 def _refused(message: str) -> RequestError:

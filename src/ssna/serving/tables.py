@@ -44,6 +44,13 @@ MODELS = Table(
     Column("fingerprint", String(12), primary_key=True),
     Column("encoding", Text, nullable=False),
 )  # fmt: skip
+VECTORS = Table(
+    "item_vectors", TABLES,
+    Column("number", ForeignKey(ADDED.c.number, ondelete="CASCADE"), primary_key=True),
+    Column("source", String(100), primary_key=True),
+    Column("layers", Integer, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+)  # fmt: skip
 STATES = Table(
     "item_states", TABLES,
     Column("number", ForeignKey(ADDED.c.number, ondelete="CASCADE"), primary_key=True),

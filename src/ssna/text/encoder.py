@@ -24,11 +24,13 @@ TOKENS_PER_BATCH = {"cpu": 4_096, "cuda": 16_384}  # padded; more was not faster
 
 @dataclass(frozen=True, eq=False)
 class Encoded:
-    """One batch's result: ``vectors[:, i]`` (layers, d) belong to ``texts[rows[i]]``; ``tokens`` were read for it."""
+    """One batch's result: ``vectors[:, i]`` (layers, d) belong to ``texts[rows[i]]``, of which ``token_ids[i]`` were
+    read; ``tokens`` in all."""
 
     rows: NDArray[np.int64]
     vectors: Floats
     tokens: int
+    token_ids: list[list[int]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +83,7 @@ class TextEncoder:
     @classmethod
     def like(cls, encoding: Encoding, device: str = "auto") -> "TextEncoder":
         """The encoder that made a cache's vectors. Raises :class:`EncoderError` if the model has changed since."""
+        assert encoding.pooling is not None, "what reads texts pools their tokens"
         return cls.find(
             encoding.model,
             pooling=encoding.pooling,
@@ -156,7 +159,8 @@ class TextEncoder:
                         f"{self.model.name} computes values that are not finite in {self.dtype}\n"
                         f"encode with {option('dtype', 'fp32')}; if that fails too, the weights are damaged"
                     )
-                yield Encoded(np.array(rows)[batch], vectors, sum(len(tokens[i]) for i in batch))
+                read = [tokens[i] for i in batch]
+                yield Encoded(np.array(rows)[batch], vectors, sum(map(len, read)), read)
 
     def vectors(self, texts: Sequence[str], layers: int) -> Floats:
         """(layers, n, d): :meth:`encode`'s batches in the order of ``texts``; an empty text's vectors are zero."""
@@ -166,13 +170,14 @@ class TextEncoder:
             result[:, np.array(full)[batch.rows]] = batch.vectors
         return result
 
-    def tokenize(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text, special tokens included, cut to ``max_tokens``; at least one a text."""
+    def tokenize(self, texts: list[str], max_tokens: int | None = None) -> list[list[int]]:
+        """Token ids of each text, special tokens included, cut to ``max_tokens``, by default those of the encoder; at
+        least one a text."""
         with quiet():
             ids = self.model.tokenizer(
                 [text.encode(errors="replace").decode() for text in texts],  # half surrogate pairs break tokenizers
                 truncation=True,
-                max_length=self.max_tokens,
+                max_length=max_tokens or self.max_tokens,
                 padding=False,
                 return_attention_mask=False,
                 return_token_type_ids=False,

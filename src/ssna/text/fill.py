@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import lru_cache
 from itertools import islice
@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ssna.compute.forks import lost_the_gpu
-from ssna.core.errors import CacheError, Interrupted, worded
+from ssna.core.errors import CacheError, EncoderError, Interrupted, worded
 from ssna.core.progress import progress
 from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
 from ssna.text.content import say_nothing
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
 from ssna.text.moved import require_there
+from ssna.text.notes import Notes, Unseen, notes_of
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
 if TYPE_CHECKING:
@@ -46,6 +47,9 @@ class EncodeReport:
         tokens_per_second: real tokens read a second, loading the model left out; 0 when nothing was encoded.
         layers: how many layers the cache holds.
         width: numbers in a vector.
+        without: of each source of vectors from elsewhere that lacks some: its name, how many items of the catalogue
+            have none, and one of these.
+        unseen: what the model could not see of the texts, counted; see :class:`ssna.text.notes.Unseen`.
     """
 
     encoded: int
@@ -53,10 +57,15 @@ class EncodeReport:
     tokens_per_second: float
     layers: int
     width: int
+    without: tuple[tuple[str, int, str], ...] = ()
+    unseen: Unseen | None = None
 
     def tree(self) -> dict[str, Any]:
         """What ``encode --json`` prints."""
-        return asdict(self)
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in ("without", "unseen")}
+        without = [dict(zip(("source", "items", "example"), each, strict=True)) for each in self.without]
+        unseen = {} if self.unseen is None else self.unseen.tree()
+        return plain | unseen | ({"without_vector": without} if without else {})
 
 
 def encode(
@@ -95,12 +104,12 @@ def encode(
     from ssna.compute import distributed
     from ssna.text.encoder import TextEncoder
 
-    existing = _existing(None if out is None else Path(out))
+    existing = existing_in(None if out is None else Path(out))
     if existing is not None and dtype == "auto":
         dtype = existing.dtype
     encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
     folder = default_folder(encoder, layers) if out is None else Path(out)
-    encoding = _encoding(encoder, layers, folder, existing or _existing(folder))
+    encoding = _encoding(encoder, layers, folder, existing or existing_in(folder))
     with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
         missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
         distributed.barrier()  # until all have seen the same texts missing
@@ -112,7 +121,8 @@ def encode(
         speed = distributed.all_reduce(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
     asked = sum(text != "" for text in texts)
     report = EncodeReport(len(missing), asked - len(missing), round(speed, 1), len(encoding.layers), encoding.width)
-    return LayerCache.open(folder, texts), report
+    cache = LayerCache.open(folder, texts)
+    return cache, replace(report, unseen=cache.unseen)
 
 
 def embed(
@@ -127,7 +137,7 @@ def embed(
         encoding keeps. They equal a cache's vectors up to rounding: its 16 bits a number, and the model's precision.
 
     Raises:
-        EncoderError: the model is gone, or is not the one that made the cache.
+        EncoderError: the model is gone, is not the one that made the cache, or there was none.
         CacheError: the encoding keeps fewer layers.
     """
     kept = len(encoding.layers) if layers is None else layers
@@ -151,6 +161,8 @@ def without_content(texts: Sequence[str], encoding: Encoding, device: str = "aut
 def _encoder_like(encoding: Encoding, device: str) -> "TextEncoder":
     from ssna.text.encoder import TextEncoder
 
+    if not encoding.has_model:
+        raise EncoderError("no language model read these items, so that none can read a text; give vectors")
     require_there(encoding)
     return TextEncoder.like(encoding, device)
 
@@ -168,14 +180,19 @@ os.register_at_fork(after_in_child=_start_anew_in_a_fork)
 
 def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:
     """Where a cache without a name lies: one folder for each way of encoding, under ``$XDG_CACHE_HOME/ssna``."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = Path(encoder.model.name)
     slug = re.sub(r"[^\w.-]+", "-", name.name if name.is_absolute() else str(name))
     parts = [slug, encoder.model.revision[:8], encoder.pooling, str(encoder.max_tokens), encoder.dtype]
-    return root / "ssna" / "-".join([*parts, *([] if layers == "all" else [f"top{layers}"])])
+    return cache_root() / "-".join([*parts, *([] if layers == "all" else [f"top{layers}"])])
 
 
-def _existing(folder: Path | None) -> Manifest | None:
+def cache_root() -> Path:
+    """Where caches without a name lie."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssna"
+
+
+def existing_in(folder: Path | None) -> Manifest | None:
+    """The manifest of the cache in ``folder``, if there is one."""
     return read_manifest(folder, NAME_ANOTHER) if folder is not None and (folder / MANIFEST).exists() else None
 
 
@@ -196,11 +213,13 @@ class _Pending:
 
     keys: list[bytes] = field(default_factory=list)
     vectors: list[NDArray[np.float32]] = field(default_factory=list)
+    notes: list[Notes] = field(default_factory=list)
     since: float = field(default_factory=time.monotonic)
 
-    def add(self, keys: list[bytes], batch: "Encoded") -> None:
+    def add(self, keys: list[bytes], batch: "Encoded", notes: Notes) -> None:
         self.keys += [keys[row] for row in batch.rows]
         self.vectors.append(batch.vectors)
+        self.notes.append(notes)
 
     @property
     def is_due(self) -> bool:
@@ -208,7 +227,7 @@ class _Pending:
 
     def save(self, writer: CacheWriter) -> None:
         if self.keys:
-            writer.append(self.keys, np.concatenate(self.vectors, axis=1))
+            writer.append(self.keys, np.concatenate(self.vectors, axis=1), np.concatenate(self.notes))
 
 
 def _fill(writer: CacheWriter, encoder: "TextEncoder", missing: dict[bytes, str], quiet: bool) -> float:
@@ -221,7 +240,7 @@ def _fill(writer: CacheWriter, encoder: "TextEncoder", missing: dict[bytes, str]
     with progress("encode", total=sum(map(len, texts)), quiet=quiet) as advance:
         try:
             for batch in encoder.encode(texts, len(writer.manifest.layers)):
-                pending.add(keys, batch)
+                pending.add(keys, batch, notes_of(encoder, [texts[row] for row in batch.rows], batch.token_ids))
                 if pending.is_due:
                     pending.save(writer)
                     pending = _Pending()

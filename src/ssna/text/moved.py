@@ -14,6 +14,8 @@ def moved(encoding: Encoding, model: str) -> Encoding:
     """
     from ssna.text.models import find
 
+    if not encoding.has_model:
+        raise EncoderError(f"no language model read these items; leave {option('model')} out")
     found = find(model)
     if found.revision != encoding.revision:
         raise EncoderError(

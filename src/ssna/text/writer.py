@@ -25,6 +25,7 @@ from ssna.text.cache import (
     rows_by_key,
 )
 from ssna.text.encoding import Encoding
+from ssna.text.notes import NOTE_BYTES, NOTES, Notes
 
 LOCK, TURN = ".lock", ".turn"
 LARGEST_F16 = float(np.finfo(np.float16).max)
@@ -99,14 +100,19 @@ class CacheWriter:
                 f"free some space, name a folder on another disk, or keep fewer layers ({option('layers')})"
             )
         with self._turn():
-            for name, _ in self.manifest.files:
-                (self.folder / name).touch()
-            (self.folder / KEYS).touch()
+            for path, _ in self._files():
+                path.touch()
             write_json(self.folder / MANIFEST, self.manifest.tree())  # last: a folder with a manifest is a cache
         return size
 
-    def append(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
-        """Add rows: ``keys`` ``(n,)`` and ``vectors`` ``(layers, n, d)``, finite, lowest layer first.
+    def append(
+        self,
+        keys: Sequence[bytes],
+        vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32],
+        notes: Notes | None = None,
+    ) -> None:
+        """Add rows: ``keys`` ``(n,)`` and ``vectors``, ``(n, d)`` of each file, finite, lowest layer first; and
+        ``notes``, ``(n, 9)``, if there are some.
 
         Keys that are there by now are left out: a process that outlived its run may have written them.
 
@@ -115,15 +121,18 @@ class CacheWriter:
         """
         with self._turn():
             new = [place for place, key in enumerate(keys) if key not in self.known]
-            self._append([keys[place] for place in new], vectors[:, new])
+            noted = np.zeros((len(keys), NOTE_BYTES), dtype=np.uint8) if notes is None else notes
+            self._append([keys[place] for place in new], [layer[new] for layer in vectors], noted[new])
 
-    def _append(self, keys: Sequence[bytes], vectors: NDArray[np.float32]) -> None:
+    def _append(self, keys: Sequence[bytes], vectors: Sequence[NDArray[np.float32]], notes: Notes) -> None:
         for place, layer in enumerate(vectors):
             if self.manifest.stored[place] == "f16" and np.abs(layer).max(initial=0.0) > LARGEST_F16:
                 self._widen(place)
         try:
-            for (name, dtype), layer in zip(self.manifest.files, vectors, strict=True):
+            for (name, dtype, _), layer in zip(self.manifest.layer_files, vectors, strict=True):
                 _append(self.folder / name, layer.astype(dtype).tobytes())
+            if self.manifest.notes:
+                _append(self.folder / NOTES, notes.tobytes())
             _append(self.folder / KEYS, b"".join(keys))  # the rows count from here on
         except OSError:
             self._truncate(self.rows)
@@ -132,12 +141,14 @@ class CacheWriter:
         self.known.update(keys)
 
     def _row_bytes(self) -> list[int]:
-        return [self.manifest.width * dtype.itemsize for _, dtype in self.manifest.files]
+        return [width * dtype.itemsize for _, dtype, width in self.manifest.layer_files]
 
     def _files(self) -> list[tuple[Path, int]]:
         """Every file with its bytes a row, the keys first."""
-        names = [KEYS, *(name for name, _ in self.manifest.files)]
-        return [(self.folder / name, size) for name, size in zip(names, [KEY_BYTES, *self._row_bytes()], strict=True)]
+        names = [KEYS, *(name for name, _, _ in self.manifest.layer_files)]
+        files = list(zip(names, [KEY_BYTES, *self._row_bytes()], strict=True))
+        files += [(NOTES, NOTE_BYTES)] if self.manifest.notes else []
+        return [(self.folder / name, size) for name, size in files]
 
     def _whole_rows(self) -> int:
         return min(path.stat().st_size // size if path.exists() else 0 for path, size in self._files())
@@ -157,7 +168,7 @@ class CacheWriter:
 
     def _widen(self, place: int) -> None:
         """Store a layer in 32 bits from now on: a whole new file first, then the manifest that names it."""
-        layer = self.manifest.layers[place]
+        layer = list(self.manifest.files)[place][0]
         narrow, wide = (self.folder / layer_file(layer, stored) for stored in ("f16", "f32"))
         with write_aside(wide) as aside, narrow.open("rb") as source, aside.open("wb") as target:
             while chunk := source.read(COPY_BYTES):
@@ -172,10 +183,13 @@ class CacheWriter:
 def _agreed_manifest(folder: Path, encoding: Encoding) -> Manifest:
     """The folder's manifest, or a first one for an empty folder."""
     if not (folder / MANIFEST).exists():
-        foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "layer-", KEYS)))
+        foreign = sorted(
+            path.name for path in folder.iterdir() if not path.name.startswith((".", "layer-", KEYS, NOTES))
+        )
         if foreign:
             raise CacheError(f"{folder} holds other files ({foreign[0]}) and is left alone; {NAME_ANOTHER}")
-        return Manifest(**encoding.model_dump(), stored=("f16",) * len(encoding.layers))
+        stored = tuple(stored for _, stored, _ in encoding.files)
+        return Manifest(**encoding.model_dump(), stored=stored, notes=True if encoding.has_model else None)
     manifest = read_manifest(folder, NAME_ANOTHER)
     check_agreement(folder, manifest, encoding)
     return manifest

@@ -81,7 +81,8 @@ def test_a_text_that_says_nothing_is_added_with_a_warning_in_the_answer_and_in_t
     [
         ('{"item": "new", "text": NaN}', 400, "NaN"),
         ('{"item": "new", "text": 0.5}', 422, "text"),
-        ('{"item": "new", "text": "word8 word7", "vector": [0.5]}', 422, "vector"),
+        ('{"item": "new", "text": "word8 word7", "embedding": [0.5]}', 422, "embedding"),
+        ('{"item": "new"}', 422, "needs a text, or a vector"),
         ('{"item": "", "text": "word8 word7"}', 422, "item"),
         ('{"text": "word8 word7"}', 422, "item"),
     ],

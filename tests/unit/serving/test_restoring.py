@@ -30,7 +30,7 @@ def without_model(monkeypatch):
         def gone(*_):
             raise EncoderError("no language model here")
 
-        monkeypatch.setattr("ssna.recommender.admission.embed", gone)
+        monkeypatch.setattr("ssna.recommender.admission.states", gone)
         monkeypatch.setattr("ssna.recommender.admission.without_content", gone)
 
     return take

@@ -167,7 +167,7 @@ def test_a_row_that_is_longer_than_any_request_can_be_is_refused(tmp_path, chang
 
 
 def test_more_items_than_one_statement_takes(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "AT_ONCE", 3)
+    monkeypatch.setattr("ssna.serving.item_vectors.AT_ONCE", 3)
     items = [f"i{number}" for number in range(10)]
     store = Store(tmp_path)
     store.record(put(*items), read(*items), ENCODING)

@@ -260,7 +260,7 @@ def test_a_disk_that_fills_up_leaves_the_rows_before_it_and_the_next_run_goes_on
 
     def full(path, data):
         calls.append(path)
-        if len(calls) == 4 * 3 + 2:  # in the fourth row's second layer
+        if len(calls) == 5 * 3 + 2:  # in the fourth row's second layer
             append(path, data[:5])
             raise OSError(errno.ENOSPC, "No space left on device")
         append(path, data)

@@ -61,6 +61,10 @@ def test_the_report_counts_texts_and_tells_the_shape(model, out):
         "tokens_per_second": 0,
         "layers": 3,
         "width": 16,
+        "cut": 0,
+        "equal_by_cut": 0,
+        "unknown": 0,
+        "equal_vectors": 0,
     }
 
 
@@ -237,7 +241,7 @@ def test_rows_are_saved_every_few_seconds_and_before_they_fill_the_memory(model,
     monkeypatch.setitem(TextEncoder.encode.__globals__["TOKENS_PER_BATCH"], "cpu", 1)
     sizes = []
     append = CacheWriter.append
-    monkeypatch.setattr(CacheWriter, "append", lambda self, k, v: sizes.append(len(k)) or append(self, k, v))
+    monkeypatch.setattr(CacheWriter, "append", lambda self, k, v, n: sizes.append(len(k)) or append(self, k, v, n))
     monkeypatch.setattr(fill, "SAVE_BYTES", 4 * 3 * 16 * 4)  # four texts
     encode_quietly(TEXTS, model, out)
     assert sizes == [5, 5, 2]
