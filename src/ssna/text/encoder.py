@@ -1,7 +1,8 @@
 """Texts to vectors: one forward pass of a frozen language model gives every layer's vector of every text."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,8 +12,11 @@ from torch import Tensor, nn
 
 from ssna.compute.device import choose_device
 from ssna.core.errors import EncoderError, option
-from ssna.text.encoding import Dtype, Encoding, Layers, Pooling, Precision
+from ssna.text.encoding import Batching, Dtype, Encoding, Layers, Pooling, Precision
 from ssna.text.models import LanguageModel, find, quiet
+from ssna.text.network import in_fp32, layer_states, unchanged
+from ssna.text.pooling import pool
+from ssna.text.probe import Probe, ProbeTexts, probe
 
 Floats = NDArray[np.float32]
 
@@ -43,6 +47,8 @@ class TextEncoder:
     max_tokens: int
     device: torch.device
     dtype: Precision
+    known_batching: Batching | None = None
+    """What a cache has kept of the model's answer; None asks it at the first text."""
 
     def __post_init__(self) -> None:
         special = self.model.tokenizer.num_special_tokens_to_add()
@@ -122,22 +128,53 @@ class TextEncoder:
         return self.model.weights(self.device, TORCH_DTYPES[self.dtype])
 
     @cached_property
+    def cls_at(self) -> int:
+        """Where the tokenizer puts its classification token: 0, or -1 at the end (XLNet). 0 where it has none."""
+        cls = self.model.tokenizer.cls_token_id
+        return -1 if cls is not None and self.tokenize(["a"])[0][-1:] == [cls] else 0
+
+    @cached_property
+    def probe(self) -> Probe:
+        """What the model itself showed, asked in fp32 and left as it was.
+
+        Raises:
+            EncoderError: it does not read text, or its vectors are not to be relied on.
+        """
+        with quiet(), self._forward_errors_named():
+            try:
+                with in_fp32(self.network):
+                    found = probe(self._probe_texts, self._read_ends, self.model.name, self.pooling)
+            except torch.OutOfMemoryError:  # it fits in 16 bits alone; texts of one length need no padding
+                found = probe(self._probe_texts, self._read_ends, self.model.name, self.pooling)
+                found = replace(found, batching="length")
+            if self.dtype != "fp32":  # whether it can, before anything is written
+                self._states(*self._padded([self._probe_texts.short]))
+        return found
+
+    @cached_property
+    def batching(self) -> Batching:
+        """Which texts share a batch; a cache has kept it."""
+        return self.known_batching or self.probe.batching
+
+    @property
     def shape(self) -> tuple[int, int]:
-        """(depth, width) of the model, as a one-token text shows them."""
-        ids = torch.full((1, 1), self.model.padding_id)
-        network = self.network
-        try:
-            with quiet():
-                states = self._states(network, ids, torch.ones_like(ids))
-            shapes = {tuple(state.shape) for state in states}
-        except Exception as cause:  # vision models, models with inputs of their own, ...: each fails in its own way
-            raise EncoderError(
-                f"{self.model.name} does not read plain text ({type(cause).__name__}: {str(cause)[:200]})\n"
-                "give a text encoder or a text decoder"
-            ) from None
-        if len(shapes) != 1 or next(iter(shapes))[:2] != (1, 1):
-            raise EncoderError(f"{self.model.name} has layers of unlike shapes {sorted(shapes)}; give another model")
-        return len(states), states[0].shape[-1]
+        """(depth, width) of the model."""
+        return self.probe.depth, self.probe.width
+
+    @cached_property
+    def _probe_texts(self) -> ProbeTexts:
+        tokenizer = self.model.tokenizer
+        special = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", ())}
+        ordinary = [token for token in range(min(len(tokenizer), self.model.vocabulary)) if token not in special]
+        template = self.tokenize([tokenizer.decode(ordinary[-3:])])[0]
+        return ProbeTexts.of(template, set(tokenizer.all_special_ids), ordinary or [0], self.max_tokens)
+
+    def _read_ends(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+        padded, mask = self._padded(batch)
+        states = self._states(padded, mask)
+        pooled = torch.stack([pool(state, mask, self.pooling, self.cls_at) for state in states])
+        ends = [torch.stack([pool(state, mask, end) for end in ("cls", "last")], dim=1) for state in states]
+        return pooled.cpu(), torch.stack(ends).cpu()
 
     def encode(self, texts: Sequence[str], layers: int) -> Iterator[Encoded]:
         """Every text's vectors of the top ``layers`` layers, batch by batch, longest texts first.
@@ -149,7 +186,8 @@ class TextEncoder:
         for start in range(0, len(by_length), WINDOW):
             rows = by_length[start : start + WINDOW]
             tokens = self.tokenize([texts[row] for row in rows])
-            for batch in batches_by_length([len(ids) for ids in tokens], TOKENS_PER_BATCH.get(self.device.type, 4_096)):
+            lengths, budget = [len(ids) for ids in tokens], TOKENS_PER_BATCH.get(self.device.type, 4_096)
+            for batch in batches_by_length(lengths, budget, self.batching):
                 vectors = self._vectors([tokens[i] for i in batch], layers)
                 if not np.isfinite(vectors).all():
                     raise EncoderError(
@@ -192,45 +230,46 @@ class TextEncoder:
         return np.concatenate([self._vectors(part, layers) for part in (batch[:half], batch[half:])], axis=1)
 
     def _forward(self, batch: list[list[int]], layers: int) -> Floats:
+        padded, mask = self._padded(batch)
+        with self._forward_errors_named():
+            states = self._states(padded, mask)[-layers:]
+        pooled = [pool(state, mask, self.pooling, self.cls_at) for state in states]
+        return torch.stack(pooled).cpu().numpy()  # (layers, b, d)
+
+    def _padded(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+        """Ids and mask ``(b, T)``; padding on the right, so that positions count from the first token in every model."""
         padded = nn.utils.rnn.pad_sequence(
             [torch.tensor(ids) for ids in batch], batch_first=True, padding_value=self.model.padding_id
-        )  # (b, T); on the right, so that positions count from the first real token in every model
-        mask = torch.arange(padded.shape[1]) < torch.tensor([len(ids) for ids in batch])[:, None]  # (b, T)
+        )
+        mask = torch.arange(padded.shape[1]) < torch.tensor([len(ids) for ids in batch])[:, None]
+        return padded.to(self.device), mask.to(self.device)
+
+    def _states(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        with torch.inference_mode(), unchanged(self.network):
+            return layer_states(self.network, ids, mask.long())
+
+    @contextmanager
+    def _forward_errors_named(self) -> Iterator[None]:
+        """Models fail each in its own way; memory is the caller's matter."""
+        name = self.model.name
         try:
-            states = self._states(self.network, padded, mask.long())[-layers:]
+            yield
+        except (EncoderError, torch.OutOfMemoryError):
+            raise
         except IndexError:
             raise EncoderError(
-                f"{self.model.name}: a token or a position lies outside the model's tables\n"
+                f"{name}: a token or a position lies outside the model's tables\n"
                 f"the tokenizer belongs to another model, or {option('max_tokens')} is above what the model reads"
             ) from None
-        mask = mask.to(self.device)
-        return torch.stack([pool(state, mask, self.pooling) for state in states]).cpu().numpy()  # (layers, b, d)
-
-    def _states(self, network: nn.Module, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        """Each layer's (b, T, d), lowest first; models with a final norm have applied it to the last one."""
-        with torch.inference_mode():
-            output = network(
-                input_ids=ids.to(self.device), attention_mask=mask.to(self.device), output_hidden_states=True
-            )
-        return tuple(output.hidden_states[1:])  # before them, the embeddings
-
-
-def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """One vector a text from its real tokens, in fp32.
-
-    Args:
-        states: (b, T, d), any precision.
-        mask: (b, T) bool, true for real tokens; padding may stand on either side.
-
-    Returns:
-        (b, d): the first real token (``cls``), the last (``last``), or the mean of all (``mean``).
-    """
-    states = states.float()
-    if pooling == "mean":
-        return states.masked_fill(~mask.unsqueeze(-1), 0.0).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-    steps = torch.arange(1, mask.shape[1] + 1, device=mask.device)  # (T,)
-    chosen = (mask * (steps if pooling == "last" else steps.flip(0))).argmax(dim=1)  # (b,)
-    return states[torch.arange(len(states), device=states.device), chosen]
+        except Exception as cause:
+            reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
+            if self.dtype != "fp32" and next(iter(self.network.parameters())).dtype != torch.float32:
+                raise EncoderError(
+                    f"{name} cannot compute in {self.dtype} ({reason})\nencode with {option('dtype', 'fp32')}"
+                ) from None
+            raise EncoderError(
+                f"{name} does not read plain text by itself ({reason})\ngive a text encoder or a text decoder"
+            ) from None
 
 
 def choose_dtype(dtype: Dtype, device: torch.device) -> Precision:
@@ -245,11 +284,15 @@ def choose_dtype(dtype: Dtype, device: torch.device) -> Precision:
     return "bf16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "fp32"
 
 
-def batches_by_length(lengths: list[int], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Texts of like length together, longest first, at most ``budget`` tokens a batch with padding."""
+def batches_by_length(lengths: list[int], budget: int, batching: Batching = "padded") -> Iterator[NDArray[np.int64]]:
+    """Texts of like length together, longest first, at most ``budget`` tokens a batch with padding; of one length, or
+    one text alone, where ``batching`` says so."""
     order = np.argsort(-np.array(lengths), kind="stable")
     start = 0
     while start < len(order):
-        stop = start + max(1, budget // lengths[order[start]])
+        longest = lengths[order[start]]
+        stop = start + (1 if batching == "text" else max(1, budget // longest))
+        if batching == "length":
+            stop = min(stop, start + sum(lengths[row] == longest for row in order[start:stop]))
         yield order[start:stop]
         start = stop

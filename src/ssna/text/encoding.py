@@ -10,6 +10,7 @@ from ssna.core.settings import Settings
 Pooling = Literal["cls", "mean", "last"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Dtype = Literal["auto", "fp32", "bf16", "fp16"]
+Batching = Literal["padded", "length", "text"]  # texts of any length share a batch; those of one length; none
 Layers = Literal["all"] | int  # a number means the top so many
 
 
@@ -21,7 +22,7 @@ class Encoding(Settings):
     revision: str
     """The commit of a hub model; for a folder, the hash of its files. It, not the name, is the model's identity."""
     pooling: Pooling
-    """`cls`: the first token's vector; `mean`: all tokens' mean; `last`: the last token's."""
+    """`cls`: the classification token's vector, or the first's; `mean`: all tokens' mean; `last`: the last token's."""
     max_tokens: int = Field(ge=1)
     """Longer texts are cut to so many tokens, special tokens included."""
     layers: tuple[int, ...] = Field(min_length=1)

@@ -46,18 +46,31 @@ class LanguageModel:
     config: Any
     tokenizer: Any
 
+    @property
+    def text_config(self) -> Any:
+        """The settings of the part that reads text, in a model that also sees or hears."""
+        try:
+            return self.config.get_text_config()
+        except ValueError:  # several parts read text
+            return self.config
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """How many tokens the model knows."""
+        return int(getattr(self.text_config, "vocab_size", None) or UNLIMITED)
+
     @cached_property
     def padding_id(self) -> int:
         """The token that fills short texts up; decoders often lack one and get their end-of-text token."""
         known = [self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0]
-        return int(next(token for token in known if token is not None))
+        return int(next(token for token in known if token is not None and token < self.vocabulary))
 
     @cached_property
     def token_limit(self) -> int:
         """The longest text the model can read, in tokens."""
         limits = [int(self.tokenizer.model_max_length)] if self.tokenizer.model_max_length < UNLIMITED else []
-        positions = getattr(self.config, "max_position_embeddings", None)
-        if positions is not None and positions > 0:
+        positions = getattr(self.text_config, "max_position_embeddings", None)
+        if isinstance(positions, int) and positions > 0:
             limits.append(positions - self._positions_before_the_first_token(positions))
         return min(limits, default=UNLIMITED)
 
@@ -65,9 +78,17 @@ class LanguageModel:
         """RoBERTa and its kin count positions from ``padding_idx + 1``; only the module itself tells."""
         with _errors_named(f"{self.name} cannot be built; give another encoder or decoder"), torch.device("meta"):
             network = transformers.AutoModel.from_config(self.config, trust_remote_code=False)
-        tables = [module for module in network.modules() if isinstance(module, nn.Embedding)]
-        starts = [table.padding_idx for table in tables if table.num_embeddings == positions]
-        return max((start + 1 for start in starts if start is not None), default=0)
+        tables = [
+            table
+            for path, table in network.named_modules()
+            if "position" in path.rsplit(".", 1)[-1] and getattr(table, "padding_idx", None) is not None
+        ]
+        starts = [
+            table.padding_idx + 1
+            for table in tables
+            if getattr(table, "weight", torch.empty(0)).shape[:1] == (positions,)
+        ]
+        return max(starts, default=0)
 
     def weights(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
         """The network, frozen and in evaluation mode; the encoder half of an encoder-decoder.
