@@ -42,7 +42,8 @@ class Result:
 def texts() -> list[str]:
     """Two, three, nine, thirty and fifty-two words, all of the vocabulary among them."""
     lengths = (2, 3, 3, 9, 17, 30, LONG)
-    return [" ".join(WORDS[(5 * row + 7 * n) % len(WORDS)] for n in range(length)) for row, length in enumerate(lengths)]
+    places = [[(5 * row + 7 * n) % len(WORDS) for n in range(length)] for row, length in enumerate(lengths)]
+    return [" ".join(WORDS[place] for place in row) for row in places]
 
 
 def check(model_type: str) -> Result:
@@ -71,7 +72,8 @@ def _compared(folder: Path) -> Result:
     for what, vectors in (("batched", together), ("alone", alone)):
         error = np.linalg.norm(vectors - expected, axis=-1) / np.linalg.norm(expected, axis=-1)
         if not error.max() <= TOLERANCE:
-            return Result("wrong", f"{what}: {error.max():.1e} of the vector's length (layer {error.max(1).argmax() + 1})")
+            layer = error.max(axis=1).argmax() + 1
+            return Result("wrong", f"{what}: {error.max():.1e} of the vector's length in layer {layer}")
     return Result(
         "right",
         "",
@@ -98,6 +100,7 @@ def _accepts(encoder: TextEncoder, **settings: Any) -> bool:
 def reference(folder: Path, depth: int) -> np.ndarray:
     """``(depth, texts, d)``: mean of the tokens of each text, read alone, by a model that has read nothing before."""
     tokenizer, loaded = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).float().eval()
+    loaded.config.use_cache = False
     if loaded.config.is_encoder_decoder:
         loaded = loaded.get_encoder()
     takes = inspect.signature(loaded.forward).parameters

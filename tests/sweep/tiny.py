@@ -1,5 +1,6 @@
-"""Tiny models with random weights of any type that transformers has: the default configuration, shrunk by known names."""
+"""Tiny models with random weights of any type that transformers has: default configurations, shrunk by known names."""
 
+import copy
 import dataclasses
 import re
 from pathlib import Path
@@ -18,7 +19,7 @@ from sweep.special import SPECIAL
 VOCABULARY, POSITIONS = 128, 64
 TOKENS = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
 WORDS = [f"word{n}" for n in range(60)]
-LARGEST = 30_000_000  # parameters
+LARGEST = 200_000_000  # parameters
 
 # The first pattern that a field's whole name matches gives its value.
 SIZES: list[tuple[str, Any]] = [
@@ -79,32 +80,28 @@ def tiny_config(model_type: str) -> PreTrainedConfig:
 
 
 def _shrunk(kind: type[PreTrainedConfig], path: str) -> PreTrainedConfig:
-    own = SPECIAL.get(path, {}) | {}
-    if "build" in own:
-        return own["build"](tiny_config)
     default = kind()
     chosen: dict[str, Any] = {}
     for field in dataclasses.fields(kind):
-        value = getattr(default, field.name, None)
+        value = vars(default).get(field.name)
         if isinstance(value, PreTrainedConfig):
             chosen[field.name] = _shrunk(type(value), f"{path}.{field.name}")
         elif (size := _size(field.name, value)) is not None:
             chosen[field.name] = size
         elif "drop" in field.name and isinstance(value, float):
             chosen[field.name] = 0.0
-    if "num_key_value_heads" in chosen or hasattr(default, "num_key_value_heads"):
-        heads = getattr(default, "num_attention_heads", None)
-        keys = getattr(default, "num_key_value_heads", None)
-        if isinstance(keys, int):
-            chosen["num_key_value_heads"] = 4 if keys == heads else min(keys, 2)
-    chosen |= own
-    chosen = {name: value for name, value in chosen.items() if value is not ...}
-    config = kind(**chosen)
-    _fit_rope(config)
-    return config
+    heads = vars(default).get("num_attention_heads")
+    if "num_key_value_heads" in vars(default):
+        keys = vars(default)["num_key_value_heads"]
+        chosen["num_key_value_heads"] = 4 if keys in (heads, None) else min(keys, 2)
+    chosen |= _fitted_rope(vars(default), chosen)
+    chosen |= SPECIAL.get(path, {})
+    return kind(**{name: value for name, value in chosen.items() if value is not ...})
 
 
 def _size(name: str, value: Any) -> Any:
+    if name == "head_dim" and value is None:
+        return 16
     if isinstance(value, bool) or not isinstance(value, int | list | tuple):
         return None
     if name in ("pad_token_id", "bos_token_id", "eos_token_id", "sep_token_id", "cls_token_id"):
@@ -119,21 +116,25 @@ def _size(name: str, value: Any) -> Any:
     return None
 
 
-def _fit_rope(config: PreTrainedConfig) -> None:
+def _fitted_rope(default: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     """Sections of multimodal positions have to add up to half a head's width."""
-    parameters = getattr(config, "rope_parameters", None)
+    parameters = copy.deepcopy(default.get("rope_parameters"))
+    found = False
     for rope in (parameters, *(parameters or {}).values()):
         if isinstance(rope, dict) and rope.get("mrope_section"):
-            head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+            head = chosen.get("qk_rope_head_dim") or chosen.get("head_dim") or 16
             half = int(head * rope.get("partial_rotary_factor", 1.0)) // 2
             count = len(rope["mrope_section"])
             rope["mrope_section"] = [half - (count - 1) * (half // count), *[half // count] * (count - 1)]
+            found = True
+    return {"rope_parameters": parameters} if found else {}
 
 
 def save_tiny(model_type: str, folder: Path) -> torch.nn.Module:
     """A model of a type in a folder, as ``save_pretrained`` writes it, and its tokenizer. The same at every call."""
     config = tiny_config(model_type)
-    config.pad_token_id = 1 if config.get_text_config() is config or hasattr(config, "pad_token_id") else None
+    if hasattr(config, "pad_token_id"):
+        config.pad_token_id = 1
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in AutoModel.from_config(config).parameters())
     if parameters > LARGEST:

@@ -22,7 +22,7 @@ from ssna.core.display import cut, html_table
 from ssna.core.errors import CacheError, SettingsError, worded
 from ssna.core.files import read_json
 from ssna.core.ragged import Ints
-from ssna.text.encoding import Encoding, Pooling
+from ssna.text.encoding import Batching, Encoding, Pooling
 
 Stored = Literal["f16", "f32"]
 FloatType = np.dtype[np.floating[Any]]
@@ -40,6 +40,8 @@ class Manifest(Encoding):
     format: Literal["ssna-layers-1"] = FORMAT
     stored: tuple[Stored, ...]
     """One entry a layer, in the order of ``layers``."""
+    batching: Batching | None = None
+    """Which texts the model reads together without changing their vectors, as it showed; None in older caches."""
 
     @property
     def encoding(self) -> Encoding:

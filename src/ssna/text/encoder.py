@@ -14,7 +14,7 @@ from ssna.compute.device import choose_device
 from ssna.core.errors import EncoderError, option
 from ssna.text.encoding import Batching, Dtype, Encoding, Layers, Pooling, Precision
 from ssna.text.models import LanguageModel, find, quiet
-from ssna.text.network import in_fp32, layer_states, unchanged
+from ssna.text.network import UnusableStatesError, in_fp32, layer_states, unchanged
 from ssna.text.pooling import pool
 from ssna.text.probe import Probe, ProbeTexts, probe
 
@@ -237,7 +237,7 @@ class TextEncoder:
         return torch.stack(pooled).cpu().numpy()  # (layers, b, d)
 
     def _padded(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
-        """Ids and mask ``(b, T)``; padding on the right, so that positions count from the first token in every model."""
+        """Ids and mask ``(b, T)``; padding on the right: positions count from the first token in every model."""
         padded = nn.utils.rnn.pad_sequence(
             [torch.tensor(ids) for ids in batch], batch_first=True, padding_value=self.model.padding_id
         )
@@ -256,6 +256,8 @@ class TextEncoder:
             yield
         except (EncoderError, torch.OutOfMemoryError):
             raise
+        except UnusableStatesError as cause:
+            raise EncoderError(f"{name} {cause}\ngive a model whose layers have one vector for each token") from None
         except IndexError:
             raise EncoderError(
                 f"{name}: a token or a position lies outside the model's tables\n"
@@ -268,7 +270,7 @@ class TextEncoder:
                     f"{name} cannot compute in {self.dtype} ({reason})\nencode with {option('dtype', 'fp32')}"
                 ) from None
             raise EncoderError(
-                f"{name} does not read plain text by itself ({reason})\ngive a text encoder or a text decoder"
+                f"{name} fails at a plain text ({reason})\ngive a text encoder or a text decoder"
             ) from None
 
 

@@ -5,7 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 from itertools import islice
@@ -100,8 +100,12 @@ def encode(
         dtype = existing.dtype
     encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
     folder = default_folder(encoder, layers) if out is None else Path(out)
-    encoding = _encoding(encoder, layers, folder, existing or _existing(folder))
-    with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
+    existing = existing or _existing(folder)
+    encoding = _encoding(encoder, layers, folder, existing)
+    if existing is not None and existing.batching is not None:
+        encoder = replace(encoder, known_batching=existing.batching)
+    batching = encoder.batching if existing is None else existing.batching
+    with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding, batching) as writer:
         missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
         distributed.barrier()  # until all have seen the same texts missing
         size = writer.reserve(len(missing))

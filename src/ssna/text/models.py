@@ -107,6 +107,7 @@ class LanguageModel:
                 **self.options,
             )
             halves = bool(network.config.is_encoder_decoder)
+            network.config.use_cache = False  # decoders would keep keys and values that nobody reads
             network = _moved(network.get_encoder() if halves else network, device, self.name)
         missing = sorted(key for key in report["missing_keys"] if _is_used(key, halves))
         if missing:
@@ -114,7 +115,6 @@ class LanguageModel:
                 f"{self.name}: its weights lack {len(missing)} tensors of the model, {missing[0]} among them\n"
                 "the folder mixes two models, or was cut short; fetch or save the model again"
             )
-        network.config.use_cache = False  # decoders would keep keys and values that nobody reads
         return network.requires_grad_(False).eval()  # type: ignore[no-any-return]
 
 

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor, nn
 
 
+class UnusableStatesError(Exception):
+    """A model whose layers do not each have one vector a token; what it does instead."""
+
+
 def layer_states(network: nn.Module, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
     """Each layer's (b, T, d), lowest first, without the embeddings; the top one is the ``last_hidden_state``.
 
@@ -16,7 +20,7 @@ def layer_states(network: nn.Module, ids: Tensor, mask: Tensor) -> tuple[Tensor,
         ids, mask: (b, T) token ids, and 1 for real tokens, on the network's device.
 
     Raises:
-        ValueError: the network has no layers to show, or layers of unlike shapes.
+        UnusableStatesError: the network shows no layers, or layers of unlike shapes.
     """
     inputs = {"input_ids": ids, "attention_mask": mask}
     takes = inspect.signature(network.forward).parameters
@@ -24,14 +28,14 @@ def layer_states(network: nn.Module, ids: Tensor, mask: Tensor) -> tuple[Tensor,
         del inputs["attention_mask"]
     output = network(**inputs, output_hidden_states=True)
     states = tuple(getattr(output, "hidden_states", None) or ())[1:]
-    if not states:
-        raise ValueError("it shows no states of its layers")
+    if not states or not all(isinstance(state, Tensor) for state in states):
+        raise UnusableStatesError("shows no single state of a token in each layer")
     top = getattr(output, "last_hidden_state", None)
     if top is not None and top.shape == states[-1].shape:  # hidden_states of some lack the norm behind the top layer
         states = (*states[:-1], top)
     shapes = sorted({tuple(state.shape) for state in states})
     if len(shapes) != 1 or shapes[0][:-1] != tuple(ids.shape):
-        raise ValueError(f"of {tuple(ids.shape)} tokens it makes states of the shapes {shapes}")
+        raise UnusableStatesError(f"makes of {ids.shape[1]} tokens states of the shapes {', '.join(map(str, shapes))}")
     return states
 
 

@@ -96,14 +96,20 @@ def probe(texts: ProbeTexts, read: Read, name: str, pooling: str) -> Probe:
 
 def _batching(texts: ProbeTexts, read: Read, alone: Tensor, long: Tensor) -> Batching:
     """The widest rule under which the vectors stay as they are alone."""
+    if _agree(read, [texts.long, texts.short], torch.cat([long, alone], dim=1)):
+        return "padded"
+    return "length" if _agree(read, [texts.short, texts.short], alone.expand(-1, 2, -1)) else "text"
+
+
+def _agree(read: Read, batch: Sequence[Tokens], alone: Tensor) -> bool:
+    """Whether a batch is read as its texts are alone; there are models that fail at any batch of several texts."""
     try:
-        padded, _ = read([texts.long, texts.short])
-        if not differ(padded, torch.cat([long, alone], dim=1)):
-            return "padded"
-        equal, _ = read([texts.short, texts.other, texts.short])
-        return "text" if differ(equal[:, ::2], alone.expand(-1, 2, -1)) else "length"
-    except RuntimeError:
-        return "text"
+        together, _ = read(batch)
+    except (ValueError, RuntimeError) as cause:
+        if isinstance(cause, torch.OutOfMemoryError):
+            raise
+        return False
+    return not differ(together, alone)
 
 
 def differ(one: Tensor, two: Tensor, tolerance: float = TOLERANCE) -> bool:

@@ -24,7 +24,7 @@ from ssna.text.cache import (
     read_manifest,
     rows_by_key,
 )
-from ssna.text.encoding import Encoding
+from ssna.text.encoding import Batching, Encoding
 
 LOCK, TURN = ".lock", ".turn"
 LARGEST_F16 = float(np.finfo(np.float16).max)
@@ -32,7 +32,7 @@ COPY_BYTES = 2**26
 
 
 @contextmanager
-def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
+def writing(folder: Path, encoding: Encoding, batching: Batching | None = None) -> Iterator["CacheWriter"]:
     """The only writer of ``folder``, which is made or repaired: rows that a killed run left torn are cut off.
 
     Processes that torchrun started write side by side, in turns of one :meth:`CacheWriter.append` each. They wait for
@@ -45,7 +45,7 @@ def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
     with _disk_errors_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _only_run(folder):
-            yield CacheWriter(folder, encoding)
+            yield CacheWriter(folder, encoding, batching)
 
 
 @contextmanager
@@ -65,8 +65,8 @@ def _only_run(folder: Path) -> Iterator[None]:
 class CacheWriter:
     """Appends rows. At any moment, a kill included, readers see a whole cache; build it with :func:`writing`."""
 
-    def __init__(self, folder: Path, encoding: Encoding) -> None:
-        self.folder, self.encoding = folder, encoding
+    def __init__(self, folder: Path, encoding: Encoding, batching: Batching | None = None) -> None:
+        self.folder, self.encoding, self.batching = folder, encoding, batching
         self.rows, self.known = 0, set[bytes]()
         with self._turn():
             pass
@@ -75,7 +75,7 @@ class CacheWriter:
     def _turn(self) -> Iterator[None]:
         """No other process writes, and what others wrote, or left torn when they were killed, has been seen to."""
         with wait_for_lock(self.folder / TURN):
-            self.manifest = _agreed_manifest(self.folder, self.encoding)
+            self.manifest = _agreed_manifest(self.folder, self.encoding, self.batching)
             self._repair()
             rows = self._whole_rows()
             if rows > self.rows:
@@ -169,13 +169,13 @@ class CacheWriter:
         narrow.unlink()
 
 
-def _agreed_manifest(folder: Path, encoding: Encoding) -> Manifest:
+def _agreed_manifest(folder: Path, encoding: Encoding, batching: Batching | None) -> Manifest:
     """The folder's manifest, or a first one for an empty folder."""
     if not (folder / MANIFEST).exists():
         foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith((".", "layer-", KEYS)))
         if foreign:
             raise CacheError(f"{folder} holds other files ({foreign[0]}) and is left alone; {NAME_ANOTHER}")
-        return Manifest(**encoding.model_dump(), stored=("f16",) * len(encoding.layers))
+        return Manifest(**encoding.model_dump(), stored=("f16",) * len(encoding.layers), batching=batching)
     manifest = read_manifest(folder, NAME_ANOTHER)
     check_agreement(folder, manifest, encoding)
     return manifest
