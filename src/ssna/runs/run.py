@@ -24,7 +24,7 @@ def encode(
     out: Path | str | None = None,
     *,
     layers: Layers = "all",
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = None,
     max_tokens: int | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",
@@ -37,8 +37,9 @@ def encode(
         model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
         out: the cache folder; None takes one in the user's cache directory that all data sets share.
         layers: ``"all"``, or how many of the top layers to keep.
-        pooling: ``cls``, ``mean`` or ``last``.
-        max_tokens: where longer texts are cut; None takes the model's own limit, at most 512.
+        pooling: ``cls``, ``mean`` or ``last``; None goes on as an existing cache began, and begins with what a folder of
+            sentence-transformers says, else with the mean.
+        max_tokens: where longer texts are cut; None likewise, else the model's own limit, at most 512.
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.
         quiet: no progress on standard error.

@@ -17,6 +17,7 @@ from ssna.text.models import LanguageModel, find, quiet
 from ssna.text.network import UnusableStatesError, in_fp32, layer_states, unchanged
 from ssna.text.pooling import pool
 from ssna.text.probe import Probe, ProbeTexts, probe
+from ssna.text.sentence import POOLINGS, SentenceSettings, own_pooling, through
 
 Floats = NDArray[np.float32]
 
@@ -49,6 +50,9 @@ class TextEncoder:
     dtype: Precision
     known_batching: Batching | None = None
     """What a cache has kept of the model's answer; None asks it at the first text."""
+    prompt: str | None = None
+    head: str | None = None
+    """Of the folder's sentence settings, where they are followed."""
 
     def __post_init__(self) -> None:
         special = self.model.tokenizer.num_special_tokens_to_add()
@@ -63,7 +67,7 @@ class TextEncoder:
         cls,
         model: str,
         *,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = None,
         max_tokens: int | None = None,
         device: str = "auto",
         dtype: Dtype = "auto",
@@ -72,7 +76,8 @@ class TextEncoder:
         """Find a model by name (see :func:`ssna.text.models.find`).
 
         Args:
-            max_tokens: None takes the model's own limit, at most 512.
+            pooling: None takes what the folder says, else the mean.
+            max_tokens: None takes what the folder says, else the model's own limit, at most 512.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
             dtype: ``auto`` takes 16 bits where the hardware computes faster with them, else ``fp32``.
 
@@ -81,13 +86,22 @@ class TextEncoder:
         """
         found = find(model, revision)
         place = choose_device(device)
-        tokens = min(found.token_limit, DEFAULT_MAX_TOKENS) if max_tokens is None else max_tokens
-        return cls(found, pooling, tokens, place, choose_dtype(dtype, place))
+        said = found.sentence or SentenceSettings()
+        tokens = min(found.token_limit, said.max_tokens or DEFAULT_MAX_TOKENS) if max_tokens is None else max_tokens
+        return cls(
+            found,
+            pooling or own_pooling(found.name, found.sentence),
+            tokens,
+            place,
+            choose_dtype(dtype, place),
+            prompt=said.prompt or None,
+            head=said.head if said.keeps_width else None,
+        )
 
     @classmethod
     def like(cls, encoding: Encoding, device: str = "auto") -> "TextEncoder":
         """The encoder that made a cache's vectors. Raises :class:`EncoderError` if the model has changed since."""
-        return cls.find(
+        encoder = cls.find(
             encoding.model,
             pooling=encoding.pooling,
             max_tokens=encoding.max_tokens,
@@ -95,6 +109,32 @@ class TextEncoder:
             dtype=encoding.dtype,
             revision=encoding.revision,
         )
+        if encoding.head not in (None, encoder.head):
+            raise EncoderError(
+                f"{encoding.model} has other Dense modules than when the vectors were made\n"
+                "put the old ones back, or encode and train again with these"
+            )
+        return encoder.going_on(encoding)
+
+    def going_on(self, encoding: Encoding) -> "TextEncoder":
+        """This encoder, as a cache of the same model was begun."""
+        return replace(self, prompt=encoding.prompt, head=encoding.head)
+
+    @property
+    def remark(self) -> str:
+        """How texts are read otherwise than the folder of sentence-transformers says; empty where as it says."""
+        said = self.model.sentence
+        if said is None:
+            return ""
+        pooling, tokens = POOLINGS.get(said.pooling, said.pooling), said.max_tokens or self.max_tokens
+        differences = [
+            *([f"{self.pooling} pooling, not {pooling}"] if self.pooling != pooling else []),
+            *([f"{self.max_tokens} tokens, not {tokens}"] if self.max_tokens != tokens else []),
+            *([f"the prompt {self.prompt or ''!r}, not {said.prompt!r}"] if (self.prompt or "") != said.prompt else []),
+            *(["no Dense modules"] if said.dense and self.head is None else []),
+            *(["vectors of their own length, not 1"] if said.normalized else []),
+        ]
+        return f"{self.model.name}: otherwise than its folder says, {'; '.join(differences)}" if differences else ""
 
     def encoding(self, layers: Layers = "all", shape: tuple[int, int] | None = None) -> Encoding:
         """What the top ``layers`` layers' vectors depend on.
@@ -120,6 +160,8 @@ class TextEncoder:
             depth=depth,
             width=width,
             dtype=self.dtype,
+            prompt=self.prompt,
+            head=self.head,
         )
 
     @cached_property
@@ -172,9 +214,8 @@ class TextEncoder:
     def _read_ends(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         padded, mask = self._padded(batch)
         states = self._states(padded, mask)
-        pooled = torch.stack([pool(state, mask, self.pooling, self.cls_at) for state in states])
         ends = [torch.stack([pool(state, mask, end) for end in ("cls", "last")], dim=1) for state in states]
-        return pooled.cpu(), torch.stack(ends).cpu()
+        return self._pooled(states, mask), torch.stack(ends).cpu()
 
     def encode(self, texts: Sequence[str], layers: int) -> Iterator[Encoded]:
         """Every text's vectors of the top ``layers`` layers, batch by batch, longest texts first.
@@ -208,7 +249,7 @@ class TextEncoder:
         """Token ids of each text, special tokens included, cut to ``max_tokens``; at least one a text."""
         with quiet():
             ids = self.model.tokenizer(
-                [text.encode(errors="replace").decode() for text in texts],  # half surrogate pairs break tokenizers
+                [self._spelled(text) for text in texts],
                 truncation=True,
                 max_length=self.max_tokens,
                 padding=False,
@@ -216,6 +257,11 @@ class TextEncoder:
                 return_token_type_ids=False,
             )["input_ids"]
         return [tokens or [self.model.padding_id] for tokens in ids]  # a text of unknown characters may have none
+
+    def _spelled(self, text: str) -> str:
+        said = self.model.sentence
+        text = f"{self.prompt or ''}{text}".encode(errors="replace").decode()  # half surrogate pairs break tokenizers
+        return text.lower() if said is not None and said.lower and self.head else text
 
     def _vectors(self, batch: list[list[int]], layers: int) -> Floats:
         try:
@@ -233,8 +279,14 @@ class TextEncoder:
         padded, mask = self._padded(batch)
         with self._forward_errors_named():
             states = self._states(padded, mask)[-layers:]
-        pooled = [pool(state, mask, self.pooling, self.cls_at) for state in states]
-        return torch.stack(pooled).cpu().numpy()  # (layers, b, d)
+        return self._pooled(states, mask).numpy()
+
+    def _pooled(self, states: Sequence[Tensor], mask: Tensor) -> Tensor:
+        """(layers, b, d), on the CPU."""
+        pooled = torch.stack([pool(state, mask, self.pooling, self.cls_at) for state in states]).cpu()
+        if self.head and self.model.sentence is not None:
+            pooled = torch.cat([pooled[:-1], through(self.model.sentence.dense, pooled[-1])[None]])
+        return pooled
 
     def _padded(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         """Ids and mask ``(b, T)``; padding on the right: positions count from the first token in every model."""

