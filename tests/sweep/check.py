@@ -5,18 +5,22 @@ import inspect
 import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from transformers import AutoModel, AutoTokenizer
 
 from ssna.core.errors import SsnaError
+from ssna.methods import METHODS, TrainedMethod
 from ssna.text.encoder import TextEncoder
+from ssna.text.encoding import Encoding
 from sweep.tiny import WORDS, save_tiny
 
 Verdict = Literal["right", "refused", "wrong", "traceback", "not built"]
 TOLERANCE = 1e-4  # of a vector's length
+TUNED = ("lora", "adalora", "full")
 LONG = 52  # words; the tiny models have 64 positions
 
 
@@ -81,6 +85,7 @@ def _compared(folder: Path) -> Result:
         tuple(pooling for pooling in ("mean", "cls", "last") if _accepts(encoder, pooling=pooling)),
         encoder.batching,
         tuple(dtype for dtype in ("fp32", "bf16") if _accepts(encoder, dtype=dtype)),
+        tuple(method for method in TUNED if _learns(method, encoder.encoding())),
     )
 
 
@@ -92,6 +97,22 @@ def find(folder: Path, **settings: Any) -> TextEncoder:
 def _accepts(encoder: TextEncoder, **settings: Any) -> bool:
     try:
         _ = replace(encoder, **settings).vectors(texts()[:2], 1)
+    except SsnaError:
+        return False
+    return True
+
+
+def _learns(method: str, encoding: Encoding) -> bool:
+    """Whether a step of training reaches the language model; other errors than a refusal are the sweep's."""
+    chosen = METHODS[method]
+    assert isinstance(chosen, TrainedMethod)
+    data, cache = SimpleNamespace(texts=["", *texts()]), SimpleNamespace(encoding=encoding)
+    settings = chosen.settings(name=method)
+    try:
+        encoder = chosen.build(settings, cast(Any, data), cast(Any, cache), 8).train()
+        encoder.on_train_begin(100)
+        (encoder(torch.tensor([3, 1, 5])).square().sum() + encoder.penalty()).backward()
+        encoder.after_step(0)
     except SsnaError:
         return False
     return True

@@ -37,8 +37,8 @@ def encode(
         model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
         out: the cache folder; None takes one in the user's cache directory that all data sets share.
         layers: ``"all"``, or how many of the top layers to keep.
-        pooling: ``cls``, ``mean`` or ``last``; None goes on as an existing cache began, and begins with what a folder of
-            sentence-transformers says, else with the mean.
+        pooling: ``cls``, ``mean`` or ``last``; None goes on as an existing cache began, and begins with what a folder
+            of sentence-transformers says, else with the mean.
         max_tokens: where longer texts are cut; None likewise, else the model's own limit, at most 512.
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ssna.compute.device import choose_device
 from ssna.core.errors import EncoderError, option
+from ssna.text.batches import TOKENS_PER_BATCH, batches_by_length
 from ssna.text.encoding import Batching, Dtype, Encoding, Layers, Pooling, Precision
 from ssna.text.models import LanguageModel, find, quiet
 from ssna.text.network import UnusableStatesError, in_fp32, layer_states, unchanged
@@ -24,7 +25,6 @@ Floats = NDArray[np.float32]
 TORCH_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEFAULT_MAX_TOKENS = 512
 WINDOW = 16_384  # texts tokenized at a time: bounds memory, and is long enough to sort well
-TOKENS_PER_BATCH = {"cpu": 4_096, "cuda": 16_384}  # padded; more was not faster (MiniLM, 2 cores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,12 +185,12 @@ class TextEncoder:
         with quiet(), self._forward_errors_named():
             try:
                 with in_fp32(self.network):
-                    found = probe(self._probe_texts, self._read_ends, self.model.name, self.pooling)
+                    found = probe(self.probe_texts, self._read_ends, self.model.name, self.pooling)
             except torch.OutOfMemoryError:  # it fits in 16 bits alone; texts of one length need no padding
-                found = probe(self._probe_texts, self._read_ends, self.model.name, self.pooling)
+                found = probe(self.probe_texts, self._read_ends, self.model.name, self.pooling)
                 found = replace(found, batching="length")
             if self.dtype != "fp32":  # whether it can, before anything is written
-                self._states(*self._padded([self._probe_texts.short]))
+                self._states(*self._padded([self.probe_texts.short]))
         return found
 
     @cached_property
@@ -204,7 +204,8 @@ class TextEncoder:
         return self.probe.depth, self.probe.width
 
     @cached_property
-    def _probe_texts(self) -> ProbeTexts:
+    def probe_texts(self) -> ProbeTexts:
+        """What the model is asked with."""
         tokenizer = self.model.tokenizer
         special = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", ())}
         ordinary = [token for token in range(min(len(tokenizer), self.model.vocabulary)) if token not in special]
@@ -336,17 +337,3 @@ def choose_dtype(dtype: Dtype, device: torch.device) -> Precision:
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     return "bf16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "fp32"
-
-
-def batches_by_length(lengths: list[int], budget: int, batching: Batching = "padded") -> Iterator[NDArray[np.int64]]:
-    """Texts of like length together, longest first, at most ``budget`` tokens a batch with padding; of one length, or
-    one text alone, where ``batching`` says so."""
-    order = np.argsort(-np.array(lengths), kind="stable")
-    start = 0
-    while start < len(order):
-        longest = lengths[order[start]]
-        stop = start + (1 if batching == "text" else max(1, budget // longest))
-        if batching == "length":
-            stop = min(stop, start + sum(lengths[row] == longest for row in order[start:stop]))
-        yield order[start:stop]
-        start = stop

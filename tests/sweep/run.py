@@ -1,0 +1,82 @@
+"""Every type of transformers that takes text, one after the other: ``python tests/sweep/run.py``, or ``make sweep``.
+
+What is done lies in ``.cache/sweep.json``: a run that is cut off, or stopped by ``--seconds``, goes on from there. When
+all are done, ``tests/sweep/result.json`` and ``docs/guide/models.md`` are written; ends with 1 where a type is wrong.
+"""
+
+import argparse
+import inspect
+import json
+import subprocess
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent))
+
+import torch  # noqa: E402
+import transformers  # noqa: E402
+from transformers.models.auto.modeling_auto import MODEL_MAPPING, MODEL_MAPPING_NAMES  # noqa: E402
+
+from sweep.check import check  # noqa: E402
+
+KEPT, RUNNING = HERE / "result.json", HERE.parents[1] / ".cache" / "sweep.json"
+
+
+def text_types() -> list[str]:
+    """The types whose model takes ``input_ids``."""
+    found = []
+    for name in MODEL_MAPPING_NAMES:
+        try:
+            classes = MODEL_MAPPING[transformers.CONFIG_MAPPING[name]]
+        except (ImportError, ValueError):  # it needs another library, or is not there
+            continue
+        kinds = classes if isinstance(classes, tuple) else (classes,)
+        if any("input_ids" in inspect.signature(kind.forward).parameters for kind in kinds):
+            found.append(name)
+    return found
+
+
+def main() -> int:
+    arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    arguments.add_argument("types", nargs="*", help="only these; their rows are printed, and nothing is kept")
+    arguments.add_argument("--seconds", type=float, default=float("inf"), help="stop after so many, to go on later")
+    given = arguments.parse_args()
+    warnings.simplefilter("ignore")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    torch.set_num_threads(1)
+    if given.types:
+        for name in given.types:
+            print(name, json.dumps(check(name).tree()))
+        return 0
+    version = transformers.__version__
+    done = json.loads(RUNNING.read_text()) if RUNNING.exists() else {"transformers": version, "types": {}}
+    if done["transformers"] != version:
+        done = {"transformers": version, "types": {}}
+    RUNNING.parent.mkdir(exist_ok=True)
+    start, all_types = time.monotonic(), text_types()
+    for name in all_types:
+        if name in done["types"]:
+            continue
+        if time.monotonic() - start > given.seconds:
+            print(f"{len(done['types'])} of {len(all_types)} types; the same command goes on")
+            return 0
+        done["types"][name] = check(name).tree()
+        RUNNING.write_text(json.dumps(done))
+    counts = Counter(row["verdict"] for row in done["types"].values())
+    bad = [name for name, row in done["types"].items() if row["verdict"] in ("wrong", "traceback")]
+    print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()), *bad, sep="\n")
+    kept = {"transformers": version, "types": {name: done["types"][name] for name in sorted(all_types)}}
+    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in kept["types"].items())
+    KEPT.write_text(f'{{"transformers": "{version}", "types": {{\n{rows}\n}}}}\n')
+    RUNNING.unlink()
+    subprocess.run([sys.executable, str(HERE.parents[1] / "docs" / "generate_models.py")], check=True)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
