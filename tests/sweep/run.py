@@ -54,11 +54,11 @@ def main() -> int:
             print(name, json.dumps(check(name).tree()))
         return 0
     version = transformers.__version__
-    done = json.loads(RUNNING.read_text()) if RUNNING.exists() else {"transformers": version, "types": {}}
-    if done["transformers"] != version:
-        done = {"transformers": version, "types": {}}
+    done = json.loads(RUNNING.read_text()) if RUNNING.exists() else {}
+    if done.get("transformers") != version:
+        done = {"transformers": version, "all": text_types(), "types": {}}
     RUNNING.parent.mkdir(exist_ok=True)
-    start, all_types = time.monotonic(), text_types()
+    start, all_types = time.monotonic(), done["all"]
     for name in all_types:
         if name in done["types"]:
             continue
