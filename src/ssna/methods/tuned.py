@@ -139,9 +139,13 @@ class TunedEncoder(ItemEncoder):
         ids = self.ids[places.clamp(max=len(self.ids) - 1)].masked_fill(~mask, self.reading.padding)
         return pool(top_state(self.network, ids, mask.long()), mask, self.reading.pooling, self.reading.cls_at)
 
+    def learned(self) -> list[nn.Parameter]:
+        """The weights of the language model that only a text's vector moves."""
+        return [weight for weight in self.network.parameters() if weight.requires_grad]
+
     def after_step(self, step: int) -> None:
         """Raises :class:`SettingsError` where the first step reached nothing that is to be learned of the model."""
-        learned = [weight for weight in self.network.parameters() if weight.requires_grad]
+        learned = self.learned()
         if step == 0 and not any(weight.grad is not None and weight.grad.any() for weight in learned):
             raise SettingsError(
                 f"none of the {len(learned)} tensors that are to be learned of {self.reading.name} gets a gradient "
@@ -179,6 +183,10 @@ class AdaLoraEncoder(TunedEncoder):
                 product = weight @ weight.T if "lora_A" in name else weight.T @ weight
                 distances.append(torch.linalg.norm(product - torch.eye(len(product), device=weight.device)))
         return self.settings.orthogonality * torch.stack(distances).mean()
+
+    def learned(self) -> list[nn.Parameter]:
+        """The singular values; the directions have their penalty, too."""
+        return [weight for name, weight in self.network.named_parameters() if "lora_E" in name]
 
     def after_step(self, step: int) -> None:
         """Importance from the gradients of the step, then the ranks of the step's budget."""
