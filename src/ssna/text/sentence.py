@@ -69,6 +69,17 @@ class SentenceSettings:
     head: str | None = None
     """12 hex digits of all that ``dense`` and ``lower`` do; None where there is neither."""
 
+    def differences(self, pooling: Pooling, max_tokens: int, prompt: str | None, head: str | None) -> list[str]:
+        """In what texts are read otherwise than the folder says, as phrases for people."""
+        theirs, tokens = POOLINGS.get(self.pooling, self.pooling), self.max_tokens or max_tokens
+        return [
+            *([f"{pooling} pooling, not {theirs}"] if pooling != theirs else []),
+            *([f"{max_tokens} tokens, not {tokens}"] if max_tokens != tokens else []),
+            *([f"the prompt {prompt or ''!r}, not {self.prompt!r}"] if (prompt or "") != self.prompt else []),
+            *(["no Dense modules"] if self.dense and head is None else []),
+            *(["vectors of their own length, not 1"] if self.normalized else []),
+        ]
+
     @property
     def keeps_width(self) -> bool:
         """Whether the linear maps lead back to the width of the layers, beside which the result is kept."""
