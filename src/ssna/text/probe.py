@@ -40,10 +40,11 @@ class Probe:
 
 @dataclass(frozen=True)
 class ProbeTexts:
-    """Token ids: two short texts that differ in their middle alone, and a long one."""
+    """Token ids: two short texts that differ in their middle alone, one of half the length, and a long one."""
 
     short: Tokens
     other: Tokens
+    half: Tokens
     long: Tokens
 
     @classmethod
@@ -62,7 +63,8 @@ class ProbeTexts:
         words = [ordinary[7919 * n % len(ordinary)] for n in range(spare + SHORT)]
         short = words[: min(SHORT, spare)]
         other = [*short[:1], *(words[-1:] if words[-1] != short[1] else words[:1]), *short[2:]] if spare > 1 else short
-        return cls(*([*before, *middle, *after] for middle in (short, other, words[:spare])))
+        half = words[1 : spare // 2 + 1] or short
+        return cls(*([*before, *middle, *after] for middle in (short, other, half, words[:spare])))
 
 
 def probe(texts: ProbeTexts, read: Read, name: str, pooling: str) -> Probe:
@@ -73,8 +75,8 @@ def probe(texts: ProbeTexts, read: Read, name: str, pooling: str) -> Probe:
             texts have one vector.
     """
     (alone, ends), (again, _) = read([texts.short]), read([texts.short])
-    long, _ = read([texts.long])
-    if not all(torch.isfinite(vectors).all() for vectors in (alone, long)):
+    half, long = (read([text])[0] for text in (texts.half, texts.long))
+    if not all(torch.isfinite(vectors).all() for vectors in (alone, half, long)):
         raise EncoderError(f"{name} computes values that are not finite, even in fp32; its weights are damaged")
     if differ(alone, again):
         raise EncoderError(
@@ -91,14 +93,19 @@ def probe(texts: ProbeTexts, read: Read, name: str, pooling: str) -> Probe:
                 f"{name} gives different texts one vector with {option('pooling', pooling)}: "
                 f"that token sees no other\ntake {option('pooling', 'mean')}, or {option('pooling', 'last')}"
             )
-    return Probe(_batching(texts, read, alone, long), len(alone), alone.shape[-1])
+    return Probe(_batching(texts, read, {"short": alone, "half": half, "long": long}), len(alone), alone.shape[-1])
 
 
-def _batching(texts: ProbeTexts, read: Read, alone: Tensor, long: Tensor) -> Batching:
+def _batching(texts: ProbeTexts, read: Read, alone: dict[str, Tensor]) -> Batching:
     """The widest rule under which the vectors stay as they are alone."""
-    if _agree(read, [texts.long, texts.short], torch.cat([long, alone], dim=1)):
+
+    def agree(*names: str) -> bool:
+        batch = [getattr(texts, name) for name in names]
+        return _agree(read, batch, torch.cat([alone[name] for name in names], dim=1))
+
+    if agree("long", "half", "short"):
         return "padded"
-    return "length" if _agree(read, [texts.short, texts.short], alone.expand(-1, 2, -1)) else "text"
+    return "length" if agree("short", "short") and agree("half", "half", "half") else "text"
 
 
 def _agree(read: Read, batch: Sequence[Tokens], alone: Tensor) -> bool:

@@ -36,6 +36,17 @@ def test_the_texts_are_two_short_ones_that_differ_in_the_middle_and_one_of_the_l
     assert (len(TEXTS.short), len(TEXTS.long)) == (5, 20)
 
 
+def test_a_text_of_half_the_length_shows_what_neither_a_short_nor_the_longest_one_does():
+    """A model that keeps the best tokens of those it sees: all of a short text, and of the longest without padding."""
+
+    def read(batch):
+        pooled, ends = reader()(batch)
+        wrong = [0.1 if 8 < len(ids) < max(map(len, batch)) else 0.0 for ids in batch]
+        return pooled + torch.tensor(wrong)[:, None], ends
+
+    assert probe(TEXTS, read, "it", "mean").batching == "length"
+
+
 @pytest.mark.parametrize("most", [3, 4, 5])
 def test_the_texts_are_no_longer_than_the_model_reads(most):
     texts = ProbeTexts.of([0, 9, 2], {0, 1, 2}, [3, 4], most)
