@@ -68,7 +68,7 @@ def _row(name: str, row: dict[str, Any]) -> str:
         ", ".join(row["poolings"]),
         BATCHES[row["batching"]],
         ", ".join(row["precision"]),
-        ", ".join(row.get("tuned", [])) or "none",
+        ", ".join(row["tuned"]) or "none",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -36,7 +36,6 @@ class Result:
     """Those that give different texts different vectors."""
     batching: str = ""
     precision: tuple[str, ...] = ()
-    tuned: tuple[str, ...] = ()
 
     def tree(self) -> dict[str, Any]:
         """For JSON, without what says nothing."""
@@ -85,8 +84,16 @@ def _compared(folder: Path) -> Result:
         ("mean", *(pooling for pooling in ("cls", "last") if _accepts(encoder, encoder.network, pooling=pooling))),
         encoder.batching,
         ("fp32", "bf16") if _accepts(encoder, dtype="bf16") else ("fp32",),
-        tuple(method for method in TUNED if _learns(method, encoder.encoding())),
     )
+
+
+def tuned(model_type: str) -> list[str]:
+    """The methods of which a step of training reaches a type that is read right."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "model"
+        save_tiny(model_type, folder)
+        encoding = find(folder).encoding()
+        return [method for method in TUNED if _learns(method, encoding)]
 
 
 def find(folder: Path, **settings: Any) -> TextEncoder:

@@ -21,7 +21,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 from transformers.models.auto.modeling_auto import MODEL_MAPPING, MODEL_MAPPING_NAMES  # noqa: E402
 
-from sweep.check import check  # noqa: E402
+from sweep.check import check, tuned  # noqa: E402
 
 KEPT, RUNNING = HERE / "result.json", HERE.parents[1] / ".cache" / "sweep.json"
 
@@ -59,13 +59,20 @@ def main() -> int:
         done = {"transformers": version, "all": text_types(), "types": {}}
     RUNNING.parent.mkdir(exist_ok=True)
     start, all_types = time.monotonic(), done["all"]
-    for name in all_types:
-        if name in done["types"]:
+    for name, what in [*((name, "vectors") for name in all_types), *((name, "tuned") for name in all_types)]:
+        row = done["types"].get(name)
+        if row is not None and (what == "vectors" or row["verdict"] != "right" or "tuned" in row):
             continue
         if time.monotonic() - start > given.seconds:
-            print(f"{len(done['types'])} of {len(all_types)} types; the same command goes on")
+            print(f"{len(done['types'])} of {len(all_types)} types, now {what}; the same command goes on")
             return 0
-        done["types"][name] = check(name).tree()
+        if row is None:
+            done["types"][name] = check(name).tree()
+        else:
+            try:
+                row["tuned"] = tuned(name)
+            except Exception as cause:
+                row |= {"verdict": "traceback", "reason": f"tuned: {type(cause).__name__}: {cause}"[:300]}
         RUNNING.write_text(json.dumps(done))
     counts = Counter(row["verdict"] for row in done["types"].values())
     bad = [name for name, row in done["types"].items() if row["verdict"] in ("wrong", "traceback")]

@@ -191,6 +191,9 @@ class AdaLoraEncoder(TunedEncoder):
     def after_step(self, step: int) -> None:
         """Importance from the gradients of the step, then the ranks of the step's budget."""
         super().after_step(step)
+        for weight in self.network.parameters():
+            if weight.requires_grad and weight.grad is None:  # peft asks all for one; a map may lead nowhere
+                weight.grad = torch.zeros_like(weight)
         self._tuner.update_and_allocate(step)
 
     def get_extra_state(self) -> dict[str, Tensor]:
