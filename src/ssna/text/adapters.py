@@ -40,7 +40,7 @@ def with_adapter(network: Any, folder: Path, name: str) -> Any:
         config = PeftConfig.from_pretrained(str(folder))
         config.task_type = None  # its states are read, whatever it was trained for
         adapted = get_peft_model(network, config)
-        result = set_peft_model_state_dict(adapted, tensors)
+        result: Any = set_peft_model_state_dict(adapted, tensors)
         lacking = get_peft_model_state_dict(adapted).keys() - tensors.keys()
     strangers = sorted({*result.unexpected_keys, *lacking})
     if strangers:

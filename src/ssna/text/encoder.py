@@ -127,8 +127,7 @@ class TextEncoder:
         said = self.model.sentence
         if said is None:
             return ""
-        ours = {"pooling": self.pooling, "max_tokens": self.max_tokens, "prompt": self.prompt, "head": self.head}
-        differences = said.differences(**ours)
+        differences = said.differences(self.pooling, self.max_tokens, self.prompt, self.head)
         return f"{self.model.name}: otherwise than its folder says, {'; '.join(differences)}" if differences else ""
 
     def encoding(self, layers: Layers = "all", shape: tuple[int, int] | None = None) -> Encoding:

