@@ -42,22 +42,27 @@ def render() -> str:
     types: dict[str, dict[str, Any]] = kept["types"]
     counts = Counter(row["verdict"] for row in types.values())
     figures = ", ".join(f"{counts[verdict]} {verdict}" for verdict in ("right", "refused", "not built"))
+    rest = kept["all"] - len(types)
     parts = [
         _HEAD,
-        f"With transformers {kept['transformers']}, of {len(types)} types: {figures}.\n",
+        f"With transformers {kept['transformers']}, of {kept['all']} types: {figures}"
+        f"{f', {rest} not yet tried' if rest else ''}.\n",
         "## Types that are read\n",
-        "Layers are those of the small model. *Texts of a batch*: of any length, with padding, or as the type demands. "
-        "A type's own checkpoint may show another answer; it is asked itself. Types that hold several models are read "
-        "with the defaults of their parts.\n",
+        "Layers are those of the small model, and texts of a batch those that are read together: of any length, with\n"
+        "padding, or as the type demands. A type's own checkpoint may give another answer; it is asked itself. Types that\n"
+        "hold several models are read with the defaults of their parts.\n",
         "| type | layers | pooling | texts of a batch | precision | tuned methods |\n|---|---|---|---|---|---|",
         *(_row(name, row) for name, row in types.items() if row["verdict"] == "right"),
         "\n## Types that are refused\n",
         "| type | why |\n|---|---|",
         *(f"| {name} | {_reason(row)} |" for name, row in types.items() if row["verdict"] == "refused"),
-        "\n## Types that the sweep could not build\n",
-        "They need another library, or settings that have no default. They may well be read.\n",
-        ", ".join(f"`{name}`" for name, row in types.items() if row["verdict"] == "not built") + ".",
     ]
+    if not_built := [f"`{name}`" for name, row in types.items() if row["verdict"] == "not built"]:
+        parts += [
+            "\n## Types that the sweep could not build\n",
+            "They need another library, or settings that have no default. They may well be read.\n",
+            f"{', '.join(not_built)}.",
+        ]
     return "\n".join(parts) + "\n"
 
 
@@ -68,7 +73,7 @@ def _row(name: str, row: dict[str, Any]) -> str:
         ", ".join(row["poolings"]),
         BATCHES[row["batching"]],
         ", ".join(row["precision"]),
-        ", ".join(row["tuned"]) or "none",
+        ", ".join(row["tuned"]) or "none" if "tuned" in row else "not yet tried",
     ]
     return f"| {' | '.join(cells)} |"
 

@@ -1,7 +1,7 @@
 """Every type of transformers that takes text, one after the other: ``python tests/sweep/run.py``, or ``make sweep``.
 
-What is done lies in ``.cache/sweep.json``: a run that is cut off, or stopped by ``--seconds``, goes on from there. When
-all are done, ``tests/sweep/result.json`` and ``docs/guide/models.md`` are written; ends with 1 where a type is wrong.
+What is done lies in ``.cache/sweep.json``: a run that is cut off, or stopped by ``--seconds``, goes on from there. What
+is done is written to ``tests/sweep/result.json`` and ``docs/guide/models.md``, too; ends with 1 where a type is wrong.
 """
 
 import argparse
@@ -64,6 +64,7 @@ def main() -> int:
         if row is not None and (what == "vectors" or row["verdict"] != "right" or "tuned" in row):
             continue
         if time.monotonic() - start > given.seconds:
+            keep(done)
             print(f"{len(done['types'])} of {len(all_types)} types, now {what}; the same command goes on")
             return 0
         if row is None:
@@ -74,15 +75,20 @@ def main() -> int:
             except Exception as cause:
                 row |= {"verdict": "traceback", "reason": f"tuned: {type(cause).__name__}: {cause}"[:300]}
         RUNNING.write_text(json.dumps(done))
+    keep(done)
+    RUNNING.unlink(missing_ok=True)
     counts = Counter(row["verdict"] for row in done["types"].values())
     bad = [name for name, row in done["types"].items() if row["verdict"] in ("wrong", "traceback")]
     print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()), *bad, sep="\n")
-    kept = {"transformers": version, "types": {name: done["types"][name] for name in sorted(all_types)}}
-    rows = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in kept["types"].items())
-    KEPT.write_text(f'{{"transformers": "{version}", "types": {{\n{rows}\n}}}}\n')
-    RUNNING.unlink()
-    subprocess.run([sys.executable, str(HERE.parents[1] / "docs" / "generate_models.py")], check=True)
     return 1 if bad else 0
+
+
+def keep(done: dict) -> None:
+    """The result and its page, of as many types as are done."""
+    rows = [f"  {json.dumps(name)}: {json.dumps(done['types'][name])}" for name in sorted(done["types"])]
+    about, types = f'"transformers": "{done["transformers"]}", "all": {len(done["all"])}', ",\n".join(rows)
+    KEPT.write_text(f'{{{about}, "types": {{\n{types}\n}}}}\n')
+    subprocess.run([sys.executable, str(HERE.parents[1] / "docs" / "generate_models.py")], check=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """A tenth of the types, built and compared anew; the other ones as they were kept."""
 
 import json
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import transformers
@@ -10,6 +12,8 @@ from ssna.text.encoder import TextEncoder
 from ssna.text.probe import Probe
 from sweep.check import check, tuned
 from sweep.run import KEPT
+
+sys.path.append(str(Path(__file__).parents[2] / "docs"))
 
 # fmt: off
 SUBSET = [
@@ -40,12 +44,23 @@ def test_padding_where_it_changes_vectors_is_found_to_be_wrong(name, monkeypatch
     assert check(name).verdict == "wrong"
 
 
-def test_the_kept_result_has_no_wrong_type_and_few_that_were_not_built():
+def test_the_kept_result_has_no_wrong_type_and_no_traceback():
+    bad = [name for name, row in RESULT["types"].items() if row["verdict"] in ("wrong", "traceback")]
+    assert not bad
+
+
+@pytest.mark.skipif(len(RESULT["types"]) < RESULT["all"], reason="not all types are done: run make sweep")
+def test_of_403_types_330_are_right_and_few_were_not_built():
     counts = Counter(row["verdict"] for row in RESULT["types"].values())
-    assert counts["right"] >= 330
-    assert counts["wrong"] == counts["traceback"] == 0
-    assert counts["not built"] <= 14
     assert sum(counts.values()) == 403
+    assert counts["right"] >= 330
+    assert counts["not built"] <= 14
+
+
+def test_the_guides_page_is_written_from_the_kept_result():
+    import generate_models
+
+    assert generate_models.PAGE.read_text(encoding="utf-8") == generate_models.render(), "run: make sweep"
 
 
 def test_refusals_have_a_reason_of_one_or_two_lines():
