@@ -49,8 +49,8 @@ def render() -> str:
         f"{f', {rest} not yet tried' if rest else ''}.\n",
         "## Types that are read\n",
         "Layers are those of the small model, and texts of a batch those that are read together: of any length, with\n"
-        "padding, or as the type demands. A type's own checkpoint may give another answer; it is asked itself. Types that\n"
-        "hold several models are read with the defaults of their parts.\n",
+        "padding, or as the type demands. A type's own checkpoint may give another answer; it is asked itself. Types\n"
+        "that hold several models are read with the defaults of their parts.\n",
         "| type | layers | pooling | texts of a batch | precision | tuned methods |\n|---|---|---|---|---|---|",
         *(_row(name, row) for name, row in types.items() if row["verdict"] == "right"),
         "\n## Types that are refused\n",
