@@ -5,6 +5,9 @@ from typing import Any
 TEXT_ROPE = {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}
 TEXT_ROPE |= {"sliding_attention": TEXT_ROPE["full_attention"]}
 
+MROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}
+HALF_MROPE = {"rope_parameters": {**MROPE["rope_parameters"], "mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5}}
+
 SPECIAL: dict[str, dict[str, Any]] = {
     "apertus1p5.audio_config": {"codebook_dim": 64},
     "apertus1p5": {"image_token_offset": 64, "audio_token_offset": 96},
@@ -28,6 +31,16 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "moe_intermediate_size": 32, "num_experts_per_tok": 2},
     "emu3": {"vocabulary_map": {"<image>": 101, "<|extra_200|>": 102}},
     "emu3.vq_config": {"base_channels": 32, "channel_multiplier": [1, 1], "attn_resolutions": []},
+    "esmc": {"vocab_size": 128},
+    **dict.fromkeys(("glm46v.text_config", "glm4v.text_config", "glm4v_text", "glm_image.text_config"), MROPE),
+    **dict.fromkeys(("glm_image_text", "glm_ocr.text_config", "glm_ocr_text", "glmga.text_config"), MROPE),
+    **dict.fromkeys(("glm4v_moe.text_config", "glm4v_moe_text"), HALF_MROPE),
+    "layoutlmv3": {"coordinate_size": 10, "shape_size": 12},
+    "led": {"attention_window": 8, "max_encoder_position_embeddings": 128},
+    "lilt": {"hidden_size": 96},
+    **dict.fromkeys(
+        ("minicpm_ocr.text_config", "minicpmv4_6.text_config", "minicpmv4_7.text_config"), {"num_hidden_layers": 4}
+    ),
     "esm": {"vocab_size": 128, "mask_token_id": 4},
     "falcon_h1": {"mamba_d_ssm": 128, "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_n_groups": 1},
     "fun_asr_nano.adaptor_config": {"intermediate_size": 16},
@@ -41,8 +54,8 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "architectures": ["FunnelModel"],
     },
     "gemma3n_text": {"num_kv_shared_layers": 0},
-    "glm5_next.text_config": {"index_kpool": 4},
-    "glm5_next_text": {"index_kpool": 4},
+    "glm5_next.text_config": {"num_hidden_layers": 4, "index_kpool": 4},
+    "glm5_next_text": {"num_hidden_layers": 4, "index_kpool": 4},
     "gpt_neo": {"num_layers": 2, "attention_types": [[["global", "local"], 1]]},
     "granite4_vision": {"downsample_rate": "1/2", "deepstack_layer_map": [[0, 0], [1, 1]]},
     "granite_speech.encoder_config": {"context_size": 8, "max_pos_emb": 16},
