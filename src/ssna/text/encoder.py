@@ -244,7 +244,7 @@ class TextEncoder:
         """Token ids of each text, special tokens included, cut to ``max_tokens``; at least one a text."""
         with quiet():
             ids = self.model.tokenizer(
-                [self._spelled(text) for text in texts],
+                [self._as_read(text) for text in texts],
                 truncation=True,
                 max_length=self.max_tokens,
                 padding=False,
@@ -253,7 +253,7 @@ class TextEncoder:
             )["input_ids"]
         return [tokens or [self.model.padding_id] for tokens in ids]  # a text of unknown characters may have none
 
-    def _spelled(self, text: str) -> str:
+    def _as_read(self, text: str) -> str:
         said = self.model.sentence
         text = f"{self.prompt or ''}{text}".encode(errors="replace").decode()  # half surrogate pairs break tokenizers
         return text.lower() if said is not None and said.lower and self.head else text
