@@ -38,9 +38,9 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "layoutlmv3": {"coordinate_size": 10, "shape_size": 12},
     "led": {"attention_window": 8, "max_encoder_position_embeddings": 128},
     "lilt": {"hidden_size": 96},
-    **dict.fromkeys(
-        ("minicpm_ocr.text_config", "minicpmv4_6.text_config", "minicpmv4_7.text_config"), {"num_hidden_layers": 4}
-    ),
+    "minicpm_ocr.text_config": {"num_hidden_layers": 4},
+    "minicpmv4_6.text_config": {"num_hidden_layers": 4},
+    "minicpmv4_7.text_config": {"num_hidden_layers": 4},
     "esm": {"vocab_size": 128, "mask_token_id": 4},
     "falcon_h1": {"mamba_d_ssm": 128, "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_n_groups": 1},
     "fun_asr_nano.adaptor_config": {"intermediate_size": 16},
