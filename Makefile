@@ -3,6 +3,7 @@
 # test-fast: what takes no process, no browser and no seconds: 1 minute  test: what every change must pass: 6 minutes
 # test-long: documented commands, Spark, whole runs, servers, kills        soak: properties with many more examples, kills
 # check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
+# sweep:     every type of language model, small and random, beside transformers: 10 minutes; goes on where it was cut off
 # docs:      the documentation site, in build/site, with all tables and plots of the kept runs
 # bench:     every benchmark in its short form, on the demo's data; figures go to .cache/bench and are not kept
 VENV   ?= $(or $(VIRTUAL_ENV),.venv)
@@ -10,7 +11,7 @@ PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.ssna-installed
 WHEEL  := .cache/recbole-1.2.1-py3-none-any.whl
 
-.PHONY: setup demo test test-fast test-long soak lint docs check dist report bench clean
+.PHONY: setup demo test test-fast test-long soak sweep lint docs check dist report bench clean
 
 setup: $(STAMP)
 
@@ -43,6 +44,9 @@ test-long: setup
 soak: setup
 	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
 	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py tests/long/test_tutorials.py
+
+sweep: setup
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PYTHON) tests/sweep/run.py
 
 HELPERS := $(filter-out %conftest.py,$(shell find tests -name '*.py' -not -name 'test_*'))
 

@@ -111,7 +111,9 @@ def test_importance_is_weight_times_the_live_gradient_of_the_step(accumulate, wo
             assert allocator.ipt.keys() == expected.keys()
             for name, importance in expected.items():
                 torch.testing.assert_close(allocator.ipt[name], importance, rtol=0, atol=0)
-                assert importance.max() > 0
+            assert (
+                max(importance.max() for importance in expected.values()) > 0
+            )  # ranks of some maps are all gone by then
 
     encoder.after_step = listening
     settings = settings_of(

@@ -13,7 +13,7 @@ from tuned_models import (
 )
 
 from ssna.core.errors import SettingsError
-from ssna.methods.tuned import top_layers
+from ssna.methods.text_part import top_layers
 
 pytestmark = pytest.mark.slow
 

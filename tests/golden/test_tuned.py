@@ -19,7 +19,7 @@ from tuned_models import (
 )
 
 from ssna.core.errors import EncoderError, SettingsError
-from ssna.methods.tuned import attention_maps
+from ssna.methods.text_part import attention_maps
 from ssna.text import encode
 
 pytestmark = pytest.mark.slow

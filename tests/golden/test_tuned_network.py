@@ -33,7 +33,7 @@ def test_each_distinct_item_of_a_batch_goes_through_the_network_once(method, bud
     )
     monkeypatch.setitem(text_encoder.TOKENS_PER_BATCH, "cpu", budget)
     Model(encoder, SASRec(DIM, 8, 1, 1, 8, 0.0)).train()(batch)
-    stripped = [tuple(token for token in row if token != encoder.padding) for row in rows]
+    stripped = [tuple(token for token in row if token != encoder.reading.padding) for row in rows]
     texts = [
         tuple(encoder.ids[encoder.offsets[i] : encoder.offsets[i + 1]].tolist())
         for i in batch.candidates.items.tolist()

@@ -31,6 +31,8 @@ class Stub:
 
     batch: int
     network: None = None
+    known_batching: str | None = None
+    batching = "padded"
 
     @property
     def model(self):
@@ -38,6 +40,9 @@ class Stub:
 
     def encoding(self, layers, shape=None):
         return ENCODING
+
+    def going_on(self, encoding):
+        return self
 
     def encode(self, texts, layers):
         for start in range(0, len(texts), self.batch):

@@ -35,10 +35,15 @@ def encode(
         str, typer.Option(metavar="all|N", callback=_layers, help="Keep all layers, or the top N.")
     ] = "all",
     pooling: Annotated[
-        Literal["cls", "mean", "last"], typer.Option(help="A text's vector: first token, mean of all, or last token.")
-    ] = "mean",
+        Literal["cls", "mean", "last"] | None,
+        typer.Option(
+            help="A text's vector: classification token, mean of all, or last token. "
+            "Default: as the cache began, else what a sentence-transformers folder says, else mean."
+        ),
+    ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Cut longer texts here. Default: the model's limit, at most 512.")
+        int | None,
+        typer.Option(min=1, help="Cut longer texts here. Default: likewise, else the model's limit, at most 512."),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, ...")] = "auto",
     dtype: Annotated[

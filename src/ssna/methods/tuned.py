@@ -4,6 +4,7 @@ Each distinct item of a batch goes through the model once, forward and backward;
 """
 
 import warnings
+from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeVar, cast
 
 import numpy as np
@@ -15,21 +16,10 @@ from ssna.core.errors import SettingsError
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset
 from ssna.methods.base import ItemEncoder, MethodSettings
+from ssna.methods.text_part import attention_maps, top_layers, top_state
 from ssna.scoring import below
 from ssna.text import LayerCache
-
-# Names of the linear maps to query and value (or of one map that holds them), by family of models.
-ATTENTION = (
-    ("query", "value"),  # BERT, RoBERTa, ELECTRA
-    ("q_lin", "v_lin"),  # DistilBERT
-    ("q_proj", "v_proj"),  # Llama, Mistral, Qwen, OPT, BART
-    ("q", "v"),  # MPNet, T5
-    ("query_proj", "value_proj"),  # DeBERTa
-    ("Wqkv",),  # ModernBERT, MPT
-    ("qkv_proj",),  # Phi-3, CodeGen
-    ("query_key_value",),  # GPT-NeoX, BLOOM, Falcon
-    ("c_attn",),  # GPT-2
-)
+from ssna.text.encoding import Batching, Pooling
 
 
 class TunedSettings(MethodSettings):
@@ -85,35 +75,54 @@ class FullSettings(TunedSettings):
     """``n_t``: top layers that are tuned."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a language model reads a batch, as the cache's vectors were made.
+
+    Attributes:
+        name: of the model.
+        padding: the token that fills short texts up.
+        cls_at: where the classification token stands, 0 or -1.
+        batching: which texts may share a batch.
+    """
+
+    name: str
+    pooling: Pooling
+    padding: int
+    cls_at: int
+    batching: Batching
+
+
 class TunedEncoder(ItemEncoder):
     """Token ids, through a language model that learns, to item vectors.
 
     Args:
         network: reads ``(b, T)`` token ids; what it is to learn requires gradients, the rest does not.
         tokens: ``I + 1`` rows of token ids, row 0 that of an empty text.
-        pooling: ``cls``, ``mean`` or ``last``, as the cache's.
-        padding: the token that fills short texts up.
+        reading: how it reads a batch of them.
         width, dim: of the network's states and of item vectors; a linear map leads from one to the other.
     """
 
     ids: Tensor
     offsets: Tensor
 
-    def __init__(self, network: nn.Module, tokens: Ragged, pooling: Any, padding: int, width: int, dim: int) -> None:
+    def __init__(self, network: nn.Module, tokens: Ragged, reading: "Reading", width: int, dim: int) -> None:
         super().__init__()
-        self.network, self.pooling, self.padding = network, pooling, padding
+        self.network, self.reading = network, reading
         self.register_buffer("ids", torch.from_numpy(tokens.values.astype(np.int64)), persistent=False)
         self.register_buffer("offsets", torch.from_numpy(tokens.offsets), persistent=False)
         self.project = nn.Linear(width, dim)
 
     def forward(self, items: Tensor) -> Tensor:
         """Texts of like length go through the network together."""
-        from ssna.text.encoder import TOKENS_PER_BATCH, batches_by_length
+        from ssna.text.batches import TOKENS_PER_BATCH, batches_by_length
 
         lengths = (self.offsets[items + 1] - self.offsets[items]).tolist()
         groups = [
             torch.from_numpy(rows)
-            for rows in batches_by_length(lengths, TOKENS_PER_BATCH.get(items.device.type, 4_096))
+            for rows in batches_by_length(
+                lengths, TOKENS_PER_BATCH.get(items.device.type, 4_096), self.reading.batching
+            )
         ]
         vectors = torch.cat([self._read(items[rows.to(items.device)]) for rows in groups])
         back = torch.argsort(torch.cat(groups)).to(items.device)
@@ -121,15 +130,27 @@ class TunedEncoder(ItemEncoder):
 
     def _read(self, items: Tensor) -> Tensor:
         """``(b,)`` item rows -> ``(b, d)`` pooled states of the top layer."""
-        from ssna.text.encoder import pool
+        from ssna.text.pooling import pool
 
         start, stop = self.offsets[items], self.offsets[items + 1]
         steps = torch.arange(int((stop - start).max()), device=items.device)
         places = start[:, None] + steps  # (b, T)
         mask = places < stop[:, None]
-        ids = self.ids[places.clamp(max=len(self.ids) - 1)].masked_fill(~mask, self.padding)
-        states = self.network(input_ids=ids, attention_mask=mask.long()).last_hidden_state
-        return pool(states, mask, self.pooling)
+        ids = self.ids[places.clamp(max=len(self.ids) - 1)].masked_fill(~mask, self.reading.padding)
+        return pool(top_state(self.network, ids, mask.long()), mask, self.reading.pooling, self.reading.cls_at)
+
+    def learned(self) -> list[nn.Parameter]:
+        """The weights of the language model that only a text's vector moves."""
+        return [weight for weight in self.network.parameters() if weight.requires_grad]
+
+    def after_step(self, step: int) -> None:
+        """Raises :class:`SettingsError` where the first step reached nothing that is to be learned of the model."""
+        learned = self.learned()
+        if step == 0 and not any(weight.grad is not None and weight.grad.any() for weight in learned):
+            raise SettingsError(
+                f"none of the {len(learned)} tensors that are to be learned of {self.reading.name} gets a gradient "
+                "from a text; train ssna instead"
+            )
 
 
 EncoderT = TypeVar("EncoderT", bound=TunedEncoder)
@@ -163,8 +184,16 @@ class AdaLoraEncoder(TunedEncoder):
                 distances.append(torch.linalg.norm(product - torch.eye(len(product), device=weight.device)))
         return self.settings.orthogonality * torch.stack(distances).mean()
 
+    def learned(self) -> list[nn.Parameter]:
+        """The singular values; the directions have their penalty, too."""
+        return [weight for name, weight in self.network.named_parameters() if "lora_E" in name]
+
     def after_step(self, step: int) -> None:
         """Importance from the gradients of the step, then the ranks of the step's budget."""
+        super().after_step(step)
+        for weight in self.network.parameters():
+            if weight.requires_grad and weight.grad is None:  # peft asks all for one; a map may lead nowhere
+                weight.grad = torch.zeros_like(weight)
         self._tuner.update_and_allocate(step)
 
     def get_extra_state(self) -> dict[str, Tensor]:
@@ -198,7 +227,7 @@ def build_lora(settings: LoraSettings, data: Dataset, cache: LayerCache | None, 
         r=settings.rank,
         lora_alpha=cast(int, settings.alpha),  # peft divides by the rank, whatever number it is
         lora_dropout=settings.dropout,
-        target_modules=attention_maps(network, reader.model.name),
+        target_modules=attention_maps(network, reader.model.name, _ids(reader)),
     )
     return _encoder(TunedEncoder, _with_adapters(network, config), reader, data, dim)
 
@@ -214,7 +243,7 @@ def build_adalora(settings: AdaLoraSettings, data: Dataset, cache: LayerCache | 
         target_r=settings.rank,
         lora_alpha=cast(int, settings.alpha),
         lora_dropout=settings.dropout,
-        target_modules=attention_maps(network, reader.model.name),
+        target_modules=attention_maps(network, reader.model.name, _ids(reader)),
         total_step=2**31,  # plan() sets the schedule
     )
     encoder = _encoder(AdaLoraEncoder, _with_adapters(network, config), reader, data, dim)
@@ -226,51 +255,10 @@ def build_full(settings: FullSettings, data: Dataset, cache: LayerCache | None, 
     """The language model, the top layers of which are learned."""
     reader = _reader(cache)
     network = _prepared(reader.network, settings)
-    blocks, norms = top_layers(network, settings.layers, reader.shape[0], reader.model.name)
+    blocks, norms = top_layers(network, settings.layers, reader.shape[0], reader.model.name, _ids(reader))
     for part in (*blocks, *norms):
         part.requires_grad_(True)
     return _encoder(TunedEncoder, network, reader, data, dim)
-
-
-def attention_maps(network: nn.Module, name: str) -> list[str]:
-    """Names of the maps to query and value in ``network``. Raises :class:`SettingsError` if there are none."""
-    from transformers.pytorch_utils import Conv1D
-
-    linear = {path.rsplit(".", 1)[-1] for path, part in network.named_modules() if isinstance(part, nn.Linear | Conv1D)}
-    for names in ATTENTION:
-        if linear.issuperset(names):
-            return list(names)
-    known = ", ".join("/".join(names) for names in ATTENTION)
-    raise SettingsError(f"{name} has no query and value maps of a known name ({known}); train ssna or full instead")
-
-
-def top_layers(network: nn.Module, count: int, depth: int, name: str) -> tuple[list[nn.Module], list[nn.Module]]:
-    """The top ``count`` of ``depth`` layers, and the norms that come after them (decoders have one).
-
-    Raises:
-        SettingsError: there are fewer layers, or no list of them is found (XLM keeps their parts in several).
-    """
-    if count > depth:
-        raise SettingsError(f"{name} has {depth} layers; method.layers = {count} of them cannot be tuned")
-    for parent in network.modules():
-        lists = [child for child in parent.children() if isinstance(child, nn.ModuleList) and len(child) == depth]
-        if len(lists) == 1:
-            layers = list(lists[0])
-            return layers[-count:], _norms_after(layers[-1], network)
-    raise SettingsError(f"{name} keeps its layers in no list of {depth}; train lora or ssna instead")
-
-
-def _norms_after(top: nn.Module, network: nn.Module) -> list[nn.Module]:
-    """The norms that the states of a one-token text pass behind ``top``; their order in the network says nothing."""
-    passed: list[nn.Module] = []
-    leaves = (part for part in network.modules() if not list(part.children()))
-    norms = (part for part in leaves if "norm" in type(part).__name__.lower())
-    hooks = [part.register_forward_hook(lambda part, *_: passed.append(part)) for part in (top, *norms)]
-    with torch.no_grad():
-        network(input_ids=torch.zeros(1, 1, dtype=torch.long))
-    for hook in hooks:
-        hook.remove()
-    return passed[passed.index(top) + 1 :]
 
 
 def _reader(cache: LayerCache | None) -> Any:
@@ -285,14 +273,13 @@ def _reader(cache: LayerCache | None) -> Any:
         )
     from ssna.text.encoder import TextEncoder
 
-    return TextEncoder.find(
-        encoding.model,
-        pooling=encoding.pooling,
-        max_tokens=encoding.max_tokens,
-        device="cpu",
-        dtype="fp32",
-        revision=encoding.revision,
-    )
+    reader = TextEncoder.like(encoding.model_copy(update={"dtype": "fp32"}), device="cpu")
+    _ = reader.probe  # before anything is added to the model
+    return reader
+
+
+def _ids(reader: Any) -> Tensor:
+    return torch.tensor([reader.probe_texts.short])
 
 
 def _prepared(network: nn.Module, settings: TunedSettings) -> nn.Module:
@@ -318,4 +305,5 @@ def _with_adapters(network: nn.Module, config: Any) -> nn.Module:
 
 def _encoder(kind: type[EncoderT], network: nn.Module, reader: Any, data: Dataset, dim: int) -> EncoderT:
     tokens = Ragged.from_rows(reader.tokenize(list(data.texts)))
-    return kind(network, tokens, reader.pooling, reader.model.padding_id, reader.shape[1], dim)
+    reading = Reading(reader.model.name, reader.pooling, reader.model.padding_id, reader.cls_at, reader.batching)
+    return kind(network, tokens, reading, reader.shape[1], dim)

@@ -24,7 +24,7 @@ def encode_data(
     *,
     vectors: object = None,
     layers: Layers = "all",
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = None,
     max_tokens: int | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",

@@ -25,7 +25,7 @@ def encode(
     *,
     vectors: object = None,
     layers: Layers = "all",
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = None,
     max_tokens: int | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",
@@ -43,8 +43,9 @@ def encode(
             a static model. Several sources stand side by side: a list of files, or a dict of names. An item has a
             vector ``(d,)`` or, of several layers, ``(layers, d)``, the lowest first.
         layers: ``"all"``, or how many of the top layers to keep.
-        pooling: ``cls``, ``mean`` or ``last``.
-        max_tokens: where longer texts are cut; None takes the model's own limit, at most 512.
+        pooling: ``cls``, ``mean`` or ``last``; None goes on as an existing cache began, and begins with what a folder
+            of sentence-transformers says, else with the mean.
+        max_tokens: where longer texts are cut; None likewise, else the model's own limit, at most 512.
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.
         quiet: no progress on standard error.

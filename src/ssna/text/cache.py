@@ -25,7 +25,7 @@ from ssna.core.display import cut, html_table
 from ssna.core.errors import CacheError, SettingsError, for_python, worded
 from ssna.core.files import read_json
 from ssna.core.ragged import Ints
-from ssna.text.encoding import Encoding, Pooling, Source, Stored
+from ssna.text.encoding import Batching, Encoding, Pooling, Source, Stored
 from ssna.text.notes import Notes, Unseen, open_notes, unseen_of, warnings_of
 
 FloatType = np.dtype[np.floating[Any]]
@@ -45,6 +45,8 @@ class Manifest(Encoding):
     """One entry a file, in the order of :attr:`Encoding.files`."""
     notes: bool | None = None
     """Whether there is a file of notes; caches of before 0.3 have none."""
+    batching: Batching | None = None
+    """Which texts the model reads together without changing their vectors, as it showed; None in older caches."""
 
     @property
     def encoding(self) -> Encoding:

@@ -1,7 +1,8 @@
 """Texts to vectors: one forward pass of a frozen language model gives every layer's vector of every text."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,15 +12,20 @@ from torch import Tensor, nn
 
 from ssna.compute.device import choose_device
 from ssna.core.errors import EncoderError, option
-from ssna.text.encoding import Dtype, Encoding, Layers, Pooling, Precision
-from ssna.text.models import LanguageModel, find, quiet
+from ssna.text.batches import TOKENS_PER_BATCH, batches_by_length
+from ssna.text.encoding import Batching, Dtype, Encoding, Layers, Pooling, Precision
+from ssna.text.loading import quiet
+from ssna.text.models import LanguageModel, find
+from ssna.text.network import UnusableStatesError, in_fp32, layer_states, unchanged
+from ssna.text.pooling import pool
+from ssna.text.precision import TORCH_DTYPES, choose_dtype
+from ssna.text.probe import Probe, ProbeTexts, probe
+from ssna.text.sentence import SentenceSettings, own_pooling, through
 
 Floats = NDArray[np.float32]
 
-TORCH_DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 DEFAULT_MAX_TOKENS = 512
 WINDOW = 16_384  # texts tokenized at a time: bounds memory, and is long enough to sort well
-TOKENS_PER_BATCH = {"cpu": 4_096, "cuda": 16_384}  # padded; more was not faster (MiniLM, 2 cores)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +51,11 @@ class TextEncoder:
     max_tokens: int
     device: torch.device
     dtype: Precision
+    known_batching: Batching | None = None
+    """What a cache has kept of the model's answer; None asks it at the first text."""
+    prompt: str | None = None
+    head: str | None = None
+    """Of the folder's sentence settings, where they are followed."""
 
     def __post_init__(self) -> None:
         special = self.model.tokenizer.num_special_tokens_to_add()
@@ -59,7 +70,7 @@ class TextEncoder:
         cls,
         model: str,
         *,
-        pooling: Pooling = "mean",
+        pooling: Pooling | None = None,
         max_tokens: int | None = None,
         device: str = "auto",
         dtype: Dtype = "auto",
@@ -68,7 +79,8 @@ class TextEncoder:
         """Find a model by name (see :func:`ssna.text.models.find`).
 
         Args:
-            max_tokens: None takes the model's own limit, at most 512.
+            pooling: None takes what the folder says, else the mean.
+            max_tokens: None takes what the folder says, else the model's own limit, at most 512.
             device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
             dtype: ``auto`` takes 16 bits where the hardware computes faster with them, else ``fp32``.
 
@@ -77,14 +89,23 @@ class TextEncoder:
         """
         found = find(model, revision)
         place = choose_device(device)
-        tokens = min(found.token_limit, DEFAULT_MAX_TOKENS) if max_tokens is None else max_tokens
-        return cls(found, pooling, tokens, place, choose_dtype(dtype, place))
+        said = found.sentence or SentenceSettings()
+        tokens = min(found.token_limit, said.max_tokens or DEFAULT_MAX_TOKENS) if max_tokens is None else max_tokens
+        return cls(
+            found,
+            pooling or own_pooling(found.name, found.sentence),
+            tokens,
+            place,
+            choose_dtype(dtype, place),
+            prompt=said.prompt or None,
+            head=said.head if said.keeps_width else None,
+        )
 
     @classmethod
     def like(cls, encoding: Encoding, device: str = "auto") -> "TextEncoder":
         """The encoder that made a cache's vectors. Raises :class:`EncoderError` if the model has changed since."""
         assert encoding.pooling is not None, "what reads texts pools their tokens"
-        return cls.find(
+        encoder = cls.find(
             encoding.model,
             pooling=encoding.pooling,
             max_tokens=encoding.max_tokens,
@@ -92,6 +113,25 @@ class TextEncoder:
             dtype=encoding.dtype,
             revision=encoding.revision,
         )
+        if encoding.head not in (None, encoder.head):
+            raise EncoderError(
+                f"{encoding.model} has other Dense modules than when the vectors were made\n"
+                "put the old ones back, or encode and train again with these"
+            )
+        return encoder.going_on(encoding)
+
+    def going_on(self, encoding: Encoding) -> "TextEncoder":
+        """This encoder, as a cache of the same model was begun."""
+        return replace(self, prompt=encoding.prompt, head=encoding.head)
+
+    @property
+    def remark(self) -> str:
+        """How texts are read otherwise than the folder of sentence-transformers says; empty where as it says."""
+        said = self.model.sentence
+        if said is None:
+            return ""
+        differences = said.differences(self.pooling, self.max_tokens, self.prompt, self.head)
+        return f"{self.model.name}: otherwise than its folder says, {'; '.join(differences)}" if differences else ""
 
     def encoding(self, layers: Layers = "all", shape: tuple[int, int] | None = None) -> Encoding:
         """What the top ``layers`` layers' vectors depend on.
@@ -117,6 +157,8 @@ class TextEncoder:
             depth=depth,
             width=width,
             dtype=self.dtype,
+            prompt=self.prompt,
+            head=self.head,
         )
 
     @cached_property
@@ -125,22 +167,53 @@ class TextEncoder:
         return self.model.weights(self.device, TORCH_DTYPES[self.dtype])
 
     @cached_property
+    def cls_at(self) -> int:
+        """Where the tokenizer puts its classification token: 0, or -1 at the end (XLNet). 0 where it has none."""
+        cls = self.model.tokenizer.cls_token_id
+        return -1 if cls is not None and self.tokenize(["a"])[0][-1:] == [cls] else 0
+
+    @cached_property
+    def probe(self) -> Probe:
+        """What the model itself showed, asked in fp32 and left as it was.
+
+        Raises:
+            EncoderError: it does not read text, or its vectors are not to be relied on.
+        """
+        with quiet(), self._forward_errors_named():
+            try:
+                with in_fp32(self.network):
+                    found = probe(self.probe_texts, self._read_ends, self.model.name, self.pooling)
+            except torch.OutOfMemoryError:  # it fits in 16 bits alone; texts of one length need no padding
+                found = probe(self.probe_texts, self._read_ends, self.model.name, self.pooling)
+                found = replace(found, batching="length")
+            if self.dtype != "fp32":  # whether it can, before anything is written
+                self._states(*self._padded([self.probe_texts.short]))
+        return found
+
+    @cached_property
+    def batching(self) -> Batching:
+        """Which texts share a batch; a cache has kept it."""
+        return self.known_batching or self.probe.batching
+
+    @property
     def shape(self) -> tuple[int, int]:
-        """(depth, width) of the model, as a one-token text shows them."""
-        ids = torch.full((1, 1), self.model.padding_id)
-        network = self.network
-        try:
-            with quiet():
-                states = self._states(network, ids, torch.ones_like(ids))
-            shapes = {tuple(state.shape) for state in states}
-        except Exception as cause:  # vision models, models with inputs of their own, ...: each fails in its own way
-            raise EncoderError(
-                f"{self.model.name} does not read plain text ({type(cause).__name__}: {str(cause)[:200]})\n"
-                "give a text encoder or a text decoder"
-            ) from None
-        if len(shapes) != 1 or next(iter(shapes))[:2] != (1, 1):
-            raise EncoderError(f"{self.model.name} has layers of unlike shapes {sorted(shapes)}; give another model")
-        return len(states), states[0].shape[-1]
+        """(depth, width) of the model."""
+        return self.probe.depth, self.probe.width
+
+    @cached_property
+    def probe_texts(self) -> ProbeTexts:
+        """What the model is asked with."""
+        tokenizer = self.model.tokenizer
+        special = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", ())}
+        ordinary = [token for token in range(min(len(tokenizer), self.model.vocabulary)) if token not in special]
+        template = self.tokenize([tokenizer.decode(ordinary[-3:])])[0]
+        return ProbeTexts.of(template, set(tokenizer.all_special_ids), ordinary or [0], self.max_tokens)
+
+    def _read_ends(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+        padded, mask = self._padded(batch)
+        states = self._states(padded, mask)
+        ends = [torch.stack([pool(state, mask, end) for end in ("cls", "last")], dim=1) for state in states]
+        return self._pooled(states, mask), torch.stack(ends).cpu()
 
     def encode(self, texts: Sequence[str], layers: int) -> Iterator[Encoded]:
         """Every text's vectors of the top ``layers`` layers, batch by batch, longest texts first.
@@ -152,7 +225,8 @@ class TextEncoder:
         for start in range(0, len(by_length), WINDOW):
             rows = by_length[start : start + WINDOW]
             tokens = self.tokenize([texts[row] for row in rows])
-            for batch in batches_by_length([len(ids) for ids in tokens], TOKENS_PER_BATCH.get(self.device.type, 4_096)):
+            lengths, budget = [len(ids) for ids in tokens], TOKENS_PER_BATCH.get(self.device.type, 4_096)
+            for batch in batches_by_length(lengths, budget, self.batching):
                 vectors = self._vectors([tokens[i] for i in batch], layers)
                 if not np.isfinite(vectors).all():
                     raise EncoderError(
@@ -175,7 +249,7 @@ class TextEncoder:
         least one a text."""
         with quiet():
             ids = self.model.tokenizer(
-                [text.encode(errors="replace").decode() for text in texts],  # half surrogate pairs break tokenizers
+                [self._as_read(text) for text in texts],
                 truncation=True,
                 max_length=max_tokens or self.max_tokens,
                 padding=False,
@@ -183,6 +257,11 @@ class TextEncoder:
                 return_token_type_ids=False,
             )["input_ids"]
         return [tokens or [self.model.padding_id] for tokens in ids]  # a text of unknown characters may have none
+
+    def _as_read(self, text: str) -> str:
+        said = self.model.sentence
+        text = f"{self.prompt or ''}{text}".encode(errors="replace").decode()  # half surrogate pairs break tokenizers
+        return text.lower() if said is not None and said.lower and self.head else text
 
     def _vectors(self, batch: list[list[int]], layers: int) -> Floats:
         try:
@@ -197,64 +276,51 @@ class TextEncoder:
         return np.concatenate([self._vectors(part, layers) for part in (batch[:half], batch[half:])], axis=1)
 
     def _forward(self, batch: list[list[int]], layers: int) -> Floats:
+        padded, mask = self._padded(batch)
+        with self._forward_errors_named():
+            states = self._states(padded, mask)[-layers:]
+        return self._pooled(states, mask).numpy()
+
+    def _pooled(self, states: Sequence[Tensor], mask: Tensor) -> Tensor:
+        """(layers, b, d), on the CPU."""
+        pooled = torch.stack([pool(state, mask, self.pooling, self.cls_at) for state in states]).cpu()
+        if self.head and self.model.sentence is not None:
+            pooled = torch.cat([pooled[:-1], through(self.model.sentence.dense, pooled[-1])[None]])
+        return pooled
+
+    def _padded(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
+        """Ids and mask ``(b, T)``; padding on the right: positions count from the first token in every model."""
         padded = nn.utils.rnn.pad_sequence(
             [torch.tensor(ids) for ids in batch], batch_first=True, padding_value=self.model.padding_id
-        )  # (b, T); on the right, so that positions count from the first real token in every model
-        mask = torch.arange(padded.shape[1]) < torch.tensor([len(ids) for ids in batch])[:, None]  # (b, T)
+        )
+        mask = torch.arange(padded.shape[1]) < torch.tensor([len(ids) for ids in batch])[:, None]
+        return padded.to(self.device), mask.to(self.device)
+
+    def _states(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        with torch.inference_mode(), unchanged(self.network):
+            return layer_states(self.network, ids, mask.long())
+
+    @contextmanager
+    def _forward_errors_named(self) -> Iterator[None]:
+        """Models fail each in its own way; memory is the caller's matter."""
+        name = self.model.name
         try:
-            states = self._states(self.network, padded, mask.long())[-layers:]
+            yield
+        except (EncoderError, torch.OutOfMemoryError):
+            raise
+        except UnusableStatesError as cause:
+            raise EncoderError(f"{name} {cause}\ngive a model whose layers have one vector for each token") from None
         except IndexError:
             raise EncoderError(
-                f"{self.model.name}: a token or a position lies outside the model's tables\n"
+                f"{name}: a token or a position lies outside the model's tables\n"
                 f"the tokenizer belongs to another model, or {option('max_tokens')} is above what the model reads"
             ) from None
-        mask = mask.to(self.device)
-        return torch.stack([pool(state, mask, self.pooling) for state in states]).cpu().numpy()  # (layers, b, d)
-
-    def _states(self, network: nn.Module, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
-        """Each layer's (b, T, d), lowest first; models with a final norm have applied it to the last one."""
-        with torch.inference_mode():
-            output = network(
-                input_ids=ids.to(self.device), attention_mask=mask.to(self.device), output_hidden_states=True
-            )
-        return tuple(output.hidden_states[1:])  # before them, the embeddings
-
-
-def pool(states: Tensor, mask: Tensor, pooling: Pooling) -> Tensor:
-    """One vector a text from its real tokens, in fp32.
-
-    Args:
-        states: (b, T, d), any precision.
-        mask: (b, T) bool, true for real tokens; padding may stand on either side.
-
-    Returns:
-        (b, d): the first real token (``cls``), the last (``last``), or the mean of all (``mean``).
-    """
-    states = states.float()
-    if pooling == "mean":
-        return states.masked_fill(~mask.unsqueeze(-1), 0.0).sum(dim=1) / mask.sum(dim=1, keepdim=True)
-    steps = torch.arange(1, mask.shape[1] + 1, device=mask.device)  # (T,)
-    chosen = (mask * (steps if pooling == "last" else steps.flip(0))).argmax(dim=1)  # (b,)
-    return states[torch.arange(len(states), device=states.device), chosen]
-
-
-def choose_dtype(dtype: Dtype, device: torch.device) -> Precision:
-    """``auto`` is 16 bits on CUDA and on processors with AMX tiles, fp32 elsewhere.
-
-    With AMX, bf16 weights read MiniLM 3 times as fast as fp32; without it (AVX512-BF16 alone) they were slower.
-    """
-    if dtype != "auto":
-        return dtype
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16") else "fp32"
-
-
-def batches_by_length(lengths: list[int], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Texts of like length together, longest first, at most ``budget`` tokens a batch with padding."""
-    order = np.argsort(-np.array(lengths), kind="stable")
-    start = 0
-    while start < len(order):
-        stop = start + max(1, budget // lengths[order[start]])
-        yield order[start:stop]
-        start = stop
+        except Exception as cause:
+            reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
+            if self.dtype != "fp32" and next(iter(self.network.parameters())).dtype != torch.float32:
+                raise EncoderError(
+                    f"{name} cannot compute in {self.dtype} ({reason})\nencode with {option('dtype', 'fp32')}"
+                ) from None
+            raise EncoderError(
+                f"{name} fails at a plain text ({reason})\ngive a text encoder or a text decoder"
+            ) from None

@@ -11,6 +11,7 @@ from ssna.core.settings import Settings
 Pooling = Literal["cls", "mean", "last"]
 Precision = Literal["fp32", "bf16", "fp16"]
 Dtype = Literal["auto", "fp32", "bf16", "fp16"]
+Batching = Literal["padded", "length", "text"]  # texts of any length share a batch; those of one length; none
 Layers = Literal["all"] | int  # a number means the top so many
 Stored = Literal["f16", "f32"]
 
@@ -47,7 +48,8 @@ class Encoding(Settings):
     revision: str
     """The commit of a hub model; for a folder, the hash of its files. It, not the name, is the model's identity."""
     pooling: Pooling | None = None
-    """`cls`: the first token's vector; `mean`: all tokens' mean; `last`: the last token's. None without a model."""
+    """`cls`: the classification token's vector, or the first's; `mean`: all tokens' mean; `last`: the last token's.
+    None without a model."""
     max_tokens: int | None = Field(None, ge=1)
     """Longer texts are cut to so many tokens, special tokens included. None without a model."""
     layers: tuple[int, ...] = Field(min_length=1)
@@ -64,10 +66,16 @@ class Encoding(Settings):
     model_width: int | None = Field(None, ge=1)
     """Numbers in a vector of the language model, where sources beside it have more."""
 
+    prompt: str | None = None
+    """What stands before every text: that of a folder of sentence-transformers."""
+    head: str | None = None
+    """12 hex digits of such a folder's linear maps of the top layer, and of its lower case; None without."""
+
     @property
     def fingerprint(self) -> str:
         """12 hex digits, equal exactly for encodings that give the same vectors, wherever the model lies."""
         values = [getattr(self, field) for field in _IDENTITY]
+        values += [(field, value) for field in _OPTIONAL if (value := getattr(self, field)) is not None]
         values += [(each.name, each.layers, each.width, each.scale, each.revision) for each in self.sources or ()]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
 
@@ -115,7 +123,7 @@ class Encoding(Settings):
         """What keeps ``asked`` from sharing a cache with this encoding, as phrases for people."""
         phrases = [
             f"{field} {_show(getattr(self, field))} (asked: {_show(getattr(asked, field))})"
-            for field in _IDENTITY
+            for field in (*_IDENTITY, *_OPTIONAL)
             if field != "revision" and getattr(self, field) != getattr(asked, field)
         ]
         if self.sources != asked.sources:
@@ -127,6 +135,7 @@ class Encoding(Settings):
 
 
 _IDENTITY = ("revision", "pooling", "max_tokens", "layers", "depth", "width", "dtype")
+_OPTIONAL = ("prompt", "head")
 
 
 def _show(value: object) -> str:

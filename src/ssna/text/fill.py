@@ -21,7 +21,7 @@ from ssna.core.errors import CacheError, EncoderError, Interrupted, worded
 from ssna.core.progress import progress
 from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
 from ssna.text.content import say_nothing
-from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
+from ssna.text.encoding import Batching, Dtype, Encoding, Layers, Pooling
 from ssna.text.moved import require_there
 from ssna.text.notes import Notes, Unseen, notes_of
 from ssna.text.writer import CacheWriter, check_agreement, writing
@@ -74,7 +74,7 @@ def encode(
     out: Path | str | None = None,
     *,
     layers: Layers = "all",
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = None,
     max_tokens: int | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",
@@ -89,8 +89,9 @@ def encode(
         model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
         out: the cache folder; None takes one in the user's cache directory that all data sets share.
         layers: ``"all"``, or how many of the top layers to keep.
-        pooling: ``cls``, ``mean`` or ``last``.
-        max_tokens: where longer texts are cut; None takes the model's own limit, at most 512.
+        pooling: ``cls``, ``mean`` or ``last``; None goes on as an existing cache began, and begins with what a folder
+            of sentence-transformers says, else with the mean.
+        max_tokens: where longer texts are cut; None likewise, else the model's own limit, at most 512.
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.
         quiet: no progress on standard error.
@@ -105,18 +106,24 @@ def encode(
     from ssna.text.encoder import TextEncoder
 
     existing = existing_in(None if out is None else Path(out))
-    if existing is not None and dtype == "auto":
-        dtype = existing.dtype
+    if existing is not None:
+        dtype = existing.dtype if dtype == "auto" else dtype
+        if existing.model in (model, str(Path(model).resolve())):
+            pooling, max_tokens = pooling or existing.pooling, max_tokens or existing.max_tokens
     encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
     folder = default_folder(encoder, layers) if out is None else Path(out)
-    encoding = _encoding(encoder, layers, folder, existing or existing_in(folder))
-    with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
+    existing = existing or existing_in(folder)
+    encoder, batching = going_on(encoder, existing)
+    encoding = _encoding(encoder, layers, folder, existing)
+    with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding, batching) as writer:
         missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
         distributed.barrier()  # until all have seen the same texts missing
         size = writer.reserve(len(missing))
         quiet = quiet or not distributed.is_main()
         if not quiet and missing:
             _announce(encoding, len(missing), size, folder)
+            if encoder.remark:
+                print(encoder.remark, file=sys.stderr)
         own = dict(islice(missing.items(), distributed.rank(), None, distributed.world_size()))
         speed = distributed.all_reduce(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
     asked = sum(text != "" for text in texts)
@@ -154,7 +161,8 @@ def without_content(texts: Sequence[str], encoding: Encoding, device: str = "aut
     """
     with _ONE_AT_A_TIME:
         encoder = _encoder_like(encoding, device)
-        return say_nothing(texts, encoder.tokenize(list(texts)), encoder.model.tokenizer)
+        tokens = replace(encoder, prompt=None).tokenize(list(texts))
+        return say_nothing(texts, tokens, encoder.model.tokenizer)
 
 
 @lru_cache(maxsize=1)
@@ -189,6 +197,13 @@ def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:
 def cache_root() -> Path:
     """Where caches without a name lie."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssna"
+
+
+def going_on(encoder: "TextEncoder", existing: Manifest | None) -> tuple["TextEncoder", Batching | None]:
+    """The encoder that goes on with a cache, and which texts it reads together: as the cache knows, if it is there."""
+    if existing is not None and existing.revision == encoder.model.revision:
+        encoder = replace(encoder.going_on(existing), known_batching=existing.batching)
+    return encoder, encoder.batching if existing is None else existing.batching
 
 
 def existing_in(folder: Path | None) -> Manifest | None:

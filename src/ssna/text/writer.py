@@ -24,7 +24,7 @@ from ssna.text.cache import (
     read_manifest,
     rows_by_key,
 )
-from ssna.text.encoding import Encoding
+from ssna.text.encoding import Batching, Encoding
 from ssna.text.notes import NOTE_BYTES, NOTES, Notes
 
 LOCK, TURN = ".lock", ".turn"
@@ -33,7 +33,7 @@ COPY_BYTES = 2**26
 
 
 @contextmanager
-def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
+def writing(folder: Path, encoding: Encoding, batching: Batching | None = None) -> Iterator["CacheWriter"]:
     """The only writer of ``folder``, which is made or repaired: rows that a killed run left torn are cut off.
 
     Processes that torchrun started write side by side, in turns of one :meth:`CacheWriter.append` each. They wait for
@@ -46,7 +46,7 @@ def writing(folder: Path, encoding: Encoding) -> Iterator["CacheWriter"]:
     with _disk_errors_named(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _only_run(folder):
-            yield CacheWriter(folder, encoding)
+            yield CacheWriter(folder, encoding, batching)
 
 
 @contextmanager
@@ -66,8 +66,8 @@ def _only_run(folder: Path) -> Iterator[None]:
 class CacheWriter:
     """Appends rows. At any moment, a kill included, readers see a whole cache; build it with :func:`writing`."""
 
-    def __init__(self, folder: Path, encoding: Encoding) -> None:
-        self.folder, self.encoding = folder, encoding
+    def __init__(self, folder: Path, encoding: Encoding, batching: Batching | None = None) -> None:
+        self.folder, self.encoding, self.batching = folder, encoding, batching
         self.rows, self.known = 0, set[bytes]()
         with self._turn():
             pass
@@ -76,7 +76,7 @@ class CacheWriter:
     def _turn(self) -> Iterator[None]:
         """No other process writes, and what others wrote, or left torn when they were killed, has been seen to."""
         with wait_for_lock(self.folder / TURN):
-            self.manifest = _agreed_manifest(self.folder, self.encoding)
+            self.manifest = _agreed_manifest(self.folder, self.encoding, self.batching)
             self._repair()
             rows = self._whole_rows()
             if rows > self.rows:
@@ -180,7 +180,7 @@ class CacheWriter:
         narrow.unlink()
 
 
-def _agreed_manifest(folder: Path, encoding: Encoding) -> Manifest:
+def _agreed_manifest(folder: Path, encoding: Encoding, batching: Batching | None) -> Manifest:
     """The folder's manifest, or a first one for an empty folder."""
     if not (folder / MANIFEST).exists():
         foreign = sorted(
@@ -189,7 +189,8 @@ def _agreed_manifest(folder: Path, encoding: Encoding) -> Manifest:
         if foreign:
             raise CacheError(f"{folder} holds other files ({foreign[0]}) and is left alone; {NAME_ANOTHER}")
         stored = tuple(stored for _, stored, _ in encoding.files)
-        return Manifest(**encoding.model_dump(), stored=stored, notes=True if encoding.has_model else None)
+        notes = True if encoding.has_model else None
+        return Manifest(**encoding.model_dump(), stored=stored, notes=notes, batching=batching)
     manifest = read_manifest(folder, NAME_ANOTHER)
     check_agreement(folder, manifest, encoding)
     return manifest

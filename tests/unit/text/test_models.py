@@ -158,7 +158,7 @@ def test_a_model_that_does_not_read_text_is_a_named_error(folder):
 
     config = transformers.ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     transformers.ViTModel(config).save_pretrained(folder)
-    with pytest.raises(EncoderError, match="does not read plain text"):
+    with pytest.raises(EncoderError, match="fails at a plain text"):
         _ = TextEncoder.find(str(folder), dtype="fp32").shape
 
 
