@@ -27,17 +27,17 @@ RESULT = json.loads(KEPT.read_text(encoding="utf-8"))
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", SUBSET)
+@pytest.mark.parametrize("name", [name for name in SUBSET if name in RESULT["types"]])
 def test_a_type_is_read_as_it_was_when_all_were_compared(name):
     assert transformers.__version__ == RESULT["transformers"], "another version: run make sweep"
     kept = dict(RESULT["types"][name])
     methods = kept.pop("tuned", [])
     assert json.loads(json.dumps(check(name).tree())) == kept
-    assert kept["verdict"] != "right" or tuned(name) == methods
+    assert "tuned" not in RESULT["types"][name] or tuned(name) == methods
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", ["fnet", "nystromformer", "mobilebert"])
+@pytest.mark.parametrize("name", ["fnet", "convbert"])
 def test_padding_where_it_changes_vectors_is_found_to_be_wrong(name, monkeypatch):
     shown = Probe("padded", RESULT["types"][name]["layers"], width=64)
     monkeypatch.setattr(TextEncoder, "probe", shown)

@@ -186,6 +186,8 @@ class TextEncoder:
             except torch.OutOfMemoryError:  # it fits in 16 bits alone; texts of one length need no padding
                 found = probe(self.probe_texts, self._read_ends, self.model.name, self.pooling)
                 found = replace(found, batching="length")
+            if self.max_tokens > self.model.selected_tokens:  # equal scores are broken by the shape of the batch
+                found = replace(found, batching="text")
             if self.dtype != "fp32":  # whether it can, before anything is written
                 self._states(*self._padded([self.probe_texts.short]))
         return found

@@ -65,6 +65,11 @@ class LanguageModel:
         """How many tokens the model knows."""
         return int(getattr(self.text_config, "vocab_size", None) or UNLIMITED)
 
+    @property
+    def selected_tokens(self) -> int:
+        """How many tokens its attention sees at most, where it chooses the best of them (DeepSeek's indexer)."""
+        return int(getattr(self.text_config, "index_topk", None) or UNLIMITED)
+
     @cached_property
     def padding_id(self) -> int:
         """The token that fills short texts up; decoders often lack one and get their end-of-text token."""
