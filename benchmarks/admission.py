@@ -52,7 +52,7 @@ def measured(recommender: Recommender, texts: dict[str, str], histories: Ragged,
     rates = alternate(
         {
             "embed": lambda: seconds(lambda: embed(tuple(texts.values()), encoding, layers)),
-            "add_items": lambda: seconds(lambda: recommender.admit(texts)),
+            "add_items": lambda: seconds(lambda: recommender.admit_read(recommender.read(texts))),
         },
         rounds,
     )
@@ -64,7 +64,7 @@ def measured(recommender: Recommender, texts: dict[str, str], histories: Ragged,
         "language_model": encoding.model,
         "seconds": rates,
         "seconds_beyond": beyond,
-        "old_items": old_items(recommender, recommender.admit(texts)[0], histories),
+        "old_items": old_items(recommender, recommender.admit_read(recommender.read(texts)), histories),
     }
 
 

@@ -18,7 +18,8 @@ from side import alternate, conditions, keep, ratio, say, seconds
 
 from ssna.data import load
 from ssna.text import encode
-from ssna.text.encoder import TORCH_DTYPES, TextEncoder
+from ssna.text.encoder import TextEncoder
+from ssna.text.precision import TORCH_DTYPES
 from ssna.text.encoding import Precision
 
 BATCHES = (16, 32, 64, 128)
