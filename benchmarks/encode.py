@@ -19,8 +19,8 @@ from side import alternate, conditions, keep, ratio, say, seconds
 from ssna.data import load
 from ssna.text import encode
 from ssna.text.encoder import TextEncoder
-from ssna.text.precision import TORCH_DTYPES
 from ssna.text.encoding import Precision
+from ssna.text.precision import TORCH_DTYPES
 
 BATCHES = (16, 32, 64, 128)
 

@@ -62,8 +62,18 @@ def test_adalora_trains_a_singular_value_a_direction_beside(architecture, world)
     assert sum(p.numel() for p in learned(encoder).values()) == expected + projection(WIDTH, DIM)
 
 
-@pytest.mark.parametrize("pooling", ["cls", "mean", "last"])
-@pytest.mark.parametrize("architecture", SIZES)
+FIRST_SEES_NO_OTHER = ("gpt2", "llama", "mistral")  # with their tokenizers, which put one token before every text
+
+
+@pytest.mark.parametrize(
+    ("architecture", "pooling"),
+    [
+        (architecture, pooling)
+        for architecture in SIZES
+        for pooling in ("cls", "mean", "last")
+        if (pooling, architecture) not in [("cls", each) for each in FIRST_SEES_NO_OTHER]
+    ],
+)
 @pytest.mark.parametrize("method", TUNED)
 def test_untrained_vectors_are_the_frozen_top_layer_projected(method, architecture, pooling, world):
     """Of the texts read one at a time, and of the cache as far as its 16 bits go."""

@@ -2,6 +2,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -33,10 +34,11 @@ class Stub:
     network: None = None
     known_batching: str | None = None
     batching = "padded"
+    max_tokens = 9
 
     @property
     def model(self):
-        return ENCODING
+        return SimpleNamespace(revision=ENCODING.revision, tokenizer=SimpleNamespace(all_special_ids=[0]))
 
     def encoding(self, layers, shape=None):
         return ENCODING
@@ -47,7 +49,8 @@ class Stub:
     def encode(self, texts, layers):
         for start in range(0, len(texts), self.batch):
             rows = np.arange(start, min(start + self.batch, len(texts)))[::-1]
-            yield Encoded(rows, np.stack([vector_of(texts[row]) for row in rows], axis=1), tokens=1)
+            vectors = np.stack([vector_of(texts[row]) for row in rows], axis=1)
+            yield Encoded(rows, vectors, tokens=1, token_ids=[[len(texts[row])] for row in rows])
 
 
 @settings(max_examples=examples(60), deadline=None)

@@ -11,9 +11,7 @@ from typing import TypeVar
 from ssna.serving.refusal import RequestError
 
 T = TypeVar("T")
-PATIENT = (
-    10  # steps down in priority: about a tenth of a processor that rankings want, too, and all of one that is idle
-)
+PATIENT = 5  # steps down in priority: about a quarter of a core that rankings want, and all of one that is idle
 
 
 class Worker:

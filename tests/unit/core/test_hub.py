@@ -109,7 +109,7 @@ def test_the_code_on_the_card_loads_the_model(recommender, tmp_path):
 
 
 def test_the_card_tells_no_path_of_this_machine(recommender):
-    encoding = type("Encoding", (), {"model": "/home/me/models/mine"})
+    encoding = type("Encoding", (), {"model": "/home/me/models/mine", "reads_text": True})
     card = model_card(recommender.contents._replace(encoding=encoding), "me/shop")
     assert "/home" not in card
     assert "`mine`" in card
