@@ -81,7 +81,7 @@ def test_a_standard_error_that_nobody_reads_stops_nobody(run, tmp_path):
     read, write = os.pipe()
     with started(run, tmp_path / "state", stderr=write) as process:
         os.close(write)
-        server = Server(process)
+        server = Server(process).until_ready()
         capacity = 2**16
         for _ in range(capacity // 80):  # a line is longer
             assert server.ask("GET", "/health")[0] == 200
@@ -94,22 +94,17 @@ def test_a_standard_error_that_nobody_reads_stops_nobody(run, tmp_path):
 def test_a_hangup_before_readiness_ends_nothing(run, tmp_path):
     log = tmp_path / "log"
     with log.open("wb") as errors, started(run, tmp_path / "state", stderr=errors) as process:
-        time.sleep(1.5)  # the interpreter has begun
-        while process.poll() is None and not select_readable(process):
+        server, sent = Server(process), 0
+        while server.ask("GET", "/ready")[0] != 200:
             process.send_signal(signal.SIGHUP)
+            sent += 1
             time.sleep(0.05)
-        server = Server(process).until_ready()
+        assert sent
         end = time.monotonic() + 30
         while server.ask("GET", "/ready")[1]["version"] == 1:
             assert time.monotonic() < end
             time.sleep(0.1)
         wait_for_line(log, '"event": "reload"')
-
-
-def select_readable(process: subprocess.Popen) -> bool:
-    import select
-
-    return bool(select.select([process.stdout], [], [], 0)[0])
 
 
 def test_no_process_that_a_server_starts_has_its_key(run, tmp_path):

@@ -89,6 +89,7 @@ class NewItem(BaseModel):
         json_schema_extra={
             "examples": [{"item": "sku-new", "text": "Cordless drill, 18 V. Acme"}],
             "anyOf": [{"required": [name]} for name in BY],
+            "not": {"required": ["vector", "vectors"]},
         },
     )
     item: NewItemId
