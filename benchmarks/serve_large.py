@@ -236,12 +236,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.run is not None and not arguments.added:
         parser.error("--run goes with --added")
-    found: dict[str, Any] = conditions(__file__) | {"items": arguments.items, "width": arguments.width}
+    found: dict[str, Any] = conditions(__file__)
     with tempfile.TemporaryDirectory() as folder:
         run, state = Path(folder) / "run", Path(folder) / "state"
         if arguments.run is not None:
             shutil.copytree(arguments.run, run)
+            found["run"] = arguments.run.name
         else:
+            found |= {"items": arguments.items, "width": arguments.width}
             encoding = make_run(run, arguments.items, arguments.width)
         if arguments.added:
             fill(state, run, arguments.added)

@@ -1,7 +1,8 @@
 """Every type of transformers that takes text, one after the other: ``python tests/sweep/run.py``, or ``make sweep``.
 
-What is done lies in ``.cache/sweep.json``: a run that is cut off, or stopped by ``--seconds``, goes on from there. What
-is done is written to ``tests/sweep/result.json`` and ``docs/guide/models.md``, too; ends with 1 where a type is wrong.
+What is done lies in ``.cache/sweep.json``: a run that is cut off, or stopped by ``--seconds``, goes on from there, or
+from ``tests/sweep/result.json`` where that lacks types. Result and ``docs/guide/models.md`` are written at the end, and
+when the time is over; ends with 1 where a type is wrong.
 """
 
 import argparse
@@ -53,10 +54,7 @@ def main() -> int:
         for name in given.types:
             print(name, json.dumps(check(name).tree()))
         return 0
-    version = transformers.__version__
-    done = json.loads(RUNNING.read_text()) if RUNNING.exists() else {}
-    if done.get("transformers") != version:
-        done = {"transformers": version, "all": text_types(), "types": {}}
+    done = begun()
     RUNNING.parent.mkdir(exist_ok=True)
     start, all_types = time.monotonic(), done["all"]
     for name, what in [*((name, "vectors") for name in all_types), *((name, "tuned") for name in all_types)]:
@@ -81,6 +79,17 @@ def main() -> int:
     bad = [name for name, row in done["types"].items() if row["verdict"] in ("wrong", "traceback")]
     print(", ".join(f"{count} {verdict}" for verdict, count in counts.most_common()), *bad, sep="\n")
     return 1 if bad else 0
+
+
+def begun() -> dict:
+    """What to go on from: a run that was cut off, or a kept result that lacks types; of both, what was not wrong."""
+    new = {"transformers": transformers.__version__, "all": text_types()}
+    found = json.loads(next(path for path in (RUNNING, KEPT) if path.exists()).read_text())
+    complete = found["all"] == len(found["types"])  # a kept result has the number of all
+    if complete or found["transformers"] != new["transformers"]:
+        return {**new, "types": {}}
+    rows = {name: row for name, row in found["types"].items() if row["verdict"] not in ("wrong", "traceback")}
+    return {**new, "types": rows}
 
 
 def keep(done: dict) -> None:
