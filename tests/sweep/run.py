@@ -29,16 +29,16 @@ KEPT, RUNNING = HERE / "result.json", HERE.parents[1] / ".cache" / "sweep.json"
 
 def text_types() -> list[str]:
     """The types whose model takes ``input_ids``."""
-    found = []
-    for name in MODEL_MAPPING_NAMES:
-        try:
-            classes = MODEL_MAPPING[transformers.CONFIG_MAPPING[name]]
-        except (ImportError, ValueError):  # it needs another library, or is not there
-            continue
+    return [name for name in MODEL_MAPPING_NAMES if _takes_text(name)]
+
+
+def _takes_text(name: str) -> bool:
+    try:
+        classes = MODEL_MAPPING[transformers.CONFIG_MAPPING[name]]
         kinds = classes if isinstance(classes, tuple) else (classes,)
-        if any("input_ids" in inspect.signature(kind.forward).parameters for kind in kinds):
-            found.append(name)
-    return found
+        return any("input_ids" in inspect.signature(kind.forward).parameters for kind in kinds)
+    except (ImportError, ValueError):  # it needs another library, or is not there
+        return False
 
 
 def main() -> int:
