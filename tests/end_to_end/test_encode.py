@@ -124,7 +124,7 @@ def test_a_second_run_encodes_only_what_is_new(encoded, tmp_path):
 KILLED = """
 import os, signal, sys
 from ssna.data import load
-from ssna.text import encode, encoder, fill, writer
+from ssna.text import ReadOptions, encode, encoder, fill, writer
 fill.SAVE_SECONDS = 0.0
 encoder.TOKENS_PER_BATCH["cpu"] = 20
 append, calls = writer._append, []
@@ -135,7 +135,7 @@ def deadly(path, content):
         os.kill(os.getpid(), signal.SIGKILL)
     append(path, content)
 writer._append = deadly
-encode(load(sys.argv[1]).texts, out=sys.argv[2], dtype="fp32", device="cpu")
+encode(load(sys.argv[1]).texts, "minilm", sys.argv[2], ReadOptions(dtype="fp32", device="cpu"))
 """
 
 

@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from ssna.core.errors import SsnaError
 from ssna.methods import METHODS, TrainedMethod
+from ssna.text import ReadOptions
 from ssna.text.encoder import TextEncoder
 from ssna.text.encoding import Encoding
 from sweep.tiny import WORDS, save_tiny
@@ -98,7 +99,7 @@ def tuned(model_type: str) -> list[str]:
 
 def find(folder: Path, **settings: Any) -> TextEncoder:
     """The product's encoder of a folder."""
-    return TextEncoder.find(str(folder), **{"dtype": "fp32", "device": "cpu", **settings})
+    return TextEncoder.find(str(folder), ReadOptions(**{"dtype": "fp32", "device": "cpu", **settings}))
 
 
 def _accepts(encoder: TextEncoder, network: torch.nn.Module | None = None, **settings: Any) -> bool:
@@ -140,8 +141,10 @@ def reference(folder: Path, depth: int) -> np.ndarray:
     for text in texts():
         ids = torch.tensor([tokenizer(text)["input_ids"]])
         mask = {"attention_mask": torch.ones_like(ids)} if "attention_mask" in takes else {}
+        model = copy.deepcopy(loaded)
         with torch.no_grad():
-            output = copy.deepcopy(loaded)(input_ids=ids, output_hidden_states=True, **mask)
+            read = getattr(model, "get_text_features", model)  # of those that compare texts with images or sound
+            output = read(input_ids=ids, output_hidden_states=True, **mask)
         top = output.last_hidden_state if "last_hidden_state" in output else output.hidden_states[-1]
         layers = [*output.hidden_states[1:-1], top]
         vectors.append(torch.stack([layer[0].mean(dim=0) for layer in layers[-depth:]]))

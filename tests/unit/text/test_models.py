@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from text_models import SIZES, save_tiny_model
 
 from ssna.core.errors import EncoderError
-from ssna.text import models
+from ssna.text import ReadOptions, models
 from ssna.text.models import find
 
 CPU = torch.device("cpu")
@@ -158,8 +158,10 @@ def test_a_model_that_does_not_read_text_is_a_named_error(folder):
 
     config = transformers.ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     transformers.ViTModel(config).save_pretrained(folder)
-    with pytest.raises(EncoderError, match="fails at a plain text"):
-        _ = TextEncoder.find(str(folder), dtype="fp32").shape
+    with pytest.raises(
+        EncoderError, match=r"reads images, not the tokens of a text\ngive a text encoder or a text decoder$"
+    ):
+        _ = TextEncoder.find(str(folder), ReadOptions(dtype="fp32")).shape
 
 
 def test_loading_is_silent_and_leaves_transformers_as_talkative_as_it_was(folder, capfd):
