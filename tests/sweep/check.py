@@ -72,7 +72,7 @@ def _compared(folder: Path) -> Result:
     depth, _ = encoder.shape
     together = encoder.vectors(texts(), depth)
     alone = np.concatenate([encoder.vectors([text], depth) for text in texts()], axis=1)
-    expected = reference(folder, depth)
+    expected = reference(folder, depth, encoder.max_tokens)
     for what, vectors in (("batched", together), ("alone", alone)):
         error = np.linalg.norm(vectors - expected, axis=-1) / np.linalg.norm(expected, axis=-1)
         if not error.max() <= TOLERANCE:
@@ -130,8 +130,9 @@ def _learns(method: str, encoding: Encoding) -> bool:
     return True
 
 
-def reference(folder: Path, depth: int) -> np.ndarray:
-    """``(depth, texts, d)``: mean of the tokens of each text, read alone, by a model that has read nothing before."""
+def reference(folder: Path, depth: int, most: int) -> np.ndarray:
+    """``(depth, texts, d)``: mean of the tokens of each text, at most ``most``, read alone, by a model that has read
+    nothing before."""
     tokenizer, loaded = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).float().eval()
     loaded.config.use_cache = False
     if loaded.config.is_encoder_decoder:
@@ -139,7 +140,7 @@ def reference(folder: Path, depth: int) -> np.ndarray:
     takes = inspect.signature(loaded.forward).parameters
     vectors = []
     for text in texts():
-        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        ids = torch.tensor([tokenizer(text, truncation=True, max_length=most)["input_ids"]])
         mask = {"attention_mask": torch.ones_like(ids)} if "attention_mask" in takes else {}
         model = copy.deepcopy(loaded)
         with torch.no_grad():

