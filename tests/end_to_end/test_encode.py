@@ -159,6 +159,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_cache(data, encoded, tmp_pa
         (["--max-tokens", "9000"], 1, "reads 3 to 512 tokens"),
         (["--layers", "7"], 1, "has 6 layers"),
         (["--device", "abacus"], 1, "no device abacus here"),
+        (["--adapter-base", "minilm"], 1, "an adapter of peft alone; leave --adapter-base minilm out"),
         (["--layers", "some"], 2, "neither `all` nor a number"),
         (["--pooling", "max"], 2, "max"),
         (["--dtype", "int8"], 2, "int8"),

@@ -86,6 +86,7 @@ def encode(
         texts: ``texts[r]`` belongs to item row ``r``; empty ones (``texts[0]``) get zero vectors.
         model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
         out: the cache folder; None takes one in the user's cache directory that all data sets share.
+        options: how the model reads them, and how many of its layers are kept.
         quiet: no progress on standard error.
 
     Raises:

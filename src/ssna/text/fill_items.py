@@ -75,6 +75,7 @@ def encode_items(
     Args:
         vectors: see :func:`ssna.text.sources.open_sources`.
         model: None for no language model.
+        options: how the model reads them, and how many of its layers are kept.
 
     Raises:
         CacheError: vectors cannot be read or do not fit, or an item has another one in the cache already; or as
