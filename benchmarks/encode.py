@@ -17,7 +17,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, Transfor
 from side import alternate, conditions, keep, ratio, say, seconds
 
 from ssna.data import load
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 from ssna.text.encoder import TextEncoder
 from ssna.text.encoding import Precision
 from ssna.text.precision import TORCH_DTYPES
@@ -43,7 +43,7 @@ def main() -> None:
     found = conditions(__file__)
     data = load(arguments.data)
     texts = list(dict.fromkeys(text for text in data.texts if text))[: arguments.texts]
-    reader = TextEncoder.find(arguments.model, dtype=arguments.dtype)
+    reader = TextEncoder.find(arguments.model, ReadOptions(dtype=arguments.dtype))
     tokens = sum(map(len, reader.tokenize(texts)))
     model = theirs(reader.model.source, reader.max_tokens, arguments.dtype)
 
@@ -58,7 +58,7 @@ def main() -> None:
 
         def ours() -> float:
             out = Path(folder) / str(next(numbers))
-            _, report = encode(texts, arguments.model, out, dtype=arguments.dtype, quiet=True)
+            _, report = encode(texts, arguments.model, out, ReadOptions(dtype=arguments.dtype), quiet=True)
             return report.tokens_per_second  # loading the weights is left out here as it is there
 
         rounds = alternate({"ours": ours, "theirs": lambda: sentence_transformers(best)}, arguments.rounds)

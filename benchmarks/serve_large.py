@@ -43,7 +43,7 @@ from ssna.recommender.admission import NewItems
 from ssna.scoring import VectorScorer
 from ssna.serving.additions import Change
 from ssna.serving.store import Store
-from ssna.text import Encoding, embed
+from ssna.text import Encoding, ReadOptions, embed
 from ssna.text.encoder import TextEncoder
 
 KEY = "benchmark"
@@ -59,7 +59,7 @@ def text_of(number: int) -> str:
 
 def make_run(folder: Path, items: int, width: int) -> Encoding:
     """A model of random vectors, as a folder that can be served."""
-    encoding = TextEncoder.find("minilm", dtype="fp32", device="cpu").encoding(1)
+    encoding = TextEncoder.find("minilm", ReadOptions(dtype="fp32", device="cpu")).encoding(1)
     torch.manual_seed(0)
     vectors = torch.randn(items + 1, width)
     vectors[0] = 0

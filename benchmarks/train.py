@@ -39,7 +39,7 @@ from ssna.nn.adapter import LayerAdapters
 from ssna.nn.losses import Loss
 from ssna.nn.sasrec import SASRec
 from ssna.runs.recipes import resolve
-from ssna.text import LayerCache
+from ssna.text import LayerCache, ReadOptions
 from ssna.training import RunSettings
 from ssna.training.batches import prefix
 from ssna.training.loop import batches_of
@@ -133,7 +133,9 @@ def random_model(cache: LayerCache, width: int, depth: int, folder: Path) -> Any
     BertModel(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     limit = min(cache.max_tokens, config.max_position_embeddings)
-    encoder = TextEncoder.find(str(folder), pooling=cache.pooling, max_tokens=limit, device="cpu", dtype="fp32")
+    encoder = TextEncoder.find(
+        str(folder), ReadOptions(pooling=cache.pooling, max_tokens=limit, device="cpu", dtype="fp32")
+    )
     return SimpleNamespace(encoding=encoder.encoding())
 
 

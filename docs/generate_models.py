@@ -29,10 +29,17 @@ token sees no other, and all texts would have one vector: `cls` is refused there
 
 The top layer is what the model calls its `last_hidden_state`, behind the final norm.
 
+A model that compares texts with images or sound (CLIP, SigLIP, CLAP) is read by its part for texts, an
+encoder-decoder by its encoder.
+
 A folder of sentence-transformers is read as it says: its pooling, its longest text, its prompt for documents, lower
-case, and Dense modules that keep the width, on the top layer. Vectors are not brought to length 1. A line tells what is
-done otherwise. `minilm` is read as its bare model: the mean of up to 512 tokens. A folder that holds an adapter of peft
-alone is read with the base model that it names.
+case. The top layer passes its Dense modules. Zeros follow where these give fewer numbers than a layer has; they change
+neither a length nor an angle. Modules that give more numbers are left out. Have sentence-transformers make the vectors,
+and [give them](vectors.md). Vectors are not brought to length 1, so that layers stay comparable. A line tells what is
+done otherwise. `minilm` is read as its bare model: the mean of up to 512 tokens.
+
+A folder that holds an adapter of peft alone is read with the base model that it names, or with `--adapter-base`. The
+identity is that of both, wherever they lie.
 """
 
 

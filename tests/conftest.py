@@ -21,7 +21,8 @@ from ssna.core.files import write_file, write_json
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.text import LayerCache
-from ssna.text.cache import KEYS, MANIFEST, STORED_DTYPES, Manifest, key_of, layer_file
+from ssna.text.cache import KEYS, key_of
+from ssna.text.manifest import MANIFEST, STORED_DTYPES, Manifest, layer_file
 
 os.environ.setdefault("NUMBA_DISABLE_JIT", "1")  # compiling ranx takes a minute and a half
 
@@ -201,7 +202,7 @@ def run_folders(
 ) -> dict[str, Path]:
     """Method -> a run folder; all lie side by side, over items ``i1`` to ``i30``. To be copied before it is changed."""
     from ssna.runs import train
-    from ssna.text import encode
+    from ssna.text import ReadOptions, encode
 
     small = ["dim=8", "sequence.ffn_dim=8", "training.batch_size=64", "training.epochs=1"]
     methods = {
@@ -211,7 +212,7 @@ def run_folders(
     }
     data = random_data(seed=8, users=60, items=30, texts=distinct_texts(30))
     folder = tmp_path_factory.mktemp("runs")
-    cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(data.texts, language_model, folder / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     for name, settings in methods.items():
         train(data, cache, method=name, settings=settings, out=folder / name, quiet=True)
     return {name: folder / name for name in methods}

@@ -8,7 +8,7 @@ import torch
 from method_worlds import DIM, ITEMS, TRAINED, World, chain, few_items, like_texts, settings_of
 
 from ssna.methods import METHODS, ItemEncoder
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def worlds(
     ):
         rng = np.random.default_rng(0)
         data = make_data([walk(rng) for _ in range(120)], ITEMS, texts, max_history=10)
-        cache, _ = encode(data.texts, language_model, folder, dtype="fp32", device="cpu", quiet=True)
+        cache, _ = encode(data.texts, language_model, folder, ReadOptions(dtype="fp32", device="cpu"), quiet=True)
         result[name] = World(data, cache)
     return result
 

@@ -12,7 +12,7 @@ from method_worlds import READERS, SMALL
 from ssna.methods import METHODS
 from ssna.recommender import Recommender
 from ssna.runs import train
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 pytestmark = [pytest.mark.long, pytest.mark.fork]
 
@@ -28,7 +28,7 @@ def folders(
     rng = np.random.default_rng(0)
     data = make_data([rng.integers(1, ITEMS + 1, 8).tolist() for _ in range(200)], ITEMS, distinct_texts(ITEMS))
     folder = tmp_path_factory.mktemp("workers")
-    cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(data.texts, language_model, folder / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     for name in METHODS:
         run = train(data, cache, method=name, settings=[*SMALL, "training.epochs=1"], quiet=True)
         run.recommender.save(folder / name)

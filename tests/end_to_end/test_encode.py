@@ -124,7 +124,7 @@ def test_a_second_run_encodes_only_what_is_new(encoded, tmp_path):
 KILLED = """
 import os, signal, sys
 from ssna.data import load
-from ssna.text import encode, encoder, fill, writer
+from ssna.text import ReadOptions, encode, encoder, fill, writer
 fill.SAVE_SECONDS = 0.0
 encoder.TOKENS_PER_BATCH["cpu"] = 20
 append, calls = writer._append, []
@@ -135,7 +135,7 @@ def deadly(path, content):
         os.kill(os.getpid(), signal.SIGKILL)
     append(path, content)
 writer._append = deadly
-encode(load(sys.argv[1]).texts, out=sys.argv[2], dtype="fp32", device="cpu")
+encode(load(sys.argv[1]).texts, "minilm", sys.argv[2], ReadOptions(dtype="fp32", device="cpu"))
 """
 
 
@@ -159,6 +159,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_cache(data, encoded, tmp_pa
         (["--max-tokens", "9000"], 1, "reads 3 to 512 tokens"),
         (["--layers", "7"], 1, "has 6 layers"),
         (["--device", "abacus"], 1, "no device abacus here"),
+        (["--adapter-base", "minilm"], 1, "an adapter of peft alone; leave --adapter-base minilm out"),
         (["--layers", "some"], 2, "neither `all` nor a number"),
         (["--pooling", "max"], 2, "max"),
         (["--dtype", "int8"], 2, "int8"),

@@ -7,7 +7,7 @@ import pytest
 
 from ssna.export import TARGETS, Source
 from ssna.runs import train
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ NEEDS = {"qdrant_client": 0, "faiss": 1, "onnxruntime": 2}
 def folders(random_data, distinct_texts, language_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shop")
     data = random_data(seed=8, items=30, texts=distinct_texts(30))
-    cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(data.texts, language_model, folder / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     train(data, cache, method="text-knn", settings=["dim=8"], out=folder / "demo" / "runs" / "best", quiet=True)
     return folder
 

@@ -10,7 +10,7 @@ from text_models import save_tiny_model, some_texts
 from tuned_models import ITEMS, World
 
 from ssna.data.dataset import Dataset
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +28,8 @@ def world(data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Callable[.
     @remembered
     def make(architecture: str = "bert", pooling: str = "mean") -> World:
         folder = tmp_path_factory.mktemp("cache")
-        cache, _ = encode(
-            data.texts, str(model(architecture)), folder, pooling=pooling, dtype="fp32", device="cpu", quiet=True
-        )
+        how = ReadOptions(pooling=pooling, dtype="fp32", device="cpu")
+        cache, _ = encode(data.texts, str(model(architecture)), folder, how, quiet=True)
         return World(model(architecture), data, cache)
 
     return make

@@ -16,7 +16,7 @@ from tuned_models import (
 
 from ssna.core.errors import SettingsError
 from ssna.data.dataset import Dataset
-from ssna.methods.tuned import AdaLoraEncoder
+from ssna.methods.adalora import AdaLoraEncoder
 from ssna.training import RunSettings
 
 pytestmark = pytest.mark.slow

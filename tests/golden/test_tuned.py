@@ -20,7 +20,7 @@ from tuned_models import (
 
 from ssna.core.errors import EncoderError, SettingsError
 from ssna.methods.text_part import attention_maps
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +126,9 @@ def test_dropout_acts_on_the_update_in_training_only(method, world):
 def test_a_language_model_that_changed_since_the_cache_was_made_is_refused(method, data, tmp_path):
     with torch.random.fork_rng(devices=[]):
         model = save_tiny_model(tmp_path / "model")
-        cache, _ = encode(data.texts, str(model), tmp_path / "cache", dtype="fp32", device="cpu", quiet=True)
+        cache, _ = encode(
+            data.texts, str(model), tmp_path / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True
+        )
         save_tiny_model(tmp_path / "model", seed=1)
     with pytest.raises(EncoderError, match="has changed"):
         build(method, World(model, data, cache))

@@ -14,6 +14,7 @@ from transformers import AutoModel, AutoTokenizer
 
 from ssna.core.errors import SsnaError
 from ssna.methods import METHODS, TrainedMethod
+from ssna.text import ReadOptions
 from ssna.text.encoder import TextEncoder
 from ssna.text.encoding import Encoding
 from sweep.tiny import WORDS, save_tiny
@@ -71,7 +72,7 @@ def _compared(folder: Path) -> Result:
     depth, _ = encoder.shape
     together = encoder.vectors(texts(), depth)
     alone = np.concatenate([encoder.vectors([text], depth) for text in texts()], axis=1)
-    expected = reference(folder, depth)
+    expected = reference(folder, depth, encoder.max_tokens)
     for what, vectors in (("batched", together), ("alone", alone)):
         error = np.linalg.norm(vectors - expected, axis=-1) / np.linalg.norm(expected, axis=-1)
         if not error.max() <= TOLERANCE:
@@ -98,7 +99,7 @@ def tuned(model_type: str) -> list[str]:
 
 def find(folder: Path, **settings: Any) -> TextEncoder:
     """The product's encoder of a folder."""
-    return TextEncoder.find(str(folder), **{"dtype": "fp32", "device": "cpu", **settings})
+    return TextEncoder.find(str(folder), ReadOptions(**{"dtype": "fp32", "device": "cpu", **settings}))
 
 
 def _accepts(encoder: TextEncoder, network: torch.nn.Module | None = None, **settings: Any) -> bool:
@@ -129,8 +130,9 @@ def _learns(method: str, encoding: Encoding) -> bool:
     return True
 
 
-def reference(folder: Path, depth: int) -> np.ndarray:
-    """``(depth, texts, d)``: mean of the tokens of each text, read alone, by a model that has read nothing before."""
+def reference(folder: Path, depth: int, most: int) -> np.ndarray:
+    """``(depth, texts, d)``: mean of the tokens of each text, at most ``most``, read alone, by a model that has read
+    nothing before."""
     tokenizer, loaded = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).float().eval()
     loaded.config.use_cache = False
     if loaded.config.is_encoder_decoder:
@@ -138,10 +140,12 @@ def reference(folder: Path, depth: int) -> np.ndarray:
     takes = inspect.signature(loaded.forward).parameters
     vectors = []
     for text in texts():
-        ids = torch.tensor([tokenizer(text)["input_ids"]])
+        ids = torch.tensor([tokenizer(text, truncation=True, max_length=most)["input_ids"]])
         mask = {"attention_mask": torch.ones_like(ids)} if "attention_mask" in takes else {}
+        model = copy.deepcopy(loaded)
         with torch.no_grad():
-            output = copy.deepcopy(loaded)(input_ids=ids, output_hidden_states=True, **mask)
+            read = getattr(model, "get_text_features", model)  # of those that compare texts with images or sound
+            output = read(input_ids=ids, output_hidden_states=True, **mask)
         top = output.last_hidden_state if "last_hidden_state" in output else output.hidden_states[-1]
         layers = [*output.hidden_states[1:-1], top]
         vectors.append(torch.stack([layer[0].mean(dim=0) for layer in layers[-depth:]]))

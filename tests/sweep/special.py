@@ -6,6 +6,7 @@ TEXT_ROPE = {"full_attention": {"rope_type": "default", "rope_theta": 1e4}}
 TEXT_ROPE |= {"sliding_attention": TEXT_ROPE["full_attention"]}
 
 MROPE = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}
+FOUR_AXES = {"rope_parameters": {**MROPE["rope_parameters"], "mrope_section": [2, 2, 2, 2]}}
 HALF_MROPE = {"rope_parameters": {**MROPE["rope_parameters"], "mrope_section": [2, 1, 1], "partial_rotary_factor": 0.5}}
 
 SPECIAL: dict[str, dict[str, Any]] = {
@@ -31,17 +32,36 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "dots1": {"n_routed_experts": 4, "n_shared_experts": 1, "moe_intermediate_size": 32, "num_experts_per_tok": 2},
     "emu3": {"vocabulary_map": {"<image>": 101, "<|extra_200|>": 102}},
     "emu3.vq_config": {"base_channels": 32, "channel_multiplier": [1, 1], "attn_resolutions": []},
+    "ernie4_5_vl_moe.text_config": {"rope_parameters": {**MROPE["rope_parameters"], "mrope_section": [3, 3, 2]}},
     "esmc": {"vocab_size": 128},
     **dict.fromkeys(("glm46v.text_config", "glm4v.text_config", "glm4v_text", "glm_image.text_config"), MROPE),
     **dict.fromkeys(("glm_image_text", "glm_ocr.text_config", "glm_ocr_text", "glmga.text_config"), MROPE),
     **dict.fromkeys(("glm4v_moe.text_config", "glm4v_moe_text"), HALF_MROPE),
+    "hunyuan_vl.text_config": FOUR_AXES,
+    "hunyuan_vl_text": FOUR_AXES,
     "layoutlmv3": {"coordinate_size": 10, "shape_size": 12},
+    **dict.fromkeys(("paddleocr_vl.text_config", "qwen2_vl.text_config", "qwen2_vl_text"), MROPE),
+    **dict.fromkeys(("qwen2_5_vl.text_config", "qwen2_5_vl_text", "qwen2_5_omni_thinker.text_config"), MROPE),
+    "qwen2_5_omni_thinker": {"vision_start_token_id": 103},
+    "qwen3_5.text_config": {"num_hidden_layers": 4},
+    "qwen3_5_moe.text_config": {"num_hidden_layers": 4},
+    "qwen3_omni_moe_thinker": {"vision_start_token_id": 103},
+    "qwen4_exp.text_config": {
+        "num_hidden_layers": 4,
+        "indexer_n_heads": 2,
+        "indexer_kv_heads": 1,
+        "indexer_head_dim": 16,
+        "indexer_budget": 8,
+        "indexer_compress_ratio": 4,
+    },
     "led": {"attention_window": 8, "max_encoder_position_embeddings": 128},
     "lilt": {"hidden_size": 96},
+    "longcat_flash": {"qk_head_dim": ...},
     "minicpm_ocr.text_config": {"num_hidden_layers": 4},
     "minicpmv4_6.text_config": {"num_hidden_layers": 4},
     "minicpmv4_7.text_config": {"num_hidden_layers": 4},
     "esm": {"vocab_size": 128, "mask_token_id": 4},
+    "fastspeech2_conformer_with_hifigan.vocoder_config": {"model_in_dim": 16},
     "falcon_h1": {"mamba_d_ssm": 128, "mamba_n_heads": 8, "mamba_d_head": 16, "mamba_n_groups": 1},
     "fun_asr_nano.adaptor_config": {"intermediate_size": 16},
     "funnel": {
@@ -74,13 +94,16 @@ SPECIAL: dict[str, dict[str, Any]] = {
         "lsh_attn_chunk_length": 8,
         "num_buckets": 4,
     },
+    "step3p7.text_config": {"sliding_window": 8},
     "t5gemma2_encoder.text_config": {"dropout_rate": 0.0},
     "vibevoice.audio_config": {"depths": [1] * 7, "num_filters": 4},
     "vibevoice.semantic_model_config": {"depths": [1] * 7, "num_filters": 4},
     "vibevoice_asr.acoustic_tokenizer_encoder_config": {"depths": [1] * 7, "num_filters": 4, "hidden_size": 64},
     "vibevoice_asr.semantic_tokenizer_encoder_config": {"depths": [1] * 7, "num_filters": 4, "hidden_size": 64},
     "vibevoice_asr": {"acoustic_tokenizer_chunk_size": 3200},
-    "zamba": {"num_hidden_layers": 12},
+    "vits": {"vocab_size": 128},
+    "xmod": {"default_language": "en_XX"},
+    "zamba": {"num_hidden_layers": 12, "attention_hidden_size": 128, "attention_head_dim": 32},
     "zamba2": {
         "num_hidden_layers": 4,
         "layers_block_type": ["mamba", "hybrid", "mamba", "hybrid"],

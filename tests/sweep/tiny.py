@@ -40,7 +40,7 @@ SIZES: list[tuple[str, Any]] = [
     (r"depth", 2),
     (
         r"num_attention_heads|num_heads|n_heads?|(en|de)coder_attention_heads|attention_heads|.*_attention_heads|"
-        r"linear_num_(key|value)_heads|linear_num_heads|index_n_heads|.*num_attention_heads|resampler_n?_?heads",
+        r"linear_num_(key|value)_heads|swa_num_key_value_heads|linear_num_heads|index_n_heads|.*num_attention_heads|resampler_n?_?heads",
         4,
     ),
     (r".*head_dim|kv_channels|d_kv|dim_head|d_head|.*head_width|.*head_size", 16),

@@ -50,6 +50,13 @@ def encode(
         Literal["auto", "fp32", "bf16", "fp16"],
         typer.Option(help="What the model computes in. auto: as the cache began, else 16 bits where they are faster."),
     ] = "auto",
+    adapter_base: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|DIR",
+            help="The base model of a folder that holds an adapter of peft alone. Default: the one that it names.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON on standard output.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress on standard error.")] = False,
 ) -> None:
@@ -63,20 +70,17 @@ def encode(
     from ssna.data import load
     from ssna.runs.encoding import encode_data, warnings
     from ssna.text.cache import described
+    from ssna.text.options import ReadOptions
 
-    dataset = load(data)
-    cache, report = encode_data(
-        dataset,
-        model,
-        out,
-        vectors=vectors,
+    options = ReadOptions(
         layers="all" if layers == "all" else int(layers),
         pooling=pooling,
         max_tokens=max_tokens,
         device=device,
         dtype=dtype,
-        quiet=quiet,
+        adapter_base=adapter_base,
     )
+    cache, report = encode_data(load(data), model, out, options, vectors=vectors, quiet=quiet)
     if launch().rank > 0:
         return
     if as_json:

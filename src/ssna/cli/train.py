@@ -52,7 +52,7 @@ def train(
     from ssna.runs import train as train_run
     from ssna.scoring import describe_weights
     from ssna.text import LayerCache
-    from ssna.text.cache import read_manifest
+    from ssna.text.manifest import read_manifest
 
     quiet = quiet or launch().rank > 0
     named = {folder.resolve().name: folder for folder in data}

@@ -1,6 +1,7 @@
 """Items to vectors, and vectors to scorers: every method there is, in one table."""
 
 from ssna.core.plugins import Registry
+from ssna.methods.adalora import AdaLoraSettings, build_adalora
 from ssna.methods.base import FittedMethod, ItemEncoder, Method, MethodSettings, TrainedMethod
 from ssna.methods.blend import BlendSettings, fit_blend
 from ssna.methods.ease import (
@@ -24,14 +25,7 @@ from ssna.methods.training_free import (
     fit_popularity,
     fit_text_knn,
 )
-from ssna.methods.tuned import (
-    AdaLoraSettings,
-    FullSettings,
-    LoraSettings,
-    build_adalora,
-    build_full,
-    build_lora,
-)
+from ssna.methods.tuned import FullSettings, LoraSettings, build_full, build_lora
 
 _OWN: dict[str, Method] = {
     "ssna": TrainedMethod(SSNASettings, build_ssna, needs_text=True),

@@ -9,9 +9,10 @@ from ssna.core.errors import for_python
 from ssna.data.dataset import Dataset, IdMap
 from ssna.text import LayerCache
 from ssna.text import encode as encode_texts
-from ssna.text.encoding import VECTORS, Dtype, Layers, Pooling
+from ssna.text.encoding import VECTORS
 from ssna.text.fill import EncodeReport
 from ssna.text.fill_items import Items, encode_items
+from ssna.text.options import DEFAULTS, ReadOptions
 
 MODEL = "minilm"
 """What reads texts where neither a model nor vectors are named."""
@@ -21,26 +22,15 @@ def encode_data(
     data: Dataset,
     model: str | None = None,
     out: Path | str | None = None,
+    options: ReadOptions = DEFAULTS,
     *,
     vectors: object = None,
-    layers: Layers = "all",
-    pooling: Pooling | None = None,
-    max_tokens: int | None = None,
-    device: str = "auto",
-    dtype: Dtype = "auto",
     quiet: bool = False,
 ) -> tuple[LayerCache, EncodeReport]:
     """As :func:`ssna.encode`, with a report of what was done."""
     if vectors is None:
-        texts = data.texts
-        return encode_texts(
-            texts, model or MODEL, out, layers=layers, pooling=pooling, max_tokens=max_tokens, device=device,
-            dtype=dtype, quiet=quiet,
-        )  # fmt: skip
-    cache, report = encode_items(
-        _all_items(data), vectors, model, out, layers=layers, pooling=pooling, max_tokens=max_tokens, device=device,
-        dtype=dtype, quiet=quiet,
-    )  # fmt: skip
+        return encode_texts(data.texts, model or MODEL, out, options, quiet=quiet)
+    cache, report = encode_items(_all_items(data), vectors, model, out, options, quiet=quiet)
     last = len(data.items) + 1
     items = None if cache.items is None else cache.items[: last - 1]
     cache = replace(cache, rows=cache.rows[:last], texts=cache.texts[:last], items=items)

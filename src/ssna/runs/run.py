@@ -14,6 +14,7 @@ from ssna.runs.fitting import run_device
 from ssna.runs.recipes import resolve
 from ssna.text import LayerCache
 from ssna.text.encoding import Dtype, Layers, Pooling
+from ssna.text.options import ReadOptions
 from ssna.training import Epoch
 
 
@@ -29,6 +30,7 @@ def encode(
     max_tokens: int | None = None,
     device: str = "auto",
     dtype: Dtype = "auto",
+    adapter_base: str | None = None,
     quiet: bool = False,
 ) -> LayerCache:
     """States of every item text of ``data``, computed once; what a cache folder already holds is not read again.
@@ -48,6 +50,8 @@ def encode(
         max_tokens: where longer texts are cut; None likewise, else the model's own limit, at most 512.
         device: ``auto``, ``cpu``, ``cuda``, ...
         dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.
+        adapter_base: of a model folder that holds an adapter of peft alone: its base model, named as ``model`` is. None
+            takes the one that the folder names.
         quiet: no progress on standard error.
 
     Raises:
@@ -56,18 +60,10 @@ def encode(
             not fit.
     """
     _require(data, Dataset, "encode takes what prepare (or load_data) returns as data")
-    cache, report = encode_data(
-        data,
-        model,
-        out,
-        vectors=vectors,
-        layers=layers,
-        pooling=pooling,
-        max_tokens=max_tokens,
-        device=device,
-        dtype=dtype,
-        quiet=quiet,
+    options = ReadOptions(
+        layers=layers, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype, adapter_base=adapter_base
     )
+    cache, report = encode_data(data, model, out, options, vectors=vectors, quiet=quiet)
     if not quiet and distributed.is_main():
         say_warnings(report, cache)
     return cache

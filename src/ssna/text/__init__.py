@@ -7,5 +7,16 @@ from ssna.text.cache import LayerCache
 from ssna.text.encoding import Encoding
 from ssna.text.fill import EncodeReport, embed, encode, without_content
 from ssna.text.moved import is_moved, moved
+from ssna.text.options import ReadOptions
 
-__all__ = ["EncodeReport", "Encoding", "LayerCache", "embed", "encode", "is_moved", "moved", "without_content"]
+__all__ = [
+    "EncodeReport",
+    "Encoding",
+    "LayerCache",
+    "ReadOptions",
+    "embed",
+    "encode",
+    "is_moved",
+    "moved",
+    "without_content",
+]

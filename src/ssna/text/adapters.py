@@ -1,24 +1,43 @@
 """Folders that hold an adapter of peft alone: their base model with the adapter added to its weights."""
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any, Final
 
 from safetensors.torch import load_file
 
-from ssna.core.errors import EncoderError
+from ssna.core.errors import EncoderError, option
 from ssna.core.files import read_json
 
 ADAPTER_CONFIG: Final = "adapter_config.json"
 ADAPTER_WEIGHTS: Final = "adapter_model.safetensors"
+PLACES: Final = ("base_model_name_or_path", "revision")  # of the base, whose identity is known by its own files
 
 
 def base_of(folder: Path, name: str) -> str:
     """The base model that an adapter was made for: a folder or a hub id, as its configuration names it."""
     base = read_json(folder / ADAPTER_CONFIG, EncoderError, maker="peft").get("base_model_name_or_path")
     if not isinstance(base, str) or not base:
-        raise EncoderError(f"{name} is an adapter that names no base model (base_model_name_or_path); put it in")
+        raise EncoderError(
+            f"{name} is an adapter that names no base model (base_model_name_or_path)\nput it in, or encode with "
+            f"{option('adapter_base', 'FOLDER')}"
+        )
     return base
+
+
+def require_no_base(name: str, adapter_base: str | None) -> None:
+    """Raises :class:`EncoderError` for a base where there is no adapter."""
+    if adapter_base is not None:
+        raise EncoderError(
+            f"{name} is no folder that holds an adapter of peft alone; leave {option('adapter_base', adapter_base)} out"
+        )
+
+
+def canonical(config: Path) -> bytes:
+    """An adapter's configuration without the place of its base: the same for any copy."""
+    tree = read_json(config, EncoderError, maker="peft")
+    return json.dumps({key: value for key, value in tree.items() if key not in PLACES}, sort_keys=True).encode()
 
 
 def with_adapter(network: Any, folder: Path, name: str) -> Any:

@@ -1,9 +1,11 @@
 """Which texts a language model reads together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from ssna.text.encoding import Batching
 
@@ -22,3 +24,9 @@ def batches_by_length(lengths: list[int], budget: int, batching: Batching = "pad
             stop = min(stop, start + sum(lengths[row] == longest for row in order[start:stop]))
         yield order[start:stop]
         start = stop
+
+
+def padded(batch: Sequence[list[int]], filler: int) -> tuple[Tensor, Tensor]:
+    """Ids and mask ``(b, T)``; padding on the right: positions count from the first token in every model."""
+    ids = nn.utils.rnn.pad_sequence([torch.tensor(each) for each in batch], batch_first=True, padding_value=filler)
+    return ids, torch.arange(ids.shape[1]) < torch.tensor([len(each) for each in batch])[:, None]

@@ -1,7 +1,7 @@
 """Texts to vectors: one forward pass of a frozen language model gives every layer's vector of every text."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,14 +12,16 @@ from torch import Tensor, nn
 
 from ssna.compute.device import choose_device
 from ssna.core.errors import EncoderError, option
-from ssna.text.batches import TOKENS_PER_BATCH, batches_by_length
-from ssna.text.encoding import Batching, Dtype, Encoding, Layers, Pooling, Precision
+from ssna.text.batches import TOKENS_PER_BATCH, batches_by_length, padded
+from ssna.text.encoding import Batching, Encoding, Layers, Pooling, Precision
 from ssna.text.loading import quiet
 from ssna.text.models import LanguageModel, find
-from ssna.text.network import UnusableStatesError, in_fp32, layer_states, unchanged
+from ssna.text.network import in_fp32, layer_states, unchanged
+from ssna.text.options import ReadOptions
 from ssna.text.pooling import pool
 from ssna.text.precision import TORCH_DTYPES, choose_dtype
 from ssna.text.probe import Probe, ProbeTexts, probe
+from ssna.text.refusals import forward_errors_named
 from ssna.text.sentence import SentenceSettings, own_pooling, through
 
 Floats = NDArray[np.float32]
@@ -66,62 +68,45 @@ class TextEncoder:
             )
 
     @classmethod
-    def find(
-        cls,
-        model: str,
-        *,
-        pooling: Pooling | None = None,
-        max_tokens: int | None = None,
-        device: str = "auto",
-        dtype: Dtype = "auto",
-        revision: str | None = None,
-    ) -> "TextEncoder":
-        """Find a model by name (see :func:`ssna.text.models.find`).
+    def find(cls, model: str, options: ReadOptions | None = None, revision: str | None = None) -> "TextEncoder":
+        """Find a model by name and revision (see :func:`ssna.text.models.find`).
 
         Args:
-            pooling: None takes what the folder says, else the mean.
-            max_tokens: None takes what the folder says, else the model's own limit, at most 512.
-            device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
-            dtype: ``auto`` takes 16 bits where the hardware computes faster with them, else ``fp32``.
+            options: how it reads texts; there is no cache that would go on.
 
         Raises:
             EncoderError: no such model or device, or ``max_tokens`` out of the model's range.
         """
-        found = find(model, revision)
-        place = choose_device(device)
+        options = options or ReadOptions()
+        found = find(model, revision, options.adapter_base)
+        place = choose_device(options.device)
         said = found.sentence or SentenceSettings()
-        tokens = min(found.token_limit, said.max_tokens or DEFAULT_MAX_TOKENS) if max_tokens is None else max_tokens
+        own_limit = min(found.token_limit, said.max_tokens or DEFAULT_MAX_TOKENS)
         return cls(
             found,
-            pooling or own_pooling(found.name, found.sentence),
-            tokens,
+            options.pooling or own_pooling(found.name, found.sentence),
+            own_limit if options.max_tokens is None else options.max_tokens,
             place,
-            choose_dtype(dtype, place),
+            choose_dtype(options.dtype, place),
             prompt=said.prompt or None,
-            head=said.head if said.keeps_width else None,
+            head=said.head,
         )
 
     @classmethod
     def like(cls, encoding: Encoding, device: str = "auto") -> "TextEncoder":
         """The encoder that made a cache's vectors. Raises :class:`EncoderError` if the model has changed since."""
         assert encoding.pooling is not None, "what reads texts pools their tokens"
-        encoder = cls.find(
-            encoding.model,
-            pooling=encoding.pooling,
-            max_tokens=encoding.max_tokens,
-            device=device,
-            dtype=encoding.dtype,
-            revision=encoding.revision,
-        )
-        if encoding.head not in (None, encoder.head):
-            raise EncoderError(
-                f"{encoding.model} has other Dense modules than when the vectors were made\n"
-                "put the old ones back, or encode and train again with these"
-            )
-        return encoder.going_on(encoding)
+        options = ReadOptions(device=device).going_on(encoding, encoding.model)
+        return cls.find(encoding.model, options, encoding.revision).going_on(encoding)
 
     def going_on(self, encoding: Encoding) -> "TextEncoder":
-        """This encoder, as a cache of the same model was begun."""
+        """This encoder, as a cache of the same model was begun. Raises :class:`EncoderError` if its folder has changed
+        since."""
+        if encoding.head not in (None, self.head):
+            raise EncoderError(
+                f"{self.model.name} has other Dense modules than when the vectors were made\n"
+                "put the old ones back, or encode and train again with these"
+            )
         return replace(self, prompt=encoding.prompt, head=encoding.head)
 
     @property
@@ -159,6 +144,7 @@ class TextEncoder:
             dtype=self.dtype,
             prompt=self.prompt,
             head=self.head,
+            adapter_base=self.model.adapter_base,
         )
 
     @cached_property
@@ -212,8 +198,8 @@ class TextEncoder:
         return ProbeTexts.of(template, set(tokenizer.all_special_ids), ordinary or [0], self.max_tokens)
 
     def _read_ends(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
-        padded, mask = self._padded(batch)
-        states = self._states(padded, mask)
+        ids, mask = self._padded(batch)
+        states = self._states(ids, mask)
         ends = [torch.stack([pool(state, mask, end) for end in ("cls", "last")], dim=1) for state in states]
         return self._pooled(states, mask), torch.stack(ends).cpu()
 
@@ -278,9 +264,9 @@ class TextEncoder:
         return np.concatenate([self._vectors(part, layers) for part in (batch[:half], batch[half:])], axis=1)
 
     def _forward(self, batch: list[list[int]], layers: int) -> Floats:
-        padded, mask = self._padded(batch)
+        ids, mask = self._padded(batch)
         with self._forward_errors_named():
-            states = self._states(padded, mask)[-layers:]
+            states = self._states(ids, mask)[-layers:]
         return self._pooled(states, mask).numpy()
 
     def _pooled(self, states: Sequence[Tensor], mask: Tensor) -> Tensor:
@@ -291,38 +277,12 @@ class TextEncoder:
         return pooled
 
     def _padded(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
-        """Ids and mask ``(b, T)``; padding on the right: positions count from the first token in every model."""
-        padded = nn.utils.rnn.pad_sequence(
-            [torch.tensor(ids) for ids in batch], batch_first=True, padding_value=self.model.padding_id
-        )
-        mask = torch.arange(padded.shape[1]) < torch.tensor([len(ids) for ids in batch])[:, None]
-        return padded.to(self.device), mask.to(self.device)
+        ids, mask = padded(batch, self.model.padding_id)
+        return ids.to(self.device), mask.to(self.device)
 
     def _states(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         with torch.inference_mode(), unchanged(self.network):
             return layer_states(self.network, ids, mask.long())
 
-    @contextmanager
-    def _forward_errors_named(self) -> Iterator[None]:
-        """Models fail each in its own way; memory is the caller's matter."""
-        name = self.model.name
-        try:
-            yield
-        except (EncoderError, torch.OutOfMemoryError):
-            raise
-        except UnusableStatesError as cause:
-            raise EncoderError(f"{name} {cause}\ngive a model whose layers have one vector for each token") from None
-        except IndexError:
-            raise EncoderError(
-                f"{name}: a token or a position lies outside the model's tables\n"
-                f"the tokenizer belongs to another model, or {option('max_tokens')} is above what the model reads"
-            ) from None
-        except Exception as cause:
-            reason = f"{type(cause).__name__}: {' '.join(str(cause).split())[:200]}"
-            if self.dtype != "fp32" and next(iter(self.network.parameters())).dtype != torch.float32:
-                raise EncoderError(
-                    f"{name} cannot compute in {self.dtype} ({reason})\nencode with {option('dtype', 'fp32')}"
-                ) from None
-            raise EncoderError(
-                f"{name} fails at a plain text ({reason})\ngive a text encoder or a text decoder"
-            ) from None
+    def _forward_errors_named(self) -> AbstractContextManager[None]:
+        return forward_errors_named(self.model.name, self.network, self.model.text_config, self.dtype)

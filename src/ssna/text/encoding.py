@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
@@ -70,6 +71,8 @@ class Encoding(Settings):
     """What stands before every text: that of a folder of sentence-transformers."""
     head: str | None = None
     """12 hex digits of such a folder's linear maps of the top layer, and of its lower case; None without."""
+    adapter_base: str | None = None
+    """The base of a folder that holds an adapter of peft alone, where it is another one than the folder names."""
 
     @property
     def fingerprint(self) -> str:
@@ -78,6 +81,12 @@ class Encoding(Settings):
         values += [(field, value) for field in _OPTIONAL if (value := getattr(self, field)) is not None]
         values += [(each.name, each.layers, each.width, each.scale, each.revision) for each in self.sources or ()]
         return hashlib.sha256(repr(values).encode()).hexdigest()[:12]
+
+    @property
+    def base_there(self) -> str | None:
+        """The base of an adapter, unless its folder is gone: then the adapter's own folder may name it."""
+        base = self.adapter_base
+        return None if base is None or (Path(base).is_absolute() and not Path(base).is_dir()) else base
 
     @property
     def has_model(self) -> bool:

@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from ssna.compute.forks import lost_the_gpu
 from ssna.core.errors import CacheError, EncoderError, Interrupted, worded
 from ssna.core.progress import progress
-from ssna.text.cache import MANIFEST, NAME_ANOTHER, LayerCache, Manifest, key_of, read_manifest
+from ssna.text.cache import LayerCache, key_of
 from ssna.text.content import say_nothing
-from ssna.text.encoding import Batching, Dtype, Encoding, Layers, Pooling
+from ssna.text.encoding import Batching, Encoding, Layers
+from ssna.text.manifest import MANIFEST, NAME_ANOTHER, Manifest, read_manifest
 from ssna.text.moved import require_there
 from ssna.text.notes import Notes, Unseen, notes_of
+from ssna.text.options import DEFAULTS, ReadOptions
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
 if TYPE_CHECKING:
@@ -72,12 +74,8 @@ def encode(
     texts: Sequence[str],
     model: str = "minilm",
     out: Path | str | None = None,
+    options: ReadOptions = DEFAULTS,
     *,
-    layers: Layers = "all",
-    pooling: Pooling | None = None,
-    max_tokens: int | None = None,
-    device: str = "auto",
-    dtype: Dtype = "auto",
     quiet: bool = False,
 ) -> tuple[LayerCache, EncodeReport]:
     """Read every text once with a frozen language model; what a cache folder already holds is not read again.
@@ -88,12 +86,7 @@ def encode(
         texts: ``texts[r]`` belongs to item row ``r``; empty ones (``texts[0]``) get zero vectors.
         model: ``minilm``, a folder that ``save_pretrained`` wrote, or a hub id; an encoder or a decoder.
         out: the cache folder; None takes one in the user's cache directory that all data sets share.
-        layers: ``"all"``, or how many of the top layers to keep.
-        pooling: ``cls``, ``mean`` or ``last``; None goes on as an existing cache began, and begins with what a folder
-            of sentence-transformers says, else with the mean.
-        max_tokens: where longer texts are cut; None likewise, else the model's own limit, at most 512.
-        device: ``auto``, ``cpu``, ``cuda``, ...
-        dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.
+        options: how the model reads them, and how many of its layers are kept.
         quiet: no progress on standard error.
 
     Raises:
@@ -103,18 +96,13 @@ def encode(
     import torch
 
     from ssna.compute import distributed
-    from ssna.text.encoder import TextEncoder
 
     existing = existing_in(None if out is None else Path(out))
-    if existing is not None:
-        dtype = existing.dtype if dtype == "auto" else dtype
-        if existing.model in (model, str(Path(model).resolve())):
-            pooling, max_tokens = pooling or existing.pooling, max_tokens or existing.max_tokens
-    encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
-    folder = default_folder(encoder, layers) if out is None else Path(out)
+    encoder = encoder_of(model, options, existing)
+    folder = default_folder(encoder, options.layers) if out is None else Path(out)
     existing = existing or existing_in(folder)
     encoder, batching = going_on(encoder, existing)
-    encoding = _encoding(encoder, layers, folder, existing)
+    encoding = _encoding(encoder, options.layers, folder, existing)
     with distributed.process_group(torch.device("cpu"), PATIENCE), writing(folder, encoding, batching) as writer:
         missing = {key: text for text in texts if text and (key := key_of(text)) not in writer.known}
         distributed.barrier()  # until all have seen the same texts missing
@@ -122,8 +110,7 @@ def encode(
         quiet = quiet or not distributed.is_main()
         if not quiet and missing:
             _announce(encoding, len(missing), size, folder)
-            if encoder.remark:
-                print(encoder.remark, file=sys.stderr)
+            say_remark(encoder)
         own = dict(islice(missing.items(), distributed.rank(), None, distributed.world_size()))
         speed = distributed.all_reduce(torch.tensor(_fill(writer, encoder, own, quiet), dtype=torch.float64)).item()
     asked = sum(text != "" for text in texts)
@@ -197,6 +184,19 @@ def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:
 def cache_root() -> Path:
     """Where caches without a name lie."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssna"
+
+
+def encoder_of(model: str, options: ReadOptions, existing: Encoding | None) -> "TextEncoder":
+    """The language model; where ``options`` say nothing, as the cache ``existing`` was begun."""
+    from ssna.text.encoder import TextEncoder
+
+    return TextEncoder.find(model, options.going_on(existing, model))
+
+
+def say_remark(encoder: "TextEncoder") -> None:
+    """On standard error, where there is something to say."""
+    if encoder.remark:
+        print(encoder.remark, file=sys.stderr)
 
 
 def going_on(encoder: "TextEncoder", existing: Manifest | None) -> tuple["TextEncoder", Batching | None]:

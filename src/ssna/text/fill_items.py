@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from ssna.core.errors import CacheError, Interrupted, worded
 from ssna.core.ragged import Ints
-from ssna.text.cache import NAME_ANOTHER, LayerCache, Manifest, keys_of
-from ssna.text.encoding import Dtype, Encoding, Layers, Pooling
+from ssna.text.cache import LayerCache, keys_of
+from ssna.text.encoding import Encoding, Layers
 from ssna.text.fill import (
     PATIENCE,
     SAVE_BYTES,
@@ -22,10 +22,14 @@ from ssna.text.fill import (
     EncodeReport,
     cache_root,
     default_folder,
+    encoder_of,
     existing_in,
     going_on,
+    say_remark,
 )
+from ssna.text.manifest import NAME_ANOTHER, Manifest
 from ssna.text.notes import NOTE_BYTES, Notes, notes_of
+from ssna.text.options import DEFAULTS, ReadOptions
 from ssna.text.sources import Find, ItemVectors, bind, digest_of, mean_length, open_sources, with_sources
 from ssna.text.writer import CacheWriter, check_agreement, writing
 
@@ -62,12 +66,8 @@ def encode_items(
     vectors: object,
     model: str | None = None,
     out: Path | str | None = None,
+    options: ReadOptions = DEFAULTS,
     *,
-    layers: Layers = "all",
-    pooling: Pooling | None = None,
-    max_tokens: int | None = None,
-    device: str = "auto",
-    dtype: Dtype = "auto",
     quiet: bool = False,
 ) -> tuple[LayerCache, EncodeReport]:
     """As :func:`ssna.text.encode`, with vectors from elsewhere beside the language model's, or alone.
@@ -75,6 +75,7 @@ def encode_items(
     Args:
         vectors: see :func:`ssna.text.sources.open_sources`.
         model: None for no language model.
+        options: how the model reads them, and how many of its layers are kept.
 
     Raises:
         CacheError: vectors cannot be read or do not fit, or an item has another one in the cache already; or as
@@ -87,18 +88,12 @@ def encode_items(
 
     bound = [bind(source, items.find, items.ids) for source in open_sources(vectors)]
     existing = existing_in(None if out is None else Path(out))
-    encoder = None
-    if model is not None:
-        from ssna.text.encoder import TextEncoder
-
-        if existing is not None and dtype == "auto":
-            dtype = existing.dtype
-        encoder = TextEncoder.find(model, pooling=pooling, max_tokens=max_tokens, device=device, dtype=dtype)
-    folder = _default(encoder, layers, bound, items) if out is None else Path(out)
+    encoder = None if model is None else encoder_of(model, options, existing)
+    folder = _default(encoder, options.layers, bound, items) if out is None else Path(out)
     existing, batching = existing or existing_in(folder), None
     if encoder is not None:
         encoder, batching = going_on(encoder, existing)
-    encoding = _encoding(encoder, layers, bound, items.texts, existing)
+    encoding = _encoding(encoder, options.layers, bound, items.texts, existing)
     if existing is not None:
         check_agreement(folder, existing, encoding)
     keys = keys_of(encoding, items.texts, ("", *items.ids))
@@ -112,6 +107,8 @@ def encode_items(
         quiet = quiet or not distributed.is_main()
         if not quiet and missing:
             print(f"{len(missing):,} items to encode: {size / 1e6:,.1f} MB in {folder}", file=sys.stderr)
+            if encoder is not None:
+                say_remark(encoder)
         own = list(islice(missing, distributed.rank(), None, distributed.world_size()))
         rows = _rows_of_model(encoder, items.texts, own, len(encoding.layers)) if encoder else _rows(own)
         speed = _fill(writer, rows, bound, items.texts, keys)

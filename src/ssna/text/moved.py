@@ -16,13 +16,13 @@ def moved(encoding: Encoding, model: str) -> Encoding:
 
     if not encoding.has_model:
         raise EncoderError(f"no language model read these items; leave {option('model')} out")
-    found = find(model)
+    found = find(model, adapter_base=encoding.base_there)
     if found.revision != encoding.revision:
         raise EncoderError(
             f"{model} is not {encoding.model}, by which items were read: its files have the identity "
             f"{found.revision[:12]}, not {encoding.revision[:12]}\nname a copy of that model: {option('model')}"
         )
-    return encoding.model_copy(update={"model": found.name})
+    return encoding.model_copy(update={"model": found.name, "adapter_base": found.adapter_base})
 
 
 def is_moved(encoding: Encoding, model: str) -> bool:

@@ -39,6 +39,12 @@ def layer_states(network: nn.Module, ids: Tensor, mask: Tensor) -> tuple[Tensor,
     return states
 
 
+def text_part(network: nn.Module) -> nn.Module:
+    """The part that reads texts where another one reads what they are compared with, as in CLIP; else ``network``."""
+    part = getattr(network, "text_model", None)
+    return part if isinstance(part, nn.Module) and hasattr(network, "get_text_features") else network
+
+
 @contextmanager
 def unchanged(network: nn.Module) -> Iterator[None]:
     """Whatever a forward pass replaces in ``network`` is put back: BigBird drops its sparse attention at a short text,

@@ -55,8 +55,10 @@ class SentenceSettings:
         max_tokens: where longer texts are cut; None does not say.
         prompt: stands before every text.
         lower: whether texts are read in lower case.
-        dense: maps of the top layer's vector.
+        dense: maps of the top layer's vector, which make it no wider.
+        widens: from and to how many numbers maps lead that are left out: layers beside theirs have fewer.
         normalized: whether vectors are brought to length 1 at the end.
+        head: 12 hex digits of all that ``dense`` and ``lower`` do; None where there is neither.
     """
 
     subfolder: str = ""
@@ -65,9 +67,9 @@ class SentenceSettings:
     prompt: str = ""
     lower: bool = False
     dense: tuple[Dense, ...] = ()
+    widens: tuple[int, int] | None = None
     normalized: bool = False
     head: str | None = None
-    """12 hex digits of all that ``dense`` and ``lower`` do; None where there is neither."""
 
     def differences(self, pooling: Pooling, max_tokens: int, prompt: str | None, head: str | None) -> list[str]:
         """In what texts are read otherwise than the folder says, as phrases for people."""
@@ -77,13 +79,10 @@ class SentenceSettings:
             *([f"{max_tokens} tokens, not {tokens}"] if max_tokens != tokens else []),
             *([f"the prompt {prompt or ''!r}, not {self.prompt!r}"] if (prompt or "") != self.prompt else []),
             *(["no Dense modules"] if self.dense and head is None else []),
+            *(["no lower case"] if self.lower and head is None else []),
+            *(["no Dense modules, which make {} numbers of {}".format(*self.widens[::-1])] if self.widens else []),
             *(["vectors of their own length, not 1"] if self.normalized else []),
         ]
-
-    @property
-    def keeps_width(self) -> bool:
-        """Whether the linear maps lead back to the width of the layers, beside which the result is kept."""
-        return not self.dense or self.dense[0].weight.shape[1] == self.dense[-1].weight.shape[0]
 
 
 def read_sentence_settings(name: str, fetch: Fetch) -> SentenceSettings | None:
@@ -113,6 +112,9 @@ def read_sentence_settings(name: str, fetch: Fetch) -> SentenceSettings | None:
     lower = bool(own.get("do_lower_case"))
     files = [path for kind, path in kinds if kind == "Dense"]
     dense, digest = _dense(name, fetch, files)
+    widens = None
+    if dense and (ends := (dense[0].weight.shape[1], dense[-1].weight.shape[0]))[0] < ends[1]:
+        widens, (dense, digest) = ends, _dense(name, fetch, [])
     limit = own.get("max_seq_length")
     return SentenceSettings(
         subfolder=subfolder,
@@ -121,6 +123,7 @@ def read_sentence_settings(name: str, fetch: Fetch) -> SentenceSettings | None:
         prompt=_prompt(name, fetch),
         lower=lower,
         dense=dense,
+        widens=widens,
         normalized=any(kind == "Normalize" for kind, _ in kinds),
         head=hashlib.sha256(repr([digest, lower]).encode()).hexdigest()[:12] if dense or lower else None,
     )
@@ -175,11 +178,13 @@ def _dense(name: str, fetch: Fetch, paths: list[str]) -> tuple[tuple[Dense, ...]
 
 
 def through(dense: tuple[Dense, ...], vectors: Tensor) -> Tensor:
-    """Pooled vectors ``(b, d)`` through the folder's linear maps, in fp32."""
+    """Pooled vectors ``(b, d)`` through the folder's linear maps, in fp32; zeros fill them up to ``d`` again, which
+    changes neither a length nor an angle."""
+    width = vectors.shape[1]
     with torch.inference_mode():
         for layer in dense:
             vectors = layer(vectors)
-    return vectors
+        return nn.functional.pad(vectors, (0, width - vectors.shape[1]))
 
 
 def own_pooling(name: str, settings: SentenceSettings | None) -> Pooling:

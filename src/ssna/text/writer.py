@@ -13,18 +13,9 @@ from ssna.compute.launch import launch
 from ssna.core.errors import CacheError, option
 from ssna.core.files import fsync, write_aside, write_json
 from ssna.core.locks import try_lock, wait_for_lock
-from ssna.text.cache import (
-    KEY_BYTES,
-    KEYS,
-    MANIFEST,
-    NAME_ANOTHER,
-    STORED_DTYPES,
-    Manifest,
-    layer_file,
-    read_manifest,
-    rows_by_key,
-)
+from ssna.text.cache import KEY_BYTES, KEYS, rows_by_key
 from ssna.text.encoding import Batching, Encoding
+from ssna.text.manifest import MANIFEST, NAME_ANOTHER, STORED_DTYPES, Manifest, layer_file, read_manifest
 from ssna.text.notes import NOTE_BYTES, NOTES, Notes
 
 LOCK, TURN = ".lock", ".turn"

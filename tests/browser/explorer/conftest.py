@@ -7,7 +7,7 @@ import pytest
 from explorer_page import HOSTILE, ITEMS, SMALL, served
 
 from ssna.runs import train
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +16,7 @@ def address(
 ) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("explorer")
     data = random_data(seed=5, items=ITEMS, texts=[HOSTILE, *distinct_texts(ITEMS)[1:]])
-    cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(data.texts, language_model, folder / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     train(data, cache, method="ssna", settings=SMALL, out=folder / "best", quiet=True)
     train(data, method="item-knn", out=folder / "item-knn", quiet=True)
     with served(folder / "best", folder / "item-knn") as address:

@@ -7,7 +7,7 @@ import pytest
 from explorer_page import ITEMS, PHONE, SMALL, recommended, served, state, wait_for_recommendations_after
 
 from ssna.runs import train
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 pytestmark = pytest.mark.browser
 
@@ -19,7 +19,7 @@ def address(
     """A run with weights for new items and one new item, and a run without."""
     folder = tmp_path_factory.mktemp("raising")
     data = random_data(seed=5, items=ITEMS, texts=distinct_texts(ITEMS))
-    cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(data.texts, language_model, folder / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     settings = [*SMALL, 'ensemble.members=["cease"]', "ensemble.by_frequency=true"]
     trained = train(data, cache, method="ssna", settings=settings, out=folder / "best", quiet=True)
     trained.recommender.add_items({"new": "word1 word2 word3"}).save(folder / "best" / "model")

@@ -15,7 +15,7 @@ from ssna.export import TARGETS, Source, ann
 from ssna.recommender import Recommender
 from ssna.runs import train
 from ssna.scoring import Ensemble, FrequencyWeights
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def data(random_data, distinct_texts):
 @pytest.fixture(scope="module")
 def runs(data, language_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    cache, _ = encode(data.texts, language_model, folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(data.texts, language_model, folder / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     for name, assignments in METHODS.items():
         train(data, cache, method=name, settings=assignments, out=folder / name, quiet=True)
     return folder

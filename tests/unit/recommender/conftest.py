@@ -11,7 +11,7 @@ from ssna.data.dataset import IdMap
 from ssna.recommender import Recommender
 from ssna.runs import train
 from ssna.scoring import PopularityScorer
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def train_each(random_data, distinct_texts, language_model, tmp_path_factory) ->
     """Names to (method, settings) -> names to recommenders, of one small data set and one layer cache."""
     data = random_data(seed=8, items=ITEMS, texts=distinct_texts(ITEMS))
     folder = tmp_path_factory.mktemp("cache")
-    cache, _ = encode(data.texts, language_model, folder, dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(data.texts, language_model, folder, ReadOptions(dtype="fp32", device="cpu"), quiet=True)
 
     def train_each(methods: Mapping[str, tuple[str, Sequence[str]]]) -> dict[str, Recommender]:
         return {

@@ -10,7 +10,7 @@ from ssna.core.errors import ArtifactError, EncoderError
 from ssna.recommender import Recommender
 from ssna.recommender.explanation import rank_text
 from ssna.runs import train
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 pytestmark = pytest.mark.slow
 
@@ -23,7 +23,9 @@ def places(random_data, distinct_texts, language_model, tmp_path_factory) -> dic
     folder = tmp_path_factory.mktemp("moved")
     shutil.copytree(language_model, folder / "old")
     data = random_data(seed=8, items=20, texts=distinct_texts(20))
-    cache, _ = encode(data.texts, str(folder / "old"), folder / "cache", dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(
+        data.texts, str(folder / "old"), folder / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True
+    )
     train(data, cache, method="text-knn", settings=["dim=8"], quiet=True).recommender.save(folder / "saved")
     train(data, None, method="item-knn", quiet=True).recommender.save(folder / "no text")
     (folder / "old").rename(folder / "here")

@@ -10,7 +10,7 @@ from ssna.core.errors import SsnaError
 from ssna.recommender.explanation import explain, rank_text
 from ssna.recommender.recommender import Recommender
 from ssna.runs import train
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 NOTHING = {"punctuation": "... !", "one": "word7", "twice": "word7 word7", "unknown": "a red lamp"}
 HISTORIES = [["i1", "i2"], ["i7"], ["i9", "i3", "i9", "i4"]]
@@ -105,7 +105,7 @@ def test_it_ranks_no_higher_than_the_new_items_of_validation(
     texts = [f"{groups[item // 5]} {groups[item // 5]} word{item}" for item in range(40)]
     walks = [(5 * rng.integers(8) + 1 + rng.permutation(5)).tolist() for _ in range(120)]  # items of one group
     data = make_data(walks, 40, texts, max_history=10)
-    cache, _ = encode(data.texts, language_model, tmp_path, dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(data.texts, language_model, tmp_path, ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     small = ["dim=16", "sequence.ffn_dim=16", "training.learning_rate=5e-3", "method.init=whitened"]
     chosen = ["dim=16", *settings] if method != "ssna" else [*small, *settings]
     recommender = train(data, cache, method=method, settings=chosen, quiet=True).recommender

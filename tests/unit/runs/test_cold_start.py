@@ -12,7 +12,7 @@ from ssna.data.holdout import holdout_items
 from ssna.evaluation import evaluate
 from ssna.runs import RunRecord, train
 from ssna.runs.cold_start import evaluate_cold, shortfall
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def rest(whole):
 def cache(whole, language_model, tmp_path_factory):
     """Of the whole data: it has the held-out texts, too."""
     folder = tmp_path_factory.mktemp("cache")
-    return encode(whole.texts, language_model, folder, dtype="fp32", device="cpu", quiet=True)[0]
+    return encode(whole.texts, language_model, folder, ReadOptions(dtype="fp32", device="cpu"), quiet=True)[0]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,9 @@ def test_cold_start_figures_and_ranks_are_kept_with_the_run(run, rest):
 
 
 def test_held_out_states_that_the_cache_lacks_are_read_from_the_texts(run, rest, language_model, tmp_path):
-    narrow, _ = encode(rest.texts, language_model, tmp_path / "cache", dtype="fp32", device="cpu", quiet=True)
+    narrow, _ = encode(
+        rest.texts, language_model, tmp_path / "cache", ReadOptions(dtype="fp32", device="cpu"), quiet=True
+    )
     found = evaluate_cold(run[0].recommender.scorer, rest, narrow)
     assert np.abs(found.everywhere - run[0].cold.everywhere).max() <= 1  # but for 16 bits
 

@@ -8,7 +8,7 @@ import pytest
 from ssna.core.errors import Interrupted
 from ssna.runs import train
 from ssna.runs.epoch_log import _Epochs
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 from ssna.text.encoder import TextEncoder
 
 SETTINGS = ("dim=8", "sequence.ffn_dim=8", "training.batch_size=16", "training.epochs=3", "ensemble.members=[]")
@@ -67,7 +67,7 @@ def test_before_the_first_epoch_nothing_is_kept(data, tmp_path, monkeypatch):
 
 def test_texts_that_were_encoded_before_an_interruption_are_kept(language_model, distinct_texts, tmp_path, monkeypatch):
     texts = ("", *distinct_texts(12))
-    options = {"out": tmp_path / "cache", "dtype": "fp32", "device": "cpu", "quiet": True}
+    options = (tmp_path / "cache", ReadOptions(dtype="fp32", device="cpu"))
     every = TextEncoder.encode
 
     def some(self, texts, layers):
@@ -78,6 +78,6 @@ def test_texts_that_were_encoded_before_an_interruption_are_kept(language_model,
     with monkeypatch.context() as patch:
         patch.setattr(TextEncoder, "encode", some)
         with pytest.raises(Interrupted, match="5 of 12 texts are encoded and kept; to go on, call encode again"):
-            encode(texts, language_model, **options)
-    _, report = encode(texts, language_model, **options)
+            encode(texts, language_model, *options, quiet=True)
+    _, report = encode(texts, language_model, *options, quiet=True)
     assert (report.encoded, report.reused) == (7, 5)

@@ -6,6 +6,7 @@ import torch
 from text_models import DECODERS, POSITIONS, SIZES, WORDS, one_at_a_time, save_tiny_model, some_texts
 
 from ssna.core.errors import EncoderError
+from ssna.text import ReadOptions
 from ssna.text import encoder as encoder_module
 from ssna.text.encoder import TextEncoder, choose_dtype, pool
 
@@ -34,7 +35,7 @@ def _one_thread():
 
 
 def find(folder, **settings):
-    return TextEncoder.find(str(folder), **{"dtype": "fp32", "device": "cpu", **settings})
+    return TextEncoder.find(str(folder), ReadOptions(**{"dtype": "fp32", "device": "cpu", **settings}))
 
 
 SENSIBLE = [(name, pooling) for name in sorted(SIZES) for pooling in ("cls", "mean", "last")]

@@ -8,7 +8,7 @@ from forked import answer_of
 from text_models import one_at_a_time, save_tiny_model, some_texts
 
 from ssna.core.errors import CacheError, EncoderError
-from ssna.text import LayerCache, embed, encode, fill
+from ssna.text import LayerCache, ReadOptions, embed, encode, fill
 from ssna.text.encoder import TextEncoder
 from ssna.text.models import LanguageModel
 from ssna.text.writer import CacheWriter
@@ -19,22 +19,12 @@ TEXTS = ["", *some_texts(12)]
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(save_tiny_model(tmp_path_factory.mktemp("one") / "model"))
-
-
-@pytest.fixture(scope="module")
 def other_model(tmp_path_factory):
     return str(save_tiny_model(tmp_path_factory.mktemp("other") / "model", seed=1))
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "cache"
-
-
-def encode_quietly(texts, model, out, **options):
-    return encode(texts, model, out, **{"dtype": "fp32", "device": "cpu", "quiet": True, **options})
+def encode_quietly(texts, model, out, *, quiet=True, **options):
+    return encode(texts, model, out, ReadOptions(**{"dtype": "fp32", "device": "cpu", **options}), quiet=quiet)
 
 
 def close_to_16_bits(actual, expected):
@@ -159,7 +149,7 @@ def test_a_model_that_fails_midway_keeps_what_was_saved(model, out, monkeypatch)
 
 def test_values_too_large_for_16_bits_are_kept_in_32(tmp_path):
     folder = save_tiny_model(tmp_path / "model", "gpt2")
-    found = TextEncoder.find(str(folder), dtype="fp32").network
+    found = TextEncoder.find(str(folder), ReadOptions(dtype="fp32")).network
     found.h[1].mlp.c_proj.bias.data[3] = 1e5
     found.save_pretrained(folder)
     cache, _ = encode_quietly(TEXTS, str(folder), tmp_path / "cache")
@@ -225,7 +215,7 @@ def test_without_a_folder_the_users_cache_directory_keeps_one_for_each_way_of_en
 
 def test_the_size_is_told_beforehand_and_nothing_goes_to_standard_output(model, out, capfd, monkeypatch):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
-    encode(TEXTS, model, out, dtype="fp32")
+    encode(TEXTS, model, out, ReadOptions(dtype="fp32"))
     output, errors = capfd.readouterr()
     assert output == ""
     assert f"12 texts to encode, 3 layers x 16 numbers: 0.0 MB in {out}" in errors

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from text_models import save_tiny_model, some_texts
+from text_models import some_texts
 
 from ssna.core.errors import CacheError, SettingsError
 from ssna.data.dataset import IdMap
-from ssna.text import LayerCache, encode
+from ssna.text import LayerCache, ReadOptions, encode
 from ssna.text.fill_items import Items, encode_items
 from ssna.text.sources import open_sources
 from ssna.text.writer import CacheWriter
@@ -20,24 +20,13 @@ VALUES = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
 WIDE = 100 * np.random.default_rng(1).normal(size=(6, 20)).astype(np.float32)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(save_tiny_model(tmp_path_factory.mktemp("one") / "model"))
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "cache"
-
-
 def items(texts=TEXTS, ids=IDS):
     return Items(texts, ids, IdMap(ids).find, len(ids))
 
 
 def fill(vectors, out, model=None, of=None, **options):
-    return encode_items(
-        items() if of is None else of, vectors, model, out, **{"quiet": True, "device": "cpu", **options}
-    )
+    how = ReadOptions(device="cpu", **options)
+    return encode_items(items() if of is None else of, vectors, model, out, how, quiet=True)
 
 
 def test_a_cache_holds_the_vectors_as_they_were_given(out):
@@ -157,7 +146,7 @@ def test_files_are_called_by_their_names_or_as_it_is_said(tmp_path):
 @pytest.mark.slow
 def test_vectors_stand_above_the_layers_of_a_language_model(model, out, tmp_path):
     cache, _ = fill((IDS, VALUES), out, model, dtype="fp32")
-    alone, _ = encode(TEXTS, model, tmp_path / "text", dtype="fp32", device="cpu", quiet=True)
+    alone, _ = encode(TEXTS, model, tmp_path / "text", ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     assert (cache.reach(2), cache.width, cache.encoding.depth) == (3, 16, 3)
     scale = np.float32(cache.encoding.sources[0].scale)
     np.testing.assert_array_equal(cache.top(4)[0, 1:, :5], VALUES * scale)
@@ -222,7 +211,7 @@ def test_without_a_folder_the_same_vectors_find_their_cache_again(tmp_path, monk
 
 
 def test_the_manifest_of_texts_alone_is_as_it_was(model, out):
-    cache, _ = encode(TEXTS, model, out, dtype="fp32", device="cpu", quiet=True)
+    cache, _ = encode(TEXTS, model, out, ReadOptions(dtype="fp32", device="cpu"), quiet=True)
     assert {"sources", "model_width"}.isdisjoint(json.loads((out / "manifest.json").read_text()))
     assert cache.encoding.fingerprint == replace_sources(cache.encoding).fingerprint
 
@@ -241,3 +230,11 @@ def test_what_is_read_of_new_items_lies_behind_the_catalogue(out):
     cache, report = fill((IDS, VALUES), out, of=replace(items(), needed=4))
     assert not report.without
     assert len(cache.rows) == 7
+
+
+@pytest.mark.slow
+def test_a_cache_with_vectors_goes_on_as_it_began(model, out):
+    began, _ = fill((IDS[:4], VALUES[:4]), out, model, of=items(TEXTS[:5], IDS[:4]), pooling="last", max_tokens=9)
+    cache, report = fill((IDS, VALUES), out, model)
+    assert (report.encoded, report.reused) == (2, 4)
+    assert (cache.pooling, cache.max_tokens, cache.encoding) == ("last", 9, began.encoding)

@@ -3,6 +3,7 @@ import json
 import logging
 import shutil
 import time
+from types import SimpleNamespace
 
 import huggingface_hub
 import pytest
@@ -12,8 +13,9 @@ from safetensors.torch import load_file
 from text_models import SIZES, save_tiny_model
 
 from ssna.core.errors import EncoderError
-from ssna.text import models
-from ssna.text.models import find
+from ssna.text import ReadOptions, models
+from ssna.text.encoder import TextEncoder
+from ssna.text.models import LanguageModel, find
 
 CPU = torch.device("cpu")
 
@@ -154,12 +156,42 @@ def test_code_that_lies_beside_a_model_is_never_run(folder):
 
 
 def test_a_model_that_does_not_read_text_is_a_named_error(folder):
-    from ssna.text.encoder import TextEncoder
-
     config = transformers.ViTConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16)
     transformers.ViTModel(config).save_pretrained(folder)
-    with pytest.raises(EncoderError, match="fails at a plain text"):
-        _ = TextEncoder.find(str(folder), dtype="fp32").shape
+    with pytest.raises(
+        EncoderError, match=r"reads images, not the tokens of a text\ngive a text encoder or a text decoder$"
+    ):
+        _ = TextEncoder.find(str(folder), ReadOptions(dtype="fp32")).shape
+
+
+@pytest.mark.slow
+def test_of_a_model_that_compares_texts_with_images_the_part_for_texts_is_read(folder):
+    size = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 16}
+    texts = size | {"vocab_size": 60, "max_position_embeddings": 12, "eos_token_id": 2}
+    images = size | {"image_size": 8, "patch_size": 8}
+    clip = transformers.CLIPModel(transformers.CLIPConfig(text_config=texts, vision_config=images)).eval()
+    clip.save_pretrained(folder)
+    encoder = TextEncoder.find(str(folder), ReadOptions(dtype="fp32", device="cpu"))
+    assert encoder.max_tokens == 12
+    ids = torch.tensor(encoder.tokenize(["word1 word2 word3"]))
+    with torch.no_grad():
+        output = clip.get_text_features(input_ids=ids, output_hidden_states=True)
+    layers = [*output.hidden_states[1:-1], output.last_hidden_state]
+    expected = torch.stack([layer.mean(dim=1) for layer in layers])
+    torch.testing.assert_close(torch.tensor(encoder.vectors(["word1 word2 word3"], 3)), expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("config", "limit"),
+    [
+        (transformers.LEDConfig(max_encoder_position_embeddings=48), 48),
+        (transformers.MptConfig(max_seq_len=40), 40),
+        (transformers.GPT2Config(n_positions=30), 30),
+    ],
+)
+def test_the_longest_text_is_that_of_the_positions_by_whatever_name(config, limit):
+    tokenizer = SimpleNamespace(model_max_length=10**30)
+    assert LanguageModel("it", "", "", {}, config, tokenizer).token_limit == limit
 
 
 def test_loading_is_silent_and_leaves_transformers_as_talkative_as_it_was(folder, capfd):

@@ -5,11 +5,10 @@ import warnings
 
 import numpy as np
 import pytest
-from text_models import save_tiny_model
 
 from ssna.core.errors import for_shell
 from ssna.data.dataset import IdMap
-from ssna.text import LayerCache, encode
+from ssna.text import LayerCache, ReadOptions, encode
 from ssna.text.fill_items import Items, encode_items
 from ssna.text.notes import CUT, UNKNOWN, unseen
 
@@ -19,18 +18,9 @@ LONG = "word1 word2 word3 word4 word5"
 TEXTS = ["", LONG, f"{LONG} word6", f"{LONG} word7", "กขค งจฉ", "สวัสดี", "word8 word9", "word8"]
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return str(save_tiny_model(tmp_path_factory.mktemp("one") / "model"))
-
-
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "cache"
-
-
-def fill(texts, model, out, **options):
-    return encode(texts, model, out, **{"dtype": "fp32", "device": "cpu", "quiet": True, "max_tokens": 7, **options})
+def fill(texts, model, out):
+    how = ReadOptions(dtype="fp32", device="cpu", max_tokens=7)
+    return encode(texts, model, out, how, quiet=True)
 
 
 def test_cut_and_unknown_texts_are_counted_and_what_became_equal(model, out):
@@ -106,7 +96,9 @@ def test_beside_vectors_texts_are_noted_and_items_are_told_apart_by_either(model
     ids = tuple(f"i{row}" for row in range(1, 8))
     image = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
     items = Items(tuple(TEXTS), ids, IdMap(ids).find, 7)
-    cache, report = encode_items(items, (ids, image), model, out, dtype="fp32", device="cpu", quiet=True, max_tokens=7)
+    cache, report = encode_items(
+        items, (ids, image), model, out, ReadOptions(dtype="fp32", device="cpu", max_tokens=7), quiet=True
+    )
     assert report.unseen.tree() == {"cut": 2, "equal_by_cut": 2, "unknown": 2, "equal_vectors": 0}
     assert len(cache.warnings) == 2
 

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from text_models import one_at_a_time, save_tiny_model, some_texts
 
 from ssna.core.errors import EncoderError
-from ssna.text import encode
+from ssna.text import ReadOptions, encode
 from ssna.text.encoder import TextEncoder
 
 TEXTS = some_texts(6)
@@ -34,7 +34,7 @@ def sentence_folder(folder, modules, *, at="", pooling=None, own=None, prompts=N
 
 
 def find(folder, **settings):
-    return TextEncoder.find(str(folder), **{"dtype": "fp32", "device": "cpu", **settings})
+    return TextEncoder.find(str(folder), ReadOptions(**{"dtype": "fp32", "device": "cpu", **settings}))
 
 
 PLAIN = [(TRANSFORMER, ""), (POOLING, "1_Pooling")]
@@ -122,11 +122,33 @@ def test_dense_modules_change_the_top_layer_alone_and_the_identity(tmp_path):
         TextEncoder.like(before, "cpu")
 
 
-def test_dense_modules_to_another_width_are_left_out_and_that_is_said(tmp_path):
+def test_dense_modules_that_narrow_are_followed_by_zeros(tmp_path):
     folder = sentence_folder(tmp_path / "model", [*PLAIN, (DENSE, "2_Dense")], pooling={})
-    add_dense(folder, 8)
-    assert find(folder).vectors(TEXTS, 1).shape == (1, len(TEXTS), 16)
-    assert "no Dense modules" in find(folder).remark
+    weight, bias = add_dense(folder, 8)
+    top = find(folder).vectors(TEXTS, 1)[0]
+    expected = np.tanh(one_at_a_time(folder, TEXTS, 40)["mean"][2] @ weight.T + bias)
+    np.testing.assert_allclose(top[:, :8], expected, atol=2e-5)
+    assert not top[:, 8:].any()
+    assert find(folder).remark == ""
+
+
+def test_dense_modules_that_widen_are_left_out_and_that_is_said(tmp_path):
+    folder = sentence_folder(tmp_path / "model", [*PLAIN, (DENSE, "2_Dense")], pooling={}, own={"do_lower_case": True})
+    add_dense(folder, 20)
+    encoder = find(folder)
+    np.testing.assert_allclose(encoder.vectors(TEXTS, 3), one_at_a_time(folder, TEXTS, 40)["mean"], atol=2e-5)
+    assert encoder.remark.endswith("no Dense modules, which make 20 numbers of 16")
+    assert encoder.tokenize(["WORD1"]) == encoder.tokenize(["word1"])
+
+
+def test_a_cache_does_not_go_on_with_other_dense_modules(tmp_path):
+    folder = sentence_folder(tmp_path / "model", [*PLAIN, (DENSE, "2_Dense")], pooling={})
+    how = ReadOptions(dtype="fp32", device="cpu")
+    add_dense(folder, 16)
+    encode(["", *TEXTS[:3]], str(folder), tmp_path / "cache", how, quiet=True)
+    add_dense(folder, 16, seed=1)
+    with pytest.raises(EncoderError, match="other Dense modules"):
+        encode(["", *TEXTS], str(folder), tmp_path / "cache", how, quiet=True)
 
 
 @pytest.mark.parametrize(
@@ -154,57 +176,10 @@ def test_a_damaged_list_of_modules_is_a_named_error(tmp_path, content):
 def test_what_differs_from_the_folder_is_said_once_and_a_cache_goes_on_as_it_began(tmp_path, capsys):
     folder = sentence_folder(tmp_path / "model", PLAIN, pooling={"pooling_mode_cls_token": True})
     settings = {"dtype": "fp32", "device": "cpu"}
-    encode(["", *TEXTS[:3]], str(folder), tmp_path / "cache", pooling="mean", **settings)
+    encode(["", *TEXTS[:3]], str(folder), tmp_path / "cache", ReadOptions(pooling="mean", **settings))
     assert "otherwise than its folder says, mean pooling, not cls" in capsys.readouterr().err
-    cache, report = encode(["", *TEXTS], str(folder), tmp_path / "cache", **settings)
+    cache, report = encode(["", *TEXTS], str(folder), tmp_path / "cache", ReadOptions(**settings))
     assert (cache.pooling, report.reused) == ("mean", 3)
-
-
-def adapter_folder(folder, base, **settings):
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModel
-
-    torch.manual_seed(3)
-    adapted = get_peft_model(AutoModel.from_pretrained(base), LoraConfig(r=2, target_modules=["query"], **settings))
-    for name, weight in adapted.named_parameters():
-        if "lora_B" in name:
-            weight.data.normal_()
-    adapted.save_pretrained(folder)
-    return adapted.eval()
-
-
-def test_an_adapter_alone_is_read_with_the_base_that_it_names(tmp_path):
-    base = save_tiny_model(tmp_path / "base")
-    adapted = adapter_folder(tmp_path / "adapter", base)
-    encoder = find(tmp_path / "adapter")
-    ids = torch.tensor(encoder.tokenize(TEXTS[:1]))
-    with torch.no_grad():
-        expected = adapted(ids).last_hidden_state.mean(dim=1).numpy()
-    np.testing.assert_allclose(encoder.vectors(TEXTS[:1], 1)[0], expected, atol=2e-5)
-    assert np.abs(expected - find(base).vectors(TEXTS[:1], 1)[0]).max() > 1e-2
-
-
-def test_an_adapters_settings_and_its_base_are_part_of_its_identity(tmp_path):
-    base = save_tiny_model(tmp_path / "base")
-    adapter_folder(tmp_path / "adapter", base)
-    first = find(tmp_path / "adapter").model.revision
-    config = json.loads((tmp_path / "adapter" / "adapter_config.json").read_text())
-    (tmp_path / "adapter" / "adapter_config.json").write_text(json.dumps(config | {"lora_alpha": 16}))
-    second = find(tmp_path / "adapter").model.revision
-    save_tiny_model(base, seed=1)
-    assert len({first, second, find(tmp_path / "adapter").model.revision}) == 3
-
-
-def test_an_adapter_whose_base_is_gone_or_another_is_a_named_error(tmp_path):
-    base = save_tiny_model(tmp_path / "base")
-    adapter_folder(tmp_path / "adapter", base)
-    base.rename(tmp_path / "elsewhere")
-    with pytest.raises(EncoderError, match="base model"):
-        find(tmp_path / "adapter")
-    save_tiny_model(base, "distilbert")
-    with pytest.raises(EncoderError, match=r"adapter|weights cannot be loaded") as caught:
-        _ = find(tmp_path / "adapter").network
-    assert len(str(caught.value).splitlines()) <= 2
 
 
 def test_tokens_added_later_are_part_of_the_identity(tmp_path):

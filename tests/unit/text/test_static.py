@@ -39,8 +39,8 @@ def out(tmp_path):
     return tmp_path / "cache"
 
 
-def fill(model, out, **options):
-    return encode_items(Items(TEXTS, IDS, IdMap(IDS).find, 4), model, None, out, quiet=True, **options)
+def fill(model, out):
+    return encode_items(Items(TEXTS, IDS, IdMap(IDS).find, 4), model, None, out, quiet=True)
 
 
 def test_a_text_is_the_mean_of_its_words(model, out):
