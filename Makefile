@@ -55,6 +55,8 @@ lint: setup
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy src benchmarks $(HELPERS)
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/hadolint Dockerfile
+	$(VENV)/bin/compose-lint --quiet --fail-on medium compose.yaml
 
 docs: setup
 	$(PYTHON) -m mkdocs build --strict --quiet --site-dir build/site

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
 
 from ssna.serving.app import create_app
+from ssna.serving.keys import Keys
 from ssna.serving.service import Service
 
 pytestmark = pytest.mark.long
@@ -55,7 +56,7 @@ def document(run_folders, tmp_path_factory):
     service.load()
     service.missing = None
     config = schemathesis.Config.from_dict(CONFIG)
-    return schemathesis.openapi.from_asgi("/openapi.json", create_app(service, KEY), config=config)
+    return schemathesis.openapi.from_asgi("/openapi.json", create_app(service, Keys(KEY)), config=config)
 
 
 def test_every_operation_of_the_document_is_tried_below(document):

@@ -23,6 +23,7 @@ VERBS = {
     "compare": "Runs side by side in one table.",
     "recommend": "Histories in, ranked items out.",
     "serve": "A run as an HTTP service that learns new items.",
+    "keys": "Who may ask a server, and what.",
     "export": "A run for other programs: FAISS, Parquet, ONNX, a model hub.",
 }
 

@@ -21,6 +21,13 @@ BLOCK = 2**12  # users whose histories are looked up at a time
 INCOMPLETE = 3  # the exit code where some histories have errors in the place of answers
 
 
+class Engine(StrEnum):
+    """What ranks histories of Parquet."""
+
+    local = "local"
+    spark = "spark"
+
+
 class Format(StrEnum):
     """What histories come in and recommendations go out as."""
 
@@ -59,6 +66,13 @@ def recommend(
     out: Annotated[
         Path | None, typer.Option("-o", "--out", help="Of parquet: a file that ends in .parquet, or a folder of parts.")
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Of parquet: spark ranks on a cluster, whose machines all see --users and -o.")
+    ] = Engine.local,
+    spark_master: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Where Spark runs: all cores of this machine, local[*], if not given."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="End at the first history that cannot be read; else it gets an error.")
     ] = False,
@@ -78,12 +92,14 @@ def recommend(
         raise typer.BadParameter("all users are recommended to already; leave this out", param_hint="--user")
     if form is not Format.parquet and out is not None:
         raise SsnaError("JSON lines go to standard output; -o belongs to --format parquet")
+    if form is not Format.parquet and (engine is not Engine.local or spark_master is not None):
+        raise SsnaError("JSON lines are ranked here; --engine and --spark-master belong to --format parquet")
     known = None if data is None else _Users.of(data, user)
     options = {"k": k, "exclude_seen": not include_seen, "new_items": new_items, "strict": strict}
     if form is Format.parquet:
         with TemporaryDirectory(prefix="ssna-") as folder:
             source = users if known is None else known.write(Path(folder) / "histories.parquet")
-            _batch(run, source, out, options, quiet)
+            _batch(run, source, out, options | {"engine": engine.value, "spark_master": spark_master}, quiet)
     elif known is not None:
         _stream(run, known.lines(), str(data), options, quiet)
     else:

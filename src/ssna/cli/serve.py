@@ -20,6 +20,12 @@ def serve(
         str | None,
         typer.Option(envvar="SSNA_API_KEY", help="Needed in X-API-Key for changes; without one there are none."),
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Keys of `ssna keys add`, read again at SIGHUP; with them, reading needs one, too."
+        ),
+    ] = None,
     state: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Where added items are kept; default: .RUN.state beside the run.")
     ] = None,
@@ -53,6 +59,6 @@ def serve(
     from ssna.serving.server import serve as serve_run
 
     serve_run(
-        run, host=host, port=port, api_key=api_key, state=state, runs=runs, compare_with=compare_with or [],
+        run, host=host, port=port, api_key=api_key, keys=keys, state=state, runs=runs, compare_with=compare_with or [],
         allowed_host=allowed_host or [], allow_origin=allow_origin or [], rate=rate, model=model,
     )  # fmt: skip

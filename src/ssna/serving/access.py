@@ -1,6 +1,5 @@
 """Who may ask, and how much: names of this server, pages of other origins, requests a second."""
 
-import hmac
 import math
 import time
 from collections import OrderedDict
@@ -11,10 +10,10 @@ from ipaddress import IPv6Address, ip_address
 from starlette.types import Scope
 
 from ssna.core.errors import SsnaError
+from ssna.serving.keys import OF_SCOPE
 from ssna.serving.refusal import RequestError
 
 ANY = "*"
-KEY_HEADER = b"x-api-key"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 BURST_SECONDS = 2.0  # of requests that a client may send at once
 CLIENTS = 2**16  # that are remembered, the latest ones
@@ -107,11 +106,10 @@ class RateLimit:
             self._free.popitem(last=False)
 
 
-def client_of(scope: Scope, key: str | None) -> str:
-    """Who asks: whoever has the key, or else an address, of IPv6 its network."""
-    given = [value for name, value in scope["headers"] if name == KEY_HEADER]
-    if key is not None and any(hmac.compare_digest(value, key.encode()) for value in given):
-        return "key"
+def client_of(scope: Scope) -> str:
+    """Who asks: whoever has a key, or else an address, of IPv6 its network."""
+    if (key := scope.get(OF_SCOPE)) is not None:
+        return f"key {key.name}"
     host = (scope.get("client") or ("unknown",))[0]
     try:
         address = ip_address(host)

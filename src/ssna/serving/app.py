@@ -1,7 +1,6 @@
 """The routes: addresses, keys and answers; what happens behind them is in :mod:`ssna.serving.service`."""
 
 import asyncio
-import hmac
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -17,8 +16,9 @@ from starlette.concurrency import run_in_threadpool
 from ssna.serving import schemas
 from ssna.serving.access import Access
 from ssna.serving.answers import JsonResponse, batch_json, items_json
-from ssna.serving.explorer import add_page, add_routes
+from ssna.serving.explorer import ADDRESSES, add_page, add_routes
 from ssna.serving.http import Endpoint, as_json, body_of, install
+from ssna.serving.keys import HEADER, Keys, May
 from ssna.serving.limits import LIMITS
 from ssna.serving.memory import give_memory_back
 from ssna.serving.metrics import Metrics
@@ -34,7 +34,6 @@ from ssna.serving.schemas import (
 )
 from ssna.serving.service import Service
 
-KEY = "X-API-Key"
 BODIES: tuple[type[BaseModel], ...] = (
     RecommendRequestWithTexts,
     RecommendBatchRequest,
@@ -46,7 +45,7 @@ BODIES: tuple[type[BaseModel], ...] = (
 MEANINGS = {
     400: "The body is not JSON, or the address cannot be read.",
     401: "The key is missing or wrong.",
-    403: "The server has no key, or the run lies elsewhere.",
+    403: "The key may not do so, the server has none, or the run lies elsewhere.",
     404: "There is no such item, or run.",
     408: "The body was too slow.",
     409: "It cannot be done in the state that the server is in.",
@@ -57,16 +56,16 @@ MEANINGS = {
     429: "More requests than --rate allows.",
     503: "Not now; ask again.",
 }
-OF_ANY = (421, 429)
+OF_ANY = (401, 403, 421, 429)
 OF_A_BODY = (400, 408, 413, 415, 422)
 Known = Annotated[str, Path(max_length=LIMITS.id_length, min_length=1, examples=["sku-17"])]
 
 
-def create_app(service: Service, key: str | None, access: Access | None = None) -> FastAPI:
+def create_app(service: Service, keys: Keys, access: Access | None = None) -> FastAPI:
     """The ASGI application.
 
     Args:
-        key: what ``X-API-Key`` must hold for changes; None refuses them all.
+        keys: what ``X-API-Key`` may hold; without one that may change, changes are refused.
         access: who may ask; None: anybody.
     """
 
@@ -83,14 +82,14 @@ def create_app(service: Service, key: str | None, access: Access | None = None) 
     )  # fmt: skip
     metrics = Metrics(service)
     fast_routes: dict[str, Endpoint] = {}
-    install(app, metrics, fast_routes, access or Access(), key)
+    install(app, metrics, fast_routes, access or Access(), keys, ADDRESSES)
     _add_recommend(app, service, fast_routes)
     _add_lookups(app, service, metrics)
     add_routes(app, service, lambda model, *statuses: {
         "responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _body_of(model)
     })  # fmt: skip
     add_page(app)
-    _add_changes(app, service, _key_holder(key))
+    _add_changes(app, service, _key_holder(keys))
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
@@ -202,15 +201,11 @@ def _add_changes(app: FastAPI, service: Service, key_holder: Any) -> None:
         return _model_response(await service.changes.reload(body.run, body.minimum_overlap))
 
 
-def _key_holder(key: str | None) -> Any:
-    given_in = APIKeyHeader(name=KEY, auto_error=False, description="Set with --api-key or SSNA_API_KEY.")
+def _key_holder(keys: Keys) -> Any:
+    given_in = APIKeyHeader(name=HEADER, auto_error=False, description="Of SSNA_API_KEY, or of `ssna keys add`.")
 
-    async def check(given: Annotated[str | None, Depends(given_in)]) -> None:
-        if key is None:
-            raise RequestError(403, "no_key", "changes are off: start the server with --api-key or SSNA_API_KEY")
-        if given is None or not hmac.compare_digest(given.encode(), key.encode()):
-            wrong = "is missing" if given is None else "is wrong"
-            raise RequestError(401, "wrong_key", f"the key {wrong}: send it as {KEY}", {"WWW-Authenticate": "ApiKey"})
+    async def check(request: Request, _: Annotated[str | None, Depends(given_in)]) -> None:
+        keys.check(request.scope, May.change)
 
     return check
 

@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from ssna.serving.answers import ABORT, PIECE
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
+from ssna.serving.request_ids import REQUEST_ID, new_request_id
 
 PHRASES = {
     400: b"Bad Request", 408: b"Request Timeout", 413: b"Content Too Large", 431: b"Request Header Fields Too Large",
@@ -218,14 +219,15 @@ class Connection(HttpToolsProtocol):
         """As :func:`ssna.serving.http.error_response`, where there is no request yet that could be answered."""
         if self._ended or self.transport.is_closing():
             return
-        body = json.dumps({"error": {"code": code, "message": message}}).encode()
+        body, identifier = json.dumps({"error": {"code": code, "message": message}}).encode(), new_request_id()
         lines = (
             b"HTTP/1.1 %d %s" % (status, PHRASES[status]), b"content-type: application/json",
-            b"x-content-type-options: nosniff", b"content-length: %d" % len(body), b"connection: close",
+            b"x-content-type-options: nosniff", f"{REQUEST_ID.lower()}: {identifier}".encode(),
+            b"content-length: %d" % len(body), b"connection: close",
             *([b"retry-after: 1"] if status == 503 else []), b"", body,
         )  # fmt: skip
         self.transport.write(b"\r\n".join(lines))
-        log("request", method="none", route="none", status=status)
+        log("request", method="none", route="none", status=status, request_id=identifier)
         self._abandon()
         self.linger()
 

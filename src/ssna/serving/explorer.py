@@ -22,6 +22,9 @@ POLICY = (
 HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"}
 
 
+ADDRESSES = frozenset(f"/{address}" for address in PAGE)
+
+
 def add_page(app: FastAPI) -> None:
     """Its files are part of the package; nothing is built, and nothing comes from elsewhere."""
     folder = files("ssna.serving") / "page"

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -21,17 +21,20 @@ from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.access import Access, RateLimit, check_host, client_of
 from ssna.serving.answers import JsonResponse
 from ssna.serving.connection import BODY, TOO_LARGE
+from ssna.serving.keys import HEADER, OF_SCOPE, Keys, May
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import described, log
 from ssna.serving.memory import memory_was_used
 from ssna.serving.metrics import Metrics
 from ssna.serving.parsing import explain, parse
 from ssna.serving.refusal import RequestError
+from ssna.serving.request_ids import REQUEST_ID, request_id_of
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 LONG = 2**15  # bytes of a body that is parsed in a thread: requests are answered meanwhile
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-NOT_COUNTED = ("/health", "/ready", "/metrics")  # by the rate of a client
+PROBES = ("/health", "/ready")  # which need no key
+NOT_COUNTED = (*PROBES, "/metrics")  # by the rate of a client
 _parser = ThreadPoolExecutor(1, "parse")
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 JSON = "application/json"
@@ -94,9 +97,18 @@ def refusal_response(error: RequestError | SsnaError) -> Response:
 
 
 def install(
-    app: FastAPI, metrics: Metrics, fast_routes: Mapping[str, Endpoint], access: Access, key: str | None
+    app: FastAPI,
+    metrics: Metrics,
+    fast_routes: Mapping[str, Endpoint],
+    access: Access,
+    keys: Keys,
+    open_to_all: Collection[str] = (),
 ) -> None:
-    """Errors of every origin in one form, and :class:`Observed` around all of it."""
+    """Errors of every origin in one form, and :class:`Observed` around all of it.
+
+    Args:
+        open_to_all: addresses that never need a key.
+    """
 
     @app.exception_handler(RequestError)
     @app.exception_handler(SsnaError)
@@ -113,7 +125,9 @@ def install(
         code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "refused")
         return error_response(error.status_code, code, message, error.headers)
 
-    app.add_middleware(Observed, metrics=metrics, fast_routes=fast_routes, access=access, key=key)
+    app.add_middleware(
+        Observed, metrics=metrics, fast_routes=fast_routes, access=access, keys=keys, open_to_all=open_to_all
+    )
 
 
 class Observed:
@@ -122,19 +136,27 @@ class Observed:
 
     Args:
         fast_routes: path -> what answers a POST there at once, past routing and everything else that it has no use for.
-        key: of who may change the catalogue.
+        keys: of clients.
+        open_to_all: addresses that never need a key.
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, fast_routes: Mapping[str, Endpoint], access: Access, key: str | None
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        fast_routes: Mapping[str, Endpoint],
+        access: Access,
+        keys: Keys,
+        open_to_all: Collection[str],
     ) -> None:
-        self.app, self.metrics, self.fast_routes, self.access, self.key = app, metrics, fast_routes, access, key
+        self.app, self.metrics, self.fast_routes, self.access, self.keys = app, metrics, fast_routes, access, keys
+        self._open = frozenset((*PROBES, *open_to_all))
         self._rate = None if access.rate is None else RateLimit(access.rate)
         self._inner: ASGIApp = self._answer
         if access.origins:
             self._inner = CORSMiddleware(
                 self._answer, allow_origins=access.origins, allow_methods=["GET", "POST"],
-                allow_headers=["Content-Type"],
+                allow_headers=["Content-Type", HEADER, REQUEST_ID], expose_headers=[REQUEST_ID],
             )  # fmt: skip
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,12 +165,15 @@ class Observed:
             await self.app(scope, receive, send)
             return
         start, status = time.perf_counter(), 0
+        scope["request_id"] = identifier = request_id_of(scope)
+        scope[OF_SCOPE] = self.keys.of(scope)
+        of_all = (NO_SNIFFING, (REQUEST_ID.lower().encode(), identifier.encode()))
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], NO_SNIFFING]
+                message["headers"] = [*message["headers"], *of_all]
             await send(message)
 
         try:
@@ -159,7 +184,7 @@ class Observed:
         except asyncio.CancelledError:  # by the connection: its client is gone
             status = status or 499
         except Exception as error:
-            log("failure", level="error", **described(error))
+            log("failure", level="error", request_id=identifier, **described(error))
             if status:
                 raise
             await error_response(500, "internal", "this is a defect of the server; its log says where")(
@@ -172,7 +197,7 @@ class Observed:
         try:
             check_host(scope, self.access.hosts)
             if self._rate is not None and scope["path"] not in NOT_COUNTED:
-                client = client_of(scope, self.key)
+                client = client_of(scope)
                 self._rate.check(client)
                 scope["charge"] = partial(self._rate.charge, client)
         except RequestError as refusal:
@@ -180,6 +205,12 @@ class Observed:
         return None
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.keys.guard_reading and scope["path"] not in self._open:
+            try:
+                self.keys.check(scope, May.read)
+            except RequestError as refusal:
+                await refusal_response(refusal)(scope, receive, send)
+                return
         endpoint = self.fast_routes.get(scope["path"]) if scope["method"] == "POST" else None
         if endpoint is None:
             await self.app(scope, receive, send)
@@ -191,9 +222,12 @@ class Observed:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route, batch = _route(scope), scope.get("batch")
         self.metrics.observe(route, status, seconds, batch)
+        key = scope[OF_SCOPE]
         fields: dict[str, Any] = {} if batch is None else {"batch": batch}
+        fields |= {} if key is None else {"key": key.name}
         method = scope["method"] if len(scope["method"]) < 10 else "other"
-        log("request", method=method, route=route, status=status, ms=round(1000 * seconds, 2), **fields)
+        log("request", method=method, route=route, status=status, ms=round(1000 * seconds, 2),
+            request_id=scope["request_id"], **fields)  # fmt: skip
 
 
 async def _respond(endpoint: Endpoint, request: Request) -> Response:

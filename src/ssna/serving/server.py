@@ -20,6 +20,7 @@ from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.access import Access, allowed_hosts
 from ssna.serving.app import create_app
 from ssna.serving.connection import OTHER_DESCRIPTORS, Connection
+from ssna.serving.keys import Keys
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import JsonHandler, background_log, log
 from ssna.serving.service import Service
@@ -38,6 +39,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     api_key: str | None = None,
+    keys: Path | None = None,
     state: Path | None = None,
     runs: Path | None = None,
     compare_with: Sequence[Path] = (),
@@ -46,11 +48,12 @@ def serve(
     rate: float | None = None,
     model: str | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the run again. The address goes to standard output, logs to stderr.
+    """Serve until SIGTERM or SIGINT; SIGHUP reads run and keys again. The address goes to stdout, logs to stderr.
 
     Args:
         port: 0 takes a free one.
-        api_key: for changes; None refuses them.
+        api_key: one key that may change; without any, changes are refused.
+        keys: a file of more, read again at SIGHUP. With one, reading needs a key, too.
         state: where additions are kept; None takes a folder beside the run, named after it.
         runs: a folder from below which other runs may be loaded, besides the run's own folder's.
         compare_with: runs that recommend by name, too, and are compared with in the explorer.
@@ -60,23 +63,24 @@ def serve(
         model: where the language model lies now, if it moved.
 
     Raises:
-        SsnaError: the run or the state cannot be read, the address is taken, or its names are not given.
+        SsnaError: the run, the state or the keys cannot be read, the address is taken, or its names are not given.
     """
     os.environ.pop(KEY_VARIABLE, None)  # no process that is started from here gets it
     if api_key is not None and not (api_key.isascii() and api_key.isprintable() and api_key.strip() == api_key != ""):
         raise SsnaError("the key must be printable ASCII without blanks at its ends, since it travels in a header")
+    known = Keys(api_key, keys)
     access = Access(allowed_hosts(host, allowed_host), tuple(allow_origin), rate)
     sys.setswitchinterval(SWITCH_SECONDS)
     _raise_file_limit()
     with background_log(), _hangups_noted() as noted, _bound(host, port) as listening:
         service = Service(run, state or default_state(run), runs, compare_with, model)
         config = uvicorn.Config(
-            create_app(service, api_key, access), http=Connection, ws="none", log_config=None, access_log=False,
+            create_app(service, known, access), http=Connection, ws="none", log_config=None, access_log=False,
             lifespan="on", timeout_graceful_shutdown=SECONDS_TO_STOP, timeout_keep_alive=IDLE,
             server_header=False, backlog=BACKLOG,
         )  # fmt: skip
         _log_libraries()
-        server = _Server(config, service, noted)
+        server = _Server(config, service, known, noted)
         with tune_allocator(), _ending_well():
             server.run([listening])
         if server.failure is not None:
@@ -100,9 +104,9 @@ class _Server(uvicorn.Server):
         failure: why it ended by itself.
     """
 
-    def __init__(self, config: uvicorn.Config, service: Service, noted: Sequence[int]) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, keys: Keys, noted: Sequence[int]) -> None:
         super().__init__(config)
-        self.service, self._noted = service, noted
+        self.service, self._keys, self._noted = service, keys, noted
         self.failure: Exception | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._loaded = asyncio.Event()
@@ -118,6 +122,7 @@ class _Server(uvicorn.Server):
         self._begin(self._load())
 
         def reload() -> None:
+            self._begin(_logged(self._read_keys(), "keys"))
             self._begin(_logged(self._reload(), "reload"))
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
@@ -144,6 +149,9 @@ class _Server(uvicorn.Server):
             self._loaded.set()
         except Exception as cause:
             self.failure, self.should_exit = cause, True
+
+    async def _read_keys(self) -> None:
+        self._keys.read_again()
 
     async def _reload(self) -> None:
         await self._loaded.wait()

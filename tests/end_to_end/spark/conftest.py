@@ -1,5 +1,6 @@
 """One session of Spark for all; skipped where there is no Java."""
 
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ def session():
     pyspark = pytest.importorskip("pyspark", reason="the extra spark is not installed")
     if shutil.which("java") is None:
         pytest.skip("there is no Java")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
     builder = pyspark.sql.SparkSession.builder
     for name, value in QUICK.items():
         builder = builder.config(name, value)
@@ -24,6 +26,7 @@ def session():
     session.sparkContext.setLogLevel("OFF")
     yield session
     session.stop()
+    del os.environ["PYSPARK_PYTHON"]
 
 
 @pytest.fixture

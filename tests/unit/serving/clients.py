@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 from ssna.serving.access import Access
 from ssna.serving.app import create_app
+from ssna.serving.keys import Keys
 from ssna.serving.service import Service
 
 KEY = {"X-API-Key": "secret"}
@@ -35,11 +36,16 @@ def loaded(
 
 @contextmanager
 def served(
-    run: Path, state: Path, key: str | None = "secret", runs: Path | None = None, access: Access | None = None
+    run: Path,
+    state: Path,
+    key: str | None = "secret",
+    runs: Path | None = None,
+    access: Access | None = None,
+    keys: Keys | None = None,
 ) -> Iterator["Client"]:
     """A client of a service of ``run``, in this process."""
     service = loaded(run, state, runs)
-    with Client(create_app(service, key, access), raise_server_exceptions=False) as client:
+    with Client(create_app(service, keys or Keys(key), access), raise_server_exceptions=False) as client:
         client.service = service
         yield client
 

@@ -1,6 +1,7 @@
 """A server in a thread of this process, and clients of it over sockets."""
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from ssna.serving import connection as connection_module
 from ssna.serving import http as http_module
 from ssna.serving.app import create_app
 from ssna.serving.connection import Connection
+from ssna.serving.keys import Keys
 from ssna.serving.limits import Limits
 from ssna.serving.service import Service
 
@@ -37,7 +39,7 @@ def hasty(run: Path, state: Path) -> Iterator[int]:
 @contextmanager
 def listening(service: Service) -> Iterator[tuple[int, uvicorn.Server]]:
     """The port of a server of ``service``, and the server."""
-    app = create_app(service, None)
+    app = create_app(service, Keys())
 
     @app.get("/large")
     async def large() -> Response:
@@ -70,4 +72,5 @@ def answer(content: bytes) -> tuple[int, str]:
     head, _, body = content.partition(b"\r\n\r\n")
     assert b"connection: close" in head.lower()
     assert b"x-content-type-options: nosniff" in head
+    assert len(re.findall(rb"x-request-id: [0-9a-f]{32}(?:\r\n|$)", head)) == 1
     return int(head.split()[1]), json.loads(body)["error"]["code"]

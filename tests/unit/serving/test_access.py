@@ -4,6 +4,7 @@ from clients import error, served
 from ssna.core.errors import SsnaError
 from ssna.serving import access as module
 from ssna.serving.access import Access, RateLimit, allowed_hosts, check_host, client_of, is_wildcard
+from ssna.serving.keys import OF_SCOPE, Keys
 from ssna.serving.refusal import RequestError
 
 BODY = {"history": ["i1"]}
@@ -142,12 +143,13 @@ def scope(address: str, *headers: tuple[bytes, bytes]) -> dict:
 
 
 def test_a_client_is_its_address_its_network_or_whoever_has_the_key():
-    assert client_of(scope("10.0.0.1"), None) == "10.0.0.1"
-    assert client_of(scope("2001:db8::1"), None) == client_of(scope("2001:db8::ffff:1"), None)
-    assert client_of(scope("2001:db8::1"), None) != client_of(scope("2001:db8:0:1::1"), None)
-    assert client_of(scope("10.0.0.1", (b"x-api-key", b"secret")), "secret") == "key"
-    assert client_of(scope("10.0.0.1", (b"x-api-key", b"wrong")), "secret") == "10.0.0.1"
-    assert client_of({"headers": []}, None) == "unknown"
+    assert client_of(scope("10.0.0.1")) == "10.0.0.1"
+    assert client_of(scope("2001:db8::1")) == client_of(scope("2001:db8::ffff:1"))
+    assert client_of(scope("2001:db8::1")) != client_of(scope("2001:db8:0:1::1"))
+    assert client_of({"headers": []}) == "unknown"
+    for given, name in (("secret", "key api-key"), ("wrong", "10.0.0.1")):
+        asked = scope("10.0.0.1", (b"x-api-key", given.encode()))
+        assert client_of(asked | {OF_SCOPE: Keys("secret").of(asked)}) == name
 
 
 def test_too_many_requests_of_a_client_are_a_429_that_says_when_to_ask_again(run_folders, tmp_path):

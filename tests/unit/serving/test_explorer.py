@@ -10,6 +10,7 @@ from ssna.core.errors import SsnaError
 from ssna.recommender import Recommender
 from ssna.recommender.explanation import explain, rank_text
 from ssna.serving.app import create_app
+from ssna.serving.keys import Keys
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
 from ssna.serving.service import Service
@@ -21,7 +22,7 @@ TEXT = "word1 word2 word3"
 @contextmanager
 def served(run: Path, state: Path, compare_with=()):
     service = loaded(run, state, compare_with=compare_with)
-    with TestClient(create_app(service, "secret"), raise_server_exceptions=False) as client:
+    with TestClient(create_app(service, Keys("secret")), raise_server_exceptions=False) as client:
         client.service = service
         yield client
 

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.app import create_app
 from ssna.serving.changes import load_run
+from ssna.serving.keys import Keys
 from ssna.serving.service import Service
 
 pytestmark = pytest.mark.slow
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 def test_the_serving_run_and_a_reloaded_one_use_the_model_that_was_named(runs, language_model, tmp_path):
     shutil.copytree(language_model, tmp_path / "copy")
     service = loaded(runs / "ssna", tmp_path / "state", compare_with=[runs / "text-knn"], model=str(tmp_path / "copy"))
-    with TestClient(create_app(service, "secret")) as client:
+    with TestClient(create_app(service, Keys("secret"))) as client:
         for version in (1, 2):
             assert service.snapshot.version == version
             assert service.snapshot.recommender.encoding.model == str(tmp_path / "copy")

@@ -88,9 +88,10 @@ def test_until_the_run_is_loaded_routes_say_what_is_missing(runs, tmp_path):
     from starlette.testclient import TestClient
 
     from ssna.serving.app import create_app
+    from ssna.serving.keys import Keys
 
     service = Service(runs / "ssna", tmp_path / "state")
-    with TestClient(create_app(service, "secret"), raise_server_exceptions=False) as client:
+    with TestClient(create_app(service, Keys("secret")), raise_server_exceptions=False) as client:
         assert client.get("/health").status_code == 200
         assert error(client.get("/ready"), 503) == ("starting", "the run is being loaded")
         assert client.get("/metrics").status_code == 503

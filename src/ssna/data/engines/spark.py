@@ -1,7 +1,5 @@
 """Spark behind Ibis: the same expressions, on one machine or on a cluster."""
 
-import signal
-import threading
 from collections.abc import Iterator, Mapping, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -12,16 +10,12 @@ from typing import Any
 import pyarrow as pa
 from ibis import Table
 from ibis.backends.pyspark import Backend
-from pyspark import SparkContext
 from pyspark.sql import DataFrame, SparkSession
 
-from ssna.core.errors import SettingsError
 from ssna.data.engine import ROW, Convert, Engine, JsonLines, Layout, Rows
 from ssna.data.engines import duck, spark_files
 from ssna.data.engines.spark_functions import FUNCTIONS
-from ssna.data.engines.spark_session import SETTINGS, started
-
-LOCAL = "local[*]"
+from ssna.data.engines.spark_session import SETTINGS, session_at
 
 
 class SparkEngine(Engine):
@@ -165,27 +159,8 @@ def opened(master: str | None = None) -> Iterator[SparkEngine]:
         SettingsError: there is no Java, or nobody answers at ``master``.
     """
     with TemporaryDirectory(prefix="ssna-", ignore_cleanup_errors=True) as name, ExitStack() as closing:
-        running = SparkContext._active_spark_context
-        if running is None:
-            closing.enter_context(_signals_kept())
-            session = closing.enter_context(started(master or LOCAL, Path(name)))
-        elif master in (None, running.master):
-            session = SparkSession(running).newSession()
-        else:
-            raise SettingsError(f"Spark runs in this process at {running.master} already; stop it, or name that master")
-        engine = SparkEngine(session, Path(name), closing)
+        engine = SparkEngine(closing.enter_context(session_at(master, Path(name))), Path(name), closing)
         try:
             yield engine
         finally:
             engine.release_all()
-
-
-@contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Spark's own answer to Ctrl-C outlives its session, and then fails."""
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread() and before is not None:
-            signal.signal(signal.SIGINT, before)

@@ -1,9 +1,12 @@
-"""A session of Spark: started without a word on the terminal, stopped at the end."""
+"""A session of Spark: started without a word on the terminal, stopped at the end; or beside one that runs."""
 
 import os
 import re
 import shutil
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,7 +30,37 @@ SETTINGS = {
 }
 
 _REMEDY = "it needs Java 17 or later (Debian: default-jre-headless; JAVA_HOME) and a master such as local[*]"
+LOCAL = "local[*]"
+_PYTHON = "PYSPARK_PYTHON"
 _PORT, _PATIENCE = 7077, 5.0  # of a standalone master; seconds
+
+
+@contextmanager
+def session_at(master: str | None, folder: Path) -> Iterator[SparkSession]:
+    """A session of its own, at ``master``; or beside one that runs in this process, which stays.
+
+    Raises:
+        SettingsError: as :func:`started`, or Spark runs at another master already.
+    """
+    running = SparkContext._active_spark_context
+    if running is None:
+        with _signals_kept(), started(master or LOCAL, folder) as session:
+            yield session
+    elif master in (None, running.master):
+        yield SparkSession(running).newSession()
+    else:
+        raise SettingsError(f"Spark runs in this process at {running.master} already; stop it, or name that master")
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Spark's own answer to Ctrl-C outlives its session, and then fails."""
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -41,9 +74,9 @@ def started(master: str, folder: Path) -> Iterator[SparkSession]:
     _require_answer(master)
     log = folder / "spark.log"
     conf = SparkConf(loadDefaults=False)
-    conf.setMaster(master).setAppName("ssna prepare")
+    conf.setMaster(master).setAppName("ssna")
     conf.set("spark.ui.enabled", "false").set("spark.driver.maxResultSize", "0")
-    conf.set("spark.sql.warehouse.dir", str(folder))
+    conf.set("spark.sql.warehouse.dir", str(folder)).set("spark.executorEnv.OMP_NUM_THREADS", "1")
     if master.startswith("local"):
         # Names of machines need not resolve where everything is in one process.
         conf.set("spark.driver.host", "localhost").set("spark.driver.bindAddress", "127.0.0.1")
@@ -59,9 +92,23 @@ def _context(conf: SparkConf, master: str, log: Path) -> SparkContext:
     try:
         with log.open("w") as file:
             gateway = SparkContext._gateway or launch_gateway(conf, popen_kwargs={"stdout": file, "stderr": file})
-        return SparkContext(conf=conf, gateway=gateway)
+        with _python_of_executors():
+            return SparkContext(conf=conf, gateway=gateway)
     except (PySparkException, Py4JError) as cause:
         raise SettingsError(f"Spark cannot be started at {master} ({_reason(cause, log)}); {_REMEDY}") from None
+
+
+@contextmanager
+def _python_of_executors() -> Iterator[None]:
+    """Where ``PYSPARK_PYTHON`` does not say: what this process runs, and not whatever is called python3."""
+    if _PYTHON in os.environ:
+        yield
+        return
+    os.environ[_PYTHON] = sys.executable
+    try:
+        yield
+    finally:
+        del os.environ[_PYTHON]
 
 
 def _reason(cause: Exception, log: Path) -> str:
