@@ -1,0 +1,60 @@
+"""Histories of a data folder become those of a server's users."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ssna.core.errors import SsnaError
+from ssna.core.fields import NewItemId, flaw_of
+from ssna.data import Dataset, load
+from ssna.serving.logs import log
+from ssna.serving.refusal import RequestError
+from ssna.serving.user_events import UserEvents
+
+AT_ONCE = 500  # users
+Progress = Callable[[int, int], None]
+"""Takes how many users are done, and of how many."""
+
+
+def seed(events: UserEvents, folder: Path, progress: Progress = lambda *_: None) -> str:
+    """Keep the events of a data folder, unless they are kept already: what its logs call users.
+
+    It may be asked again, or after a kill: an event that is there, with its time if the folder has times, is not kept
+    twice. So the folder may also have events that this server collected.
+
+    Raises:
+        DataError: it is no data folder, or damaged.
+        SsnaError: the state cannot be written.
+    """
+    data = load(folder)
+    timed = data.histories.times is not None
+    try:
+        if not events.is_seeded(data.fingerprint):
+            new = sum(_seed(events, data, progress))
+            events.mark_seeded(data.fingerprint, timed)
+            log("users", message="histories were kept", fingerprint=data.fingerprint, users=len(data.users), events=new)
+    except RequestError as cause:
+        raise SsnaError(f"{folder}: its histories cannot be kept: {cause}") from None
+    columns = data.manifest.get("source", {}).get("columns") or {}
+    return str(columns.get("user") or "user")
+
+
+def _seed(events: UserEvents, data: Dataset, progress: Progress) -> list[int]:
+    items, times, offsets = data.items.external, data.histories.times, data.histories.offsets.tolist()
+    odd = {row for row, item in enumerate(items, 1) if flaw_of(NewItemId, item)}
+    counts, left_out = [], 0
+    for start in range(0, len(data.users), AT_ONCE):
+        progress(start, len(data.users))
+        histories: dict[str, list[tuple[str, int]]] = {}
+        for row, user in enumerate(data.users.external[start : start + AT_ONCE], start):
+            if flaw_of(NewItemId, user):
+                left_out += 1
+                continue
+            part = slice(offsets[row], offsets[row + 1])
+            seconds = range(part.stop - part.start) if times is None else times[part].tolist()
+            rows = zip(data.histories.items[part].tolist(), seconds, strict=True)
+            histories[user] = [(items[item - 1], second) for item, second in rows if item not in odd]
+        counts.append(events.seed(list(histories), list(histories.values()), timed=times is not None))
+    if odd or left_out:
+        message = f"{left_out} users and {len(odd)} items have ids that no request can have, and are left out"
+        log("users", level="warning", message=message)
+    return counts
