@@ -41,20 +41,20 @@ def seed(events: UserEvents, folder: Path, progress: Progress = lambda *_: None)
 def _seed(events: UserEvents, data: Dataset, progress: Progress) -> list[int]:
     items, times, offsets = data.items.external, data.histories.times, data.histories.offsets.tolist()
     odd = {row for row, item in enumerate(items, 1) if flaw_of(NewItemId, item)}
-    counts, left_out = [], 0
+    counts, skipped = [], 0
     for start in range(0, len(data.users), AT_ONCE):
         progress(start, len(data.users))
         histories: dict[str, list[tuple[str, int]]] = {}
         for row, user in enumerate(data.users.external[start : start + AT_ONCE], start):
             if flaw_of(NewItemId, user):
-                left_out += 1
+                skipped += 1
                 continue
             part = slice(offsets[row], offsets[row + 1])
             seconds = range(part.stop - part.start) if times is None else times[part].tolist()
             rows = zip(data.histories.items[part].tolist(), seconds, strict=True)
             histories[user] = [(items[item - 1], second) for item, second in rows if item not in odd]
         counts.append(events.seed(list(histories), list(histories.values()), timed=times is not None))
-    if odd or left_out:
-        message = f"{left_out} users and {len(odd)} items have ids that no request can have, and are left out"
+    if odd or skipped:
+        message = f"{skipped} users and {len(odd)} items have ids that no request can have, and are skipped"
         log("users", level="warning", message=message)
     return counts
