@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ssna.core.errors import SsnaError
 from ssna.core.fields import NewItemId, flaw_of
@@ -15,8 +16,8 @@ Progress = Callable[[int, int], None]
 """Takes how many users are done, and of how many."""
 
 
-def seed(events: UserEvents, folder: Path, progress: Progress = lambda *_: None) -> str:
-    """Keep the events of a data folder, unless they are kept already: what its logs call users.
+def seed(events: UserEvents, folder: Path, progress: Progress = lambda *_: None) -> dict[str, Any]:
+    """Keep the events of a data folder, unless they are kept already: its manifest.
 
     It may be asked again, or after a kill: an event that is there, with its time if the folder has times, is not kept
     twice. So the folder may also have events that this server collected.
@@ -34,8 +35,7 @@ def seed(events: UserEvents, folder: Path, progress: Progress = lambda *_: None)
             log("users", message="histories were kept", fingerprint=data.fingerprint, users=len(data.users), events=new)
     except RequestError as cause:
         raise SsnaError(f"{folder}: its histories cannot be kept: {cause}") from None
-    columns = data.manifest.get("source", {}).get("columns") or {}
-    return str(columns.get("user") or "user")
+    return data.manifest
 
 
 def _seed(events: UserEvents, data: Dataset, progress: Progress) -> list[int]:

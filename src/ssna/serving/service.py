@@ -103,8 +103,8 @@ class Service:
         events = UserEvents(store.database)
         if self.first_users is None:
             return Users(inference, events)
-        user_col = seed(events, self.first_users, self._seeded_so_far)
-        return Users(inference, events, self.first_users.absolute(), user_col)
+        manifest = seed(events, self.first_users, self._seeded_so_far)
+        return Users(inference, events, self.first_users.absolute(), manifest)
 
     def _seeded_so_far(self, done: int, count: int) -> None:
         if self._stopped.is_set():

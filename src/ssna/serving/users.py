@@ -1,19 +1,19 @@
 """Users while serving: events come in, histories are recommended from, and a user is forgotten."""
 
-import shlex
 import time
-from collections.abc import Sequence
-from keyword import iskeyword
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ssna.core.errors import ArtifactError
 from ssna.serving.batching import Batcher, Part
+from ssna.serving.elsewhere import also_in
 from ssna.serving.inference import Inference, Ranked
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import RecommendRequest
 from ssna.serving.user_events import SECOND, Event, Recorded, UserEvents
-from ssna.serving.user_schemas import AlsoIn, DeletedUser, EventsResult, PostedEvent
+from ssna.serving.user_schemas import DeletedUser, EventsResult, PostedEvent
 from ssna.serving.worker import Worker
 
 
@@ -24,13 +24,17 @@ class Users:
         inference: recommends.
         events: keeps events.
         data: the data folder that the first histories came from.
-        user_col: what its logs call users.
+        manifest: of that folder.
     """
 
     def __init__(
-        self, inference: Inference, events: UserEvents, data: Path | None = None, user_col: str = "user"
+        self,
+        inference: Inference,
+        events: UserEvents,
+        data: Path | None = None,
+        manifest: Mapping[str, Any] | None = None,
     ) -> None:
-        self.inference, self.events, self.data, self.user_col = inference, events, data, user_col
+        self.inference, self.events, self.data, self.manifest = inference, events, data, manifest
         self._writer, self._reader = Worker("events"), Worker("histories", LIMITS.user_queue)
         self._batcher: Batcher[Sequence[Event], Recorded] = Batcher(
             self._record, LIMITS.event_queue, LIMITS.event_queue
@@ -74,23 +78,8 @@ class Users:
     async def delete(self, user: str) -> DeletedUser:
         """Forget a user. Raises :class:`RequestError` if the state cannot be written."""
         removed = await self._writer.run(self.events.delete, user)
-        return DeletedUser(removed=removed, also_in=self._also_in(user))
-
-    def _also_in(self, user: str) -> list[AlsoIn]:
-        """What this server knows of that may have the user, too."""
-        run = self.inference.snapshot.folder
-        data = "DATA" if self.data is None else str(self.data)
-        prepare = f"ssna prepare LOGS --where {shlex.quote(_without(self.user_col, user))} -o {shlex.quote(data)}"
-        settings = shlex.quote(str(run / "settings.toml"))
-        train = f"ssna train {shlex.quote(data)} --config {settings} -o {shlex.quote(str(run))}"
-        return [AlsoIn(folder=data, command=prepare), AlsoIn(folder=str(run), command=train)]
+        found = also_in(user, self.inference.snapshot.folder, self.data, self.manifest)
+        return DeletedUser(removed=removed, also_in=found)
 
     async def _record(self, groups: list[Sequence[Event]]) -> list[Recorded]:
         return await self._writer.run(self.events.record, groups)
-
-
-def _without(column: str, user: str) -> str:
-    """A condition that the rows of all other users fulfil."""
-    name = column if column.isidentifier() and not iskeyword(column) else f"`{column}`"
-    quote = '"' if "'" in user else "'"
-    return f"not {name} = {quote}{user}{quote}"

@@ -37,7 +37,7 @@ def users(tmp_path):
 @pytest.mark.parametrize("timed", [True, False])
 def test_users_begin_with_the_histories_of_a_folder_and_keep_them_once(users, tmp_path, timed, capsys):
     save(data_set(timed), tmp_path / "data")
-    assert seed(users, tmp_path / "data") == "customer"
+    assert seed(users, tmp_path / "data")["source"]["columns"]["user"] == "customer"
     assert (users.history("u1"), users.history("u2")) == (["c", "a", "b"], ["b", "b", "a"])
     assert json.loads(capsys.readouterr().err)["events"] == 6
     users.delete("u2")

@@ -9,9 +9,9 @@ from clients import ITEMS, KEY, PUT, error, items, served
 
 from ssna.core.conditions import evaluate, parse
 from ssna.data import save
+from ssna.serving.elsewhere import without
 from ssna.serving.limits import LIMITS
 from ssna.serving.sqlite import STORE
-from ssna.serving.users import _without
 
 EVENT = {"user": "u1", "item": "i1", "time": 5}
 USER_ROUTES = [
@@ -166,6 +166,8 @@ def test_nothing_of_a_deleted_user_is_in_the_state_or_the_log(client, capfd):
 
 def test_the_answer_to_a_deletion_says_what_else_may_hold_the_user(runs, tmp_path, random_data):
     data = random_data(seed=8, users=5, items=30)
+    options = {"own_items": True, "min_user": 3, "max_history": 50, "accept": [], "text_cols": ["title", "brand"]}
+    data.manifest.update(source={"columns": {"user": "customer"}}, options=options)
     save(data, tmp_path / "data set")
     with served(runs / "ssna", tmp_path / "state", users=tmp_path / "data set") as client:
         found = client.delete("/users/u0", headers=KEY).json()
@@ -173,22 +175,26 @@ def test_the_answer_to_a_deletion_says_what_else_may_hold_the_user(runs, tmp_pat
         folders = [each["folder"] for each in found["also_in"]]
         assert folders == [str(tmp_path / "data set"), str(runs / "ssna")]
         words = shlex.split(found["also_in"][0]["command"])
-        assert words == ["ssna", "prepare", "LOGS", "--where", "not user = 'u0'", "-o", str(tmp_path / "data set")]
+        assert words[:5] == ["ssna", "prepare", "LOGS", "--items", "ITEMS"]
+        assert words[5:9] == ["--text-cols", "title,brand", "--min-user", "3"]
+        assert words[9:] == ["--where", "not customer = 'u0'", "-o", str(tmp_path / "data set")]
         assert shlex.split(found["also_in"][1]["command"])[:3] == ["ssna", "train", str(tmp_path / "data set")]
 
 
 @pytest.mark.parametrize("column", ["user", "customer id", "in", "_c0"])
 @pytest.mark.parametrize("user", ["u1", "O'Neill", 'a "b"', "12", "true"])
 def test_the_condition_leaves_out_this_user_alone(column, user):
-    def kept(value):
+    def kept(value, kind):
+        row = {column: value, "kind": kind}
         return evaluate(
-            parse(_without(column, user)),
-            lambda each: each.name == column and value in each.values,
-            lambda operator, parts: not parts[0] if operator == "not" else all(parts),
+            parse(without(column, user, "kind = x or kind = y")),
+            lambda each: row[each.name] in each.values,
+            lambda operator, parts: {"not": not parts[0], "and": all(parts), "or": any(parts)}[operator],
         )
 
-    assert not kept(user)
-    assert kept("another")
+    assert not kept(user, "x")
+    assert kept("another", "y")
+    assert not kept("another", "z")
 
 
 # what is refused
