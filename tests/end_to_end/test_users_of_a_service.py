@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 from command_line import ssna
-from running_server import KEY, Server, started
+from running_server import KEY, Server, started, wait_for_line
 
 from ssna.data import load
 from ssna.serving.database import open_database
@@ -104,7 +104,7 @@ def test_a_deleted_user_is_in_no_file_of_the_state_and_no_line_of_the_log(shop):
         for path in (shop / "state").iterdir():
             assert b"victim" not in path.read_bytes()
             assert b"secret-item" not in path.read_bytes()
-    assert "/users/{user:path}" in log.read_text()
+        wait_for_line(log, '"DELETE", "route": "/users/{user:path}"')
     assert "victim" not in log.read_text()
     assert "secret-item" not in log.read_text()
     given = {"LOGS": shop / "logs.csv", "ITEMS": shop / "items.csv"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, inspect, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ssna.core.errors import ArtifactError
@@ -82,7 +82,9 @@ def lacks_tables(connection: Connection, schema: str | None = None) -> bool:
 
 
 def unwritable(database: Database, cause: BaseException) -> RequestError:
-    """What whoever asked for a change is told."""
+    """What whoever asked for a change is told: to try again, unless it is the values that are not taken."""
+    if isinstance(cause, DataError):
+        return RequestError(409, "not_possible", f"{database.name} does not take it: {database.reason(cause)}")
     message = f"{database.name} cannot be written ({database.reason(cause)}); nothing was changed"
     log("store", level="error", message=message)
     return refused(message)
