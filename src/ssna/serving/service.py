@@ -17,6 +17,7 @@ from ssna.compute.cpus import cpu_count
 from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
+from ssna.serving.replicas import follow
 from ssna.serving.worker import Worker
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Service:
         self._background = Worker("explain", LIMITS.explain_queue, patient=True)
         self._reader = ThreadPoolExecutor(1, "language model")
         self._stopped = Event()
+        self._follower: asyncio.Task[None] | None = None
 
     def load(self, loaded: "Loaded" = lambda _: None) -> None:
         """Load all but the language model, in whatever thread; no text that the store knows is read.
@@ -163,6 +165,7 @@ class Service:
             raise
         try:
             await self.inference.start(ranker)
+            self._follower = asyncio.create_task(follow(self.changes))
             await asyncio.wrap_future(reading[0])
         finally:
             gc.collect()
@@ -172,6 +175,8 @@ class Service:
     async def stop(self) -> None:
         """Answer what waits, finish the change that runs; what is being loaded is given up."""
         self._stopped.set()
+        if self._follower is not None:
+            self._follower.cancel()
         await self._background.close()
         self._reader.shutdown(wait=False)
         if self._serving is not None:
