@@ -136,7 +136,7 @@ def test_a_text_that_the_database_cannot_hold_is_refused_as_such(address):
 
 
 def test_kills_while_events_are_recorded_lose_nothing_that_was_answered(address):
-    kill_while_recording(address, 5 * FACTOR, seconds=0.5)
+    kill_while_recording(address, 10 * FACTOR, seconds=0.5)  # 100 in `make soak`
 
 
 def test_an_outage_refuses_changes_and_loses_nothing(address, server):
