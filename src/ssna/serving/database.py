@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from ssna.core.errors import ArtifactError
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
-from ssna.serving.tables import EVENTS, FORMAT, STATE
+from ssna.serving.tables import FORMAT, STATE, TABLES
 
 ERRORS = DBAPIError, PoolTimeoutError, sqlite3.Error, OSError
 """What reading and writing raises."""
@@ -78,7 +78,7 @@ def check_format(connection: Connection) -> None:
 
 def lacks_tables(connection: Connection, schema: str | None = None) -> bool:
     """Whether it has no tables, or was made by an ssna that had fewer."""
-    return not inspect(connection).has_table(EVENTS.name, schema)
+    return not set(TABLES.tables) <= set(inspect(connection).get_table_names(schema))
 
 
 def unwritable(database: Database, cause: BaseException) -> RequestError:
