@@ -185,9 +185,12 @@ def test_seeds_without_times_are_told_by_their_items(users):
     assert users.seed(["u1"], [[("b", 0), ("a", 1), ("c", 2), ("a", 3)]], timed=False) == 1
 
 
-def test_seeds_are_the_latest_events_of_a_user(users, three_at_most):
+def test_seeds_are_the_latest_events_of_a_user_and_give_way_to_later_ones(users, three_at_most, tmp_path):
+    users.record([of("u1", "xy", start=10)])
     assert users.seed(["u1"], [[(item, second) for second, item in enumerate("abcde")]], timed=True) == 3
-    assert users.history("u1") == ["c", "d", "e"]
+    assert users.history("u1") == ["e", "x", "y"]
+    with sqlite3.connect(tmp_path / STORE) as connection:
+        assert connection.execute("select count(*) from events").fetchone() == (3,)
 
 
 @pytest.mark.long
