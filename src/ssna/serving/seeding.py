@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ssna.core.errors import SsnaError
+from ssna.core.errors import ArtifactError
 from ssna.core.fields import NewItemId, flaw_of
 from ssna.data import Dataset, load
 from ssna.serving.logs import log
@@ -22,19 +22,20 @@ def seed(events: UserEvents, folder: Path, progress: Progress = lambda *_: None)
     It may be asked again, or after a kill: an event that is there, with its time if the folder has times, is not kept
     twice. So the folder may also have events that this server collected.
 
+    Where the state cannot be read or written, one line in the log says so: the run is served all the same.
+
     Raises:
         DataError: it is no data folder, or damaged.
-        SsnaError: the state cannot be written.
     """
     data = load(folder)
-    timed = data.histories.times is not None
     try:
         if not events.is_seeded(data.fingerprint):
             new = sum(_seed(events, data, progress))
-            events.mark_seeded(data.fingerprint, timed)
+            events.mark_seeded(data.fingerprint, data.histories.times is not None)
             log("users", message="histories were kept", fingerprint=data.fingerprint, users=len(data.users), events=new)
-    except RequestError as cause:
-        raise SsnaError(f"{folder}: its histories cannot be kept: {cause}") from None
+    except (RequestError, ArtifactError) as cause:
+        message = f"{cause}; users do not begin with the histories of {folder.name}: mend it, then start again"
+        log("users", level="error", message=message)
     return data.manifest
 
 

@@ -59,7 +59,8 @@ class SQLiteDatabase:
         self._reader: Engine | None = None
         self._writer: Engine | None = None
         self._inode: tuple[int, int] | None = None  # of the file that both have open
-        self._opening = Lock()
+        self._copy: tuple[object, TemporaryDirectory[str], Engine] | None = None
+        self._opening, self._copying = Lock(), Lock()
 
     def close(self) -> None:
         """Give the file back."""
@@ -67,6 +68,7 @@ class SQLiteDatabase:
             if engine is not None:
                 engine.dispose()
         self._reader = self._writer = None
+        self._drop_copy()
 
     @contextmanager
     def reading(self) -> Iterator[Connection | None]:
@@ -81,9 +83,7 @@ class SQLiteDatabase:
             with engine.connect() as connection:
                 yield connection
         else:
-            with _copied(self.path) as engine, engine.connect() as connection:
-                _check(connection)
-                _complete(connection)
+            with self._copied() as copy, copy.connect() as connection:
                 yield connection
 
     @contextmanager
@@ -128,6 +128,27 @@ class SQLiteDatabase:
             self.close()
         self._inode = found.st_dev, found.st_ino
         return True
+
+    @contextmanager
+    def _copied(self) -> Iterator[Engine]:
+        """To read a copy, since SQLite would have to write beside the file. It is kept until the file changes."""
+        with self._copying:
+            files = [path for path in (self.path, self.path.with_name(STORE + LOG)) if path.exists()]
+            seen = [(each.stat().st_mtime_ns, each.stat().st_size) for each in files]
+            if self._copy is None or self._copy[0] != seen:
+                folder = TemporaryDirectory()
+                for each in files:
+                    shutil.copyfile(each, Path(folder.name) / each.name)
+                engine = _opened(engine_of(Path(folder.name) / STORE), _check, _complete)
+                self._drop_copy()
+                self._copy = seen, folder, engine
+            yield self._copy[2]
+
+    def _drop_copy(self) -> None:
+        if self._copy is not None:
+            self._copy[2].dispose()
+            self._copy[1].cleanup()
+            self._copy = None
 
     def _open_reader(self) -> Engine:
         engine = _opened(engine_of(self.path, "&mode=ro"), _check)
@@ -181,10 +202,11 @@ def engine_of(path: Path, options: str = "") -> Engine:
     return engine
 
 
-def _opened(engine: Engine, check: Callable[[Connection], None]) -> Engine:
+def _opened(engine: Engine, *checks: Callable[[Connection], None]) -> Engine:
     try:
         with engine.begin() as connection:
-            check(connection)
+            for check in checks:
+                check(connection)
     except BaseException:
         engine.dispose()
         raise
@@ -194,20 +216,6 @@ def _opened(engine: Engine, check: Callable[[Connection], None]) -> Engine:
 def may_be_written(path: Path) -> bool:
     """Whether SQLite may write the file, and beside it."""
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
-
-
-@contextmanager
-def _copied(path: Path) -> Iterator[Engine]:
-    """To read a copy of ``path``, since SQLite would have to write beside it."""
-    with TemporaryDirectory() as folder:
-        for name in (path.name, path.name + LOG):
-            if path.with_name(name).exists():
-                shutil.copyfile(path.with_name(name), Path(folder) / name)
-        engine = engine_of(Path(folder) / path.name)
-        try:
-            yield engine
-        finally:
-            engine.dispose()
 
 
 def _check(connection: Connection) -> None:

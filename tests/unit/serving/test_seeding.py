@@ -13,6 +13,7 @@ from ssna.serving.additions import Change
 from ssna.serving.database import open_database
 from ssna.serving.events_export import export_events
 from ssna.serving.seeding import seed
+from ssna.serving.sqlite import STORE
 from ssna.serving.store import Store
 from ssna.serving.user_events import SECOND, Event, UserEvents
 
@@ -72,6 +73,15 @@ def test_ids_that_no_request_can_have_are_left_out_and_counted(users, tmp_path, 
 def test_a_folder_that_is_no_data_set_is_an_error(users, tmp_path):
     with pytest.raises(DataError):
         seed(users, tmp_path)
+
+
+def test_a_state_that_cannot_be_read_is_told_in_one_line_and_stops_no_server(users, tmp_path, capsys):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / STORE).write_bytes(b"no database at all" * 99)
+    save(data_set(), tmp_path / "data")
+    assert seed(users, tmp_path / "data")["users"] == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be read (it is damaged); users do not begin with the histories of data" in line
 
 
 # export

@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from soak import FACTOR
 from ssna.core.errors import ArtifactError
 from ssna.recommender.admission import NewItems
+from ssna.serving import sqlite as sqlite_module
 from ssna.serving import store as module
 from ssna.serving.additions import Additions, Change
 from ssna.serving.refusal import RequestError
@@ -268,6 +270,28 @@ def test_a_store_that_may_only_be_read_is_read_with_what_a_kill_left_beside_it(t
     listed, said = found.stdout.splitlines()
     assert listed == "['a'] None", found.stderr
     assert "cannot be written (it may" in said
+
+
+def test_a_store_that_may_only_be_read_is_copied_once_for_each_change(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.record(put("a"))
+    copied = []
+    copy = shutil.copyfile
+    monkeypatch.setattr(sqlite_module, "may_be_written", lambda path: False)
+    monkeypatch.setattr(sqlite_module.shutil, "copyfile", lambda *paths: copied.append(paths) or copy(*paths))
+    reader = Store(tmp_path)
+    assert list(reader.load().texts) == ["a"]
+    files = len(copied)
+    assert not reader.is_behind()
+    assert len(copied) == files
+    store.record(put("b"))
+    assert reader.is_behind()
+    assert list(reader.load().texts) == ["a", "b"]
+    assert len(copied) == 2 * files
+    folder = Path(copied[-1][1]).parent
+    assert folder.exists()
+    reader.close()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("damage", ["header", "pages", "cut", "other", "empty"])
