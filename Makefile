@@ -42,8 +42,10 @@ test-long: setup
 	$(PYTEST) -m "spark or long"
 
 soak: setup
-	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py
-	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py tests/long/test_tutorials.py
+	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py \
+		tests/unit/serving/test_user_events.py
+	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py tests/long/test_tutorials.py \
+		tests/end_to_end/test_postgres_state.py
 
 sweep: setup
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PYTHON) tests/sweep/run.py

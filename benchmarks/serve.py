@@ -116,7 +116,7 @@ def client(port: int, file: Path, requests: int, connections: int) -> None:
 
 
 @contextmanager
-def served(run: Path, state: Path, log: Path) -> Iterator[int]:
+def served(run: Path, state: Path | str, log: Path) -> Iterator[int]:
     """The port of a server of ``run``; its log goes to ``log``."""
     command = [sys.executable, "-m", "ssna", "serve", str(run), "--port", "0", "--state", str(state)]
     with log.open("wb") as errors:

@@ -1,18 +1,12 @@
 """Logs and items out of databases, through ADBC: SQLite, and a PostgreSQL server that is started for it."""
 
-import os
-import pwd
-import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 from data_files import square
 
 import ssna
+from postgres_server import postgres_server
 from ssna.core.errors import SsnaError
 from ssna.data import append, prepare
 
@@ -109,31 +103,8 @@ def test_no_message_shows_a_password():
 def postgres():
     """The address of a server that lives as long as the tests of this file; skipped where there is none to start."""
     pytest.importorskip("adbc_driver_postgresql")
-    programs = {name: shutil.which(name) for name in ("initdb", "pg_ctl")}
-    if not all(programs.values()):
-        pytest.skip("PostgreSQL is not installed")
-    user = {}
-    if os.getuid() == 0:  # which the server refuses to run as
-        try:
-            user = {"user": pwd.getpwnam("postgres").pw_uid}
-        except KeyError:
-            pytest.skip("there is no user to run PostgreSQL as")
-    with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        if user:
-            os.chown(folder, user["user"], -1)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/", **user}
-        data = str(folder / "data")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -k {folder} -c fsync=off"
-        subprocess.run([programs["initdb"], "-D", data, "-A", "trust", "-U", "me"], **quiet)
-        subprocess.run([programs["pg_ctl"], "-D", data, "-w", "-o", options, "start"], **quiet)
-        try:
-            yield f"postgresql://me@127.0.0.1:{port}/postgres"
-        finally:
-            subprocess.run([programs["pg_ctl"], "-D", data, "-m", "immediate", "stop"], **quiet)
+    with postgres_server() as server:
+        yield server.address
 
 
 @pytest.mark.long

@@ -78,10 +78,14 @@ def test_no_old_value_of_a_setting_is_allowed(key, old):
         resolve("best", settings=[f"{key}={old}"])
 
 
+def command_of(verb: str):
+    name = verb.replace("-", "_")
+    return getattr(importlib.import_module(f"ssna.cli.{name}"), name)
+
+
 def command_words(verb: str) -> set[str]:
     """Options and verbs that the help of a verb, and of the verbs below it, speaks of."""
-    module = importlib.import_module(f"ssna.cli.{verb}")
-    found = getattr(module, verb)
+    found = command_of(verb)
     if isinstance(found, typer.Typer):
         app = found
     else:
@@ -100,8 +104,7 @@ def test_no_old_option_is_known(verb, old):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_no_option_or_help_text_holds_a_coined_word(verb):
-    module = importlib.import_module(f"ssna.cli.{verb}")
-    app = getattr(module, verb)
+    app = command_of(verb)
     if not isinstance(app, typer.Typer):
         app, function = typer.Typer(), app
         app.command()(function)

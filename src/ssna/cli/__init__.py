@@ -22,8 +22,9 @@ VERBS = {
     "grid": "Many runs from one file: what is finished is skipped, several processes may share it.",
     "compare": "Runs side by side in one table.",
     "recommend": "Histories in, ranked items out.",
-    "serve": "A run as an HTTP service that learns new items.",
+    "serve": "A run as an HTTP service that learns new items and keeps users.",
     "keys": "Who may ask a server, and what.",
+    "export-events": "What users of a service did -> logs for prepare.",
     "export": "A run for other programs: FAISS, Parquet, ONNX, a model hub.",
 }
 
@@ -58,7 +59,8 @@ class Verbs(TyperGroup):
         """The verb's function, or its group of functions, as a command."""
         if cmd_name not in VERBS:
             return None
-        verb = getattr(import_module(f"ssna.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        verb = getattr(import_module(f"ssna.cli.{name}"), name)
         app = typer.Typer(name=cmd_name, help=VERBS[cmd_name], add_completion=False, rich_markup_mode=None)
         if isinstance(verb, typer.Typer):  # with verbs of its own
             app.add_typer(verb)

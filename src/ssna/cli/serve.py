@@ -27,7 +27,15 @@ def serve(
         ),
     ] = None,
     state: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where added items are kept; default: .RUN.state beside the run.")
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where added items, users and events are kept; default: .RUN.state beside the run. Or "
+            "postgresql://USER@HOST/NAME, for several machines.",
+        ),
+    ] = None,
+    users: Annotated[
+        Path | None, typer.Option(metavar="DATA", help="A data folder: users begin with its histories.")
     ] = None,
     compare_with: Annotated[
         list[Path] | None, typer.Option(metavar="RUN", help="A run to compare with in the explorer; may be repeated.")
@@ -60,5 +68,5 @@ def serve(
 
     serve_run(
         run, host=host, port=port, api_key=api_key, keys=keys, state=state, runs=runs, compare_with=compare_with or [],
-        allowed_host=allowed_host or [], allow_origin=allow_origin or [], rate=rate, model=model,
+        allowed_host=allowed_host or [], allow_origin=allow_origin or [], rate=rate, model=model, users=users,
     )  # fmt: skip

@@ -33,6 +33,8 @@ from ssna.serving.schemas import (
     ReloadRequest,
 )
 from ssna.serving.service import Service
+from ssna.serving.user_routes import add_user_routes
+from ssna.serving.user_schemas import PostEventsRequest
 
 BODIES: tuple[type[BaseModel], ...] = (
     RecommendRequestWithTexts,
@@ -41,6 +43,7 @@ BODIES: tuple[type[BaseModel], ...] = (
     ReloadRequest,
     ExplainRequest,
     RankTextRequest,
+    PostEventsRequest,
 )
 MEANINGS = {
     400: "The body is not JSON, or the address cannot be read.",
@@ -85,11 +88,11 @@ def create_app(service: Service, keys: Keys, access: Access | None = None) -> Fa
     install(app, metrics, fast_routes, access or Access(), keys, ADDRESSES)
     _add_recommend(app, service, fast_routes)
     _add_lookups(app, service, metrics)
-    add_routes(app, service, lambda model, *statuses: {
-        "responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _body_of(model)
-    })  # fmt: skip
+    add_routes(app, service, _described)
     add_page(app)
-    _add_changes(app, service, _key_holder(keys))
+    keyed = {"dependencies": [Depends(_key_holder(keys))]}
+    _add_changes(app, service, keyed)
+    add_user_routes(app, service, lambda *statuses: {"responses": _errors(*statuses)}, _described, keyed)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
@@ -173,9 +176,7 @@ def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoi
         return JsonResponse(batch_json(await service.inference.render(ranked, [each.fields for each in body.requests])))
 
 
-def _add_changes(app: FastAPI, service: Service, key_holder: Any) -> None:
-    keyed: dict[str, Any] = {"dependencies": [Depends(key_holder)]}
-
+def _add_changes(app: FastAPI, service: Service, keyed: dict[str, Any]) -> None:
     @app.put(
         "/items", response_model=schemas.ChangeResult, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
         openapi_extra=_body_of(PutItemsRequest), **keyed,
@@ -217,6 +218,11 @@ def _model_response(value: BaseModel) -> Response:
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     possible = sorted({*statuses, *OF_ANY})
     return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in possible}
+
+
+def _described(model: type[BaseModel], *statuses: int) -> dict[str, Any]:
+    """What OpenAPI is to know of a route with a body."""
+    return {"responses": _errors(*OF_A_BODY, *statuses), "openapi_extra": _body_of(model)}
 
 
 def _body_of(model: type[BaseModel]) -> dict[str, Any]:

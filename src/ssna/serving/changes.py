@@ -1,7 +1,8 @@
 """Changes to what serves, one at a time: items that come and go, and another run in the place of this one."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,16 +18,17 @@ from ssna.serving.inference import Inference
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
-from ssna.serving.restoring import open_run, warm_up
+from ssna.serving.restoring import followed, open_run, warm_up
 from ssna.serving.schemas import ChangeResult, Comparison, NewItem
 from ssna.serving.sharing import give_back_rows
 from ssna.serving.snapshot import Snapshot
-from ssna.serving.store import Store
+from ssna.serving.store import ChangedElsewhereError, Store
 from ssna.serving.worker import Worker
 from ssna.text import is_moved
 from ssna.text.states import Vectors
 
 T = TypeVar("T")
+TIMES = 8  # that a change is tried while other servers are faster
 
 
 class Changes:
@@ -59,26 +61,25 @@ class Changes:
         """
         if len({new.item for new in items}) < len(items):
             raise RequestError(409, "duplicate_item", "an item is in the list twice; give each once")
-        return await _to_the_end(self._put(items))
+        return await _to_the_end(self._on_top(lambda: self._put(items)))
 
     async def _put(self, items: Sequence[NewItem]) -> ChangeResult:
-        async with self._lock:
-            now, before = self.inference.snapshot, self.store.additions
-            known = now.recommender.items
-            shown = [new.item for new in items if new.item in known and _comes_back(now, new)]
-            given = checked_vectors({new.item: new.given for new in items if new.given}, now.recommender.encoding)
-            put = {
-                new.item: new.text
-                for new in items
-                if new.item not in shown
-                and not (new.item in known and now.text(new.item) == new.text and _same(before, new.item, given))
-            }
-            vectors = {item: given[item] for item in put if item in given}
-            # An id that an earlier run knew, hidden then, and that this one does not know.
-            change = Change(put=put, vectors=vectors, show=(*shown, *before.hidden.intersection(put)))
-            _check_limit(before, change)
-            replaced = [item for item in put if item in known]
-            read = await self._apply(change, now.without(replaced))
+        now, before = self.inference.snapshot, self.store.additions
+        known = now.recommender.items
+        shown = [new.item for new in items if new.item in known and _comes_back(now, new)]
+        given = checked_vectors({new.item: new.given for new in items if new.given}, now.recommender.encoding)
+        put = {
+            new.item: new.text
+            for new in items
+            if new.item not in shown
+            and not (new.item in known and now.text(new.item) == new.text and _same(before, new.item, given))
+        }
+        vectors = {item: given[item] for item in put if item in given}
+        # An id that an earlier run knew, hidden then, and that this one does not know.
+        change = Change(put=put, vectors=vectors, show=(*shown, *before.hidden.intersection(put)))
+        _check_limit(before, change)
+        replaced = [item for item in put if item in known]
+        read = await self._apply(change, now.without(replaced))
         if read is not None and (silent := read.silent_items):
             log("put", level="warning", message=f"{len(silent)} of {len(put)} texts of new items say nothing of them")
         warnings = [] if read is None else list(warnings_of(read, now.recommender.encoding))
@@ -93,16 +94,15 @@ class Changes:
             RequestError: it is unknown, or too many items were added and removed.
             SsnaError: the disk refuses.
         """
-        return await _to_the_end(self._delete(item))
+        return await _to_the_end(self._on_top(lambda: self._delete(item)))
 
     async def _delete(self, item: str) -> ChangeResult:
-        async with self._lock:
-            now = self.inference.find(item)
-            if _of_the_run(now, item):
-                _check_limit(self.store.additions, Change(hide=(item,)))
-                await self._apply(Change(hide=(item,)), now)
-            else:
-                await self._apply(Change(delete=(item,)), now.without([item]))
+        now = self.inference.find(item)
+        if _of_the_run(now, item):
+            _check_limit(self.store.additions, Change(hide=(item,)))
+            await self._apply(Change(hide=(item,)), now)
+        else:
+            await self._apply(Change(delete=(item,)), now.without([item]))
         return ChangeResult(removed=1, items=len(self.inference.snapshot))
 
     async def reload(self, run: str | None = None, minimum_overlap: float = 0.0) -> Comparison:
@@ -135,6 +135,46 @@ class Changes:
                 self.store.accept(additions)
         log("reload", version=new.version, **comparison.model_dump())
         return comparison
+
+    async def follow(self) -> None:
+        """Take over what other servers have changed; no text is read that one of them has read.
+
+        Raises:
+            ArtifactError: the state cannot be read.
+            SsnaError: the run cannot admit what was added.
+        """
+
+        async def locked() -> None:
+            async with self._lock:
+                await self._follow()
+
+        await _to_the_end(locked())
+
+    async def _follow(self) -> None:
+        now, before = self.inference.snapshot, self.store.additions
+
+        def read() -> tuple[Snapshot, Additions] | None:
+            if not self.store.is_behind():
+                return None
+            after = self.store.read()
+            return followed(now, before, after, self.store), after
+
+        if (found := await self.worker.run(read)) is not None:
+            await self.inference.serve(found[0])
+            self.store.accept(found[1])
+            log("store", message="another server's changes were taken over", revision=found[1].revision)
+
+    async def _on_top(self, change: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """A change on top of what other servers have changed, up to the moment in which it is written."""
+        async with self._lock:
+            with suppress(ArtifactError):  # then it cannot be written, either, which says why
+                await self._follow()
+            for _ in range(TIMES - 1):
+                try:
+                    return await change()
+                except ChangedElsewhereError:
+                    await self._follow()
+            return await change()
 
     def _additions(self) -> Additions:
         """As the store has them; as they serve, where it cannot be read."""

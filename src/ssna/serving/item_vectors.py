@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import Connection, insert, select
 
 from ssna.serving.tables import ADDED, VECTORS
 
@@ -47,9 +47,8 @@ def insert_vectors(connection: Connection, vectors: "Mapping[str, Vectors]") -> 
 def vectors_in(connection: Connection) -> "dict[str, dict[str, NDArray[np.float32]]]":
     """Those of added items, by their ids."""
     found: dict[str, dict[str, NDArray[np.float32]]] = {}
-    if inspect(connection).has_table(VECTORS.name):
-        columns = ADDED.c.item, VECTORS.c.source, VECTORS.c.layers, VECTORS.c.vector
-        for item, name, layers, content in connection.execute(select(*columns).join(ADDED)):
-            values = np.frombuffer(content, "<f4").reshape(layers, -1)
-            found.setdefault(item, {})[name] = values.astype(np.float32)
+    columns = ADDED.c.item, VECTORS.c.source, VECTORS.c.layers, VECTORS.c.vector
+    for item, name, layers, content in connection.execute(select(*columns).join(ADDED)):
+        values = np.frombuffer(content, "<f4").reshape(layers, -1)
+        found.setdefault(item, {})[name] = values.astype(np.float32)
     return found

@@ -30,6 +30,11 @@ class Limits:
         texts: inline texts of one history.
         put_items: of one ``PUT /items``.
         additions: added and removed items that are remembered in all.
+        post_events: of one ``POST /events``.
+        kind_length: characters of an event's kind.
+        user_events: of one user that are kept, the latest ones; no more than a history may have.
+        event_queue: events that may wait to be written; beyond, the answer is 503.
+        user_queue: histories that may wait to be read; beyond, the answer is 503.
         query: characters of a search.
         search_results: items that a search gives.
         rank_queue: work that may wait to be ranked, in rankings of a short history, half of it by batches; beyond,
@@ -62,6 +67,11 @@ class Limits:
     texts: int = 16
     put_items: int = 100
     additions: int = 10_000
+    post_events: int = 500
+    kind_length: int = 64
+    user_events: int = 1_000
+    event_queue: int = 20_000
+    user_queue: int = 4_096
     query: int = 200
     search_results: int = 100
     rank_queue: int = 4_096

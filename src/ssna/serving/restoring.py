@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.recommender import Recommender
 from ssna.recommender.admission import NewItems, in_order
 from ssna.serving.additions import Additions
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
-from ssna.serving.sharing import shared
+from ssna.serving.sharing import give_back_rows, shared
 from ssna.serving.snapshot import Snapshot
 from ssna.serving.store import Store
 from ssna.text.states import Vectors, states
@@ -65,6 +67,30 @@ def with_additions(
             "added: DELETE /items/ID for each while a server runs, or start one with another --state"
         ) from None
     return Snapshot(wider, folder, version, run_items, additions.hidden)
+
+
+def followed(now: Snapshot, before: Additions, after: Additions, store: Store) -> Snapshot:
+    """What serves, once another server has made ``after`` of what was added and removed ``before``.
+
+    Raises:
+        SsnaError: the run cannot admit what was added.
+    """
+    gone = [item for item in before.texts if now.is_added(item) and not _same(item, before, after)]
+    left = now.without(gone)
+    old = left.recommender
+    new = {item: text for item, text in after.texts.items() if item not in old.items}
+    try:
+        wider = old.admit_read(_read(old, new, _fitting(after.vectors, old), store, lambda *_: None)) if new else old
+    except BaseException:
+        give_back_rows(old)
+        raise
+    return left.updated(wider, after.hidden).compact()
+
+
+def _same(item: str, before: Additions, after: Additions) -> bool:
+    mine, theirs = before.vectors.get(item, {}), after.vectors.get(item, {})
+    vectors = mine.keys() == theirs.keys() and all(np.array_equal(mine[name], theirs[name]) for name in mine)
+    return vectors and before.texts[item] == after.texts.get(item)
 
 
 def warm_up(recommender: Recommender) -> None:

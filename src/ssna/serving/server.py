@@ -40,13 +40,14 @@ def serve(
     port: int = 8000,
     api_key: str | None = None,
     keys: Path | None = None,
-    state: Path | None = None,
+    state: Path | str | None = None,
     runs: Path | None = None,
     compare_with: Sequence[Path] = (),
     allowed_host: Sequence[str] = (),
     allow_origin: Sequence[str] = (),
     rate: float | None = None,
     model: str | None = None,
+    users: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads run and keys again. The address goes to stdout, logs to stderr.
 
@@ -54,13 +55,15 @@ def serve(
         port: 0 takes a free one.
         api_key: one key that may change; without any, changes are refused.
         keys: a file of more, read again at SIGHUP. With one, reading needs a key, too.
-        state: where additions are kept; None takes a folder beside the run, named after it.
+        state: where additions, users and events are kept: a folder, or the address of a PostgreSQL database; None takes
+            a folder beside the run, named after it.
         runs: a folder from below which other runs may be loaded, besides the run's own folder's.
         compare_with: runs that recommend by name, too, and are compared with in the explorer.
         allowed_host: names under which clients address the server, besides those of this machine; ``*`` is any.
         allow_origin: of pages elsewhere that may read answers.
         rate: requests a second of one client; None: any number.
         model: where the language model lies now, if it moved.
+        users: a data folder, whose histories users begin with.
 
     Raises:
         SsnaError: the run, the state or the keys cannot be read, the address is taken, or its names are not given.
@@ -73,7 +76,7 @@ def serve(
     sys.setswitchinterval(SWITCH_SECONDS)
     _raise_file_limit()
     with background_log(), _hangups_noted() as noted, _bound(host, port) as listening:
-        service = Service(run, state or default_state(run), runs, compare_with, model)
+        service = Service(run, state or default_state(run), runs, compare_with, model, users)
         config = uvicorn.Config(
             create_app(service, known, access), http=Connection, ws="none", log_config=None, access_log=False,
             lifespan="on", timeout_graceful_shutdown=SECONDS_TO_STOP, timeout_keep_alive=IDLE,

@@ -17,6 +17,7 @@ from ssna.compute.cpus import cpu_count
 from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
+from ssna.serving.replicas import follow
 from ssna.serving.worker import Worker
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from ssna.serving.ranker import Ranker
     from ssna.serving.restoring import Loaded
     from ssna.serving.snapshot import Snapshot
+    from ssna.serving.store import Store
+    from ssna.serving.users import Users
 
 T = TypeVar("T")
 RUN, MODEL = "the run is being loaded", "the language model is being loaded"
@@ -36,10 +39,11 @@ class Service:
 
     Args:
         run: the folder of what serves first.
-        state: a folder that keeps additions.
+        state: a folder, or the address of a PostgreSQL database, that keeps additions, users and events.
         runs: a folder of runs that may be loaded later; those in the folder of ``run`` may, too.
         compare_with: further runs that recommend by their names.
         model: where the language model of ``run`` lies now; other runs that were trained with it use it, too.
+        users: a data folder, whose histories users begin with.
 
     Attributes:
         missing: what is not there yet, in words; None: all is loaded.
@@ -48,18 +52,20 @@ class Service:
     def __init__(
         self,
         run: Path,
-        state: Path,
+        state: Path | str,
         runs: Path | None = None,
         compare_with: Sequence[Path] = (),
         model: str | None = None,
+        users: Path | None = None,
     ) -> None:
         self.run, self.state, self.runs, self.compare_with = run.absolute(), state, runs, tuple(compare_with)
-        self.model = model
+        self.model, self.first_users = model, users
         self.missing: str | None = RUN
-        self._serving: tuple[Inference, Changes] | None = None
+        self._serving: tuple[Inference, Changes, Users] | None = None
         self._background = Worker("explain", LIMITS.explain_queue, patient=True)
         self._reader = ThreadPoolExecutor(1, "language model")
         self._stopped = Event()
+        self._follower: asyncio.Task[None] | None = None
 
     def load(self, loaded: "Loaded" = lambda _: None) -> None:
         """Load all but the language model, in whatever thread; no text that the store knows is read.
@@ -87,8 +93,25 @@ class Service:
         load = partial(Recommender.load, model=self.model)
         serving = open_run(self.run, 1, store.load(), store, self._read_so_far, loaded, load)
         inference = Inference(serving, {other.run: other for other in others})
+        users = self._users(inference, store)
         roots = [self.run.parent.resolve(), *([self.runs.resolve()] if self.runs is not None else [])]
-        self._serving, self.missing = (inference, Changes(inference, store, roots, self.model)), MODEL
+        self._serving, self.missing = (inference, Changes(inference, store, roots, self.model), users), MODEL
+
+    def _users(self, inference: "Inference", store: "Store") -> "Users":
+        from ssna.serving.seeding import seed
+        from ssna.serving.user_events import UserEvents
+        from ssna.serving.users import Users
+
+        events = UserEvents(store.database)
+        if self.first_users is None:
+            return Users(inference, events)
+        manifest = seed(events, self.first_users, self._seeded_so_far)
+        return Users(inference, events, self.first_users.absolute(), manifest)
+
+    def _seeded_so_far(self, done: int, count: int) -> None:
+        if self._stopped.is_set():
+            raise SsnaError("stopped before all was loaded")
+        self.missing = f"histories of users are being kept: {done:,} of {count:,}"
 
     def _read_so_far(self, done: int, count: int) -> None:
         if self._stopped.is_set():
@@ -106,12 +129,17 @@ class Service:
         return self._loaded[1]
 
     @property
+    def users(self) -> "Users":
+        """Keeps events, and recommends to users. Raises as :attr:`inference`."""
+        return self._loaded[2]
+
+    @property
     def snapshot(self) -> "Snapshot":
         """What serves now. Raises as :attr:`inference`."""
         return self.inference.snapshot
 
     @property
-    def _loaded(self) -> "tuple[Inference, Changes]":
+    def _loaded(self) -> "tuple[Inference, Changes, Users]":
         if self._serving is None:
             raise RequestError(503, "starting", f"{self.missing}; ask again in a second", {"Retry-After": "1"})
         return self._serving
@@ -137,6 +165,7 @@ class Service:
             raise
         try:
             await self.inference.start(ranker)
+            self._follower = asyncio.create_task(follow(self.changes))
             await asyncio.wrap_future(reading[0])
         finally:
             gc.collect()
@@ -146,9 +175,12 @@ class Service:
     async def stop(self) -> None:
         """Answer what waits, finish the change that runs; what is being loaded is given up."""
         self._stopped.set()
+        if self._follower is not None:
+            self._follower.cancel()
         await self._background.close()
         self._reader.shutdown(wait=False)
         if self._serving is not None:
+            await self.users.close()
             await self.changes.close()
             await self.inference.close()
 

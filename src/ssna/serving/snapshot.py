@@ -84,6 +84,10 @@ class Snapshot:
     def __contains__(self, item: str) -> bool:
         return item in self.recommender.items and item not in self.hidden
 
+    def is_added(self, item: str) -> bool:
+        """Whether it is known by its text or vectors alone."""
+        return int(self.recommender.items.find([item])[0]) > self.run_items
+
     def text(self, item: str) -> str:
         """The text of a known item."""
         return self.recommender.texts[int(self.recommender.items.rows([item])[0])]

@@ -1,70 +1,55 @@
-"""The state of a server: one SQLite file of what was added and removed, and of what was read from the texts.
-
-All is written by SQLAlchemy's own expressions, which PostgreSQL understands, too.
-"""
+"""What was added to a run and removed from it, and what was read from the texts, as a database keeps it."""
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Column, Connection, Engine, Table, delete, insert, inspect, select, update
+from sqlalchemy import Column, Connection, Table, delete, insert, select, update
 
 from ssna.core.errors import ArtifactError
-from ssna.core.files import fsync
 from ssna.serving.additions import Additions, Change
+from ssna.serving.database import ERRORS, Database, open_database, refused, unwritable
 from ssna.serving.item_vectors import insert_vectors, numbers_of, some_of, vectors_in
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
-from ssna.serving.sqlite import ERRORS, check_pages, engine_of, exists, readable, reason
-from ssna.serving.tables import ADDED, FORMAT, MODELS, REMOVED, STATE, STATES, TABLES, VECTORS
+from ssna.serving.tables import ADDED, MODELS, REMOVED, STATE, STATES
 from ssna.text import Encoding
 
 if TYPE_CHECKING:
     from ssna.recommender.admission import NewItems
 
-STORE, JOURNAL = "state.sqlite", "additions.journal"
+
+class ChangedElsewhereError(RequestError):
+    """Another server has changed the state since this one read it."""
 
 
 class Store:
-    """The state in one folder. Neither folder nor file is made before the first change.
-
-    Any number of servers may read it. Of two that change it, the second one is refused until it has read again.
+    """What was added and removed, in a database that any number of servers read and change.
 
     Args:
-        folder: of the state.
+        state: a folder, or the address of a PostgreSQL database; or what :func:`ssna.serving.database.open_database`
+            gave.
 
     Attributes:
         trouble: why it cannot be read, in a line; None: all is well.
         additions: what it holds, as far as this process has read or written it.
 
     Raises:
-        ArtifactError: the folder is a file, or belongs to an earlier version of ssna.
+        ArtifactError: as :func:`ssna.serving.database.open_database`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.path = folder, folder / STORE
-        if folder.exists() and not folder.is_dir():
-            raise ArtifactError(f"{folder} is a file; name a folder for additions with --state")
-        journal = folder / JOURNAL
-        if journal.is_file() and journal.stat().st_size and not self.path.exists():
-            raise ArtifactError(
-                f"{journal} is of an ssna before 0.3, whose additions this one does not read; name another folder with "
-                "--state and put the items again, or delete the file to give them up"
-            )
+    def __init__(self, state: Path | str | Database) -> None:
+        self.database = open_database(state) if isinstance(state, Path | str) else state
         self.additions = Additions()
         self.trouble: str | None = None
-        self._engine: Engine | None = None
 
     def close(self) -> None:
-        """Give the file back."""
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
+        """Give it back."""
+        self.database.close()
 
     def load(self) -> Additions:
         """Read what was added and removed; where that cannot be done, :attr:`trouble` says why, once in the log."""
@@ -82,17 +67,20 @@ class Store:
         """From now on changes follow ``additions``, which :meth:`read` gave."""
         self.additions, self.trouble = additions, None
 
+    def is_behind(self) -> bool:
+        """Whether another server has changed it; raises as :meth:`read`."""
+        with self._reading() as connection:
+            revision = 0 if connection is None else _revision(connection)
+        return self.trouble is not None or revision != self.additions.revision
+
     def read(self) -> Additions:
-        """What is in the file now. Raises :class:`ArtifactError` if it cannot be read."""
-        try:
-            with self._reading() as connection:
-                if connection is None:
-                    return Additions()
-                texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
-                hidden = frozenset(connection.execute(select(REMOVED.c.item)).scalars())
-                return Additions(texts, hidden, _revision(connection), vectors_in(connection))
-        except (*ERRORS, ArtifactError) as cause:
-            raise ArtifactError(f"{self.path} cannot be read ({reason(cause)})") from None
+        """What it has now. Raises :class:`ArtifactError` if it cannot be read."""
+        with self._reading() as connection:
+            if connection is None:
+                return Additions()
+            texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
+            hidden = frozenset(connection.execute(select(REMOVED.c.item)).scalars())
+            return Additions(texts, hidden, _revision(connection), vectors_in(connection))
 
     def known(self, items: Sequence[str], encoding: Encoding, layers: int) -> "NewItems":
         """What was read from the texts of those ``items`` that this model has read, in their order, from the store.
@@ -107,16 +95,13 @@ class Store:
         found: dict[str, tuple[str, NDArray[np.float32], bool]] = {}
         columns = ADDED.c.item, ADDED.c.text, STATES.c.layers, STATES.c.states, STATES.c.says_nothing
         of_model = (STATES.c.fingerprint == encoding.fingerprint) & (STATES.c.layers >= layers)
-        try:
-            with self._reading() as connection:
-                for some in some_of(items if connection is not None else ()):
-                    assert connection is not None
-                    rows = connection.execute(select(*columns).join(STATES).where(of_model & ADDED.c.item.in_(some)))
-                    for item, text, kept, content, nothing in rows:
-                        if (states := _states(content, kept, encoding.width)) is not None:
-                            found[item] = text, states[:layers], nothing
-        except ERRORS as cause:
-            raise ArtifactError(f"{self.path} cannot be read ({reason(cause)})") from None
+        with self._reading() as connection:
+            for some in some_of(items if connection is not None else ()):
+                assert connection is not None
+                rows = connection.execute(select(*columns).join(STATES).where(of_model & ADDED.c.item.in_(some)))
+                for item, text, kept, content, nothing in rows:
+                    if (states := _states(content, kept, encoding.width)) is not None:
+                        found[item] = text, states[:layers], nothing
         here = [item for item in items if item in found]
         states = np.zeros((layers, len(here), encoding.width), dtype=np.float32)
         for place, item in enumerate(here):
@@ -135,7 +120,8 @@ class Store:
             read: what ``encoding`` read from the texts that are put.
 
         Raises:
-            RequestError: the disk refuses, or another process has changed the store.
+            ChangedElsewhereError: another server has changed it; :meth:`read` it, and try again.
+        RequestError: the disk refuses.
         """
         with self._writing() as connection:
             _delete(connection, ADDED.c.item, [*change.put, *change.delete])
@@ -157,70 +143,27 @@ class Store:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection | None]:
-        """None where there is no file yet."""
-        if not exists(self.path):
-            yield None
-            return
-        if self._engine is not None:
-            with self._engine.connect() as connection:
+        try:
+            with self.database.reading() as connection:
                 yield connection
-            return
-        with readable(self.path) as engine, engine.connect() as connection:
-            _check(connection, self.path)
-            yield connection
+        except (*ERRORS, ArtifactError) as cause:
+            raise ArtifactError(f"{self.database.name} cannot be read ({self.database.reason(cause)})") from None
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         if self.trouble is not None:
-            raise _refused(f"{self.trouble}; mend it, then POST /reload")
+            raise refused(f"{self.trouble}; mend it, then POST /reload")
         try:
-            if self._engine is None:
-                self._engine = self._open()
-            with self._engine.begin() as connection:
+            with self.database.writing() as connection:
                 if (there := _revision(connection)) != self.additions.revision:
-                    raise RequestError(
+                    raise ChangedElsewhereError(
                         409, "changed_elsewhere",
-                        f"another process has changed {self.path} ({there - self.additions.revision} changes); "
-                        "POST /reload takes them over, then ask again",
+                        f"other servers have changed {self.database.name} ({there - self.additions.revision} changes) "
+                        "each time that this one was about to; ask again",
                     )  # fmt: skip
                 yield connection
         except ERRORS as cause:
-            message = f"{self.path} cannot be written ({reason(cause)}); nothing was changed"
-            log("store", level="error", message=message)
-            raise _refused(message) from None
-
-    def _open(self) -> Engine:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not exists(self.path):
-            self._make()
-        engine = engine_of(self.path)
-        if not inspect(engine).has_table(VECTORS.name):  # of a store that was made before items had vectors
-            TABLES.create_all(engine)
-        return engine
-
-    def _make(self) -> None:
-        """Whole or not at all, and not where another server was faster."""
-        aside = self.path.with_name(f".{STORE}.{os.getpid()}.aside")
-        engine = engine_of(aside)
-        try:
-            with engine.begin() as connection:
-                TABLES.create_all(connection)
-                connection.execute(insert(STATE).values(format=FORMAT, revision=0))
-            engine.dispose()
-            fsync(aside)
-            with suppress(FileExistsError):
-                self.path.hardlink_to(aside)
-        finally:
-            engine.dispose()
-            aside.unlink(missing_ok=True)
-        fsync(self.folder)
-
-
-def _check(connection: Connection, path: Path) -> None:
-    check_pages(connection)
-    found = connection.execute(select(STATE.c.format)).scalar()
-    if found != FORMAT:
-        raise ArtifactError(f"{path.name} has format {found}, this ssna reads {FORMAT}")
+            raise unwritable(self.database, cause) from None
 
 
 def _states(content: bytes, layers: int, width: int) -> NDArray[np.float32] | None:
@@ -266,7 +209,3 @@ def _insert_states(connection: Connection, read: "NewItems", encoding: Encoding)
             for place, (item, nothing) in enumerate(zip(read.texts, read.silent, strict=True))
         ],
     )  # fmt: skip
-
-
-def _refused(message: str) -> RequestError:
-    return RequestError(503, "disk", message, {"Retry-After": "60"})

@@ -1,6 +1,6 @@
 """The tables of a server's state.
 
-Items go by their outside ids, as in logs: tables of their attributes, of users and of events can stand beside these.
+Items go by their outside ids, as in logs; events name them so, too, whether a run knows them or not.
 """
 
 from sqlalchemy import (
@@ -9,6 +9,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     MetaData,
@@ -58,4 +59,28 @@ STATES = Table(
     Column("layers", Integer, nullable=False),
     Column("says_nothing", Boolean, nullable=False),
     Column("states", LargeBinary, nullable=False),
+)  # fmt: skip
+USERS = Table(
+    "users", TABLES,
+    Column("number", _KEY, primary_key=True, autoincrement=True),
+    Column("id", Text, unique=True, nullable=False),
+    _at_most("id", LIMITS.id_length),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+EVENTS = Table(
+    "events", TABLES,
+    Column("number", _KEY, primary_key=True, autoincrement=True),
+    Column("user_number", ForeignKey(USERS.c.number, ondelete="CASCADE"), nullable=False),
+    Column("item", Text, nullable=False),
+    Column("time", BigInteger, nullable=False),  # microseconds since 1970
+    Column("kind", Text),
+    Column("seeded", Boolean, nullable=False),  # whether it came from a data folder, which has it already
+    _at_most("item", LIMITS.id_length), _at_most("kind", LIMITS.kind_length),
+    Index("events_of_user", "user_number", "time", "number"),
+    sqlite_autoincrement=True,
+)  # fmt: skip
+SEEDS = Table(
+    "seeds", TABLES,
+    Column("fingerprint", String(16), primary_key=True),
+    Column("timed", Boolean, nullable=False),
 )  # fmt: skip

@@ -25,10 +25,15 @@ class Client(TestClient):
 
 
 def loaded(
-    run: Path, state: Path, runs: Path | None = None, compare_with: Sequence[Path] = (), model: str | None = None
+    run: Path,
+    state: Path | str,
+    runs: Path | None = None,
+    compare_with: Sequence[Path] = (),
+    model: str | None = None,
+    users: Path | None = None,
 ) -> Service:
     """A service of ``run`` that waits for nothing."""
-    service = Service(run, state, runs, compare_with, model)
+    service = Service(run, state, runs, compare_with, model, users)
     service.load()
     service.missing = None
     return service
@@ -37,14 +42,15 @@ def loaded(
 @contextmanager
 def served(
     run: Path,
-    state: Path,
+    state: Path | str,
     key: str | None = "secret",
     runs: Path | None = None,
     access: Access | None = None,
     keys: Keys | None = None,
+    users: Path | None = None,
 ) -> Iterator["Client"]:
     """A client of a service of ``run``, in this process."""
-    service = loaded(run, state, runs)
+    service = loaded(run, state, runs, users=users)
     with Client(create_app(service, keys or Keys(key), access), raise_server_exceptions=False) as client:
         client.service = service
         yield client

@@ -10,7 +10,8 @@ from given_vectors import ITEMS, some_vectors, with_equal_texts
 
 from ssna.runs import encode, train
 from ssna.serving.additions import Change
-from ssna.serving.store import STORE, Store
+from ssna.serving.sqlite import STORE
+from ssna.serving.store import Store
 
 pytestmark = pytest.mark.slow
 

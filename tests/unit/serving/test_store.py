@@ -1,5 +1,6 @@
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,10 +17,12 @@ from hypothesis import strategies as st
 from soak import FACTOR
 from ssna.core.errors import ArtifactError
 from ssna.recommender.admission import NewItems
+from ssna.serving import sqlite as sqlite_module
 from ssna.serving import store as module
 from ssna.serving.additions import Additions, Change
 from ssna.serving.refusal import RequestError
-from ssna.serving.store import JOURNAL, STORE, Store
+from ssna.serving.sqlite import JOURNAL, STORE, SQLiteDatabase
+from ssna.serving.store import ChangedElsewhereError, Store
 from ssna.text import Encoding
 
 ids = st.text(st.characters(codec="utf-8"), max_size=3) | st.sampled_from(["a", "b", "c"])
@@ -68,7 +71,7 @@ def test_a_store_that_could_not_be_made_whole_is_none(tmp_path, monkeypatch, ste
 
     store = Store(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(f"ssna.serving.store.{step}", fail)
+        patch.setattr(f"ssna.serving.sqlite.{step}", fail)
         refused(store, put("a"), "Input/output error")
     assert list(tmp_path.iterdir()) == []
     assert kept(tmp_path) == Additions()
@@ -78,17 +81,16 @@ def test_a_store_that_could_not_be_made_whole_is_none(tmp_path, monkeypatch, ste
 
 def test_a_store_that_another_server_made_meanwhile_stays(tmp_path, monkeypatch):
     first, second = Store(tmp_path), Store(tmp_path)
-    monkeypatch.setattr(module, "exists", lambda path: bool(first.additions))
-    made = Store._make
+    made = SQLiteDatabase._make
 
-    def slower(store):
-        monkeypatch.setattr(Store, "_make", made)
+    def slower(database):
+        monkeypatch.setattr(SQLiteDatabase, "_make", made)
         first.record(put("a"))
         first.close()
-        made(store)
+        made(database)
 
-    monkeypatch.setattr(Store, "_make", slower)
-    with pytest.raises(RequestError, match="another process has changed"):
+    monkeypatch.setattr(SQLiteDatabase, "_make", slower)
+    with pytest.raises(ChangedElsewhereError):
         second.record(put("b"))
     assert list(kept(tmp_path).texts) == ["a"]
 
@@ -176,13 +178,15 @@ def test_more_items_than_one_statement_takes(tmp_path, monkeypatch):
     assert list(kept(tmp_path).texts) == ["i0"]
 
 
-def test_of_two_servers_the_second_is_refused_until_it_has_read_again(tmp_path):
+def test_of_two_servers_the_second_changes_nothing_before_it_has_read_again(tmp_path):
     first, second = Store(tmp_path), Store(tmp_path)
+    assert not second.is_behind()
     first.record(put("a"))
-    with pytest.raises(RequestError, match=r"another process has changed .* \(1 changes\); POST /reload") as refused:
+    assert second.is_behind()
+    with pytest.raises(ChangedElsewhereError, match=r"other servers have changed .* \(1 changes\)"):
         second.record(put("b"))
-    assert (refused.value.status, refused.value.code) == (409, "changed_elsewhere")
     second.load()
+    assert not second.is_behind()
     second.record(put("b"))
     assert list(kept(tmp_path).texts) == ["a", "b"]
 
@@ -202,9 +206,9 @@ def refused(store: Store, change: Change, words: str) -> None:
 def test_a_full_disk_takes_nothing_and_all_that_was_there_can_be_read(tmp_path, capsys):
     store = Store(tmp_path)
     store.record(put("a"))
-    with store._engine.begin() as connection:  # as pragmas are each connection's own, and there is one
+    with store.database._writer.begin() as connection:  # as pragmas are each connection's own, and there is one
         (pages,) = connection.exec_driver_sql("pragma page_count").one()
-    with store._engine.connect() as connection:
+    with store.database._writer.connect() as connection:
         connection.exec_driver_sql(f"pragma max_page_count={pages}")
     refused(store, Change(put={f"b{n}": "x" * 10**4 for n in range(99)}), "the disk is full.; nothing was changed")
     assert '"event": "store"' in capsys.readouterr().err
@@ -266,6 +270,28 @@ def test_a_store_that_may_only_be_read_is_read_with_what_a_kill_left_beside_it(t
     listed, said = found.stdout.splitlines()
     assert listed == "['a'] None", found.stderr
     assert "cannot be written (it may" in said
+
+
+def test_a_store_that_may_only_be_read_is_copied_once_for_each_change(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.record(put("a"))
+    copied = []
+    copy = shutil.copyfile
+    monkeypatch.setattr(sqlite_module, "may_be_written", lambda path: False)
+    monkeypatch.setattr(sqlite_module.shutil, "copyfile", lambda *paths: copied.append(paths) or copy(*paths))
+    reader = Store(tmp_path)
+    assert list(reader.load().texts) == ["a"]
+    files = len(copied)
+    assert not reader.is_behind()
+    assert len(copied) == files
+    store.record(put("b"))
+    assert reader.is_behind()
+    assert list(reader.load().texts) == ["a", "b"]
+    assert len(copied) == 2 * files
+    folder = Path(copied[-1][1]).parent
+    assert folder.exists()
+    reader.close()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("damage", ["header", "pages", "cut", "other", "empty"])
