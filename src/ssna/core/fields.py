@@ -65,7 +65,8 @@ def explain(errors: Sequence[Any], name: str) -> str:
     Args:
         name: of what was sent, where all of it is wrong: ``"the body"``.
     """
-    where = ".".join(short(str(part)) for part in errors[0]["loc"]) or name
+    inside = errors[0].get("ctx", {}).get("place", "")  # of a condition
+    where = ".".join(filter(None, [*(short(str(part)) for part in errors[0]["loc"]), inside])) or name
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{where}: {_meaning(errors[0])}{more}"
 

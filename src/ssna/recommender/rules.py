@@ -1,0 +1,163 @@
+"""Rules of a request: which items may be recommended, which are raised, how many must be of a kind, how alike they are.
+
+One form for Python, lines of JSON, files and HTTP: :class:`Rules`. What its conditions mean for a catalogue is a
+:class:`Selection`, of masks.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from ssna.core.conditions import COMPARISONS, Combination, Condition, ConditionError, Predicate, from_tree, parse
+from ssna.core.errors import SsnaError, option
+from ssna.core.fields import explain
+from ssna.data.attributes import Attributes, Mask
+
+MOST_BOOSTS = 20
+LEAST_FACTOR, MOST_FACTOR = 1e-9, 1e9
+NO_ATTRIBUTES = (
+    f"the model's items have no attributes; prepare the data with {option('attribute_cols')} and train again"
+)
+
+_SCHEMA = {
+    "description": 'A tree such as {"and": [{"<": ["price", 20]}, {"in": ["brand", ["Acme"]]}]}, or the same as text.',
+    "examples": [{"<": ["price", 20]}, "price < 20 and brand in (Acme, Brevik)"],
+    "anyOf": [
+        {"type": "string", "minLength": 1, "maxLength": 4_000},
+        {
+            "type": "object",
+            "minProperties": 1,
+            "maxProperties": 1,
+            "propertyNames": {"enum": ["and", "or", "not", "in", "exists", *COMPARISONS]},
+        },
+    ],
+}
+
+
+def to_condition(value: Any) -> Condition:
+    """A condition out of text or a tree. Raises :class:`ConditionError`, which names the place."""
+    if isinstance(value, Predicate | Combination):
+        return value
+    if not isinstance(value, str):
+        return from_tree(value)
+    try:
+        return parse(value)
+    except ValueError as cause:
+        raise ConditionError("", str(cause)) from None
+
+
+def _validated(value: Any) -> Condition:
+    try:
+        return to_condition(value)
+    except ConditionError as cause:
+        raise PydanticCustomError("condition", "{message}", {"place": cause.place, "message": cause.message}) from None
+
+
+Where = Annotated[Any, BeforeValidator(_validated), WithJsonSchema(_SCHEMA)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class Boost(_Part):
+    """Items that are raised, or lowered."""
+
+    where: Where
+    factor: float = Field(ge=LEAST_FACTOR, le=MOST_FACTOR)
+    """By the logarithm of so much, in deviations of the history's scores: 1 changes nothing, 0.5 undoes 2."""
+
+
+class AtLeast(_Part):
+    """How many of the recommended items must fulfil a condition."""
+
+    items: int = Field(ge=1)
+    """So many, or all that there are; at most `k`."""
+    where: Where
+
+
+class Rules(_Part):
+    """What is wanted besides the history. Without attributes only `diversity` can be asked for."""
+
+    where: Where | None = None
+    """Recommend only items that fulfil this condition on their attributes."""
+    boost: tuple[Boost, ...] = Field((), max_length=MOST_BOOSTS, strict=False)
+    """Raise items that fulfil conditions; what several conditions add adds up."""
+    at_least: AtLeast | None = None
+    """Recommend at least so many items of a kind: the best of them, and the best others."""
+    diversity: float = Field(0.0, ge=0, le=1)
+    """0: the best items; towards 1, the less like each other the better (MMR over item vectors)."""
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """Checked rules. Raises :class:`SsnaError` for what is none, with its place."""
+        try:
+            return cls.model_validate(given)
+        except ValidationError as invalid:
+            raise SsnaError(explain(invalid.errors(include_input=False, include_url=False), "rules")) from None
+
+    @property
+    def asked(self) -> bool:
+        """Whether they change anything."""
+        return bool(self.conditions) or self.diversity > 0
+
+    @property
+    def conditions(self) -> tuple[tuple[str, Condition], ...]:
+        """All of them, with their places."""
+        found = [("where", self.where)] if self.where is not None else []
+        found += [(f"boost.{number}.where", each.where) for number, each in enumerate(self.boost)]
+        return (*found, *((("at_least.where", self.at_least.where),) if self.at_least is not None else ()))
+
+    def check(self, attributes: Attributes | None, k: int) -> None:
+        """Raises :class:`ConditionError`, which names the place, where they do not fit a catalogue, or ``k``."""
+        for place, condition in self.conditions:
+            if attributes is None:
+                raise ConditionError(place, NO_ATTRIBUTES)
+            attributes.check(condition, place)
+        if self.at_least is not None and self.at_least.items > k:
+            raise ConditionError("at_least.items", f"{self.at_least.items} of {k} items cannot be; ask for at most k")
+
+    def on(self, attributes: Attributes | None) -> "Selection | None":
+        """What they mean for a catalogue, which :meth:`check` allowed them for; None where they change nothing."""
+        if not self.asked:
+            return None
+        if attributes is None:
+            return Selection(diversity=self.diversity)
+        return Selection(
+            None if self.where is None else attributes.mask(self.where),
+            tuple((attributes.mask(each.where), math.log(each.factor)) for each in self.boost),
+            None if self.at_least is None else (self.at_least.items, attributes.mask(self.at_least.where)),
+            self.diversity,
+        )
+
+
+NO_RULES = Rules()
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """Rules as masks of a catalogue, each ``(I + 1,)``.
+
+    Attributes:
+        only: the items that may be recommended; None: all.
+        boosts: items, and how many deviations of its scores a history raises them by.
+        at_least: so many of the recommended items must be of these.
+        diversity: of MMR, 0 to 1.
+    """
+
+    only: Mask | None = None
+    boosts: tuple[tuple[Mask, float], ...] = ()
+    at_least: tuple[int, Mask] | None = None
+    diversity: float = 0.0
+
+
+def selection_of(rules: Rules, attributes: Attributes | None, k: int) -> Selection | None:
+    """What ``rules`` mean for a catalogue. Raises :class:`SsnaError` where they do not fit it, or ``k``."""
+    try:
+        rules.check(attributes, k)
+    except ConditionError as cause:
+        raise SsnaError(str(cause)) from None
+    return rules.on(attributes)
