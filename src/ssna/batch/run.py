@@ -18,6 +18,7 @@ from ssna.core.errors import DataError, keeping, option
 from ssna.core.progress import progress
 from ssna.recommender import Recommender, artifact
 from ssna.recommender.ranking import RankRequest, check_k, check_new_items, rank
+from ssna.recommender.rules import NO_RULES, Rules, Selection
 
 PART = 2**16  # histories a file: at most so much work is lost when the process is killed,
 BLOCK = 2**13  # and so many are in memory at a time
@@ -55,6 +56,7 @@ def recommend_all(
     *,
     exclude_seen: bool = True,
     new_items: float = 0.0,
+    rules: Rules = NO_RULES,
     strict: bool = False,
     quiet: bool = False,
 ) -> BatchReport:
@@ -69,6 +71,7 @@ def recommend_all(
             0, items are the most popular ones; ``error``, why the others are null: the history or its user is none
             (:mod:`ssna.core.fields`).
         new_items: as in :meth:`ssna.recommender.Recommender.recommend`.
+        rules: for all histories.
         strict: end at the first such error.
         quiet: no progress on standard error.
 
@@ -76,29 +79,33 @@ def recommend_all(
         DataError: a history has an error, and ``strict`` asks for it; finished parts are kept.
         SsnaError: ``users`` cannot be read, or ``out`` was begun with others, or with another model or ``k``.
         ArtifactError: ``new_items`` is not 0, and the model has no weights for new items.
+        SsnaError: ``rules`` do not fit the model's items.
     """
     check_k(k)
     check_new_items(new_items)
     histories = HistoryFiles.open(users)
-    results = ResultFiles(out, _identity(run, histories, k, exclude_seen, new_items))
+    results = ResultFiles(out, _identity(run, histories, k, exclude_seen, new_items, rules))
     with results.writing():
         if results.finished:
             return BatchReport(0, histories.rows, 0.0, errors=count_errors(out))
         recommender = Recommender.load(run)
         recommender = replace(recommender, scorer=recommender.scorer.with_exposure(new_items))
+        selection = recommender.selection(rules, k)
         with keeping(
             lambda: f"finished parts of {PART:,} histories are kept in {results.folder}; start again to go on"
         ):
-            report = _rank_missing(recommender, histories, results, _Options(k, exclude_seen, strict, quiet))
+            report = _rank_missing(recommender, histories, results, _Options(k, exclude_seen, strict, quiet, selection))
         results.merge(_parts(histories))
     return report
 
 
-def rank_block(recommender: Recommender, block: pa.Table, k: int, exclude_seen: bool) -> pa.Table:
+def rank_block(
+    recommender: Recommender, block: pa.Table, k: int, exclude_seen: bool, selection: Selection | None = None
+) -> pa.Table:
     """``user`` and ``history`` -> what :func:`recommend_all` writes of them."""
     users, lists = (_one_array(block[name]) for name in (USER, HISTORY))
     found = KnownHistories.of(recommender.items, users, lists)
-    request = RankRequest.uniform(found.known, k, exclude_seen)
+    request = RankRequest.uniform(found.known, k, exclude_seen, selection=selection)
     rows, scores = rank(recommender.scorer, recommender.counts, request)
     wrong = np.array([error is not None for error in found.errors], dtype=bool)
     best = (scores > -np.inf) & ~wrong[:, None]
@@ -128,6 +135,7 @@ class _Options:
     exclude_seen: bool
     strict: bool
     quiet: bool
+    selection: Selection | None
 
 
 def _rank_missing(
@@ -145,7 +153,7 @@ def _rank_missing(
                 continue
             with results.new_part(number, _schema(histories)) as write:
                 for _, start, block in blocks:
-                    ranked = rank_block(recommender, block, options.k, options.exclude_seen)
+                    ranked = rank_block(recommender, block, options.k, options.exclude_seen, options.selection)
                     if options.strict:
                         _require_no_error(ranked, start)
                     write(ranked)
@@ -197,12 +205,15 @@ def _rows(histories: HistoryFiles, part: int) -> int:
     return min(PART, histories.rows - part * PART)
 
 
-def _identity(run: Path, histories: HistoryFiles, k: int, exclude_seen: bool, new_items: float) -> Identity:
+def _identity(
+    run: Path, histories: HistoryFiles, k: int, exclude_seen: bool, new_items: float, rules: Rules
+) -> Identity:
     return {
         "format": FORMAT,
         "k": k,
         "exclude_seen": exclude_seen,
         "new_items": new_items,
+        "rules": rules.tree() or None,
         "part": PART,
         "model": artifact.identity(run),
         "file of histories": histories.identity(),

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from ssna.compute.forks import make_forks_safe
 from ssna.core.arguments import checked
+from ssna.core.conditions import ConditionError
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.fields import is_list, require_ids
 from ssna.core.files import new_folder
@@ -23,7 +24,7 @@ from ssna.recommender.artifact import Contents
 from ssna.recommender.catalogue import Catalogue
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
 from ssna.recommender.recommendations import Recommendation, Recommendations, ScoredItem
-from ssna.recommender.rules import NO_RULES, Rules, selection_of
+from ssna.recommender.rules import NO_RULES, Rules, Selection
 from ssna.recommender.selecting import directions_of
 from ssna.scoring import vector_member
 from ssna.scoring.topk import CHUNK
@@ -113,9 +114,7 @@ class Recommender(Catalogue):
         require_ids((*(() if allow is None else allow), *deny), self.items)
         allowed, denied = None if allow is None else self.items.find(allow), self.items.find(deny)
         of_each = rules if isinstance(rules, Sequence) else [rules] * len(histories)
-        found = {each: selection_of(each, self.attributes, k) for each in dict.fromkeys(of_each)}
-        if any(each is not None and each.diversity for each in found.values()):
-            directions_of(scorer)  # or an error before anything is ranked
+        found = {each: self.selection(each, k) for each in dict.fromkeys(of_each)}
         recommendations: list[Recommendation] = []
         for start in range(0, len(histories), CHUNK):
             known, unknown = self.look_up(histories[start : start + CHUNK])
@@ -164,6 +163,21 @@ class Recommender(Catalogue):
         return Recommendations(
             self.recommend_unchecked(histories, k, exclude_seen, allow, deny, new_items, rules), named
         )
+
+    def selection(self, rules: Rules, k: int) -> Selection | None:
+        """What ``rules`` mean for this catalogue; None where they change nothing.
+
+        Raises:
+            SsnaError: they do not fit it, or ``k``; the message names the place.
+            ArtifactError: they ask for diversity, and there are no vectors.
+        """
+        try:
+            rules.check(self.attributes, k)
+        except ConditionError as cause:
+            raise SsnaError(str(cause)) from None
+        if rules.diversity:
+            directions_of(self.scorer)
+        return rules.on(self.attributes)
 
     def look_up(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
         """Histories of ids as ``n`` histories of item rows, and the ids of each that the catalogue does not have."""

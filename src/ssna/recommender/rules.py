@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from ssna.core.conditions import COMPARISONS, Combination, Condition, ConditionError, Predicate, from_tree, parse
+from ssna.core.conditions import COMPARISONS, Combination, Condition, ConditionError, Predicate, from_tree, parse, tree
 from ssna.core.errors import SsnaError, option
 from ssna.core.fields import explain
 from ssna.data.attributes import Attributes, Mask
@@ -111,6 +111,15 @@ class Rules(_Part):
         found += [(f"boost.{number}.where", each.where) for number, each in enumerate(self.boost)]
         return (*found, *((("at_least.where", self.at_least.where),) if self.at_least is not None else ()))
 
+    def tree(self) -> dict[str, Any]:
+        """JSON values, those that change nothing left out; :meth:`of` takes them."""
+        found: dict[str, Any] = {} if self.where is None else {"where": tree(self.where)}
+        if self.boost:
+            found["boost"] = [{"where": tree(each.where), "factor": each.factor} for each in self.boost]
+        if self.at_least is not None:
+            found["at_least"] = {"items": self.at_least.items, "where": tree(self.at_least.where)}
+        return found | ({"diversity": self.diversity} if self.diversity else {})
+
     def check(self, attributes: Attributes | None, k: int) -> None:
         """Raises :class:`ConditionError`, which names the place, where they do not fit a catalogue, or ``k``."""
         for place, condition in self.conditions:
@@ -152,12 +161,3 @@ class Selection:
     boosts: tuple[tuple[Mask, float], ...] = ()
     at_least: tuple[int, Mask] | None = None
     diversity: float = 0.0
-
-
-def selection_of(rules: Rules, attributes: Attributes | None, k: int) -> Selection | None:
-    """What ``rules`` mean for a catalogue. Raises :class:`SsnaError` where they do not fit it, or ``k``."""
-    try:
-        rules.check(attributes, k)
-    except ConditionError as cause:
-        raise SsnaError(str(cause)) from None
-    return rules.on(attributes)

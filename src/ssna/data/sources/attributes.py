@@ -18,10 +18,10 @@ from ssna.core.errors import DataError, option
 from ssna.data import functions
 from ssna.data.attribute_values import KINDS, LONGEST_TEXT
 from ssna.data.attributes import require_kinds
-from ssna.data.engine import Engine
+from ssna.data.engine import Convert, Engine
 from ssna.data.options import PrepareOptions
 from ssna.data.sources.source import ITEM, Request, Source
-from ssna.data.sources.tabular import TableFile, Wanted
+from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_number, as_text
 
 _NOTHING = ("", "na", "n/a", "nan", "null", "none", r"\n")  # cells of columns that are no text
@@ -39,9 +39,9 @@ class AttributeRows:
     looks: bool
 
 
-def wanted(file: TableFile, options: PrepareOptions) -> Wanted:
+def wanted(file: TableFile, options: PrepareOptions) -> dict[str, tuple[str, Convert]]:
     """What is to be selected of ``file`` for :class:`AttributeRows`."""
-    found: dict[str, Any] = {}
+    found: dict[str, tuple[str, Convert]] = {}
     for place, name in enumerate(options.attribute_cols or (), start=1):
         found[f"attribute_{place}"] = (name, as_attribute)
         if _looks(file):
