@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ssna.core.ragged import Ragged
+from ssna.core.rules import Rules
 from ssna.data.attributes import Attributes
 from ssna.nn.sasrec import RecencyMean
 from ssna.recommender import restriction
 from ssna.recommender.ranking import RankRequest, rank
-from ssna.recommender.rules import Rules
 from ssna.recommender.selecting import CANDIDATES, MOST_CANDIDATES, diversified
+from ssna.recommender.selection import selection_of
 from ssna.scoring import PopularityScorer, VectorScorer
 
 ITEMS = 40
@@ -54,7 +55,7 @@ def asked(each: list[tuple]) -> RankRequest:
     n = len(rows)
     return RankRequest(
         Ragged.from_rows(rows), np.array(k), np.full(n, True), (None,) * n, Ragged.from_rows([[]] * n),
-        selections=tuple(Rules.of(**one).on(ATTRIBUTES) for one in given_rules),
+        selections=tuple(selection_of(Rules.of(**one), ATTRIBUTES) for one in given_rules),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from ssna.core.errors import DataError
 from ssna.core.fields import ItemId, User, explain, flaw_of
 from ssna.core.json_input import JsonError, read_json
-from ssna.recommender.rules import Rules
+from ssna.core.rules import Rules
 
 LONGEST = 2**24  # bytes of a line; what is longer is not kept in memory
 EXACT = 2**53  # below it, floats have all whole numbers

@@ -16,9 +16,10 @@ from ssna.batch.results import ERROR, FORMAT, Identity, ResultFiles, count_error
 from ssna.compute.allocator import tune_allocator
 from ssna.core.errors import DataError, keeping, option
 from ssna.core.progress import progress
+from ssna.core.rules import NO_RULES, Rules
 from ssna.recommender import Recommender, artifact
 from ssna.recommender.ranking import RankRequest, check_k, check_new_items, rank
-from ssna.recommender.rules import NO_RULES, Rules, Selection
+from ssna.recommender.selection import Selection
 
 PART = 2**16  # histories a file: at most so much work is lost when the process is killed,
 BLOCK = 2**13  # and so many are in memory at a time

@@ -8,8 +8,8 @@ from typing import Any
 
 from ssna.batch.lines import EXAMPLE, Line, LineError
 from ssna.core.errors import DataError, SsnaError, option
+from ssna.core.rules import NO_RULES, Rules
 from ssna.recommender import Recommendation, Recommender
-from ssna.recommender.rules import NO_RULES, Rules
 
 BLOCK = 256  # histories that are ranked at a time
 

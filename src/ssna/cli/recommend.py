@@ -15,8 +15,8 @@ from ssna.core.errors import SsnaError
 
 if TYPE_CHECKING:
     from ssna.batch.lines import Line
+    from ssna.core.rules import Rules
     from ssna.data import Dataset
-    from ssna.recommender.rules import Rules
 
 BLOCK = 2**12  # users whose histories are looked up at a time
 INCOMPLETE = 3  # the exit code where some histories have errors in the place of answers
@@ -117,7 +117,7 @@ def recommend(
 
 
 def _rules(where: str | None, boost: Sequence[str], at_least: str | None, diversity: float) -> "Rules":
-    from ssna.recommender.rules import Rules
+    from ssna.core.rules import Rules
 
     return Rules.of(
         where=where,

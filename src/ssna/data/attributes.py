@@ -104,6 +104,16 @@ class Attributes:
                 if flaw := flaw_of("text" if kind == "texts" else kind, value):
                     raise ConditionError(inside, f"{predicate.name!r} is {_WORDS[kind]}; {flaw}")
 
+    def knows(self, condition: Condition) -> bool:
+        """Whether :meth:`mask` remembers what it found."""
+        return condition in self._masks
+
+    def check_value(self, name: str, value: object) -> str | None:
+        """What is wrong with a value that an item is to get; None where nothing is."""
+        if name not in self.kinds:
+            return f"no attribute is called {short(name)!r}; {there_are(self.kinds, name)}"
+        return None if value is None else flaw_of(self.kinds[name], value)
+
     def mask(self, condition: Condition) -> Mask:
         """Which items fulfil a condition that :meth:`check` allows. Shared by all who ask: not to be written into."""
         with self._lock:

@@ -18,7 +18,7 @@ from ssna.data.attributes import Attributes
 from ssna.data.dataset import IdMap
 from ssna.recommender.admission import NewItems, check_new, checked_vectors, read_new, warnings_of
 from ssna.recommender.on_hub import OnHub
-from ssna.recommender.rules import NO_ATTRIBUTES
+from ssna.recommender.selection import NO_ATTRIBUTES
 from ssna.scoring import Scorer
 from ssna.text import Encoding, moved
 

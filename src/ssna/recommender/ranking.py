@@ -12,8 +12,8 @@ from ssna.core.bounds import MOST_EXPOSURE
 from ssna.core.errors import SsnaError, option
 from ssna.core.ragged import Ints, Ragged
 from ssna.recommender.restriction import Restriction, kind, top_of_some
-from ssna.recommender.rules import Selection
 from ssna.recommender.selecting import candidates, directions_of, diversified, with_at_least
+from ssna.recommender.selection import Selection
 from ssna.scoring import PopularityScorer, Scorer
 from ssna.scoring.topk import Best, top
 

@@ -18,14 +18,15 @@ from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.fields import is_list, require_ids
 from ssna.core.files import new_folder
 from ssna.core.ragged import Ragged
+from ssna.core.rules import NO_RULES, Rules
 from ssna.data.dataset import Dataset
 from ssna.recommender import artifact
 from ssna.recommender.artifact import Contents
 from ssna.recommender.catalogue import Catalogue
 from ssna.recommender.ranking import RankRequest, best_rows, check_k, check_new_items, rank
 from ssna.recommender.recommendations import Recommendation, Recommendations, ScoredItem
-from ssna.recommender.rules import NO_RULES, Rules, Selection
 from ssna.recommender.selecting import directions_of
+from ssna.recommender.selection import Selection, check_rules, selection_of
 from ssna.scoring import vector_member
 from ssna.scoring.topk import CHUNK
 
@@ -172,12 +173,12 @@ class Recommender(Catalogue):
             ArtifactError: they ask for diversity, and there are no vectors.
         """
         try:
-            rules.check(self.attributes, k)
+            check_rules(rules, self.attributes, k)
         except ConditionError as cause:
             raise SsnaError(str(cause)) from None
         if rules.diversity:
             directions_of(self.scorer)
-        return rules.on(self.attributes)
+        return selection_of(rules, self.attributes)
 
     def look_up(self, histories: Sequence[Sequence[str]]) -> tuple[Ragged, list[list[str]]]:
         """Histories of ids as ``n`` histories of item rows, and the ids of each that the catalogue does not have."""

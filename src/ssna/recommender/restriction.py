@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ssna.core.ragged import Ints, Ragged
 from ssna.data.attributes import Mask
-from ssna.recommender.rules import Selection
 from ssna.recommender.selecting import Boosts
+from ssna.recommender.selection import Selection
 from ssna.scoring import ScoreFn, Scorer
 from ssna.scoring.topk import Best, Excluded, HistoryMasks, Tiles, chunks, hide
 

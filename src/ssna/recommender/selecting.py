@@ -10,7 +10,7 @@ from torch import Tensor
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ints
 from ssna.data.attributes import Mask
-from ssna.recommender.rules import Selection
+from ssna.recommender.selection import Selection
 from ssna.scoring import ScoreFn, Scorer, vector_member
 
 CANDIDATES, MOST_CANDIDATES = 10, 1_000

@@ -1,26 +1,19 @@
 """Rules of a request: which items may be recommended, which are raised, how many must be of a kind, how alike they are.
 
-One form for Python, lines of JSON, files and HTTP: :class:`Rules`. What its conditions mean for a catalogue is a
-:class:`Selection`, of masks.
+One form for Python, lines of JSON, files and HTTP.
 """
 
-import math
-from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from ssna.core.conditions import COMPARISONS, Combination, Condition, ConditionError, Predicate, from_tree, parse, tree
-from ssna.core.errors import SsnaError, option
+from ssna.core.errors import SsnaError
 from ssna.core.fields import explain
-from ssna.data.attributes import Attributes, Mask
 
 MOST_BOOSTS = 20
 LEAST_FACTOR, MOST_FACTOR = 1e-9, 1e9
-NO_ATTRIBUTES = (
-    f"the model's items have no attributes; prepare the data with {option('attribute_cols')} and train again"
-)
 
 _SCHEMA = {
     "description": 'A tree such as {"and": [{"<": ["price", 20]}, {"in": ["brand", ["Acme"]]}]}, or the same as text.',
@@ -120,44 +113,5 @@ class Rules(_Part):
             found["at_least"] = {"items": self.at_least.items, "where": tree(self.at_least.where)}
         return found | ({"diversity": self.diversity} if self.diversity else {})
 
-    def check(self, attributes: Attributes | None, k: int) -> None:
-        """Raises :class:`ConditionError`, which names the place, where they do not fit a catalogue, or ``k``."""
-        for place, condition in self.conditions:
-            if attributes is None:
-                raise ConditionError(place, NO_ATTRIBUTES)
-            attributes.check(condition, place)
-        if self.at_least is not None and self.at_least.items > k:
-            raise ConditionError("at_least.items", f"{self.at_least.items} of {k} items cannot be; ask for at most k")
-
-    def on(self, attributes: Attributes | None) -> "Selection | None":
-        """What they mean for a catalogue, which :meth:`check` allowed them for; None where they change nothing."""
-        if not self.asked:
-            return None
-        if attributes is None:
-            return Selection(diversity=self.diversity)
-        return Selection(
-            None if self.where is None else attributes.mask(self.where),
-            tuple((attributes.mask(each.where), math.log(each.factor)) for each in self.boost),
-            None if self.at_least is None else (self.at_least.items, attributes.mask(self.at_least.where)),
-            self.diversity,
-        )
-
 
 NO_RULES = Rules()
-
-
-@dataclass(frozen=True, eq=False)
-class Selection:
-    """Rules as masks of a catalogue, each ``(I + 1,)``.
-
-    Attributes:
-        only: the items that may be recommended; None: all.
-        boosts: items, and how many deviations of its scores a history raises them by.
-        at_least: so many of the recommended items must be of these.
-        diversity: of MMR, 0 to 1.
-    """
-
-    only: Mask | None = None
-    boosts: tuple[tuple[Mask, float], ...] = ()
-    at_least: tuple[int, Mask] | None = None
-    diversity: float = 0.0
