@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from ssna.core.conditions import COMPARISONS, Combination, Condition, ConditionError, Predicate, from_tree, parse, tree
 from ssna.core.errors import SsnaError
-from ssna.core.fields import explain
+from ssna.core.fields import Integer, explain
 
 MOST_BOOSTS = 20
 LEAST_FACTOR, MOST_FACTOR = 1e-9, 1e9
@@ -67,7 +67,7 @@ class Boost(_Part):
 class AtLeast(_Part):
     """How many of the recommended items must fulfil a condition."""
 
-    items: int = Field(ge=1)
+    items: Integer = Field(ge=1)
     """So many, or all that there are; at most `k`."""
     where: Where
 

@@ -180,7 +180,7 @@ def _add_changes(app: FastAPI, service: Service, key_holder: Any) -> None:
     keyed: dict[str, Any] = {"dependencies": [Depends(key_holder)]}
 
     @app.put(
-        "/items", response_model=schemas.ChangeResult, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
+        "/items", response_model=schemas.ChangeResult, responses=_errors(*OF_A_BODY, 401, 403, 404, 409, 503),
         openapi_extra=_body_of(PutItemsRequest), **keyed,
     )  # fmt: skip
     async def put(request: Request) -> Response:

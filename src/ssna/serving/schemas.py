@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from ssna.core import fields
 from ssna.core.bounds import MOST_EXPOSURE
-from ssna.core.fields import ItemId, NewItemId
+from ssna.core.fields import Integer, ItemId, NewItemId
 from ssna.core.rules import MOST_BOOSTS, NO_RULES, AtLeast, Boost, Rules, Where
 from ssna.serving.limits import LIMITS
 
@@ -18,12 +18,6 @@ RunName = Annotated[str | None, Field(max_length=LIMITS.id_length)]
 """One of those that `GET /runs` lists; null is the serving one."""
 
 
-def _integer(value: Any) -> Any:
-    """JSON has one kind of number: 10.0 is an integer."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Integer = Annotated[int, BeforeValidator(_integer)]
 Exposure = Annotated[float, Field(ge=-MOST_EXPOSURE, le=MOST_EXPOSURE, allow_inf_nan=False)]
 
 

@@ -17,11 +17,12 @@ from sqlalchemy import Column, Connection, Engine, Table, delete, insert, inspec
 from ssna.core.errors import ArtifactError
 from ssna.core.files import fsync
 from ssna.serving.additions import Additions, Change
+from ssna.serving.item_attributes import attributes_in, write_attributes
 from ssna.serving.item_vectors import insert_vectors, numbers_of, some_of, vectors_in
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 from ssna.serving.sqlite import ERRORS, check_pages, engine_of, exists, readable, reason
-from ssna.serving.tables import ADDED, FORMAT, MODELS, REMOVED, STATE, STATES, TABLES, VECTORS
+from ssna.serving.tables import ADDED, FORMAT, MODELS, REMOVED, STATE, STATES, TABLES
 from ssna.text import Encoding
 
 if TYPE_CHECKING:
@@ -90,7 +91,8 @@ class Store:
                     return Additions()
                 texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
                 hidden = frozenset(connection.execute(select(REMOVED.c.item)).scalars())
-                return Additions(texts, hidden, _revision(connection), vectors_in(connection))
+                vectors, attributes = vectors_in(connection), attributes_in(connection)
+                return Additions(texts, hidden, _revision(connection), vectors, attributes)
         except (*ERRORS, ArtifactError) as cause:
             raise ArtifactError(f"{self.path} cannot be read ({reason(cause)})") from None
 
@@ -146,6 +148,7 @@ class Store:
             if read is not None and encoding is not None:
                 _insert_states(connection, read, encoding)
             after = self.additions.after(change)
+            write_attributes(connection, change, after)
             connection.execute(update(STATE).values(revision=after.revision))
         self.additions = after
         return after
@@ -194,7 +197,7 @@ class Store:
         if not exists(self.path):
             self._make()
         engine = engine_of(self.path)
-        if not inspect(engine).has_table(VECTORS.name):  # of a store that was made before items had vectors
+        if set(TABLES.tables) - set(inspect(engine).get_table_names()):  # of a store that an earlier version made
             TABLES.create_all(engine)
         return engine
 
