@@ -6,6 +6,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from ssna.batch.results import ERROR
+from ssna.core.rules import Rules
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Options:
     k: int
     exclude_seen: bool
     new_items: float
+    rules: Rules
     strict: bool
     quiet: bool
 

@@ -1,7 +1,7 @@
 """Histories as JSON lines: each is read by itself, and one that cannot be read is an error of its own."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, BinaryIO
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 from ssna.core.errors import DataError
 from ssna.core.fields import ItemId, User, explain, flaw_of
 from ssna.core.json_input import JsonError, read_json
+from ssna.core.rules import Rules
 
 LONGEST = 2**24  # bytes of a line; what is longer is not kept in memory
 EXACT = 2**53  # below it, floats have all whole numbers
@@ -46,12 +47,14 @@ class Line:
         user: as it came; None where there is none, or it cannot be read.
         history: item ids, oldest first.
         error: why there is no history.
+        rules: those of :class:`ssna.recommender.rules.Rules` that the line has, checked, by their names.
     """
 
     number: int
     user: str | int | float | None
     history: tuple[str, ...] = ()
     error: LineError | None = None
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_lines(file: BinaryIO, name: str) -> Iterator[Line]:
@@ -85,8 +88,10 @@ def _parsed(number: int, content: bytes) -> Line:
         return Line(number, None, error=LineError(error.code, str(error)))
     try:
         read = _Content.model_validate(value)
+        given = {name: value[name] for name in Rules.model_fields if value.get(name) is not None}
+        rules = Rules.model_validate(given)
     except ValidationError as invalid:
         reason = explain(invalid.errors(include_input=False, include_url=False), "the line")
         user = value.get("user") if isinstance(value, dict) else None
         return Line(number, None if flaw_of(User, user) else user, error=LineError("invalid", reason))
-    return Line(number, read.user, tuple(read.history))
+    return Line(number, read.user, tuple(read.history), rules={name: getattr(rules, name) for name in given})

@@ -18,8 +18,10 @@ from ssna.batch.results import ERROR, FORMAT, Identity, ResultFiles, count_error
 from ssna.compute.allocator import tune_allocator
 from ssna.core.errors import DataError, SettingsError, keeping, option, there_are
 from ssna.core.progress import progress
+from ssna.core.rules import NO_RULES, Rules
 from ssna.recommender import Recommender, artifact
 from ssna.recommender.ranking import RankRequest, check_k, check_new_items, rank
+from ssna.recommender.selection import Selection
 
 Engine = Literal["local", "spark"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
@@ -35,6 +37,7 @@ def recommend_all(
     *,
     exclude_seen: bool = True,
     new_items: float = 0.0,
+    rules: Rules = NO_RULES,
     strict: bool = False,
     quiet: bool = False,
     engine: Engine = "local",
@@ -51,6 +54,7 @@ def recommend_all(
             0, items are the most popular ones; ``error``, why the others are null: the history or its user is none
             (:mod:`ssna.core.fields`).
         new_items: as in :meth:`ssna.recommender.Recommender.recommend`.
+        rules: for all histories.
         strict: end at the first such error.
         quiet: no progress on standard error.
         engine: ``local`` ranks in this process. ``spark`` ranks part by part on a cluster, each in one thread; all its
@@ -63,16 +67,17 @@ def recommend_all(
         DataError: a history has an error, and ``strict`` asks for it; finished parts are kept.
         SsnaError: ``users`` cannot be read, or ``out`` was begun with others, or with another model or ``k``.
         ArtifactError: ``new_items`` is not 0, and the model has no weights for new items.
+        SsnaError: ``rules`` do not fit the model's items.
     """
     check_k(k)
     check_new_items(new_items)
     _check_engine(engine, spark_master)
     histories = HistoryFiles.open(users)
-    results = ResultFiles(out, _identity(run, histories, k, exclude_seen, new_items))
+    results = ResultFiles(out, _identity(run, histories, k, exclude_seen, new_items, rules))
     with results.writing():
         if results.finished:
             return BatchReport(0, histories.rows, 0.0, errors=count_errors(out))
-        job = Job(run, histories, results, Options(k, exclude_seen, new_items, strict, quiet))
+        job = Job(run, histories, results, Options(k, exclude_seen, new_items, rules, strict, quiet))
         with keeping(
             lambda: f"finished parts of {PART:,} histories are kept in {results.folder}; start again to go on"
         ):
@@ -91,11 +96,13 @@ def _check_engine(engine: str, spark_master: str | None) -> None:
         raise SettingsError(f"{option('spark_master', spark_master)}: it is for {option('engine', 'spark')}")
 
 
-def rank_block(recommender: Recommender, block: pa.Table, k: int, exclude_seen: bool) -> pa.Table:
+def rank_block(
+    recommender: Recommender, block: pa.Table, k: int, exclude_seen: bool, selection: Selection | None = None
+) -> pa.Table:
     """``user`` and ``history`` -> what :func:`recommend_all` writes of them."""
     users, lists = (_one_array(block[name]) for name in (USER, HISTORY))
     found = KnownHistories.of(recommender.items, users, lists)
-    request = RankRequest.uniform(found.known, k, exclude_seen)
+    request = RankRequest.uniform(found.known, k, exclude_seen, selection=selection)
     rows, scores = rank(recommender.scorer, recommender.counts, request)
     wrong = np.array([error is not None for error in found.errors], dtype=bool)
     best = (scores > -np.inf) & ~wrong[:, None]
@@ -149,9 +156,11 @@ def rank_part(
     Raises:
         DataError: a history has an error, and the options are strict.
     """
+    k, exclude_seen = job.options.k, job.options.exclude_seen
+    selection = recommender.selection(job.options.rules, k)
     with job.results.new_part(number, _schema(job.histories)) as write:
         for start, block in pieces:
-            ranked = rank_block(recommender, block, job.options.k, job.options.exclude_seen)
+            ranked = rank_block(recommender, block, k, exclude_seen, selection)
             if job.options.strict:
                 _require_no_error(ranked, start)
             write(ranked)
@@ -250,12 +259,15 @@ def _schema(histories: HistoryFiles) -> pa.Schema:
     )
 
 
-def _identity(run: Path, histories: HistoryFiles, k: int, exclude_seen: bool, new_items: float) -> Identity:
+def _identity(
+    run: Path, histories: HistoryFiles, k: int, exclude_seen: bool, new_items: float, rules: Rules
+) -> Identity:
     return {
         "format": FORMAT,
         "k": k,
         "exclude_seen": exclude_seen,
         "new_items": new_items,
+        "rules": rules.tree() or None,
         "part": PART,
         "model": artifact.identity(run),
         "file of histories": histories.identity(),

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from ssna.batch.lines import EXAMPLE, Line
-from ssna.core.errors import DataError, option
+from ssna.batch.lines import EXAMPLE, Line, LineError
+from ssna.core.errors import DataError, SsnaError, option
+from ssna.core.rules import NO_RULES, Rules
 from ssna.recommender import Recommendation, Recommender
 
 BLOCK = 256  # histories that are ranked at a time
@@ -38,6 +39,7 @@ class Stream:
         k: items for each history.
         exclude_seen: leave out the items of the history.
         new_items: as in :meth:`ssna.recommender.Recommender.recommend`.
+        rules: of lines that have none of their own; in a line, each takes the place of the one here.
         strict: whether the first line that is no history ends it all.
     """
 
@@ -45,6 +47,7 @@ class Stream:
     k: int = 10
     exclude_seen: bool = True
     new_items: float = 0.0
+    rules: Rules = NO_RULES
     strict: bool = False
     report: StreamReport = field(default_factory=StreamReport)
 
@@ -58,7 +61,8 @@ class Stream:
             DataError: a line is no history, and ``strict`` asks for it; the lines before it are answered. Or none is
                 a history, and at least one should be.
         """
-        rest = iter(lines)
+        self.recommender.selection(self.rules, self.k)  # or an error before anything is read
+        rest = map(self._checked, lines)
         while block := list(islice(rest, BLOCK)):
             wrong = next((line for line in block if line.error), None) if self.strict else None
             yield from self._answered(block if wrong is None else block[: block.index(wrong)])
@@ -67,10 +71,23 @@ class Stream:
         if self.report.errors and not self.report.answered:
             raise DataError(f"{name} has no line such as {EXAMPLE}; {self.report.first_error}")
 
+    def _rules(self, line: Line) -> Rules:
+        return self.rules.model_copy(update=dict(line.rules)) if line.rules else self.rules
+
+    def _checked(self, line: Line) -> Line:
+        """``line``, with an error if its rules do not fit the catalogue."""
+        if line.rules:
+            try:
+                self.recommender.selection(self._rules(line), self.k)
+            except SsnaError as cause:
+                return replace(line, error=LineError("invalid", str(cause)))
+        return line
+
     def _answered(self, block: Sequence[Line]) -> Iterator[bytes]:
-        histories = [line.history for line in block if not line.error]
+        lines = [line for line in block if not line.error]
+        histories, rules = [line.history for line in lines], [self._rules(line) for line in lines]
         found = iter(
-            self.recommender.recommend_unchecked(histories, self.k, self.exclude_seen, None, (), self.new_items)
+            self.recommender.recommend_unchecked(histories, self.k, self.exclude_seen, None, (), self.new_items, rules)
         )
         for line in block:
             answer = self._error(line) if line.error else self._answer(line, next(found))

@@ -25,7 +25,7 @@ def _with_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-_LISTS = ("text_cols", "header", "accept")  # with commas between, or the option several times
+_LISTS = ("text_cols", "attribute_cols", "header", "accept")  # with commas between, or the option several times
 _TYPES: dict[str, Any] = {  # as they are typed
     **dict.fromkeys(_LISTS, list[str] | None),
     **dict.fromkeys(("since", "until", "valid_from", "test_from"), str | None),

@@ -15,6 +15,7 @@ from ssna.core.errors import SsnaError
 
 if TYPE_CHECKING:
     from ssna.batch.lines import Line
+    from ssna.core.rules import Rules
     from ssna.data import Dataset
 
 BLOCK = 2**12  # users whose histories are looked up at a time
@@ -60,6 +61,24 @@ def recommend(
     new_items: Annotated[
         float, typer.Option(help="Raise items without training events, by so many deviations of scores.")
     ] = 0.0,
+    where: Annotated[
+        str | None,
+        typer.Option(metavar="CONDITION", help='Only items such as "price < 20 and brand in (Acme, Brevik)".'),
+    ] = None,
+    boost: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar='"FACTOR CONDITION"',
+            help='Raise items: "2 brand = Acme"; below 1 lowers; may be given several times.',
+        ),
+    ] = None,
+    at_least: Annotated[
+        str | None,
+        typer.Option(metavar='"M CONDITION"', help='So many of the k are of a kind: "3 listed >= 2026-11-01".'),
+    ] = None,
+    diversity: Annotated[
+        float, typer.Option(min=0, max=1, help="0 to 1: choose items the less like each other, the higher (MMR).")
+    ] = 0.0,
     form: Annotated[Format, typer.Option("--format", help="parquet: for millions, and resumed after a kill.")] = (
         Format.jsonl
     ),
@@ -95,7 +114,8 @@ def recommend(
     if form is not Format.parquet and (engine is not Engine.local or spark_master is not None):
         raise SsnaError("JSON lines are ranked here; --engine and --spark-master belong to --format parquet")
     known = None if data is None else _Users.of(data, user)
-    options = {"k": k, "exclude_seen": not include_seen, "new_items": new_items, "strict": strict}
+    rules = _rules(where, boost or [], at_least, diversity)
+    options = {"k": k, "exclude_seen": not include_seen, "new_items": new_items, "rules": rules, "strict": strict}
     if form is Format.parquet:
         with TemporaryDirectory(prefix="ssna-") as folder:
             source = users if known is None else known.write(Path(folder) / "histories.parquet")
@@ -110,6 +130,31 @@ def recommend(
         source = "standard input" if users == "-" else users
         with nullcontext(sys.stdin.buffer) if users == "-" else Path(users).open("rb") as file:
             _stream(run, read_lines(file, source), source, options, quiet)
+
+
+def _rules(where: str | None, boost: Sequence[str], at_least: str | None, diversity: float) -> "Rules":
+    from ssna.core.rules import Rules
+
+    return Rules.of(
+        where=where,
+        boost=[dict(zip(("factor", "where"), _numbered(each, "--boost"), strict=True)) for each in boost],
+        at_least=None
+        if at_least is None
+        else dict(zip(("items", "where"), _numbered(at_least, "--at-least"), strict=True)),
+        diversity=diversity,
+    )
+
+
+def _numbered(text: str, option: str) -> tuple[float | int, str]:
+    """A number and the condition behind it."""
+    number, _, condition = text.strip().partition(" ")
+    try:
+        return (int(number) if option == "--at-least" else float(number)), condition
+    except ValueError:
+        example = '"3 price < 20"' if option == "--at-least" else '"1.5 price < 20"'
+        raise typer.BadParameter(
+            f"{text!r} does not begin with a number, as {example} does", param_hint=option
+        ) from None
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ ResultT = TypeVar("ResultT")
 COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
 _LONGEST, _DEEPEST, _MOST = 4_000, 20, 1_000  # letters, levels, values
 _DIGITS = 15
+_WIDEST = 10**300  # of a whole number that a float may stand for
 _TOKEN = re.compile(
     r"""\s*(?:(?P<quoted>'[^']*'|"[^"]*")|(?P<name>`[^`]+`)|(?P<sign><=|>=|!=|[=<>(),])|(?P<word>[^\s'"`=<>!(),]+))"""
 )
@@ -53,6 +54,19 @@ class Combination:
 Condition = Predicate | Combination
 
 
+class ConditionError(ValueError):
+    """What was given is no condition, or none on these names.
+
+    Args:
+        place: within the tree, such as ``and.1.in``; empty for all of it.
+        message: what is wrong there.
+    """
+
+    def __init__(self, place: str, message: str) -> None:
+        super().__init__(f"{place}: {message}" if place else message)
+        self.place, self.message = place, message
+
+
 def parse(text: str) -> Condition:
     """The condition that ``text`` says. Raises :class:`ValueError`, which names the place, if it says none."""
     if len(text) > _LONGEST:
@@ -60,26 +74,47 @@ def parse(text: str) -> Condition:
     return _Parser(text).parsed()
 
 
-def from_tree(tree: Any, depth: int = 0) -> Condition:
-    """The condition of a tree of JSON values. Raises :class:`ValueError` if it is none."""
+def from_tree(tree: Any, place: str = "") -> Condition:
+    """The condition of a tree of JSON values. Raises :class:`ConditionError`, which names the place, if it is none.
+
+    Args:
+        place: of the tree in something larger, for the message.
+    """
+    return _from_tree(tree, place, 0, [0])
+
+
+def _from_tree(tree: Any, place: str, depth: int, count: list[int]) -> Condition:
+    """``count``: the values so far; a predicate without any counts as one."""
     if depth > _DEEPEST:
-        raise ValueError(f"a condition has at most {_DEEPEST} levels")
+        raise ConditionError(place, f"a condition has at most {_DEEPEST} levels")
     if not isinstance(tree, dict) or len(tree) != 1:
-        raise ValueError(f"a condition is an object with one key, not {_shown(tree)}")
+        raise ConditionError(place, f"a condition is an object with one key, not {_shown(tree)}")
     ((operator, value),) = tree.items()
+    inside = f"{place}.{operator}" if place else str(operator)
     if operator in ("and", "or"):
         if not isinstance(value, list) or not 2 <= len(value) <= _MOST:
-            raise ValueError(f"{operator!r} takes a list of at least two conditions, not {_shown(value)}")
-        return Combination(operator, tuple(from_tree(part, depth + 1) for part in value))
+            raise ConditionError(place, f"{operator!r} takes a list of at least two conditions, not {_shown(value)}")
+        parts = (_from_tree(part, f"{inside}.{n}", depth + 1, count) for n, part in enumerate(value))
+        return Combination(operator, tuple(parts))
     if operator == "not":
-        return Combination("not", (from_tree(value, depth + 1),))
+        return Combination("not", (_from_tree(value, inside, depth + 1, count),))
+    found = _predicate(operator, value)
+    if found is None:
+        raise ConditionError(place, f"no condition is written as {_shown(tree)}")
+    count[0] += max(len(found.values), 1)
+    if count[0] > _MOST:
+        raise ConditionError(place, f"a condition has at most {_MOST:,} values")
+    return found
+
+
+def _predicate(operator: str, value: Any) -> Predicate | None:
     if operator == "exists" and isinstance(value, str):
         return Predicate(value, "exists")
     if operator in (*COMPARISONS, "in") and isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
         values = value[1] if operator == "in" else [value[1]]
         if isinstance(values, list) and 1 <= len(values) <= _MOST and all(map(_is_literal, values)):
             return Predicate(value[0], operator, tuple(values))
-    raise ValueError(f"no condition is written as {_shown(tree)}")
+    return None
 
 
 def tree(condition: Condition) -> dict[str, Any]:
@@ -96,6 +131,16 @@ def tree(condition: Condition) -> dict[str, Any]:
 def names(condition: Condition) -> tuple[str, ...]:
     """All names, once each, in their order."""
     return tuple(dict.fromkeys(_names(condition)))
+
+
+def places(condition: Condition, place: str = "") -> Iterator[tuple[str, Predicate]]:
+    """Every predicate and its place in the tree, as :class:`ConditionError` writes it."""
+    inside = f"{place}.{condition.operator}" if place else condition.operator
+    if isinstance(condition, Predicate):
+        yield inside, condition
+        return
+    for number, part in enumerate(condition.parts):
+        yield from places(part, inside if condition.operator == "not" else f"{inside}.{number}")
 
 
 def evaluate(
@@ -118,11 +163,16 @@ def _names(condition: Condition) -> Iterator[str]:
 
 
 def _is_literal(value: Any) -> bool:
+    if isinstance(value, int) and abs(value) > _WIDEST:
+        return False
     return isinstance(value, str | bool) or (isinstance(value, int | float) and math.isfinite(value))
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except RecursionError:
+        return "what is nested so deep"
     return text if len(text) <= 60 else f"{text[:60]}…"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, StringConstraints, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, StringConstraints, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
 from ssna.core.errors import SsnaError
@@ -29,6 +29,14 @@ NewItemId = Annotated[str, StringConstraints(min_length=1, max_length=ID_LENGTH,
 
 Text = Annotated[str, StringConstraints(min_length=1, pattern=FILLED)]
 """Of an item."""
+
+
+def _integer(value: Any) -> Any:
+    """JSON has one kind of number: 10.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Integer = Annotated[int, BeforeValidator(_integer)]
 
 
 def _user(value: Any) -> Any:
@@ -65,7 +73,8 @@ def explain(errors: Sequence[Any], name: str) -> str:
     Args:
         name: of what was sent, where all of it is wrong: ``"the body"``.
     """
-    where = ".".join(short(str(part)) for part in errors[0]["loc"]) or name
+    inside = errors[0].get("ctx", {}).get("place", "")  # of a condition
+    where = ".".join(filter(None, [*(short(str(part)) for part in errors[0]["loc"]), inside])) or name
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
     return f"{where}: {_meaning(errors[0])}{more}"
 

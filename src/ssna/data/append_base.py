@@ -18,6 +18,7 @@ from ibis import Table
 
 from ssna.core.errors import DataError
 from ssna.core.ragged import Ints, Ragged
+from ssna.data.attributes import overlaid
 from ssna.data.cleaning import CORE, NO_TEXT
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.data.dropped import DROPPED, DROPPED_TEXTS, EXACT, RARE, REASON, TEXT, whole
@@ -84,6 +85,8 @@ class AppendBase:
             kept = {name: value for name, value in kept.items() if name not in COLUMNS}
         elif (items is not None) != self.own_items:
             kept["text_cols"] = None if items is not None else ()
+        if items is None:
+            kept["attribute_cols"] = None
         return Request(logs, items, PrepareOptions.of(**{**kept, **given}))
 
     @property
@@ -128,6 +131,14 @@ class AppendBase:
             {ITEM: [item for item, _ in known], TEXT: [text for _, text in known]}, schema=self.dropped_texts.schema
         )
         return engine.import_arrow(pa.concat_tables([catalogue, self.dropped_texts]))
+
+    def attributes(self, new: pa.Table | None) -> pa.Table | None:
+        """Those of the data set and of new rows, whose values take the place of earlier ones.
+
+        Raises:
+            DataError: an attribute is of another kind there.
+        """
+        return overlaid(self.data.attributes, new)
 
     def appended_counts(self, dataset: Dataset) -> dict[str, int]:
         """How many rows came to the data set, how many of them stay, and how many of these repeat another at the same

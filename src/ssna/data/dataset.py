@@ -100,6 +100,8 @@ class Dataset:
         moments: where validation and test begin, in seconds since 1970, where ``prepare`` was told; else None.
         given_points: where a predefined split splits each user's row; else None.
         new_items: id -> text of items without enough events that are to be recommended all the same, by their texts.
+        attributes: a table of ``id`` and the columns that ``prepare`` kept of the items' file, a row for each item of
+            the file; None: it kept none. They train nothing, so that the fingerprint does not depend on them.
     """
 
     users: IdMap
@@ -113,6 +115,7 @@ class Dataset:
     moments: tuple[int, int] | None = None
     given_points: SplitPoints | None = None
     new_items: dict[str, str] = field(default_factory=dict)
+    attributes: pa.Table | None = None
 
     def __repr__(self) -> str:
         events = len(self.histories.items)

@@ -29,7 +29,7 @@ Accepted = Literal["item-texts", "float-ids", "guests"]
 Moment = str | int | float | dt.date | dt.datetime
 
 _TABLE = ("header", "quote", "time_format")
-COLUMNS = ("user_col", "item_col", "item_id_col", "time_col", "text_cols", "rating_col", *_TABLE)
+COLUMNS = ("user_col", "item_col", "item_id_col", "time_col", "text_cols", "attribute_cols", "rating_col", *_TABLE)
 APPENDING = ("format", *COLUMNS, "accept", "engine", "spark_master")
 """What ``append`` may be told anew. All else is a rule, and the rules are those of the data set appended to."""
 
@@ -67,6 +67,8 @@ class PrepareOptions(Settings):
     """How dates are written where the column itself does not tell, such as %d/%m/%Y; a time of day may follow."""
     text_cols: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = _named("NAME,...")
     """The columns that make up an item's text, in order."""
+    attribute_cols: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = _named("NAME,...")
+    """The columns of the items' own file that are kept as attributes, to filter and boost recommendations by."""
     rating_col: str | None = _named("NAME")
     """The column of ratings; it is read only where there is a least rating."""
     header: Annotated[tuple[str, ...] | None, BeforeValidator(_as_list)] = _named("NAME,...")

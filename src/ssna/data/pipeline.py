@@ -38,6 +38,8 @@ from ssna.data.quality import equal_files, measure
 from ssna.data.reading import ReadLogs, read_logs
 from ssna.data.report import provenance, rules
 from ssna.data.sources import ITEM, Request, Source
+from ssna.data.sources.attributes import described as described_attributes
+from ssna.data.sources.attributes import read_attributes
 from ssna.data.sources.values import TIME_REMEDY
 from ssna.data.split_points import MIN_EVENTS
 from ssna.data.storage import describe, write
@@ -92,12 +94,13 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         packed = pack(engine, cleaned.core.events, cleaned.count, read.users, read.items, read.source.timed, predefined)
         _require_no_compact_dates(request, packed)
         require_no_guest(packed, request, str((read.source.columns or {}).get("user", "user")))
+        attributes, said = read_attributes(engine, read.source, request)
         checks = {
             **read.coverage(),
             **_unreadable_time(read.source, cleaned),
             **_unmatched(read, cleaned),
             "equal_files": equal_files(read.source.log_files),
-            **({"notes": list(read.source.notes)} if read.source.notes else {}),
+            **({"notes": notes} if (notes := [*read.source.notes, *said]) else {}),
             "same_time": packed.same_time,
             "core_rounds": [asdict(each) for each in cleaned.core.rounds],
         }
@@ -105,7 +108,8 @@ def assemble(request: Request, quiet: bool, folder: Path | None = None, base: Ap
         with ThreadPoolExecutor(max_workers=1) as beside:  # from here on it alone asks the engine
             if folder is not None:
                 dropped = beside.submit(_dropped(read, cleaned, options).write, engine, folder)
-            dataset, exact = _dataset(request, base, read, cleaned, packed, checks, new_items)
+            attributes = attributes if base is None else base.attributes(attributes)
+            dataset, exact = _dataset(request, base, read, cleaned, packed, checks, new_items, attributes)
             if folder is not None:
                 dropped.result()  # before the data set is written: what it holds in memory, the writing needs
                 write(dataset, folder)
@@ -122,6 +126,7 @@ def _dataset(
     packed: Packed,
     checks: dict[str, Any],
     new_items: dict[str, str],
+    attributes: pa.Table | None,
 ) -> tuple[Dataset, Ints | None]:
     """With its manifest; and what :class:`Packed` has as ``exact``, in the order of its events."""
     dataset = Dataset(
@@ -134,6 +139,7 @@ def _dataset(
         moments=request.options.moments,
         given_points=packed.split_points,
         new_items=new_items,
+        attributes=attributes,
     )
     before = {} if base is None else base.dropped
     dropped = {reason: count + before.get(reason, 0) for reason, count in cleaned.dropped.items()}
@@ -143,6 +149,7 @@ def _dataset(
     if request.options.keep_items == "text":
         named = sum(item in read.texts for item in dataset.new_items)
         checks["new_items"] = {"few_events": named, "no_event": len(dataset.new_items) - named}
+    checks |= described_attributes(attributes, (*packed.items, *new_items))
     checks |= measure(dataset, dt.datetime.now(dt.UTC))
     report = {
         "rows_read": len(packed.histories.items) + sum(dropped.values()),

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from ssna.core.arguments import checked
 from ssna.core.errors import DataError
 from ssna.core.files import new_folder, read_json, write_json
+from ssna.data.attribute_values import kind_of
+from ssna.data.attributes import require_kinds
 from ssna.data.dataset import Dataset, HeldOut, Histories, IdMap
 from ssna.data.split_points import SplitPoints, iso, points_of_words, words_of_points
 
@@ -22,6 +24,7 @@ ITEMS = "items.parquet"
 USERS = "users.parquet"
 EVENTS = "events.parquet"
 NEW_ITEMS = "new_items.parquet"
+ATTRIBUTES = "attributes.parquet"
 HELD_OUT, QUESTIONS = "held_out.parquet", "questions.parquet"
 
 # What folders of before have: the format is the same.
@@ -51,6 +54,7 @@ def describe(dataset: Dataset) -> dict[str, Any]:
         "max_history": dataset.max_history,
         **_describe_split(dataset),
         **({"new_items": len(dataset.new_items)} if dataset.new_items else {}),
+        **({} if dataset.attributes is None else {"attributes": _kinds(dataset.attributes)}),
     }
 
 
@@ -80,7 +84,8 @@ def save(dataset: Dataset, folder: str | Path) -> None:
     events in order, as rows of the two (user, item, and seconds since 1970 where the source has times; in a predefined
     split, ``split`` says what an event is for). Where items
     are held out, ``held_out.parquet`` (id, text) holds them, and ``questions.parquet`` (history, target) the questions
-    about them. ``new_items.parquet`` (id, text) holds items without enough events that can be recommended.
+    about them. ``new_items.parquet`` (id, text) holds items without enough events that can be recommended;
+    ``attributes.parquet`` (id, and a column each) the attributes of all items that were described.
 
     Raises:
         SsnaError: ``folder`` holds something else.
@@ -111,6 +116,8 @@ def write(dataset: Dataset, folder: Path) -> None:
     if dataset.new_items:
         new = {"id": list(dataset.new_items), "text": list(dataset.new_items.values())}
         _write(folder / NEW_ITEMS, pa.table(new, schema=_ITEM_SCHEMA))
+    if dataset.attributes is not None:
+        _write(folder / ATTRIBUTES, dataset.attributes)
     write_json(folder / MANIFEST, reported)
 
 
@@ -154,6 +161,7 @@ def load(folder: str | Path) -> Dataset:
             moments=_moments(manifest.get("given_moments")),
             new_items=_read_new_items(folder) if manifest.get("new_items") else {},
             given_points=_given_points(manifest, events, len(users)),
+            attributes=_read_attributes(folder / ATTRIBUTES) if "attributes" in manifest else None,
         )
         if "split" not in manifest:  # made when there was but one
             manifest.update(_describe_split(dataset))
@@ -201,6 +209,18 @@ def _read_held_out(path: Path) -> HeldOut:
 def _read_new_items(folder: Path) -> dict[str, str]:
     items = _read(folder / NEW_ITEMS, {"id", "text"})
     return dict(zip(items["id"].to_pylist(), items["text"].to_pylist(), strict=True))
+
+
+def _kinds(table: pa.Table) -> dict[str, str]:
+    return {each.name: kind_of(each.type) or "" for each in table.schema if each.name != "id"}
+
+
+def _read_attributes(path: Path) -> pa.Table:
+    table = read_whole(path)
+    require_kinds(table.drop_columns(["id"]))
+    if table["id"].null_count or len(table["id"].unique()) < len(table):
+        raise DataError(f"{path.name} does not have each item once")
+    return table
 
 
 def _write(path: Path, table: pa.Table) -> None:

@@ -41,6 +41,7 @@ def restrict(data: Dataset, events: NDArray[np.bool_]) -> Dataset:
         protocol=data.protocol,
         moments=data.moments,
         new_items=data.new_items,
+        attributes=data.attributes,
         given_points=None if data.given_points is None else _points_left(data, events, users),
     )
 

@@ -27,6 +27,7 @@ def summary(manifest: Mapping[str, Any]) -> list[str]:
         f"items     {manifest['items']:,} of {checks['items_read']:,}"
         + (f"; {checks['items_without_text']:,} without text" if checks["items_without_text"] else ""),
         *_new_items(manifest),
+        *_attributes(manifest),
         f"events    {manifest['interactions']:,} ({manifest['interactions_used']:,} read in the test)",
         f"split     {_split(manifest)}",
         *([] if manifest.get("period") is None else [f"period    {_period(manifest['period'])}"]),
@@ -225,6 +226,15 @@ def _new_items(manifest: Mapping[str, Any]) -> list[str]:
     new, events = manifest.get("new_items", 0), manifest["options"]["min_item"]
     said = f"{why['few_events']:,} have under {events} events or lost them, {why['no_event']:,} none"
     return [f"new items {new:,} of {manifest['items'] + new:,}, by their texts: {said}"]
+
+
+def _attributes(manifest: Mapping[str, Any]) -> list[str]:
+    lacking, items = manifest["checks"].get("attributes_missing", {}), manifest["items"] + manifest.get("new_items", 0)
+    kinds = manifest.get("attributes", {})
+    said = [
+        f"{name} ({kinds[name]}" + (f"; {_share(few, items)} lack it)" if few else ")") for name, few in lacking.items()
+    ]
+    return [f"attributes {', '.join(said)}"] if said else []
 
 
 def _period(period: Mapping[str, str]) -> str:

@@ -5,8 +5,11 @@ from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from ssna.core.errors import DataError, option
+from ssna.data.attributes import united
 from ssna.data.dataset import Dataset, Histories, IdMap
 from ssna.data.split_points import SplitPoints
 from ssna.data.storage import describe
@@ -62,10 +65,21 @@ def union(data: Mapping[str, Dataset]) -> Dataset:
         new_items={
             f"{name}{JOINT}{item}": text for name, each in data.items() for item, text in each.new_items.items()
         },
+        attributes=_attributes(data),
         given_points=_points(sets) if first[1].protocol == "predefined" else None,
     )
     of = {name: each.fingerprint for name, each in data.items()}
     return replace(joined, manifest={**describe(joined), "union_of": of})
+
+
+def _attributes(data: Mapping[str, Dataset]) -> pa.Table | None:
+    """Those of all, with the ids that their items have here."""
+    tables = []
+    for name, each in data.items():
+        if each.attributes is not None:
+            ids = pc.binary_join_element_wise(f"{name}{JOINT}", each.attributes["id"], "")
+            tables.append(each.attributes.set_column(each.attributes.schema.get_field_index("id"), "id", ids))
+    return united(tables) if tables else None
 
 
 def _points(sets: tuple[Dataset, ...]) -> SplitPoints:

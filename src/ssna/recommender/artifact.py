@@ -16,13 +16,16 @@ from safetensors.torch import load_file, save_file
 
 from ssna.core.errors import ArtifactError, DataError, SettingsError
 from ssna.core.files import read_json, write_json
+from ssna.data.attribute_values import KINDS
+from ssna.data.attributes import Attributes
 from ssna.data.dataset import IdMap
 from ssna.scoring import Scorer, restore
 from ssna.text import Encoding
 
 FORMAT = 3
-MANIFEST, TENSORS, ITEMS = "model.json", "scorer.safetensors", "items.parquet"
+MANIFEST, TENSORS, ITEMS, ATTRIBUTES = "model.json", "scorer.safetensors", "items.parquet", "attributes.parquet"
 FILES = (MANIFEST, TENSORS, ITEMS)
+MAY_HAVE = (ATTRIBUTES,)
 IN_RUN = "model"  # the artefact's folder within a run folder
 
 _SCHEMA = pa.schema({"id": pa.string(), "text": pa.string(), "count": pa.int64()})
@@ -36,11 +39,12 @@ class Contents(NamedTuple):
     texts: Sequence[str]
     counts: NDArray[np.int64]
     encoding: Encoding | None
+    attributes: Attributes | None = None
 
 
 def write(folder: Path, contents: Contents) -> None:
     """Write all files into ``folder``, which the caller moves into place."""
-    scorer, items, texts, counts, encoding = contents
+    scorer, items, texts, counts, encoding, attributes = contents
     config, tensors = scorer.state()
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / TENSORS)
     table = pa.table({"id": tuple(items.external), "text": texts[1:], "count": counts[1:]}, schema=_SCHEMA)
@@ -51,7 +55,10 @@ def write(folder: Path, contents: Contents) -> None:
         "scorer": {"kind": scorer.kind, "config": config},
         "encoding": None if encoding is None else encoding.tree(),
     }
-    files = {name: _digest(folder / name) for name in (TENSORS, ITEMS)}
+    if attributes is not None:
+        manifest["attributes"] = attributes.kinds
+        pq.write_table(attributes.columns, folder / ATTRIBUTES, compression="zstd")
+    files = {name: _digest(folder / name) for name in _files(manifest)}
     write_json(folder / MANIFEST, {**manifest, "sha256": {MANIFEST: _checksum(manifest), **files}})
 
 
@@ -77,6 +84,7 @@ def read(folder: Path) -> Contents:
             ("", *table["text"].to_pylist()),
             np.concatenate([[0], table["count"].to_numpy()]),
             manifest["encoding"] and Encoding.parse(manifest["encoding"], str(folder / MANIFEST)),
+            _attributes(folder / ATTRIBUTES, manifest["attributes"], len(table)) if "attributes" in manifest else None,
         )
     except PermissionError as cause:
         raise ArtifactError(f"{cause.filename} may not be read by this user; change its owner or its mode") from None
@@ -122,9 +130,21 @@ def model_folder(folder: Path) -> Path:
     return folder / IN_RUN if (folder / IN_RUN / MANIFEST).is_file() else folder
 
 
+def _files(manifest: dict[str, Any]) -> tuple[str, ...]:
+    """All but the manifest."""
+    return (TENSORS, ITEMS, ATTRIBUTES) if "attributes" in manifest else (TENSORS, ITEMS)
+
+
+def _attributes(path: Path, kinds: dict[str, str], items: int) -> Attributes:
+    with pq.ParquetFile(path) as file:
+        if file.metadata.num_rows != items or file.schema_arrow.names != list(kinds):
+            raise ValueError(f"{ATTRIBUTES} is not of the items that are scored")
+        return Attributes(file.read().cast(pa.schema({name: KINDS[kind] for name, kind in kinds.items()})))
+
+
 def _check(folder: Path, manifest: dict[str, Any], expected: dict[str, str]) -> None:
     """``manifest`` is without its digests."""
-    found = {MANIFEST: _checksum(manifest), **{name: _digest(folder / name) for name in (TENSORS, ITEMS)}}
+    found = {MANIFEST: _checksum(manifest), **{name: _digest(folder / name) for name in _files(manifest)}}
     for name, digest in found.items():
         if digest != expected[name]:
             raise ArtifactError(f"{folder / name} is not the file that was saved; copy or train the model again")

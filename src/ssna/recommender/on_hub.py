@@ -61,4 +61,4 @@ class OnHub(ABC):
         """
         if Path(name).exists():
             return cls.load(name)
-        return cls.load(hub.download(str(name), artifact.FILES, token=token, revision=revision))
+        return cls.load(hub.download(str(name), (*artifact.FILES, *artifact.MAY_HAVE), token=token, revision=revision))

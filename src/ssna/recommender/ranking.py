@@ -1,6 +1,7 @@
 """What a ranking is asked for, and the one function that ranks: for the recommender, the service, and files."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 from ssna.core.bounds import MOST_EXPOSURE
 from ssna.core.errors import SsnaError, option
 from ssna.core.ragged import Ints, Ragged
-from ssna.scoring import PopularityScorer, ScoreFn, Scorer
-from ssna.scoring.topk import Best, Tiles, chunks, hide, top
+from ssna.recommender.restriction import Restriction, kind, top_of_some
+from ssna.recommender.selecting import candidates, directions_of, diversified, with_at_least
+from ssna.recommender.selection import Selection
+from ssna.scoring import PopularityScorer, Scorer
+from ssna.scoring.topk import Best, top
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +29,7 @@ class RankRequest:
         allow: ``n`` times the only items that are ranked, or None for all of them.
         deny: ``n`` rows of items that are excluded.
         new_items: ``(n,)`` how far new items are raised, in scores; None: nowhere.
+        selections: ``n`` rules, or None for a history without; None: nobody has some.
     """
 
     histories: Ragged
@@ -33,6 +38,7 @@ class RankRequest:
     allow: tuple[Ints | None, ...]
     deny: Ragged
     new_items: NDArray[np.float64] | None = None
+    selections: tuple[Selection | None, ...] | None = None
 
     @classmethod
     def uniform(
@@ -42,12 +48,26 @@ class RankRequest:
         exclude_seen: bool = True,
         allow: Ints | None = None,
         new_items: float = 0.0,
+        selection: Selection | None = None,
     ) -> "RankRequest":
         """The same for every history."""
         n = len(histories)
         nothing = Ragged(np.zeros(0, dtype=np.int64), np.zeros(n + 1, dtype=np.int64))
         raised = np.full(n, new_items) if new_items else None
-        return cls(histories, np.full(n, k), np.full(n, exclude_seen), (allow,) * n, nothing, raised)
+        selections = None if selection is None else (selection,) * n
+        return cls(histories, np.full(n, k), np.full(n, exclude_seen), (allow,) * n, nothing, raised, selections)
+
+    def take(self, members: Ints) -> "RankRequest":
+        """Those of some histories."""
+        return RankRequest(
+            self.histories.take(members),
+            self.k[members],
+            self.exclude_seen[members],
+            tuple(self.allow[number] for number in members),
+            self.deny.take(members),
+            None if self.new_items is None else self.new_items[members],
+            None if self.selections is None else tuple(self.selections[number] for number in members),
+        )
 
     @property
     def fallback(self) -> NDArray[np.bool_]:
@@ -69,7 +89,8 @@ class RankRequest:
 def rank(
     scorer: Scorer, counts: NDArray[np.int64], request: RankRequest, excluded: Ints | None = None
 ) -> tuple[Ints, NDArray[np.float32]]:
-    """The best items of each history, best first; of equal scores the lower row.
+    """The best items of each history, best first; of equal scores the lower row. Where rules ask for diversity, in the
+    order in which MMR chooses them.
 
     Args:
         counts: ``(I + 1,)`` training events of each item, for histories that say nothing.
@@ -78,7 +99,61 @@ def rank(
     Returns:
         ``(n, k)`` item rows and ``(n, k)`` fp32 scores for the largest ``k``; row 0 and minus infinity where a history
         asks for fewer, or fewer are left.
+
+    Raises:
+        ArtifactError: diversity is asked for, and there are no vectors.
     """
+    if request.selections is None:
+        return _ranked(scorer, counts, request, excluded)
+    return _chosen(scorer, counts, request, request.selections, excluded)
+
+
+def _chosen(
+    scorer: Scorer,
+    counts: NDArray[np.int64],
+    request: RankRequest,
+    selections: tuple[Selection | None, ...],
+    excluded: Ints | None,
+) -> tuple[Ints, NDArray[np.float32]]:
+    """As :func:`rank`, by rules."""
+    wide = [
+        candidates(k) if each and each.diversity else k for k, each in zip(request.k.tolist(), selections, strict=True)
+    ]
+    wider = replace(request, k=np.array(wide, dtype=np.int64))
+    rows, scores = _ranked(scorer, counts, wider, excluded)
+    needing = np.array([n for n, each in enumerate(selections) if each and each.at_least], dtype=np.int64)
+    if len(needing):
+        needed = _ranked(scorer, counts, _of_the_kind(wider.take(needing)), excluded)
+        for number, *best in zip(needing.tolist(), *needed, strict=True):
+            found = with_at_least((rows[number], scores[number]), (best[0], best[1]), min(wide[number], rows.shape[1]))
+            rows[number], scores[number] = found
+    for number, each in enumerate(selections):
+        if each and each.diversity:
+            count, k = int((rows[number] > 0).sum()), int(request.k[number])
+            found = rows[number, :count], scores[number, :count]
+            order = diversified(*found, directions_of(scorer), k, each.diversity, each.at_least)
+            rows[number, : len(order)], scores[number, : len(order)] = found[0][order], found[1][order]
+            rows[number, len(order) :], scores[number, len(order) :] = 0, -np.inf
+    k = min(int(request.k.max(initial=0)), scorer.num_rows)
+    return rows[:, :k], scores[:, :k]
+
+
+def _of_the_kind(request: RankRequest) -> RankRequest:
+    """The items that some of each history's must be of, as many as must be."""
+    selections, ks = list[Selection](), list[int]()
+    for each in request.selections or ():
+        assert each is not None
+        assert each.at_least is not None
+        m, these = each.at_least
+        selections.append(replace(each, only=these if each.only is None else these & each.only))
+        ks.append(m)
+    return replace(request, k=np.array(ks, dtype=np.int64), selections=tuple(selections))
+
+
+def _ranked(
+    scorer: Scorer, counts: NDArray[np.int64], request: RankRequest, excluded: Ints | None
+) -> tuple[Ints, NDArray[np.float32]]:
+    """As :func:`rank`, with nothing but filters and boosts of rules."""
     shape = len(request.histories), min(int(request.k.max(initial=0)), scorer.num_rows)
     rows, scores = np.zeros(shape, dtype=np.int64), np.full(shape, -np.inf, dtype=np.float32)
     mask = None if excluded is None or not len(excluded) else _mask(excluded, scorer.num_rows)
@@ -89,11 +164,13 @@ def rank(
             chosen = chosen.with_exposure(float(request.new_items[first]))
         histories, exclude = request.histories.take(members), request.exclude.take(members)
         k = min(int(request.k[members].max()), shape[1])
-        if request.allow[first] is None:
-            best = top(chosen, histories, k, exclude, mask)
+        selections, allow = _selections(request), request.allow
+        asked = [selections[number] for number in members], [allow[number] for number in members]
+        restriction = Restriction.of(*asked, mask, scorer.num_rows)
+        if restriction.of_all:
+            best = top(chosen, histories, k, exclude, restriction.hidden)
         else:
-            allow = Ragged.from_rows([rows_ for number in members if (rows_ := request.allow[number]) is not None])
-            best = _top_allowed(chosen, histories, k, exclude, mask, allow)
+            best = top_of_some(chosen, histories, k, exclude, restriction)
         rows[members, :k], scores[members, :k] = best
     unwanted = np.arange(shape[1]) >= request.k[:, None]
     rows[unwanted], scores[unwanted] = 0, -np.inf
@@ -121,55 +198,22 @@ def check_new_items(exposure: float) -> None:
         raise SsnaError(f"{option('new_items')} is {exposure}; give a number from {-MOST_EXPOSURE} to {MOST_EXPOSURE}")
 
 
+def _selections(request: RankRequest) -> Sequence[Selection | None]:
+    return request.selections or (None,) * len(request.k)
+
+
 def _groups(request: RankRequest) -> list[Ints]:
-    """The numbers of histories that are scored together: popularity ranks all of them or none, all have a list of
-    allowed items or none, and new items are raised alike."""
-    group = 2 * np.array([allow is not None for allow in request.allow], dtype=np.int64) + request.fallback
+    """The numbers of histories that are scored together: popularity ranks all of them or none, all have few allowed
+    items or none, or are boosted, and new items are raised alike."""
+    group = (
+        2 * np.array([kind(*each) for each in zip(_selections(request), request.allow, strict=True)], dtype=np.int64)
+        + request.fallback
+    )
     if request.new_items is not None:
-        group += 4 * np.unique(request.new_items, return_inverse=True)[1]
+        group += 6 * np.unique(request.new_items, return_inverse=True)[1]
     return [np.flatnonzero(group == number) for number in np.unique(group)]
 
 
 def _mask(rows: Ints, size: int) -> torch.Tensor:
     """``(size,)`` bool."""
     return torch.zeros(size, dtype=torch.bool).index_fill_(0, torch.from_numpy(rows), True)
-
-
-def _top_allowed(
-    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged, excluded: torch.Tensor | None, allow: Ragged
-) -> tuple[Ints, NDArray[np.float32]]:
-    """As :func:`ssna.scoring.topk.top`, of the rows in ``allow`` alone, history by history: no others are scored."""
-    items = np.unique(allow.values[allow.values > 0])
-    items = np.concatenate([[0], items if excluded is None else items[~excluded.numpy()[items]]])
-    exclude, allow, rows = _columns(exclude, items), _columns(allow, items), torch.from_numpy(items)
-    found = []
-    for first, chunk in chunks(histories):
-        some = slice(first, first + len(chunk))
-        best = Best(len(chunk), k)
-        for start, tile in Tiles(_score_of(rows, scorer.prepare(chunk)), len(items)):
-            _keep(tile, allow.take(some), start)
-            hide(tile, exclude.take(some), start)
-            best.add(start, tile)
-        found.append(best)
-    return items[torch.cat([best.rows for best in found]).numpy()], torch.cat([best.scores for best in found]).numpy()
-
-
-def _columns(rows: Ragged, items: Ints) -> Ragged:
-    """Where ``rows`` are in ``items``, which ascend; -1 for those that are not."""
-    column = np.searchsorted(items, rows.values).clip(max=len(items) - 1)
-    return Ragged(np.where(items[column] == rows.values, column, -1), rows.offsets)
-
-
-def _score_of(rows: torch.Tensor, score: ScoreFn) -> ScoreFn:
-    """The scores of ``rows (m,)``, by their numbers in it."""
-    return lambda columns: score(rows[columns])
-
-
-def _keep(tile: torch.Tensor, items: Ragged, start: int) -> None:
-    """The opposite of :func:`ssna.scoring.topk.hide`: all but ``tile[i, items[i] - start]`` become minus infinity."""
-    columns = items.values - start
-    here = np.flatnonzero((columns >= 0) & (columns < tile.shape[1]))
-    cells = torch.from_numpy(items.row_of_value[here]), torch.from_numpy(columns[here])
-    scores = tile[cells]
-    tile.fill_(-torch.inf)
-    tile[cells] = scores

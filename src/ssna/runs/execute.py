@@ -16,6 +16,7 @@ from ssna.compute.memory import MemoryMeter
 from ssna.core.errors import ArtifactError, SettingsError, for_python, keeping, option
 from ssna.core.files import new_folder, write_file
 from ssna.core.ragged import Ints
+from ssna.data.attributes import Attributes
 from ssna.data.dataset import Dataset
 from ssna.evaluation import beyond_accuracy, evaluate
 from ssna.methods import METHODS, TrainedMethod
@@ -158,7 +159,8 @@ def execute(
             refit=again,
         )
         at = None if out is None else Path(out)
-        recommender = Recommender(final.scorer, data.items, data.texts, counts, encoding)
+        attributes = None if data.attributes is None else Attributes.of(data.attributes, data.items.external)
+        recommender = Recommender(final.scorer, data.items, data.texts, counts, encoding, attributes)
         run = Run(record, evaluations, with_new_items(recommender, data, not verbose, cache), cold, at)
         for hint in run.hints if verbose else ():
             print(f"hint: {hint}", file=sys.stderr, flush=True)

@@ -1,8 +1,10 @@
 """Items that a data set keeps for their texts alone: new to the model that was trained on it."""
 
 import sys
+from dataclasses import replace
 
 from ssna.core.errors import ArtifactError, CacheError, EncoderError
+from ssna.data.attributes import Attributes
 from ssna.data.dataset import Dataset
 from ssna.recommender import Recommender
 from ssna.recommender.admission import new_in_cache, says_nothing
@@ -26,6 +28,9 @@ def with_new_items(
         else:
             new = recommender.read(data.new_items)
         recommender, silent = recommender.admit_read(new), new.silent_items
+        if data.attributes is not None:
+            of_all = Attributes.of(data.attributes, recommender.items.external)
+            recommender = replace(recommender, attributes=of_all)
     except (ArtifactError, EncoderError, CacheError) as cause:
         said = f"warning: the {len(data.new_items):,} new items of the data cannot be recommended: {cause}"
     else:

@@ -3,7 +3,8 @@
 No result depends on how histories and items are cut, but by rounding: of equal scores the lower row comes first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -101,14 +102,43 @@ class Best:
         self.scores, self.rows = scores[:, :k], rows.gather(1, order[:, :k])
 
 
+@dataclass(frozen=True, eq=False)
+class HistoryMasks:
+    """Items that leave rankings, history by history.
+
+    Attributes:
+        masks: each ``(I + 1,)`` bool.
+        of: ``(n,)`` which of these is a history's.
+    """
+
+    masks: Sequence[Tensor]
+    of: Tensor
+
+    def take(self, histories: Ints | slice) -> "HistoryMasks":
+        """Those of some histories."""
+        return HistoryMasks(self.masks, self.of[histories])
+
+    def columns(self, items: Tensor) -> "HistoryMasks":
+        """Those of some items, which are renumbered."""
+        return HistoryMasks([mask[items] for mask in self.masks], self.of)
+
+    def hide(self, tile: Tensor, start: int) -> None:
+        """As :func:`hide`."""
+        here = [mask[start : start + tile.shape[1]] for mask in self.masks]
+        tile.masked_fill_(here[0] if len(here) == 1 else torch.stack(here)[self.of], -torch.inf)
+
+
+Excluded = Tensor | HistoryMasks | None
+
+
 def top(
-    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged | None = None, excluded: Tensor | None = None
+    scorer: Scorer, histories: Ragged, k: int, exclude: Ragged | None = None, excluded: Excluded = None
 ) -> tuple[Ints, np.ndarray[Any, Any]]:
     """The ``k`` best rows of each history, best first; of equal scores the lower row.
 
     Args:
         exclude: items that leave the ranking, history by history.
-        excluded: ``(I + 1,)`` bool, items that leave every ranking.
+        excluded: ``(I + 1,)`` bool, items that leave every ranking; or those that leave some.
 
     Returns:
         ``(n, k)`` item rows and ``(n, k)`` fp32 scores; row 0 and minus infinity where fewer than ``k`` are left.
@@ -117,13 +147,16 @@ def top(
     found = []
     for first, chunk in chunks(histories):
         gone = None if exclude is None else exclude.take(slice(first, first + len(chunk)))
-        found.append(_from_approximation(scorer, chunk, k, gone, excluded) or _exact(scorer, chunk, k, gone, excluded))
+        hidden = excluded
+        if isinstance(excluded, HistoryMasks):
+            hidden = excluded.take(slice(first, first + len(chunk)))
+        found.append(_from_approximation(scorer, chunk, k, gone, hidden) or _exact(scorer, chunk, k, gone, hidden))
     if not found:
         return np.zeros((0, k), dtype=np.int64), np.zeros((0, k), dtype=np.float32)
     return torch.cat([best.rows for best in found]).numpy(), torch.cat([best.scores for best in found]).numpy()
 
 
-def _exact(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, excluded: Tensor | None) -> Best:
+def _exact(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, excluded: Excluded) -> Best:
     best = Best(len(histories), k)
     for start, tile in Tiles.of(scorer, histories):
         _leave_out(tile, start, gone, excluded)
@@ -132,7 +165,7 @@ def _exact(scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, exclu
 
 
 def _from_approximation(
-    scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, excluded: Tensor | None
+    scorer: Scorer, histories: Ragged, k: int, gone: Ragged | None, excluded: Excluded
 ) -> Best | None:
     """From nearly right scores, all items that may be among the best scored rightly; where these are too many, from all
     scores. None where that would not pay."""
@@ -163,7 +196,8 @@ def _from_approximation(
         best.insert(owner, columns + start, right(owner, columns))
     others = crowded.numpy().nonzero()[0]
     if len(others):
-        exact = _exact(scorer, histories.take(others), k, None if gone is None else gone.take(others), excluded)
+        hidden = excluded.take(others) if isinstance(excluded, HistoryMasks) else excluded
+        exact = _exact(scorer, histories.take(others), k, None if gone is None else gone.take(others), hidden)
         best.scores[crowded], best.rows[crowded] = exact.scores, exact.rows
     return best
 
@@ -179,10 +213,12 @@ def _highest(tile: Tensor) -> Tensor:
     return highest.float()
 
 
-def _leave_out(tile: Tensor, start: int, gone: Ragged | None, excluded: Tensor | None) -> None:
+def _leave_out(tile: Tensor, start: int, gone: Ragged | None, excluded: Excluded) -> None:
     if gone is not None:
         hide(tile, gone, start)
-    if excluded is not None:
+    if isinstance(excluded, HistoryMasks):
+        excluded.hide(tile, start)
+    elif excluded is not None:
         tile[:, excluded[start : start + tile.shape[1]]] = -torch.inf
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ssna.text.states import Vectors
@@ -18,6 +18,7 @@ class Change:
         delete: added items that leave.
         hide: items of the run that leave.
         show: items of the run that come back.
+        attributes: item, of the run or added, -> what is new of its attributes; None takes a value away.
     """
 
     put: Mapping[str, str] = field(default_factory=dict)
@@ -25,6 +26,7 @@ class Change:
     delete: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
     show: tuple[str, ...] = ()
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ class Additions:
         hidden: items of a run that are not to be recommended.
         revision: of the store; one more with every change.
         vectors: added item -> its vectors, of those that came with some.
+        attributes: item, of a run or added, -> those of its attributes that were put, by name; None: taken away.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict)
     hidden: frozenset[str] = frozenset()
     revision: int = 0
     vectors: Mapping[str, "Vectors"] = field(default_factory=dict, compare=False)
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.texts) + len(self.hidden)
@@ -52,4 +56,6 @@ class Additions:
         texts = {item: text for item, text in self.texts.items() if item not in removed} | dict(change.put)
         vectors = {item: each for item, each in self.vectors.items() if item not in removed} | dict(change.vectors)
         hidden = self.hidden.union(change.hide).difference(change.show)
-        return Additions(texts, hidden, self.revision + 1, vectors)
+        attributes = {item: each for item, each in self.attributes.items() if item not in change.delete}
+        attributes |= {item: {**attributes.get(item, {}), **new} for item, new in change.attributes.items()}
+        return Additions(texts, hidden, self.revision + 1, vectors, attributes)

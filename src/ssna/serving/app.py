@@ -130,10 +130,12 @@ def _add_lookups(app: FastAPI, service: Service, metrics: Metrics) -> None:
             schemas.Items(items=[schemas.Item(item=item, text=now.text(item)) for item in found], total=total)
         )
 
-    @app.get("/items/{item:path}", response_model=schemas.Item, responses=_errors(404, 422))
+    @app.get("/items/{item:path}", response_model=schemas.ItemWithAttributes, responses=_errors(404, 422))
     async def item_of(item: Known) -> Response:
         """One item."""
-        return _model_response(schemas.Item(item=item, text=service.inference.find(item).text(item)))
+        now = service.inference.find(item)
+        found = schemas.ItemWithAttributes(item=item, text=now.text(item), attributes=now.attributes(item))
+        return _model_response(found)
 
     @app.get("/similar/{item:path}", response_model=schemas.SimilarItems, responses=_errors(404, 422))
     async def similar(item: Known, k: Annotated[int, Query(ge=1, le=LIMITS.k)] = 10) -> Response:
@@ -171,14 +173,14 @@ def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoi
         body = await body_of(request, RecommendBatchRequest)
         if charge := request.scope.get("charge"):
             charge(len(body.requests) - 1)
-        ranked = await service.inference.recommend(body.requests)
+        ranked = await service.inference.recommend(body.requests, within="requests")
         request.scope["batch"] = ranked.batch
         return JsonResponse(batch_json(await service.inference.render(ranked, [each.fields for each in body.requests])))
 
 
 def _add_changes(app: FastAPI, service: Service, keyed: dict[str, Any]) -> None:
     @app.put(
-        "/items", response_model=schemas.ChangeResult, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
+        "/items", response_model=schemas.ChangeResult, responses=_errors(*OF_A_BODY, 401, 403, 404, 409, 503),
         openapi_extra=_body_of(PutItemsRequest), **keyed,
     )  # fmt: skip
     async def put(request: Request) -> Response:

@@ -15,6 +15,7 @@ from ssna.recommender.admission import NewItems, checked_vectors, warnings_of
 from ssna.serving.additions import Additions, Change
 from ssna.serving.comparison import compare
 from ssna.serving.inference import Inference
+from ssna.serving.item_attributes import check_attributes, with_given
 from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
@@ -53,10 +54,12 @@ class Changes:
             self.store.close()
 
     async def put(self, items: Sequence[NewItem]) -> ChangeResult:
-        """Add items, or give added ones a new text or vector; recommended as soon as this returns, and after a restart.
+        """Add items, give added ones a new text or vector, or any new attributes. It holds as soon as this returns, and
+        after a restart.
 
         Raises:
-            RequestError: an id occurs twice or belongs to the run, or there would be too many additions.
+            RequestError: an id occurs twice or belongs to the run, there would be too many additions, or attributes are
+                not those of the run.
             SsnaError: the run cannot admit items, or the disk refuses.
         """
         if len({new.item for new in items}) < len(items):
@@ -66,17 +69,22 @@ class Changes:
     async def _put(self, items: Sequence[NewItem]) -> ChangeResult:
         now, before = self.inference.snapshot, self.store.additions
         known = now.recommender.items
-        shown = [new.item for new in items if new.item in known and _comes_back(now, new)]
+        check_attributes(now.recommender, list(items))
+        attributes = {new.item: new.attributes for new in items if new.attributes}
+        described = [new for new in items if new.text or new.given]
+        changed = [_known(now, new.item) for new in items if not (new.text or new.given)]
+        shown = [new.item for new in described if new.item in known and _comes_back(now, new)]
         given = checked_vectors({new.item: new.given for new in items if new.given}, now.recommender.encoding)
         put = {
             new.item: new.text
-            for new in items
+            for new in described
             if new.item not in shown
             and not (new.item in known and now.text(new.item) == new.text and _same(before, new.item, given))
         }
         vectors = {item: given[item] for item in put if item in given}
         # An id that an earlier run knew, hidden then, and that this one does not know.
-        change = Change(put=put, vectors=vectors, show=(*shown, *before.hidden.intersection(put)))
+        back = (*shown, *before.hidden.intersection(put))
+        change = Change(put=put, vectors=vectors, show=back, attributes=attributes)
         _check_limit(before, change)
         replaced = [item for item in put if item in known]
         read = await self._apply(change, now.without(replaced))
@@ -85,7 +93,9 @@ class Changes:
         warnings = [] if read is None else list(warnings_of(read, now.recommender.encoding))
         items_now = len(self.inference.snapshot)
         added = len(put) - len(replaced) + len(shown)
-        return ChangeResult(added=added, replaced=len(replaced), items=items_now, warnings=warnings)
+        return ChangeResult(
+            added=added, replaced=len(replaced), changed=len(changed), items=items_now, warnings=warnings
+        )
 
     async def delete(self, item: str) -> ChangeResult:
         """Exclude an item from recommendations; one of the run itself still counts in histories.
@@ -201,6 +211,8 @@ class Changes:
             except BaseException:
                 give_back_rows(old)
                 raise
+            renewed = {*change.put, *change.attributes} & additions.attributes.keys()
+            wider = with_given(wider, {item: additions.attributes[item] for item in renewed})
             changed = left.updated(wider, additions.hidden)
             return changed.compact(), read
 
@@ -229,6 +241,13 @@ def load_run(folder: Path, model: str | None) -> Recommender:
 
 def _of_the_run(snapshot: Snapshot, item: str) -> bool:
     return 0 < int(snapshot.recommender.items.rows([item])[0]) <= snapshot.run_items
+
+
+def _known(snapshot: Snapshot, item: str) -> str:
+    """``item``, if the run knows it. Raises :class:`RequestError` if not."""
+    if item not in snapshot:
+        raise RequestError(404, "unknown_item", f"item {item!r} is not in the catalogue; give it a text, too")
+    return item
 
 
 def _comes_back(snapshot: Snapshot, new: NewItem) -> bool:

@@ -43,7 +43,12 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         return as_json(
             schemas.Runs(
                 runs=[
-                    schemas.Run(name=each.run, items=len(each), raises_new_items=each.raises_new_items)
+                    schemas.Run(
+                        name=each.run,
+                        items=len(each),
+                        raises_new_items=each.raises_new_items,
+                        attributes={} if each.recommender.attributes is None else each.recommender.attributes.kinds,
+                    )
                     for each in found
                 ]
             ).model_dump_json()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ssna.recommender.ranking import rank
+from ssna.recommender.selecting import candidates
 from ssna.serving.answers import check_size, ranking_json
 from ssna.serving.batching import Batcher, Part
 from ssna.serving.comparison import HISTORIES
@@ -20,6 +21,7 @@ from ssna.serving.worker import Worker
 T = TypeVar("T")
 READ = 50  # events of a history that models read, as a rule
 MANY_IDS = 8_192  # that are looked up, or written as JSON, within a few milliseconds
+LOOKED_AT = 64  # items that a condition is worked out for in the time of an id
 
 
 @dataclass(frozen=True)
@@ -119,18 +121,24 @@ class Inference:
         requests: Sequence[RecommendRequest],
         texts: Mapping[str, str] | None = None,
         run: str | None = None,
+        within: str = "",
     ) -> Ranked:
         """Rankings, all from one snapshot.
 
         Args:
             texts: of ids in the histories that the catalogue does not have.
             run: see :meth:`named`; None is what serves when their turn comes.
+            within: where ``requests`` stand as a list, for messages.
 
         Raises:
-            RequestError: there is no such run, it cannot raise new items, or too many requests wait.
+            RequestError: there is no such run, it cannot raise new items, it has not the attributes or vectors that
+                rules need, or too many requests wait.
         """
         snapshot = None if run is None else self.named(run)
         (snapshot or self.snapshot).check_new_items(any(request.new_items for request in requests))
+        if any(request.rules.asked for request in requests):
+            snapshot = snapshot or self.snapshot  # which conditions are checked for
+            snapshot.check_rules(requests, within)
         snapshot = await self._with_texts(snapshot or self.snapshot, requests, texts) if texts else snapshot
         self.recent.extend(request.history for request in requests)
         divided = divide(requests, LIMITS.part_work)
@@ -175,6 +183,7 @@ class Inference:
     async def _rank(self, snapshot: Snapshot, requests: Sequence[RecommendRequest]) -> list[Ranking]:
         recommender = snapshot.recommender
         size = sum(len(each.history) + each.k + len(each.allow or ()) + len(each.deny) for each in requests)
+        size += snapshot.work_of_rules(requests) // LOOKED_AT
         request, unknown = await self._sized(size, snapshot.look_up, requests)
         best = None
         if self._ranker is not None:
@@ -192,7 +201,10 @@ class Inference:
 def work_of(request: RecommendRequest) -> float:
     """What a request takes, in rankings of a short history: time, and memory while it waits."""
     listed, history = len(request.allow or ()) + len(request.deny), len(request.history)
-    return 1 + min(history, READ) / 25 + history / 300 + request.k / 1_000 + listed / 1_000
+    rules = request.rules
+    second = (1 if rules.boost else 0) + (1 if rules.at_least is not None else 0)
+    chosen = request.k * candidates(request.k) / 20_000 if rules.diversity else 0
+    return 1 + min(history, READ) / 25 + history / 300 + request.k / 1_000 + listed / 1_000 + second + chosen
 
 
 def divide(requests: Sequence[RecommendRequest], work: float) -> list[list[RecommendRequest]]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ssna.core.ragged import Ints, Ragged
 from ssna.recommender.ranking import RankRequest
+from ssna.serving.selections import pack_selections, unpack_selections
 
 LENGTH = struct.Struct("<Q")
 
@@ -28,7 +29,7 @@ def pack_request(request: RankRequest) -> dict[str, Tensor]:
         message |= {"limited": torch.tensor(limited)} | _pack("allow", rows)
     if request.new_items is not None:
         message["new_items"] = torch.from_numpy(request.new_items)
-    return message
+    return message if request.selections is None else message | pack_selections(request.selections)
 
 
 def unpack_request(message: Mapping[str, Tensor]) -> RankRequest:
@@ -40,7 +41,8 @@ def unpack_request(message: Mapping[str, Tensor]) -> RankRequest:
             allow[number] = rows.astype(np.int64)
     histories, deny = _unpack("histories", message), _unpack("deny", message)
     new_items = message["new_items"].numpy() if "new_items" in message else None
-    return RankRequest(histories, k, message["exclude_seen"].numpy(), tuple(allow), deny, new_items)
+    selections = unpack_selections(message, len(k))
+    return RankRequest(histories, k, message["exclude_seen"].numpy(), tuple(allow), deny, new_items, selections)
 
 
 def _pack(name: str, rows: Ragged) -> dict[str, Tensor]:

@@ -20,9 +20,10 @@ def parse(model: type[ModelT], body: bytes) -> ModelT:
     try:
         return model.model_validate(value)
     except ValidationError as invalid:
-        if _depth(value) > LIMITS.json_depth:
+        errors = invalid.errors(include_input=False, include_url=False)
+        if errors[0]["type"] != "condition" and _depth(value) > LIMITS.json_depth:  # a condition says itself where
             raise _too_deep() from None
-        raise RequestError(422, "invalid", explain(invalid.errors(include_input=False, include_url=False))) from None
+        raise RequestError(422, "invalid", explain(errors)) from None
 
 
 def read_json(body: bytes) -> Any:

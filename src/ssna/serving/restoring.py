@@ -10,6 +10,7 @@ from ssna.core.errors import ArtifactError, SsnaError
 from ssna.recommender import Recommender
 from ssna.recommender.admission import NewItems, in_order
 from ssna.serving.additions import Additions
+from ssna.serving.item_attributes import with_given
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 from ssna.serving.sharing import give_back_rows, shared
@@ -66,7 +67,7 @@ def with_additions(
             f"{folder.name} cannot take over {len(new)} added items: {cause}; name another run, or give up what was "
             "added: DELETE /items/ID for each while a server runs, or start one with another --state"
         ) from None
-    return Snapshot(wider, folder, version, run_items, additions.hidden)
+    return Snapshot(with_given(wider, additions.attributes), folder, version, run_items, additions.hidden)
 
 
 def followed(now: Snapshot, before: Additions, after: Additions, store: Store) -> Snapshot:

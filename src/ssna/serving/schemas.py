@@ -2,13 +2,14 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # pydantic wants it before Python 3.12
 
 from ssna.core import fields
 from ssna.core.bounds import MOST_EXPOSURE
-from ssna.core.fields import ItemId, NewItemId
+from ssna.core.fields import Integer, ItemId, NewItemId
+from ssna.core.rules import MOST_BOOSTS, NO_RULES, AtLeast, Boost, Rules, Where
 from ssna.serving.limits import LIMITS
 
 Text = Annotated[fields.Text, StringConstraints(max_length=LIMITS.text_length)]
@@ -17,12 +18,6 @@ RunName = Annotated[str | None, Field(max_length=LIMITS.id_length)]
 """One of those that `GET /runs` lists; null is the serving one."""
 
 
-def _integer(value: Any) -> Any:
-    """JSON has one kind of number: 10.0 is an integer."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-Integer = Annotated[int, BeforeValidator(_integer)]
 Exposure = Annotated[float, Field(ge=-MOST_EXPOSURE, le=MOST_EXPOSURE, allow_inf_nan=False)]
 
 
@@ -51,8 +46,25 @@ class RecommendRequest(BaseModel):
     """Exclude these items."""
     new_items: Exposure = 0.0
     """Raise items without training events by so many deviations of scores, beyond what validation chose."""
+    where: Where | None = None
+    """Recommend only items whose attributes fulfil this condition."""
+    boost: list[Boost] = Field(default_factory=list, max_length=MOST_BOOSTS)
+    """Raise items that fulfil conditions."""
+    at_least: AtLeast | None = None
+    """Recommend at least so many items of a kind, if there are so many: the best of them, and the best others."""
+    diversity: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    """0: the best items; towards 1, the less like each other the better (MMR over item vectors)."""
     fields: Fields = ["item", "score"]
     """What is answered of each item."""
+
+    @property
+    def rules(self) -> Rules:
+        """What stands in `where`, `boost`, `at_least` and `diversity`."""
+        if self.where is None and not self.boost and self.at_least is None and not self.diversity:
+            return NO_RULES
+        return Rules.model_construct(
+            where=self.where, boost=tuple(self.boost), at_least=self.at_least, diversity=self.diversity
+        )
 
 
 class RecommendRequestWithTexts(RecommendRequest):
@@ -76,11 +88,13 @@ class RecommendBatchRequest(BaseModel):
 
 Vector = Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=1, max_length=LIMITS.vector)]
 Source = Annotated[str, Field(min_length=1, max_length=100)]
-BY = ("text", "vector", "vectors")
+BY = ("text", "vector", "vectors", "attributes")
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Value = Annotated[str, Field(max_length=1_000)] | bool | float | list[Annotated[str, Field(max_length=1_000)]] | None
 
 
 class NewItem(BaseModel):
-    """An item that is to be recommended, by its text or by its vector alone."""
+    """An item that is to be recommended, by its text or by its vector alone; or new attributes of one that is there."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -101,9 +115,12 @@ class NewItem(BaseModel):
     )
     """The same for runs with several sources of vectors, or several layers: by source, the lowest layer first."""
 
+    attributes: dict[Name, Value] = Field(default_factory=dict, max_length=64)
+    """By the names that the run has. Null takes a value away; what is not named stays. Times are ISO text."""
+
     @model_validator(mode="after")
     def _is_known_by_something(self) -> Self:
-        if not (self.text or self.vector or self.vectors):
+        if not (self.text or self.vector or self.vectors or self.attributes):
             raise PydanticCustomError("nothing", "needs a text, or a vector")
         if self.vector and self.vectors:
             raise PydanticCustomError("both", "has `vector` and `vectors`; give one of them")
@@ -193,6 +210,13 @@ class Item(BaseModel):
     text: str
 
 
+class ItemWithAttributes(Item):
+    """An item of the catalogue, and what is known of it."""
+
+    attributes: dict[str, Any] = Field(default_factory=dict)
+    """Those that have a value."""
+
+
 class Items(BaseModel):
     """Items found, and how many match in all."""
 
@@ -213,6 +237,8 @@ class Run(BaseModel):
     items: int
     raises_new_items: bool
     """Whether requests may raise new items, by `new_items`."""
+    attributes: dict[str, str]
+    """What `where` may speak of: names and kinds (number, text, boolean, time, texts)."""
 
 
 class Runs(BaseModel):
@@ -281,6 +307,8 @@ class ChangeResult(BaseModel):
     added: int = 0
     replaced: int = 0
     removed: int = 0
+    changed: int = 0
+    """Items that were there and got other attributes alone."""
     items: int
     """Items that can be recommended now."""
     warnings: list[str] = Field(default_factory=list)

@@ -5,15 +5,18 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ssna.core.conditions import ConditionError, places
 from ssna.core.ragged import Ints
 from ssna.recommender import Recommender
 from ssna.recommender.admission import NewItems
 from ssna.recommender.ranking import RankRequest, rank
-from ssna.scoring import Ensemble
+from ssna.recommender.selection import Selection, check_rules, selection_of
+from ssna.scoring import Ensemble, vector_member
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import RecommendRequest
@@ -135,6 +138,7 @@ class Snapshot:
             allow=tuple(None if request.allow is None else self._ranked(rows(request.allow)) for request in requests),
             deny=self.recommender.look_up([request.deny for request in requests])[0],
             new_items=self._new_items(requests),
+            selections=self._selections(requests),
         )
         return request, unknown
 
@@ -150,6 +154,41 @@ class Snapshot:
             raise RequestError(
                 409, "no_new_items_weights", "this model has no weights for new items; leave new_items out, or 0"
             )
+
+    def attributes(self, item: str) -> dict[str, Any]:
+        """Those of a known item that have a value."""
+        known = self.recommender.attributes
+        row = int(self.recommender.items.rows([item])[0])
+        return {} if known is None or row > len(known) else known.values(row)
+
+    def check_rules(self, requests: Sequence[RecommendRequest], within: str = "") -> None:
+        """Raises :class:`RequestError`, which names the place, where rules do not fit the catalogue.
+
+        Args:
+            within: where ``requests`` stand as a list.
+        """
+        for number, request in enumerate(requests):
+            rules = request.rules
+            try:
+                check_rules(rules, self.recommender.attributes, request.k)
+            except ConditionError as cause:
+                place = f"{within}.{number}." if within else ""
+                raise RequestError(422, "invalid", f"{place}{cause}") from None
+            if rules.diversity and vector_member(self.recommender.scorer) is None:
+                message = "this model has no vectors, so that `diversity` must be 0; leave it out"
+                raise RequestError(409, "no_vectors", message)
+
+    def work_of_rules(self, requests: Sequence[RecommendRequest]) -> int:
+        """Items that are still to be looked at for conditions nobody asked for lately."""
+        known = self.recommender.attributes
+        if known is None:
+            return 0
+        asked = {each for request in requests for _, each in request.rules.conditions}
+        return sum(len(known) * len(list(places(each))) for each in asked if not known.knows(each))
+
+    def _selections(self, requests: Sequence[RecommendRequest]) -> tuple[Selection | None, ...] | None:
+        found = tuple(selection_of(request.rules, self.recommender.attributes) for request in requests)
+        return found if any(each is not None for each in found) else None
 
     def raised(self, exposure: float) -> Recommender:
         """The recommender with new items raised by ``exposure``. Raises :class:`RequestError` if it cannot."""

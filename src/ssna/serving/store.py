@@ -13,6 +13,7 @@ from sqlalchemy import Column, Connection, Table, delete, insert, select, update
 from ssna.core.errors import ArtifactError
 from ssna.serving.additions import Additions, Change
 from ssna.serving.database import ERRORS, Database, open_database, refused, unwritable
+from ssna.serving.item_attributes import attributes_in, write_attributes
 from ssna.serving.item_vectors import insert_vectors, numbers_of, some_of, vectors_in
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
@@ -80,7 +81,8 @@ class Store:
                 return Additions()
             texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
             hidden = frozenset(connection.execute(select(REMOVED.c.item)).scalars())
-            return Additions(texts, hidden, _revision(connection), vectors_in(connection))
+            vectors, attributes = vectors_in(connection), attributes_in(connection)
+            return Additions(texts, hidden, _revision(connection), vectors, attributes)
 
     def known(self, items: Sequence[str], encoding: Encoding, layers: int) -> "NewItems":
         """What was read from the texts of those ``items`` that this model has read, in their order, from the store.
@@ -132,6 +134,7 @@ class Store:
             if read is not None and encoding is not None:
                 _insert_states(connection, read, encoding)
             after = self.additions.after(change)
+            write_attributes(connection, change, after)
             connection.execute(update(STATE).values(revision=after.revision))
         self.additions = after
         return after

@@ -52,6 +52,10 @@ VECTORS = Table(
     Column("layers", Integer, nullable=False),
     Column("vector", LargeBinary, nullable=False),
 )  # fmt: skip
+ATTRIBUTES = Table(
+    "item_attributes", TABLES, Column("item", Text, primary_key=True), Column("given", Text, nullable=False),
+    _at_most("item", LIMITS.id_length),
+)  # fmt: skip
 STATES = Table(
     "item_states", TABLES,
     Column("number", ForeignKey(ADDED.c.number, ondelete="CASCADE"), primary_key=True),

@@ -70,7 +70,7 @@ def test_only_the_files_of_the_artefact_are_fetched_at_the_revision_asked_for(re
     _, calls = hub
     recommender.push_to_hub("me/shop")
     Recommender.from_pretrained("me/shop", revision="v2", token="secret")
-    assert calls[-1] == ("download", "me/shop", "v2", "secret", artifact.FILES)
+    assert calls[-1] == ("download", "me/shop", "v2", "secret", (*artifact.FILES, *artifact.MAY_HAVE))
 
 
 def test_the_artefact_and_a_card_are_all_that_is_pushed(recommender, hub):

@@ -27,7 +27,7 @@ def test_prepare_takes_every_option_with_its_default():
 def test_prepare_takes_the_types_of_the_options():
     hints, fields = get_type_hints(prepare), get_type_hints(PrepareOptions)
     differing = [name for name in FIELDS if hints[name] != fields[name]]
-    assert differing == ["text_cols", "header", "accept"]  # a single name need not stand in a list
+    assert differing == ["text_cols", "attribute_cols", "header", "accept"]  # a single name need not stand in a list
 
 
 def test_append_takes_the_options_that_are_no_rules_and_has_no_defaults_of_its_own():

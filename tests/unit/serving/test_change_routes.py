@@ -47,7 +47,7 @@ def test_a_new_item_is_recommended_at_once_and_after_a_restart(runs, tmp_path):
     asked = {"history": ["i1"], "allow": ["new"]}
     with served(runs / "ssna", tmp_path / "state") as client:
         assert client.put("/items", json=PUT, headers=KEY).json() == {
-            "added": 1, "replaced": 0, "removed": 0, "items": ITEMS + 1, "warnings": []
+            "added": 1, "replaced": 0, "removed": 0, "changed": 0, "items": ITEMS + 1, "warnings": []
         }  # fmt: skip
         before = client.post("/recommend", json=asked).json()
         assert [found["text"] for found in before["items"]] == [TEXT]
@@ -59,7 +59,7 @@ def test_an_added_item_gets_a_new_text(client):
     client.put("/items", json=PUT, headers=KEY)
     other = {"items": [{"item": "new", "text": "word9 word8"}, {"item": "newer", "text": "word8 word7"}]}
     assert client.put("/items", json=other, headers=KEY).json() == {
-        "added": 1, "replaced": 1, "removed": 0, "items": ITEMS + 2, "warnings": []
+        "added": 1, "replaced": 1, "removed": 0, "changed": 0, "items": ITEMS + 2, "warnings": []
     }  # fmt: skip
     assert client.get("/items/new").json()["text"] == "word9 word8"
 

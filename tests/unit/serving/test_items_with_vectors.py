@@ -61,11 +61,11 @@ def test_an_item_is_served_by_its_vector_at_once_and_after_a_restart(runs, tmp_p
         with served(runs / "vectors", tmp_path / "state") as client:
             if "new" not in client.service.snapshot:
                 assert client.put("/items", json=PUT, headers=KEY).json() == {
-                    "added": 1, "replaced": 0, "removed": 0, "items": ITEMS + 1, "warnings": []
+                    "added": 1, "replaced": 0, "removed": 0, "changed": 0, "items": ITEMS + 1, "warnings": []
                 }  # fmt: skip
             assert nearest(client) == ["i7"]
             assert "new" in items(client.post("/recommend", json={"history": ["i1"], "k": 100}))
-            assert client.get("/items/new").json() == {"item": "new", "text": ""}
+            assert client.get("/items/new").json() == {"item": "new", "text": "", "attributes": {}}
 
 
 def test_the_same_vector_once_more_changes_nothing_and_another_one_replaces_it(client):
@@ -181,5 +181,5 @@ def test_a_store_that_was_made_before_items_had_vectors_is_read_and_written(tmp_
 
 def test_the_document_says_what_an_item_needs(client):
     schemas = client.get("/openapi.json").json()["components"]["schemas"]
-    assert schemas["NewItem"]["anyOf"] == [{"required": [name]} for name in ("text", "vector", "vectors")]
+    assert schemas["NewItem"]["anyOf"] == [{"required": [name]} for name in ("text", "vector", "vectors", "attributes")]
     assert "null" not in json.dumps(schemas["NewItem"])

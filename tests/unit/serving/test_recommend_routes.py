@@ -57,7 +57,7 @@ def test_similar_items_are_the_recommender_s(unchanged):
 
 def test_items_are_found_by_words_and_by_id(unchanged):
     now = unchanged.service.snapshot
-    assert unchanged.get("/items/i7").json() == {"item": "i7", "text": now.text("i7")}
+    assert unchanged.get("/items/i7").json() == {"item": "i7", "text": now.text("i7"), "attributes": {}}
     found = unchanged.get("/items", params={"query": now.text("i7").split()[0].upper(), "limit": 2}).json()
     assert len(found["items"]) == min(2, found["total"])
     assert found["total"] >= 1

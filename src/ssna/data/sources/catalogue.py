@@ -49,7 +49,7 @@ def _open_keyed(engine: Engine, path: Path) -> TableFile:
             file.write(json.dumps({"item": item, **{key: value for key, value in row.items() if key != "item"}}) + "\n")
     found = open_json_lines(engine, rewritten)
     names = ("item", *(name for name in found.names if name != "item"))
-    return TableFile(path, names, found.read, files=(path,), sample=found.sample)
+    return TableFile(path, names, found.read, files=(path,), sample=found.sample, looks=True)
 
 
 def _is_pair(path: Path) -> bool:

@@ -37,5 +37,10 @@ def open_json_lines(engine: Engine, path: Path) -> TableFile:
         return replace(found, table=table)
 
     return TableFile(
-        path, tuple(name for name in lines.names if '"' not in name), read, (path,), sample=partial(of_objects, path)
+        path,
+        tuple(name for name in lines.names if '"' not in name),
+        read,
+        (path,),
+        sample=partial(of_objects, path),
+        looks=True,
     )

@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ibis import Table
 
@@ -12,6 +13,9 @@ from ssna.data.engine import Rows
 from ssna.data.options import PrepareOptions
 from ssna.data.sources.place import Place
 from ssna.data.where import condition_columns, selected
+
+if TYPE_CHECKING:
+    from ssna.data.sources.attributes import AttributeRows
 
 # Column names of every table between the readers and the packed arrays.
 USER = "user"
@@ -101,6 +105,7 @@ class Source:
         columns: what was read as what, where the columns have names: ``user``, ``item``, ``time``, ..., and the list
             ``text``.
         also_fitting: the columns that could have been read as what ``columns`` names another for.
+        attributes: of the items' own file, where some are asked for; or None.
         notes: sentences about what may not be as it was meant.
     """
 
@@ -115,6 +120,7 @@ class Source:
     unreadable_time: Callable[[], str | None] | None = None
     columns: Mapping[str, str | list[str]] | None = None
     also_fitting: Mapping[str, list[str]] = field(default_factory=dict)
+    attributes: "AttributeRows | None" = None
     notes: tuple[str, ...] = ()
 
     @property

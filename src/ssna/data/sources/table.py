@@ -7,6 +7,7 @@ from ibis import Table
 from ssna.core.errors import DataError, option
 from ssna.data.engine import Engine, Rows, reading
 from ssna.data.options import PrepareOptions
+from ssna.data.sources.attributes import attribute_rows, wanted
 from ssna.data.sources.catalogue import open_catalogue
 from ssna.data.sources.columns import USUAL, text_names, text_names_beside, usual
 from ssna.data.sources.delimited import TextForm
@@ -43,13 +44,15 @@ def read(engine: Engine, request: Request) -> Source:
     texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
     rows = log.select(roles.wanted if catalogue is not None else {**roles.wanted, **texts}, numbered=roles.in_order)
     settled = roles.settled(rows.table)
+    attributes = None
     if catalogue is None:
         described, own = _described(engine, request, rows, settled, names)
         names, notes = own.names, notes + own.notes
     else:
         item = _item_of(catalogue, settled.columns[ITEM], options.item_id_col)
-        found = catalogue.select({ITEM: (item, as_id)} | texts)
-        described, notes = found.table, notes + unreadable_items(catalogue.path, found)
+        found = catalogue.select({ITEM: (item, as_id)} | texts | wanted(catalogue, options))
+        described, notes = found.table.select(ITEM, *texts), notes + unreadable_items(catalogue.path, found)
+        attributes = attribute_rows(catalogue, options, _tidy(catalogue, found.table))
     said = settled.described
     return Source(
         events=settled.events,
@@ -62,6 +65,7 @@ def read(engine: Engine, request: Request) -> Source:
         passed_over=passed_over_at(request.logs),
         unreadable_time=settled.unreadable_time,
         columns={**said["columns"], "text": list(names)},
+        attributes=attributes,
         also_fitting=said["also_fitting"],
         notes=notes + notes_on_kinds(roles.sample),
     )

@@ -26,6 +26,7 @@ class TableFile:
         typed: whether the file tells numbers from text; a CSV does not.
         sample: the first rows, as Python reads them.
         headless: whether the names of the columns are not from the file.
+        looks: whether kinds of values are to be told by their looks, as all that is read is text.
     """
 
     path: object
@@ -35,6 +36,7 @@ class TableFile:
     typed: bool = True
     sample: Callable[[], Sample] = list
     headless: bool = False
+    looks: bool = False
 
     def _leads_into(self, path: str) -> bool:
         return self.typed and head(path) != path and head(path) in self.names
@@ -77,6 +79,7 @@ def stacked(path: object, parts: Sequence[TableFile]) -> TableFile:
         typed=all(part.typed for part in parts),
         sample=parts[0].sample,
         headless=parts[0].headless,
+        looks=any(part.looks or not part.typed for part in parts),
     )
 
 
