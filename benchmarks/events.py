@@ -47,7 +47,7 @@ def measured(arguments: argparse.Namespace, state: str, log: Path) -> dict[str, 
         until_ready(port)
 
         async def both() -> list[dict[str, Any]]:
-            return await asyncio.gather(load_of(port, posts, 32), load_of(port, asked, arguments.connections))
+            return list(await asyncio.gather(load_of(port, posts, 32), load_of(port, asked, arguments.connections)))
 
         found = dict(zip(("events", "recommend"), asyncio.run(both()), strict=True))
         trips = []

@@ -84,7 +84,7 @@ def recommend_all(
             if engine == "spark":
                 report = _ranked(job, partial(_rank_with_spark, job, spark_master))
             else:
-                report = _ranked(job, partial(_rank_here, job, load(run, job.options)))
+                report = _ranked(job, partial(_rank_here, job, load(run, new_items)))
         results.merge(len(job.parts))
     return report
 
@@ -126,10 +126,10 @@ def _one_array(column: pa.ChunkedArray) -> Any:
     return whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
 
 
-def load(run: Path, options: Options) -> Recommender:
-    """The recommender of a run, as ``options`` ask for it."""
+def load(run: Path, new_items: float) -> Recommender:
+    """The recommender of a run, which raises new items by so much."""
     recommender = Recommender.load(run)
-    return replace(recommender, scorer=recommender.scorer.with_exposure(options.new_items))
+    return replace(recommender, scorer=recommender.scorer.with_exposure(new_items))
 
 
 @dataclass(frozen=True)

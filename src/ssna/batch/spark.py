@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import cache
+from importlib.metadata import version as version_of
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -21,8 +22,7 @@ from pyspark import SparkFiles
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from ssna import __version__
-from ssna.batch.job import Counts, Options, Part
+from ssna.batch.job import Counts, Part
 from ssna.batch.results import ERROR
 from ssna.batch.run import Add, Job, load, pieces_of, rank_part
 from ssna.core.errors import DataError, SsnaError
@@ -30,6 +30,7 @@ from ssna.data.engine import in_one_line
 from ssna.data.engines.spark_session import session_at
 from ssna.recommender import Recommender, artifact
 
+VERSION = version_of("ssna")
 POLL_SECONDS = 0.5  # between two looks at what is written
 FAILURE = "failure"
 Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -108,12 +109,12 @@ def _told(cause: Exception) -> str:
     """What Python says on an executor, without where; else what Spark does."""
     said = re.findall(r"^(?:\w+\.)*(\w*(?:Error|Exception): .+)$", str(cause), re.MULTILINE)
     reason = in_one_line(said[0] if said else cause)
-    return f"Spark's executors cannot rank ({reason}); each needs ssna {__version__} in its Python (PYSPARK_PYTHON)"
+    return f"Spark's executors cannot rank ({reason}); each needs ssna {VERSION} in its Python (PYSPARK_PYTHON)"
 
 
 def _task(job: Job, parts: tuple[Part, ...], archive: str) -> Task:
     """Numbers of ``parts`` -> what went wrong with them, in an executor."""
-    version = __version__
+    version = VERSION
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -125,10 +126,10 @@ def _task(job: Job, parts: tuple[Part, ...], archive: str) -> Task:
 
 def rank_on_executor(job: Job, part: Part, archive: str, version: str) -> str | None:
     """Rank and write ``part``; what is wrong, in words that a second try would not change, or None."""
-    if version != __version__:
-        return f"an executor has ssna {__version__}, and not {version}; install the same one (PYSPARK_PYTHON)"
+    if version != VERSION:
+        return f"an executor has ssna {VERSION}, and not {version}; install the same one (PYSPARK_PYTHON)"
     try:
-        recommender = _loaded(SparkFiles.get(archive), job.options)
+        recommender = _loaded(SparkFiles.get(archive), job.options.new_items)
         for _ in rank_part(recommender, job, part.number, pieces_of(job.histories, part)):
             pass
     except (SsnaError, OSError) as cause:
@@ -139,9 +140,9 @@ def rank_on_executor(job: Job, part: Part, archive: str, version: str) -> str | 
 
 
 @cache
-def _loaded(folder: str, options: Options) -> Recommender:
+def _loaded(folder: str, new_items: float) -> Recommender:
     """Once in a process; it computes in one thread, as Spark runs a process on every core."""
     import torch
 
     torch.set_num_threads(1)
-    return load(Path(folder), options)
+    return load(Path(folder), new_items)
