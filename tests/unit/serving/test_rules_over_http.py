@@ -13,7 +13,8 @@ from ssna.recommender import Recommender
 from ssna.serving.additions import Change
 from ssna.serving.messages import pack_request, unpack_request
 from ssna.serving.schemas import RecommendRequest
-from ssna.serving.store import STORE, Store
+from ssna.serving.sqlite import STORE
+from ssna.serving.store import Store
 
 HISTORY = ["i1", "i2"]
 CHEAP = {"<": ["price", 6]}
