@@ -101,7 +101,7 @@ SPECIAL: dict[str, dict[str, Any]] = {
     "vibevoice_asr.acoustic_tokenizer_encoder_config": {"depths": [1] * 7, "num_filters": 4, "hidden_size": 64},
     "vibevoice_asr.semantic_tokenizer_encoder_config": {"depths": [1] * 7, "num_filters": 4, "hidden_size": 64},
     "vibevoice_asr": {"acoustic_tokenizer_chunk_size": 3200},
-    "vits": {"vocab_size": 128},
+    "vits": {"vocab_size": 128, "upsample_initial_channel": 32, "speaking_rate": 1e3},
     "xmod": {"default_language": "en_XX"},
     "zamba": {"num_hidden_layers": 12, "attention_hidden_size": 128, "attention_head_dim": 32},
     "zamba2": {

@@ -118,6 +118,7 @@ def test_missing_vectors_are_not_equal_ones():
 
 def test_flags_of_rows_that_nothing_was_noted_of_count_for_nothing():
     notes = np.zeros((2, 9), dtype=np.uint8)
+    notes[0, 0] = CUT
     notes[1] = (CUT + UNKNOWN, *range(1, 9))
     found = unseen(np.array([1, 2]), notes, iter([b"a", b"b"]))
     assert (found.noted, found.cut, found.unknown) == (1, 1, 1)

@@ -23,20 +23,18 @@ TABLE = np.random.default_rng(0).normal(size=(11, 8)).astype(np.float32)
 TABLE[0] = 0  # of what is not known
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("static") / "tiny"
+def save(folder, table=TABLE):
     words = Tokenizer(
         WordLevel({word: n for n, word in enumerate(["[UNK]", *(f"word{n}" for n in range(10))])}, "[UNK]")
     )
     words.pre_tokenizer = Whitespace()
-    StaticModel(TABLE, words, config={"model_type": "model2vec", "normalize": False}).save_pretrained(folder)
+    StaticModel(table, words, config={"model_type": "model2vec", "normalize": False}).save_pretrained(folder)
     return str(folder)
 
 
-@pytest.fixture
-def out(tmp_path):
-    return tmp_path / "cache"
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save(tmp_path_factory.mktemp("static") / "tiny")
 
 
 def fill(model, out):
@@ -81,6 +79,29 @@ def test_a_model_that_changed_is_refused(model, out, tmp_path):
     source = cache.encoding.sources[0]
     with pytest.raises(EncoderError, match=r"has changed: [0-9a-f]{12} now, 000000000000 when the vectors were made"):
         static_like(source.model_copy(update={"revision": "0" * 64}))
+
+
+def test_one_number_of_its_weights_makes_it_another_model(tmp_path):
+    before = find_static(save(tmp_path / "tiny"), "vectors").revision
+    assert find_static(save(tmp_path / "copy"), "vectors").revision == before
+    table = TABLE.copy()
+    table[3, 3] += 1
+    assert find_static(save(tmp_path / "tiny", table), "vectors").revision != before
+
+
+def test_weights_that_are_not_finite_are_an_error_in_words(tmp_path):
+    table = TABLE.copy()
+    table[2] = np.nan
+    found = find_static(save(tmp_path / "tiny", table), "vectors")
+    assert found.vectors(["", "word2"]).any(axis=2).tolist() == [[False], [True]]
+    with pytest.raises(EncoderError, match=r"values that are not finite\nits weights are damaged"):
+        found.vectors(["word1"])
+
+
+def test_a_folder_of_another_kind_is_an_error_in_words(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    with pytest.raises(EncoderError, match=r"is no static model of model2vec\nname a language model with model"):
+        find_static(str(tmp_path), "vectors")
 
 
 def test_only_folders_of_static_models_and_hub_ids_are_taken_for_one(model, tmp_path):
