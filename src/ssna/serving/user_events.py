@@ -130,6 +130,9 @@ class UserEvents:
     def mark_seeded(self, fingerprint: str, timed: bool) -> None:
         """From now on :meth:`is_seeded`. Raises as :meth:`record`."""
         with self._writing() as connection:
+            connection.execute(
+                delete(SEEDS).where(SEEDS.c.fingerprint == fingerprint)
+            )  # of another server that began, too
             connection.execute(insert(SEEDS).values(fingerprint=fingerprint, timed=timed))
 
     @contextmanager

@@ -63,6 +63,15 @@ def test_a_folder_that_was_kept_in_part_is_kept_whole_the_next_time(users, tmp_p
     assert (users.history("u1"), users.history("u2")) == (["c", "a", "b"], ["b", "b", "a"])
 
 
+def test_two_servers_that_begin_together_keep_the_histories_once(users, tmp_path, capsys):
+    save(data_set(), tmp_path / "data")
+    other = UserEvents(open_database(tmp_path / "state"))
+    seed(users, tmp_path / "data", lambda *_: seed(other, tmp_path / "data"))  # which is faster
+    assert (users.history("u1"), users.history("u2")) == (["c", "a", "b"], ["b", "b", "a"])
+    assert "error" not in capsys.readouterr().err
+    other.database.close()
+
+
 def test_ids_that_no_request_can_have_are_left_out_and_counted(users, tmp_path, capsys):
     save(data_set(users=("u1", "u\t2"), items=("a", "b" * 257, "c")), tmp_path / "data")
     seed(users, tmp_path / "data")

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soak import FACTOR
-from ssna.core.errors import ArtifactError
+from ssna.core.errors import ArtifactError, SsnaError
 from ssna.recommender.admission import NewItems
 from ssna.serving import sqlite as sqlite_module
 from ssna.serving import store as module
@@ -368,3 +368,19 @@ def test_kills_while_items_are_put_lose_nothing_that_was_answered(tmp_path):
         assert found.texts == {f"i{n}": "text " * (n % 50) for n in range(max(0, newest - 2), newest + 1)}
         last = newest
     assert last > 20
+
+
+def test_a_state_in_postgresql_without_its_driver_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SsnaError, match=r"needs psycopg, which is not installed\npip install 'ssna\[postgres\]'"):
+        Store("postgresql://me:secret@host/shop")
+
+
+def test_an_address_that_cannot_be_read_is_told_how_it_is_written_without_its_password():
+    with pytest.raises(ArtifactError, match="write postgresql://user@host/name") as wrong:
+        Store("postgres://me:secret@host:port/x")
+    assert "secret" not in str(wrong.value)
+
+
+def test_a_folder_may_have_a_name_that_is_nearly_an_address(tmp_path):
+    assert Store(str(tmp_path / "postgresql:")).database.name == str(tmp_path / "postgresql:" / STORE)
