@@ -85,7 +85,8 @@ def followed(now: Snapshot, before: Additions, after: Additions, store: Store) -
     except BaseException:
         give_back_rows(old)
         raise
-    return left.updated(wider, after.hidden).compact()
+    given = {i: each for i, each in after.attributes.items() if i in new or each != before.attributes.get(i)}
+    return left.updated(with_given(wider, given), after.hidden).compact()
 
 
 def _same(item: str, before: Additions, after: Additions) -> bool:

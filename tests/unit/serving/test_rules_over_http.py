@@ -204,3 +204,13 @@ def test_rules_reach_the_ranking_process_as_they_are(shop):
     assert (last.at_least[0], last.diversity) == (2, 0.25)
     assert last.at_least[1] is last.boosts[1][0]
     assert first.at_least is None
+
+
+def test_attributes_that_one_server_puts_the_other_one_takes_over(runs, tmp_path):
+    with_attributes(runs / "ssna")
+    with served(runs / "ssna", tmp_path / "state") as first, served(runs / "ssna", tmp_path / "state") as second:
+        put(first, {"item": "i5", "attributes": {"price": 0.5}})
+        put(first, {"item": "new", "text": TEXT, "attributes": {"price": 0.25}})
+        second.portal.call(second.service.changes.follow)
+        found = ask(second, where={"<": ["price", 0.75]}, exclude_seen=False).json()["items"]
+        assert {one["item"] for one in found} == {"i5", "new"}
