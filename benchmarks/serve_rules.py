@@ -3,8 +3,8 @@
 python benchmarks/serve_rules.py -o benchmarks/results/serve-rules.json [--items 100000] [--requests 20000] [--rounds 5]
 
 A run of so many made items, with random vectors and a random model, is served with its default settings in a process
-of its own, as in serve_large.py; an item has a price from 0 to 1 and one of ten brands. The client of serve.py asks
-over so many open connections, as fast as it is answered; with ``--connections 1`` a latency is that of one request alone.
+of its own, as in serve_large.py. An item has a price from 0 to 1 and one of ten brands. The client of serve.py asks
+over so many open connections, as fast as it is answered; with ``--connections 1`` a latency is one of a request alone.
 Rounds of all kinds of requests alternate. ``different`` has a filter of 1 % that is another one in each of 4,096
 requests. No answer but 200 passes unnoticed: they are counted.
 """

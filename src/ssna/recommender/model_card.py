@@ -72,9 +72,10 @@ def _contents(contents: Contents) -> str:
         if contents.encoding is not None and contents.scorer.layers
         else "New items cannot be admitted by their texts."
     )
+    columns = "" if contents.attributes is None else f" Attributes: {', '.join(contents.attributes.kinds)}."
     return (
         "## Inside\n\nSafetensors, Parquet and JSON with checksums, no pickle: vectors or neighbours of the items, and "
-        "their ids, texts and numbers of training events. No user and no history is kept. " + admits
+        "their ids, texts and numbers of training events. No user and no history is kept. " + admits + columns
     )
 
 

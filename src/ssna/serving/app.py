@@ -61,7 +61,7 @@ MEANINGS = {
 }
 OF_ANY = (401, 403, 421, 429)
 OF_A_BODY = (400, 408, 413, 415, 422)
-Known = Annotated[str, Path(max_length=LIMITS.id_length, min_length=1, examples=["sku-17"])]
+Known = Annotated[str, Path(max_length=LIMITS.id_length, min_length=1, pattern=r"^[^\n]+$", examples=["sku-17"])]
 
 
 def create_app(service: Service, keys: Keys, access: Access | None = None) -> FastAPI:

@@ -115,7 +115,7 @@ class NewItem(BaseModel):
     )
     """The same for runs with several sources of vectors, or several layers: by source, the lowest layer first."""
 
-    attributes: dict[Name, Value] = Field(default_factory=dict, max_length=64)
+    attributes: dict[Name, Value] = Field(default_factory=dict, min_length=1, max_length=64)
     """By the names that the run has. Null takes a value away; what is not named stays. Times are ISO text."""
 
     @model_validator(mode="after")

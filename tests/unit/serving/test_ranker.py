@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from ssna.core.ragged import Ragged
 from ssna.recommender import Recommender
 from ssna.recommender.ranking import RankRequest, rank
+from ssna.recommender.selection import Selection
+from ssna.scoring import vector_member
 from ssna.serving import ranker as module
 from ssna.serving import sharing
 from ssna.serving.ranker import Ranker, RankerError
@@ -69,6 +72,28 @@ def test_the_process_ranks_as_this_one_does_with_every_recommender_until_it_is_u
         assert [ranker.is_loaded(each) for each in recommenders] == [False, True, True]
         await agrees(ranker, recommenders[1])
 
+    with_ranker(test)
+
+
+def test_the_process_ranks_by_the_rules_that_each_history_has(recommenders):
+    rows = len(recommenders[0].items) + 1
+    even, few = np.arange(rows) % 2 == 0, np.isin(np.arange(rows), [5, 8, 9])
+    even[0] = False
+    rules = (
+        Selection(only=few),
+        None,
+        Selection(only=even, boosts=((few, 3.0), (even, -1.0)), at_least=(2, few)),
+        Selection(diversity=0.7),
+    )
+    vectors = [each for each in recommenders if vector_member(each.scorer) is not None]
+
+    async def test(ranker):
+        for each in vectors:
+            await ranker.load(each)
+            for request in (REQUEST, OTHER):
+                await agrees(ranker, each, replace(request, selections=rules), np.array([2, 6, 11]))
+
+    assert vectors
     with_ranker(test)
 
 

@@ -153,7 +153,8 @@ def test_an_added_item_keeps_its_attributes_with_a_new_text_and_loses_them_with_
         ({"item": "i3", "attributes": {"size": 3}}, 422, "items.1.attributes.size: no attribute is called 'size'"),
         ({"item": "i3", "attributes": {"brand": "x" * 1001}}, 422, "items.1.attributes.brand"),
         ({"item": "zz", "attributes": {"price": 3}}, 404, "item 'zz' is not in the catalogue; give it a text, too"),
-        ({"item": "i3", "attributes": {}}, 422, "items.1: needs a text, or a vector"),
+        ({"item": "i3", "attributes": {}}, 422, "items.1.attributes: "),
+        ({"item": "i3"}, 422, "items.1: needs a text, or a vector"),
     ],
 )
 def test_wrong_attributes_are_refused_and_nothing_is_changed(shop, given, status, message):
