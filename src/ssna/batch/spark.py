@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -21,7 +22,6 @@ from pyspark import SparkFiles
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from ssna import __version__
 from ssna.batch.job import Counts, Options, Part
 from ssna.batch.results import ERROR
 from ssna.batch.run import Add, Job, load, pieces_of, rank_part
@@ -30,6 +30,7 @@ from ssna.data.engine import in_one_line
 from ssna.data.engines.spark_session import session_at
 from ssna.recommender import Recommender, artifact
 
+VERSION = version("ssna")
 POLL_SECONDS = 0.5  # between two looks at what is written
 FAILURE = "failure"
 Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -108,25 +109,25 @@ def _told(cause: Exception) -> str:
     """What Python says on an executor, without where; else what Spark does."""
     said = re.findall(r"^(?:\w+\.)*(\w*(?:Error|Exception): .+)$", str(cause), re.MULTILINE)
     reason = in_one_line(said[0] if said else cause)
-    return f"Spark's executors cannot rank ({reason}); each needs ssna {__version__} in its Python (PYSPARK_PYTHON)"
+    return f"Spark's executors cannot rank ({reason}); each needs ssna {VERSION} in its Python (PYSPARK_PYTHON)"
 
 
 def _task(job: Job, parts: tuple[Part, ...], archive: str) -> Task:
     """Numbers of ``parts`` -> what went wrong with them, in an executor."""
-    version = __version__
+    here = VERSION
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            failures = [rank_on_executor(job, parts[place], archive, version) for place in batch["id"].to_pylist()]
+            failures = [rank_on_executor(job, parts[place], archive, here) for place in batch["id"].to_pylist()]
             yield pa.record_batch({FAILURE: pa.array([f for f in failures if f is not None], pa.string())})
 
     return rank
 
 
-def rank_on_executor(job: Job, part: Part, archive: str, version: str) -> str | None:
+def rank_on_executor(job: Job, part: Part, archive: str, wanted: str) -> str | None:
     """Rank and write ``part``; what is wrong, in words that a second try would not change, or None."""
-    if version != __version__:
-        return f"an executor has ssna {__version__}, and not {version}; install the same one (PYSPARK_PYTHON)"
+    if wanted != VERSION:
+        return f"an executor has ssna {VERSION}, and not {wanted}; install the same one (PYSPARK_PYTHON)"
     try:
         recommender = _loaded(SparkFiles.get(archive), job.options)
         for _ in rank_part(recommender, job, part.number, pieces_of(job.histories, part)):

@@ -115,6 +115,13 @@ def test_a_file_that_an_executor_cannot_see_is_named_with_the_remedy(session, ru
         recommend_all(run_folders["ssna"], users, tmp_path / "out", 4, quiet=True, engine="spark")
 
 
+def test_an_executor_with_another_ssna_is_named(session, run_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssna.batch.spark.VERSION", "9.9")  # here, and in no executor
+    users = write_histories(tmp_path / "users.parquet", 50)
+    with pytest.raises(DataError, match=r"an executor has ssna .*, and not 9.9; install the same one"):
+        recommend_all(run_folders["ssna"], users, tmp_path / "out", 4, quiet=True, engine="spark")
+
+
 def test_engines_and_masters_that_do_not_fit_are_named(tmp_path, run_folders, capsys):
     users = write_histories(tmp_path / "users.parquet", 5)
     with pytest.raises(SettingsError, match="engine = 'sparc': there are local, spark; did you mean spark"):
