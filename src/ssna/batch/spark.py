@@ -52,6 +52,8 @@ def rank_with_spark(job: Job, missing: Sequence[Part], add: Add, master: str | N
         task = _task(_everywhere(job), tuple(missing), archive.name)
         for failure in _run(spark, task, len(missing), lambda: _added(job, list(missing), add)):
             raise DataError(failure)
+    for leftover in job.results.folder.glob(".*.aside"):  # of an executor that was killed
+        leftover.unlink()
     if lost := [part for part in missing if not job.results.has(part.number, part.rows)]:
         path = job.results.part(lost[0].number)
         raise DataError(f"{path} was written where it cannot be seen here; name an output that all machines share")

@@ -209,5 +209,6 @@ def test_a_cluster_of_two_workers_answers_as_one_machine_and_a_killed_executor_c
         assert process.returncode == 0, said
         assert any("exitStatus 137" in (tmp_path / f"worker-{n}.log").read_text() for n in range(2))
     assert f"{count:,} histories in" in said
+    assert not list(out.glob("*.aside")) + list(out.glob(".*.aside"))
     recommend_all(run, users, tmp_path / "local", quiet=True)
     require_same(pq.read_table(out), pq.read_table(tmp_path / "local"))
