@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import version as version_of
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -30,7 +30,7 @@ from ssna.data.engine import in_one_line
 from ssna.data.engines.spark_session import session_at
 from ssna.recommender import Recommender, artifact
 
-VERSION = version_of("ssna")
+VERSION = version("ssna")
 POLL_SECONDS = 0.5  # between two looks at what is written
 FAILURE = "failure"
 Task = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
@@ -52,6 +52,8 @@ def rank_with_spark(job: Job, missing: Sequence[Part], add: Add, master: str | N
         task = _task(_everywhere(job), tuple(missing), archive.name)
         for failure in _run(spark, task, len(missing), lambda: _added(job, list(missing), add)):
             raise DataError(failure)
+    for leftover in job.results.folder.glob(".*.aside"):  # of an executor that was killed
+        leftover.unlink()
     if lost := [part for part in missing if not job.results.has(part.number, part.rows)]:
         path = job.results.part(lost[0].number)
         raise DataError(f"{path} was written where it cannot be seen here; name an output that all machines share")
@@ -114,20 +116,20 @@ def _told(cause: Exception) -> str:
 
 def _task(job: Job, parts: tuple[Part, ...], archive: str) -> Task:
     """Numbers of ``parts`` -> what went wrong with them, in an executor."""
-    version = VERSION
+    here = VERSION
 
     def rank(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            failures = [rank_on_executor(job, parts[place], archive, version) for place in batch["id"].to_pylist()]
+            failures = [rank_on_executor(job, parts[place], archive, here) for place in batch["id"].to_pylist()]
             yield pa.record_batch({FAILURE: pa.array([f for f in failures if f is not None], pa.string())})
 
     return rank
 
 
-def rank_on_executor(job: Job, part: Part, archive: str, version: str) -> str | None:
+def rank_on_executor(job: Job, part: Part, archive: str, wanted: str) -> str | None:
     """Rank and write ``part``; what is wrong, in words that a second try would not change, or None."""
-    if version != VERSION:
-        return f"an executor has ssna {VERSION}, and not {version}; install the same one (PYSPARK_PYTHON)"
+    if wanted != VERSION:
+        return f"an executor has ssna {VERSION}, and not {wanted}; install the same one (PYSPARK_PYTHON)"
     try:
         recommender = _loaded(SparkFiles.get(archive), job.options.new_items)
         for _ in rank_part(recommender, job, part.number, pieces_of(job.histories, part)):

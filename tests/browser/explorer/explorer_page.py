@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,9 +35,10 @@ def wait_until_loaded(address: str) -> None:
 
 
 @contextmanager
-def served(run: Path, compare_with: Path, loaded: bool = True) -> Iterator[str]:
+def served(run: Path, compare_with: Path, loaded: bool = True, options: Sequence[str] = ()) -> Iterator[str]:
     """The address of a server of two runs; unless ``loaded``, it may have loaded neither."""
     command = [sys.executable, "-m", "ssna", "serve", str(run), "--compare-with", str(compare_with), "--port", "0"]
+    command += options
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
     assert server.stdout is not None

@@ -53,7 +53,7 @@ def require_same(found: pa.Table, expected: pa.Table) -> None:
     differ = items[0] != items[1]
     near = np.abs(np.diff(scores[1], append=np.inf)) < 1e-5
     assert not (differ & ~near & ~np.roll(near, 1)).any()
-    assert differ.mean() < 0.01
+    assert differ.sum() <= 0.01 * len(differ)
 
 
 @pytest.fixture
@@ -112,6 +112,13 @@ def test_a_file_that_an_executor_cannot_see_is_named_with_the_remedy(session, ru
     monkeypatch.setattr(module.HistoryFiles, "open", moved)
     monkeypatch.setattr(module.HistoryFiles, "identity", lambda _: [])
     with pytest.raises(DataError, match=r"on an executor: .*users.parquet.* all machines must see the same"):
+        recommend_all(run_folders["ssna"], users, tmp_path / "out", 4, quiet=True, engine="spark")
+
+
+def test_an_executor_with_another_ssna_is_named(session, run_folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("ssna.batch.spark.VERSION", "9.9")  # here, and in no executor
+    users = write_histories(tmp_path / "users.parquet", 50)
+    with pytest.raises(DataError, match=r"an executor has ssna .*, and not 9.9; install the same one"):
         recommend_all(run_folders["ssna"], users, tmp_path / "out", 4, quiet=True, engine="spark")
 
 
@@ -179,15 +186,16 @@ def wait_for(condition, seconds: float = 60) -> None:
 
 
 def executors(worker: subprocess.Popen) -> list[int]:
-    """The processes that a worker has started."""
+    """The processes of a worker that rank, or start those that do."""
     tasks = Path(f"/proc/{worker.pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    children = [int(child) for task in tasks for child in task.read_text().split()]
+    return [pid for pid in children if b"CoarseGrainedExecutorBackend" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java")
 def test_a_cluster_of_two_workers_answers_as_one_machine_and_a_killed_executor_costs_time_alone(run_folders, tmp_path):
-    count, run, out = 400_000, run_folders["ssna"], tmp_path / "cluster"
+    count, run, out = 220_000, run_folders["ssna"], tmp_path / "cluster"
     users = write_histories(tmp_path / "users.parquet", count)
     with cluster(tmp_path) as (address, workers):
         words = ["--users", users, "--format", "parquet", "-o", out, "--engine", "spark", "--spark-master", address]
@@ -195,11 +203,12 @@ def test_a_cluster_of_two_workers_answers_as_one_machine_and_a_killed_executor_c
         process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
         wait_for(lambda: any(out.glob("part-*")) or process.poll() is not None)
         (killed, *_) = [pid for worker in workers for pid in executors(worker)]
-        assert not all((out / f"part-0000{part}.parquet").exists() for part in range(7))
+        assert not all((out / f"part-0000{part}.parquet").exists() for part in range(4))
         os.kill(killed, signal.SIGKILL)
         said = process.communicate(timeout=300)[1]
         assert process.returncode == 0, said
-        assert "lost" in (tmp_path / "master.log").read_text() or "KILLED" in (tmp_path / "master.log").read_text()
+        assert any("exitStatus 137" in (tmp_path / f"worker-{n}.log").read_text() for n in range(2))
     assert f"{count:,} histories in" in said
+    assert not list(out.glob("*.aside")) + list(out.glob(".*.aside"))
     recommend_all(run, users, tmp_path / "local", quiet=True)
     require_same(pq.read_table(out), pq.read_table(tmp_path / "local"))

@@ -2,14 +2,29 @@
 
 import { texts } from "./elements.js";
 
+// A server may guard reading: whoever has a key gives it once, and it lasts as long as the tab.
+let key = sessionStorage.getItem("key") ?? "", declined = false;
+
+function given(refused, message) {
+  if (refused !== key) return true; // meanwhile another request asked for it
+  const found = declined ? null : prompt(`${sentence(message)}. The key:`);
+  declined ||= found === null;
+  if (found !== null) sessionStorage.setItem("key", (key = found.trim().replace(/[^ -~]/g, "")));
+  return found !== null;
+}
+
 export async function ask(path, body) {
-  const options = body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  const sent = key, headers = sent ? { "X-API-Key": sent } : {};
+  const options = body
+    ? { method: "POST", headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) }
+    : { headers };
   const response = await fetch(path, options).catch(() => { throw new Error("The server does not answer"); });
   const answer = await response.json().catch(() => ({}));
   if (answer.error?.code === "starting") {
     await new Promise((resolve) => setTimeout(resolve, 500));
     return ask(path, body);
   }
+  if (response.status === 401 && given(sent, answer.error.message)) return ask(path, body);
   if (!response.ok) throw new Error(answer.error?.message ?? `${path} answered ${response.status}`);
   for (const found of [answer.items, answer.history, answer.similar, [answer.item]].flat())
     if (found?.item !== undefined) texts.set(found.item, found.text);
