@@ -81,7 +81,7 @@ def test_changes_of_both_come_one_on_top_of_the_other(two):
     assert second.delete("/items/new-0", headers=KEY).json()["items"] == ITEMS + 3
     assert error(first.delete("/items/new-0", headers=KEY), 404)[0] == "unknown_item"
     assert put(second, "new-2", "word5").json() | {"warnings": []} == {
-        "added": 0, "replaced": 1, "removed": 0, "items": ITEMS + 3, "warnings": []
+        "added": 0, "replaced": 1, "removed": 0, "changed": 0, "items": ITEMS + 3, "warnings": []
     }  # fmt: skip
     follow(first)
     assert catalogue(first) == catalogue(second)
