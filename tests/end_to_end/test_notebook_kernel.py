@@ -102,6 +102,7 @@ def test_logs_become_recommendations_in_a_notebook(kernel, language_model, first
     assert "<Dataset of 299 users" in ran[1].result
     assert ran[-1].result.count("sku-") == 10
     assert not any("ipywidgets" in str(cell.shown) for cell in ran)
+    assert not any("IProgress" in cell.text for cell in ran)
 
 
 def test_bars_are_drawn_where_there_are_widgets_and_nowhere_else(kernel):

@@ -3,6 +3,7 @@
 Importing this costs little: torch and transformers load when a text is first encoded.
 """
 
+from ssna.text import bars  # noqa: F401, before all that imports huggingface_hub
 from ssna.text.cache import LayerCache
 from ssna.text.encoding import Encoding
 from ssna.text.fill import EncodeReport, embed, encode, without_content
