@@ -39,7 +39,9 @@ def add_user_routes(
         body = await body_of(request, user_schemas.PostEventsRequest)
         return as_json((await service.users.post(body.events)).model_dump_json())
 
-    @app.get("/users/{user:path}/recommend", response_model=schemas.Answer, **responses(401, 403, 422, 503), **keyed)
+    statuses = (401, 403, 404, 422, 503)
+
+    @app.get("/users/{user:path}/recommend", response_model=schemas.Answer, **responses(*statuses), **keyed)
     async def recommend_to(
         request: Request,
         user: UserId,
@@ -51,7 +53,7 @@ def add_user_routes(
         request.scope["batch"] = ranked.batch
         return JsonResponse(await service.inference.render(ranked, [("item", "score", "text")]))
 
-    @app.delete("/users/{user:path}", response_model=user_schemas.DeletedUser, **responses(401, 403, 422, 503), **keyed)
+    @app.delete("/users/{user:path}", response_model=user_schemas.DeletedUser, **responses(*statuses), **keyed)
     async def delete_user(user: UserId) -> Response:
         """Forget a user; the answer says what else may hold them."""
         return as_json((await service.users.delete(user)).model_dump_json())
