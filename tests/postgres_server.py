@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,13 @@ class PostgresServer:
 
     def __init__(self, folder: Path, programs: dict[str, str], user: dict[str, int]) -> None:
         self.folder, self._programs = folder, programs
-        self._quiet = {"check": True, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": "/", **user}
+        self._quiet: dict[str, Any] = {
+            "check": True,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.DEVNULL,
+            "cwd": "/",
+            **user,
+        }
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -45,8 +52,9 @@ def postgres_server() -> Iterator[PostgresServer]:
     """One that runs."""
     debian = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))  # which is on no path
     path = os.pathsep.join([os.environ.get("PATH", ""), *debian[-1:]])
-    programs = {name: shutil.which(name, path=path) for name in ("initdb", "pg_ctl")}
-    if not all(programs.values()):
+    found = {name: shutil.which(name, path=path) for name in ("initdb", "pg_ctl")}
+    programs = {name: program for name, program in found.items() if program is not None}
+    if len(programs) < len(found):
         pytest.skip("PostgreSQL is not installed")
     user = {}
     if os.getuid() == 0:  # which the server refuses to run as

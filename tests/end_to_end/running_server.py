@@ -19,6 +19,7 @@ class Server:
 
     def __init__(self, process: subprocess.Popen) -> None:
         self.process = process
+        assert process.stdout is not None
         self.port = int(process.stdout.readline().rpartition(b":")[2])
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
@@ -51,7 +52,8 @@ def started(run: Path, state: Path, *words: str, stderr: Any = subprocess.DEVNUL
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def wait_for_line(log: Path, part: str) -> None:

@@ -38,6 +38,7 @@ def kill_while_recording(state: str, times: int, seconds: float = 0.1) -> None:
     for _ in range(times):
         words = [sys.executable, "-c", CHILD, state, str(Path(user_events.__file__).parent), str(last + 1)]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
             assert child.stdout.readline() == "open\n"
             time.sleep(chance.uniform(0, seconds))
             child.send_signal(signal.SIGKILL)
