@@ -96,3 +96,12 @@ def test_texts_of_one_length_are_read_together_where_the_model_asks_for_it(metho
     encoder(torch.arange(1, 13))
     assert all(shapes)
     assert len(shapes) > 1
+
+
+def test_a_model_that_asks_for_more_than_texts_in_training_is_a_named_error():
+    class Asking(torch.nn.Module):
+        def forward(self, **_):
+            raise ValueError("`token_type_ids` is required\nwhen training")
+
+    with pytest.raises(SettingsError, match=r"Asking cannot be .* \(`token_type_ids` is required when training\)"):
+        top_state(Asking(), torch.zeros(1, 2), torch.ones(1, 2))

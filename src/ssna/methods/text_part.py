@@ -90,8 +90,16 @@ def _norms_after(top: nn.Module, passed: list[nn.Module]) -> list[nn.Module]:
 
 
 def top_state(network: nn.Module, ids: Tensor, mask: Tensor) -> Tensor:
-    """``(b, T, d)`` of the top layer, from models that name it and from those that list all layers alone (DPR)."""
-    state = getattr(network(input_ids=ids, attention_mask=mask), "last_hidden_state", None)
+    """``(b, T, d)`` of the top layer, from models that name it and from those that list all layers alone (DPR).
+
+    Raises:
+        SettingsError: the model asks for more than texts when it is trained.
+    """
+    try:
+        state = getattr(network(input_ids=ids, attention_mask=mask), "last_hidden_state", None)
+    except ValueError as cause:
+        name, reason = type(network).__name__, " ".join(str(cause).split())
+        raise SettingsError(f"{name} cannot be trained on texts alone ({reason}); train ssna instead") from None
     if state is None:
         state = network(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
     return cast(Tensor, state)
