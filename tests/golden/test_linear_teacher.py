@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ssna.core.ragged import Ragged
-from ssna.methods.ease import EaseSettings, Regression, fit_ease, inverse_of, pairs, user_item_matrix, weights_of
+from ssna.methods.ease import EaseSettings, Regression, fit_ease, inverse_of, largest_weights, pairs, user_item_matrix
 from ssna.methods.linear_teacher import LinearTeacher
 
 ITEMS, USERS = 12, 30
@@ -28,7 +28,7 @@ def naive(train: Ragged, chosen: np.ndarray, settings: EaseSettings, event: int)
     user = int(train.row_of_value[event])
     others = [list(row) if number != user else [] for number, row in enumerate(train)]
     gram = pairs(user_item_matrix(Ragged.from_rows(others), ITEMS)[:, chosen])
-    weights = weights_of(inverse_of(gram.double(), settings.ridge)).numpy()
+    weights = largest_weights(inverse_of(gram.double(), settings.ridge), len(gram)).toarray()
     history = train.values[train.offsets[user] : event + 1][::-1][: settings.window]
     column = {int(item): place for place, item in enumerate(chosen)}
     rows = [(column[int(item)], settings.decay**back) for back, item in enumerate(history) if int(item) in column]

@@ -13,7 +13,7 @@ from ssna.data.dataset import Dataset
 from ssna.methods import METHODS, training_free
 from ssna.methods import ease as ease_module
 from ssna.methods import text_linear as text_linear_module
-from ssna.methods.ease import largest, most_frequent
+from ssna.methods.ease import largest_weights, most_frequent
 
 ITEMS = 15
 DIM = 6
@@ -227,9 +227,10 @@ def test_the_most_frequent_items_alone_have_weights(make_data):
 
 def test_each_item_keeps_its_largest_weights_whatever_their_sign():
     weights = torch.tensor([[0.0, 3.0, -4.0, 1.0], [0.5, 0.0, -0.1, 0.2], [1.0, 2.0, 0.0, 3.0], [-9.0, -8.0, 7.0, 0.0]])
-    kept = largest(weights, 2).toarray()
+    inverse = torch.eye(4) - weights  # of which these are the weights: B_ij = -P_ij / P_jj
+    kept = largest_weights(inverse, 2).toarray()
     assert kept.tolist() == [[0, 3, -4, 0], [0.5, 0, 0, pytest.approx(0.2)], [0, 2, 0, 3], [-9, -8, 0, 0]]
-    np.testing.assert_array_equal(largest(weights, 9).toarray(), weights)
+    np.testing.assert_array_equal(largest_weights(inverse, 9).toarray(), weights)
 
 
 def test_a_user_who_has_an_item_twice_counts_once(make_data):

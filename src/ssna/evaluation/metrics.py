@@ -9,6 +9,8 @@ from pydantic import AfterValidator
 
 METRICS = ("R@10", "N@10", "R@50", "N@50")
 """What every evaluation gives."""
+LAST = max(int(name.split("@")[1]) for name in METRICS)
+"""The last rank that any of them counts."""
 
 
 def _monitor(expression: str) -> str:

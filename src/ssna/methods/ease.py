@@ -146,12 +146,12 @@ class Regression:
         """The largest weights of each item.
 
         Args:
-            inverse: ``P`` if it is known; gone afterwards.
+            inverse: ``P`` if it is known.
             admits: whether new items are admitted by their texts, where there are any.
         """
         inverse = self.inverse() if inverse is None else inverse
         text_weights = self._text_weights(inverse) if admits else None
-        kept = largest(weights_of(inverse), self.settings.top_k).tocoo()
+        kept = largest_weights(inverse, self.settings.top_k).tocoo()
         places = (self.chosen[kept.coords[0]], self.chosen[kept.coords[1]])
         shape = (self.items + 1, self.items + 1)
         similarity = sparse.csr_array(sparse.coo_array((kept.data, places), shape=shape))
@@ -193,25 +193,15 @@ def user_item_matrix(train: Ragged, items: int) -> sparse.csr_array:
     return counts
 
 
-def weights_of(inverse: Tensor) -> Tensor:
-    """``argmin |x - x B|^2 + ridge |B|^2`` with ``diag(B) = 0`` (Steck, Eq. 8), ``(n, n)``: row to column.
-
-    Args:
-        inverse: ``P (n, n)`` of :func:`inverse_of`; gone afterwards.
-    """
-    scale = -1 / inverse.diagonal()
-    weights = inverse.mul_(scale)  # B_ij = -P_ij / P_jj
-    weights.fill_diagonal_(0)
-    return weights
-
-
 def inverse_of(gram: Tensor, ridge: float) -> Tensor:
     """``P = (x^T x + lambda)^-1``, ``(n, n)``, in the place of ``gram``."""
     gram.diagonal().add_(ridge)
-    factor, wrong = torch.linalg.cholesky_ex(gram)
+    columns, wrong = gram.mT, torch.zeros((), dtype=torch.int32)  # LAPACK's order: else it works on a copy
+    torch.linalg.cholesky_ex(columns, out=(columns, wrong))
     if wrong:
         raise SettingsError(f"ridge = {ridge:g} is too little for these data in single precision; raise it")
-    return torch.cholesky_inverse(factor, out=gram)
+    torch.cholesky_inverse(columns, out=columns)
+    return gram
 
 
 def pairs(x: sparse.csr_array) -> Tensor:
@@ -232,11 +222,19 @@ def pairs(x: sparse.csr_array) -> Tensor:
     return torch.from_numpy(gram)
 
 
-def largest(weights: Tensor, most: int) -> sparse.csr_array:
-    """``weights (n, n)`` with at most ``most`` of each row, the largest in size."""
-    n = len(weights)
+def largest_weights(inverse: Tensor, most: int) -> sparse.csr_array:
+    """``argmin |x - x B|^2 + ridge |B|^2`` with ``diag(B) = 0`` (Steck, Eq. 8), ``(n, n)``: row to column. Of each row
+    at most ``most`` are kept, the largest in size.
+
+    Args:
+        inverse: ``P (n, n)`` of :func:`inverse_of`.
+    """
+    n, scale, found = len(inverse), -1 / inverse.diagonal(), []
     most = min(most, n)
-    columns = torch.cat([part.abs().topk(most, dim=1).indices for part in weights.split(ROWS)]).sort(dim=1).values
-    values = weights.gather(1, columns)
-    offsets = np.arange(0, n * most + 1, most)
-    return sparse.csr_array((values.flatten().numpy(), columns.flatten().numpy(), offsets), shape=(n, n))
+    for start in range(0, n, ROWS):
+        weights = inverse[start : start + ROWS] * scale  # B_ij = -P_ij / P_jj
+        weights.diagonal(start).zero_()
+        columns = weights.abs().topk(most, dim=1).indices.sort(dim=1).values
+        found.append((columns, weights.gather(1, columns)))
+    indices, values = (torch.cat(parts).flatten().numpy() for parts in zip(*found, strict=True))
+    return sparse.csr_array((values, indices, np.arange(0, n * most + 1, most)), shape=(n, n))

@@ -1,5 +1,6 @@
 """Linear weights between items as a teacher: logits of a user's next event, as if fitted without that user."""
 
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -74,7 +75,13 @@ class LinearTeacher:
     @cached_property
     def scorer(self) -> Scorer:
         """What the method of these settings gives as the member of an ensemble."""
-        return self.regression.scorer(torch.from_numpy(self.inverse.copy()), admits=True)
+        return self.regression.scorer(torch.from_numpy(self.inverse), admits=True)
+
+    def release(self) -> None:
+        """Free the inverse: there will be no more logits. The scorer stays."""
+        _ = self.scorer
+        self.inverse = np.zeros((0, 0), np.float32)
+        self.regression = replace(self.regression, gram=torch.zeros(0, 0))
 
     def _histories(self, events: Ints) -> sparse.csr_array:
         """``(R, n)`` the latest items up to each event, weighted by how far back they are."""

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from ssna.compute.allocator import tune_allocator
 from ssna.compute.device import choose_device
 from ssna.core.errors import SettingsError, option, worded
 from ssna.data.dataset import Dataset
@@ -122,7 +123,10 @@ def fit_method(
             initial_weights=None if warm_start is None else warm_start.weights_for(encoder, data),
             teacher=teacher,
         )
-        scorer, ensemble, prices = _ensemble(fitted.scorer, data, cache, settings, teacher)
+        if teacher is not None:
+            teacher.release()
+        with tune_allocator(), fitted.scorer.remembering():
+            scorer, ensemble, prices = _ensemble(fitted.scorer, data, cache, settings, teacher)
     parameters = sum(p.numel() for m in (encoder, fitted.sequence) for p in m.parameters() if p.requires_grad)
     return Outcome(
         scorer, fitted.epochs, fitted.best_epoch, parameters, fitted.batches, ensemble, fitted.weights, tuple(prices)

@@ -233,11 +233,11 @@ def chunks(histories: Ragged) -> Iterator[tuple[int, Ragged]]:
         yield start, histories.take(slice(start, start + CHUNK))
 
 
-def hide(tile: Tensor, items: Ragged, start: int) -> None:
-    """Set ``tile[i, items[i] - start]`` to minus infinity, in place, where the tile has such a column."""
+def hide(tile: Tensor, items: Ragged, start: int, value: float = -torch.inf) -> None:
+    """Set ``tile[i, items[i] - start]`` to ``value``, in place, where the tile has such a column."""
     columns = items.values.astype(np.int64) - start
     here = np.flatnonzero((columns >= 0) & (columns < tile.shape[1]))
-    tile[torch.from_numpy(items.row_of_value[here]), torch.from_numpy(columns[here])] = -torch.inf
+    tile[torch.from_numpy(items.row_of_value[here]), torch.from_numpy(columns[here])] = value
 
 
 def count_from(tile: Tensor, scores: Tensor) -> Tensor:

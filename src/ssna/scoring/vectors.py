@@ -1,6 +1,7 @@
 """The scorer that is trained: an item matrix and a sequence model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from copy import copy
 from functools import cached_property, partial
 from typing import ClassVar, cast
@@ -28,6 +29,9 @@ ROUNDING = 2**-8
 
 SUMS = 1e-4
 """Far more than two sums of the same few thousand fp32 terms, in all at most 1, differ by."""
+
+REMEMBERED = 40_000
+"""Histories, at most, whose user embeddings :meth:`VectorScorer.remembering` keeps."""
 
 AT_ONCE = 1024  # pairs of a history and an item whose vectors are gathered together: they stay in a cache
 
@@ -61,6 +65,7 @@ class VectorScorer(Scorer):
         self.layers = 0 if text_projection is None else int(cast(Config, text_projection.config).get("layers", 1))
         if block_of(self.vectors) is None:
             _ = self.directions  # of what may change later
+        self._remembered: dict[tuple[bytes, bytes], Tensor] | None = None
         self._last = cast(Callable[..., Tensor], self.sequence.last)
 
     @property
@@ -105,10 +110,31 @@ class VectorScorer(Scorer):
         lost = per_row("lost", self.vectors, lambda rows: _lengths_lost(_unit(rows)))
         return rounded, float(lost.max())
 
-    @torch.no_grad()
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Until it ends, user embeddings of the same histories are computed once, by this scorer and by the one
+        of :meth:`add_items`: for validation, which asks again and again. Meanwhile nothing may change the scorer, and
+        histories hold no new items."""
+        self._remembered = {}
+        try:
+            yield
+        finally:
+            self._remembered = None
+
     def user_embeddings(self, histories: Ragged) -> Tensor:
         """``n`` histories -> ``(n, D)``; zero for an empty one."""
         recent = histories.last(self.max_history)
+        if self._remembered is None:
+            return self._user_embeddings(recent)
+        key = recent.values.tobytes(), recent.offsets.tobytes()
+        if (found := self._remembered.get(key)) is None:
+            found = self._user_embeddings(recent)
+            if len(found) + sum(map(len, self._remembered.values())) <= REMEMBERED:
+                self._remembered[key] = found
+        return found
+
+    @torch.no_grad()
+    def _user_embeddings(self, recent: Ragged) -> Tensor:
         users = self.vectors.new_zeros(len(recent), self.vectors.shape[1])
         filled = np.flatnonzero(recent.lengths)
         if len(filled):
@@ -139,12 +165,14 @@ class VectorScorer(Scorer):
     @torch.no_grad()
     def add_items(self, h: Tensor, texts: Sequence[str] = ()) -> "VectorScorer":
         vectors = appended(self.vectors, self._vectors_of_new(h))
-        return VectorScorer(vectors, self.sequence, self.max_history, self.text_projection)
+        wider = VectorScorer(vectors, self.sequence, self.max_history, self.text_projection)
+        wider._remembered = self._remembered
+        return wider
 
     @torch.no_grad()
     def with_history_items(self, h: Tensor, texts: Sequence[str] = ()) -> "VectorScorer":
         wider = copy(self)  # with all that is worked out for the catalogue
-        wider.of_histories = self._vectors_of_new(h)
+        wider.of_histories, wider._remembered = self._vectors_of_new(h), None
         return wider
 
     def _vectors_of_new(self, h: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ class Distillation:
     teacher teaches does harm: Cho and Hariharan, 2019).
 
     With ``trial_epochs``, the model first learns without it, and goes on so to the end if it ranks better by then. If
-    not, training restarts as if there had been no trial.
+    not, training restarts as if there had been no trial. Gains shrink from epoch to epoch: a trial is lost as soon as
+    the last gain, once more for each epoch left of it, would leave the model behind.
 
     Args:
         teacher: fitted to ``data``.
@@ -31,10 +32,21 @@ class Distillation:
         self.initial_score = monitored(model.validation_metrics(data), settings.monitor) if warm_start else -1.0
 
     def trial_is_lost(self, state: TrainState) -> bool:
-        """Whether a trial is just over, by early stopping or by its number of epochs, and the teacher ranks better."""
+        """Whether a trial is just over, by early stopping or by its number of epochs, and the teacher ranks better; or
+        the model would be behind at its end."""
         trial, done = self.settings.trial_epochs, len(state.epochs)
-        on_trial = state.discarded_epochs == 0 < done <= trial
-        return on_trial and (done == trial or state.should_stop) and self._teacher_is_better(state)
+        if state.discarded_epochs or not 0 < done <= trial:
+            return False
+        if done == trial or state.should_stop:
+            return self._teacher_is_better(state)
+        if done == 1:
+            return False
+        before, now = (monitored(epoch.valid, self.settings.monitor) for epoch in state.epochs[-2:])
+        return distributed.broadcast(now + (trial - done) * max(now - before, 0) < self.teacher_score)
+
+    def trial_is_won(self, state: TrainState) -> bool:
+        """Whether there was a trial, and no restart after it: the teacher will not be asked any more."""
+        return 0 < self.settings.trial_epochs <= len(state.epochs) and not state.discarded_epochs
 
     def teacher_for(self, state: TrainState) -> Teacher | None:
         """The teacher of the next epoch, if it has one."""

@@ -15,10 +15,11 @@ from torch import Tensor
 from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ints, Ragged, evenly_spaced
 from ssna.data.dataset import Split
-from ssna.evaluation.metrics import monitored, summary
+from ssna.evaluation.metrics import LAST, monitored, summary
 from ssna.evaluation.ranking import without_seen
 from ssna.scoring import Ensemble, FrequencyWeights, Member, ScoreFn
-from ssna.scoring.topk import TILE, chunks, hide
+from ssna.scoring.frequency import interpolation
+from ssna.scoring.topk import TILE, chunks, count_from, hide
 
 OLD, NEW = 400, 200  # items of a question, those that rank first with the weights so far, that weights are chosen by
 QUESTIONS = 10_000  # that decide, spread evenly, if there are more
@@ -105,24 +106,43 @@ class OldQuestions:
         self.split, self.items, self.monitor = split, items, monitor
         self.weights = torch.tensor([member.weight / member.scale for member in members])
         self.targets = torch.from_numpy(split.targets).long()
-        self.pool = Pool.of([member.scorer.prepare for member in members], self.weights, split, items, OLD)
+        (self.pool,) = Pool.of([member.scorer.prepare for member in members], self.weights, split, items, OLD)
+        self.by_member = [scores.contiguous() for scores in self.pool.scores.unbind(2)]
         self.competes = (self.pool.items > 0) & (self.pool.items != self.targets[:, None])
         self._missed = without_seen(torch.zeros(len(split)), self.targets, split.seen) == -torch.inf
 
     def scores(self, frequency: FrequencyWeights) -> tuple[Tensor, Tensor]:
-        """``(n, C)`` of the pool, and ``(n,)`` of the targets."""
+        """``(n, C)`` of the pool, minus infinity of those that do not compete, and ``(n,)`` of the targets."""
         factors, bias = frequency.of_items()
         items, targets = self.pool.items, self.targets
         pooled, own = bias[items], bias[targets]
         for member, factor in enumerate(factors):
-            pooled.addcmul_(factor[items], self.pool.scores[:, :, member])
+            pooled.addcmul_(factor[items], self.by_member[member])
             own.addcmul_(factor[targets], self.pool.own[:, member])
-        return pooled, own
+        return pooled.masked_fill_(~self.competes, -torch.inf), own
+
+    def of_knot(self, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """``shares (I + 1,)`` that items have of a knot's weights: of the pool ``(n, C)``, of targets ``(n,)``."""
+        return shares[self.pool.items], shares[self.targets]
+
+    def moved(
+        self, scores: tuple[Tensor, Tensor], of_knot: tuple[Tensor, Tensor], row: int, by: float
+    ) -> tuple[Tensor, Tensor]:
+        """``scores`` once a knot's factor of a member, or its bias (the row behind these), has moved ``by`` so much."""
+        (pooled, own), (shares, own_shares) = scores, of_knot
+        if row == len(self.by_member):
+            return pooled.add(shares, alpha=by), own.add(own_shares, alpha=by)
+        moved = pooled.addcmul(shares, self.by_member[row], value=by)
+        return moved, own.addcmul(own_shares, self.pool.own[:, row], value=by)
 
     def ranks(self, frequency: FrequencyWeights) -> Ints:
         """``(n,)``, among old items alone."""
-        pooled, own = self.scores(frequency)
-        return self.ranks_below(((pooled >= own[:, None]) & self.competes).sum(dim=1))
+        return self.ranks_of(self.scores(frequency))
+
+    def ranks_of(self, scores: tuple[Tensor, Tensor]) -> Ints:
+        """``(n,)``, among old items alone."""
+        pooled, own = scores
+        return self.ranks_below(count_from(pooled, own))
 
     def ranks_below(self, others: Tensor) -> Ints:
         """``(n,)`` ranks of targets that ``others (n,)`` items score at least as high as."""
@@ -149,22 +169,32 @@ class NewQuestions:
         parts = rng.integers(0, PARTS, old.items + 1)
         target_part = parts[old.split.targets]
         rival_part = (target_part + rng.integers(1, PARTS, len(target_part))) % PARTS
-        self.new = Pool.of(prepares, old.weights, old.split, old.items, NEW, parts, target_part)
-        self.rivals = Pool.of(prepares, old.weights, old.split, old.items, NEW, parts, rival_part)
+        wanted = (target_part, rival_part)
+        self.new, rivals = Pool.of(prepares, old.weights, old.split, old.items, NEW, parts, wanted)
         self._competes = (self.new.items > 0) & (self.new.items != old.targets[:, None])
         pooled, self._own = old.scores(frequency)
         part_of_pool = torch.from_numpy(parts)[old.pool.items]
         stays_old = part_of_pool != torch.from_numpy(rival_part)[:, None]
-        self._above = ((pooled >= self._own[:, None]) & old.competes & stays_old).sum(dim=1)
+        self._above = ((pooled >= self._own[:, None]) & stays_old).sum(dim=1)
+        self._open = (self._above < LAST).nonzero()[:, 0]  # of the others no rank counts, whatever new items do
+        self._rivals, self._own_of_open = rivals.scores[self._open], self._own[self._open, None]
+        self._rivals.masked_fill_(rivals.items[self._open, :, None] == 0, -torch.inf)
         stays_old = (part_of_pool != torch.from_numpy(target_part)[:, None]) & (old.pool.items > 0)
         self._old_scores = pooled.masked_fill(~stays_old, -torch.inf)
 
     def old_value(self, factors: Tensor, bias: float) -> float:
         """The monitor of questions about old items, where new ones have ``factors (M,)`` and ``bias``. Minus infinity
         hides them."""
-        raised = self.rivals.scores @ factors + bias
-        more = ((raised >= self._own[:, None]) & (self.rivals.items > 0)).sum(dim=1)
-        return self.old.value(self.old.ranks_below(self._above + more))
+        return self._old_value(self._raised(factors), bias)
+
+    def _raised(self, factors: Tensor) -> Tensor:
+        """How far new items are above the targets, without their bias; of open questions."""
+        # zero times minus infinity is no number, and it is none that could be above
+        return (self._rivals @ factors).nan_to_num_(nan=-torch.inf, neginf=-torch.inf).sub_(self._own_of_open)
+
+    def _old_value(self, raised: Tensor, bias: float) -> float:
+        more = count_from(raised, torch.full((len(raised),), -bias))
+        return self.old.value(self.old.ranks_below(self._above.index_add(0, self._open, more)))
 
     def new_value(self, factors: Tensor, bias: float) -> float:
         """The monitor of questions about new items."""
@@ -174,13 +204,15 @@ class NewQuestions:
 
     def highest_bias(self, factors: Tensor, cost: float) -> float:
         """That loses old items no more than the share ``cost`` of their monitor."""
-        raised = self.rivals.scores @ factors
-        low = float(self._own.min() - raised.max()) - 1  # hides all of them,
-        high = float(self._own.max() - raised.min()) + 1  # and puts all of them first
-        least = (1 - cost) * self.old_value(factors, -torch.inf)
+        raised = self._raised(factors)
+        there = raised[raised > -torch.inf]
+        if not len(there):
+            return 0.0
+        low, high = -float(there.max()) - 1, 1 - float(there.min())  # hides all of them, and puts all of them first
+        least = (1 - cost) * self._old_value(raised, -torch.inf)
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            low, high = (middle, high) if self.old_value(factors, middle) >= least else (low, middle)
+            low, high = (middle, high) if self._old_value(raised, middle) >= least else (low, middle)
         return low
 
 
@@ -207,35 +239,42 @@ class Pool:
         items: int,
         keep: int,
         parts: Ints | None = None,
-        wanted: Ints | None = None,
-    ) -> "Pool":
-        """The highest by the sum of the members' scores, seen items excluded.
+        wanted: Sequence[Ints | None] = (None,),
+    ) -> "list[Pool]":
+        """The highest by the sum of the members' scores, seen items excluded; a pool for each of ``wanted``.
 
         Args:
             weights: ``(M,)``.
             keep: ``C``.
-            parts: ``(I + 1,)`` the part of each item; None: all are wanted.
-            wanted: ``(n,)`` the part whose items are wanted for a question.
+            parts: ``(I + 1,)`` the part of each item.
+            wanted: each ``(n,)``, the part whose items are wanted for a question; None: all are.
         """
-        found = []
+        found: list[list[Pool]] = [[] for _ in wanted]
         for first, histories in chunks(split.histories):
             rows = slice(first, first + len(histories))
             score_fns, targets = [prepare(histories) for prepare in prepares], torch.from_numpy(split.targets[rows])
             distinct, column = targets.long().unique(return_inverse=True)
             own = _together(score_fns, distinct)[torch.arange(len(column)), column] * weights
-            best = cls(torch.zeros(len(column), 0, dtype=torch.int64), torch.zeros(len(column), 0, len(weights)), own)
+            none = cls(torch.zeros(len(column), 0, dtype=torch.int64), torch.zeros(len(column), 0, len(weights)), own)
+            best = [none for _ in wanted]
             for start in range(0, items + 1, TILE):
                 scores = _together(score_fns, slice(start, min(start + TILE, items + 1))) * weights
                 total = scores.sum(dim=2)
                 if start == 0:
                     total[:, 0] = -torch.inf
-                if parts is not None and wanted is not None:
-                    here = torch.from_numpy(parts[start : start + total.shape[1]])
-                    total.masked_fill_(here != torch.from_numpy(wanted[rows])[:, None], -torch.inf)
                 hide(total, split.seen.take(rows), start)
-                best = best._with(start, scores, total, keep)
-            found.append(best)
-        return cls(*(torch.cat([getattr(part, name) for part in found]) for name in ("items", "scores", "own")))
+                for place, part in enumerate(wanted):
+                    here = total
+                    if parts is not None and part is not None:
+                        of_items = torch.from_numpy(parts[start : start + total.shape[1]])
+                        here = total.masked_fill(of_items != torch.from_numpy(part[rows])[:, None], -torch.inf)
+                    best[place] = best[place]._with(start, scores, here, keep)
+            for pools, pool in zip(found, best, strict=True):
+                pools.append(pool)
+        return [
+            cls(*(torch.cat([getattr(part, name) for part in pools]) for name in ("items", "scores", "own")))
+            for pools in found
+        ]
 
     def _with(self, start: int, scores: Tensor, total: Tensor, keep: int) -> "Pool":
         """With the best of a tile, whose rows begin at ``start``."""
@@ -274,27 +313,34 @@ def _for_old_items(questions: OldQuestions, start: FrequencyWeights) -> Frequenc
 def _ascent(questions: OldQuestions, start: FrequencyWeights, value_of: Callable[[Ints], float]) -> FrequencyWeights:
     """One factor or one bias at a time, up or down, of all knots but that of new items. The bias of the knot in the
     middle stays, since only differences count."""
-    best, value = start, value_of(questions.ranks(start))
+    best, scores = start, questions.scores(start)
+    value = value_of(questions.ranks_of(scores))
+    beyond = int(start.knots[-1])
+    by_events, events = interpolation(start.knots, np.arange(beyond + 1)), np.minimum(start.events, beyond)
     members, knots = start.factors.shape
     places = [(row, knot) for row in range(members + 1) for knot in range(1, knots)]
     places.remove((members, knots // 2))
     for step in STEPS:
         for row, knot in places:
+            of_knot = questions.of_knot(by_events[events, knot])
             for move in (step, -step):
-                tried = _moved(best, row, knot, move)
-                if (found := value_of(questions.ranks(tried))) > value:
-                    best, value = tried, found
+                tried, by = _moved(best, row, knot, move)
+                there = questions.moved(scores, of_knot, row, by)
+                if (found := value_of(questions.ranks_of(there))) > value:
+                    best, value, scores = tried, found, there
                     break
     return best
 
 
-def _moved(weights: FrequencyWeights, row: int, knot: int, by: float) -> FrequencyWeights:
-    factors, bias = weights.factors.clone(), weights.bias.clone()
-    if row < len(factors):
-        factors[row, knot] = (factors[row, knot] + by).clamp(min=0)
-    else:
+def _moved(weights: FrequencyWeights, row: int, knot: int, by: float) -> tuple[FrequencyWeights, float]:
+    """The weights, and by how much one of them has moved: no factor falls below 0."""
+    if row == len(weights.factors):
+        bias = weights.bias.clone()
         bias[knot] += by
-    return replace(weights, factors=factors, bias=bias)
+        return replace(weights, bias=bias), by
+    factors = weights.factors.clone()
+    factors[row, knot] = (factors[row, knot] + by).clamp(min=0)
+    return replace(weights, factors=factors), float(factors[row, knot] - weights.factors[row, knot])
 
 
 def _for_new_items(questions: NewQuestions, members: int, cost: float) -> tuple[Tensor, float]:

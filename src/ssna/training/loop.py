@@ -103,6 +103,8 @@ def fit(
             while replay is None:
                 if distillation is not None and distillation.trial_is_lost(state):
                     state.restart()
+                if teacher is not None and distillation is not None and distillation.trial_is_won(state):
+                    teacher.release()
                 if state.should_stop:
                     break
                 logits = None if distillation is None else distillation.teacher_for(state)

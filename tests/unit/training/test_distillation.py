@@ -56,6 +56,34 @@ def test_distillation_restarts_when_the_teacher_ranks_better_after_the_trial(dat
     assert fitted.best_epoch == 5  # the trial is discarded
 
 
+def test_a_trial_ends_early_when_the_last_gain_once_more_for_each_epoch_left_would_not_do(data, validation_recalls):
+    validation_recalls(0.8, 0.4, 0.5, 0.1, 0.2, 0.3, 0.4)  # .5 + .1 is behind .8
+    fitted = fit_after_trial(data, 3)
+    assert [epoch.restarted for epoch in fitted.epochs] == [False, False, True, False, False, False]
+
+
+def test_a_trial_goes_on_while_its_gains_may_do(data, validation_recalls):
+    validation_recalls(0.8, 0.4, 0.7, 0.7, 0.1, 0.2, 0.3, 0.4)  # .7 + .3 is not behind
+    fitted = fit_after_trial(data, 3)
+    assert [epoch.restarted for epoch in fitted.epochs] == [False] * 3 + [True] + [False] * 3
+
+
+def test_a_teacher_that_will_not_be_asked_gives_its_memory_back(data, validation_recalls):
+    validation_recalls(0.5, 0.3, 0.6, 0.4, 0.4)
+    teacher, sizes = LinearTeacher.fit(EaseSettings(), data, None, 8), []
+    torch.manual_seed(5)
+    settings = settings_of("distillation.teacher=ease", "distillation.trial_epochs=2", *SCHEDULE)
+    fit(
+        Ids(len(data.items), 8),
+        data,
+        settings,
+        teacher=teacher,
+        on_epoch=lambda *_: sizes.append(len(teacher.inverse) + len(teacher.regression.gram)),
+    )
+    assert sizes[1] > 0 == sizes[2]
+    assert teacher.scorer.num_rows == len(data.items) + 1
+
+
 def test_a_restarted_training_is_that_without_a_trial(data, monkeypatch):
     monkeypatch.setattr(
         distillation, "validation_metrics", lambda *_: {"N@10": 2.0}

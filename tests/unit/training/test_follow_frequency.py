@@ -12,8 +12,9 @@ from ssna.evaluation.metrics import summary
 from ssna.evaluation.ranking import ranks
 from ssna.runs import train
 from ssna.scoring import Ensemble, FrequencyWeights
+from ssna.scoring.frequency import interpolation
 from ssna.training import frequency as module
-from ssna.training.frequency import NewQuestions, OldQuestions, follow_frequency
+from ssna.training.frequency import NewQuestions, OldQuestions, _moved, follow_frequency
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("seeded")]
 ITEMS = 40
@@ -46,6 +47,25 @@ def frequency(world):
     equal = FrequencyWeights.equal(len(ensemble.members), events)
     factors = torch.rand(equal.factors.shape, generator=generator)
     return replace(equal, factors=factors, bias=torch.randn(len(equal.bias), generator=generator))
+
+
+def test_moved_weights_rank_as_the_whole_sum_does(world, frequency):
+    data, ensemble, _, _ = world
+    old = OldQuestions(ensemble.members, data.valid, ITEMS, MONITOR)
+    scores, members, knots = old.scores(frequency), *frequency.factors.shape
+    shares = interpolation(frequency.knots, frequency.events)
+    for row, knot, by in [
+        (0, 2, 0.3),
+        (members - 1, knots - 1, -0.2),
+        (members, 3, 0.5),
+        (members, 1, -0.7),
+        (0, 3, -9),
+    ]:
+        moved, moved_by = _moved(frequency, row, knot, by)
+        there = old.moved(scores, old.of_knot(shares[:, knot]), row, moved_by)
+        for found, expected in zip(there, old.scores(moved), strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert (moved.factors >= 0).all()
 
 
 def test_old_questions_rank_as_an_evaluation_does(world, frequency):
