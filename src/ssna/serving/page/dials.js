@@ -56,7 +56,8 @@ function summarize() {
 
 function drawFilters() {
   const kinds = shownKinds();
-  $("filters").replaceChildren(...[...state.filters.keys()].filter((name) => kinds.has(name)).map((name, place) => filterRow(name, kinds.get(name), place)));
+  const asked = [...state.filters.keys()].filter((name) => kinds.has(name));
+  $("filters").replaceChildren(...asked.map((name, place) => filterRow(name, kinds.get(name), place)));
   const others = [...kinds.keys()].filter((name) => !state.filters.has(name));
   $("add-filter").replaceChildren(element("option", { value: "" }, "by …"), ...others.map((name) => element("option", { value: name }, name)));
   $("add-filter").parentNode.hidden = others.length === 0;
@@ -85,21 +86,24 @@ function set(name, value) {
 }
 
 function range(name, kind, known) {
-  const shownAs = (bound) => (kind === "time" ? String(bound).slice(0, 10) : bound);
-  const bound = (end, words, limit) => {
-    const input = element("input", {
-      type: kind === "time" ? "date" : "number", step: kind === "time" ? undefined : "any", "aria-label": `${name} ${words}`,
-      placeholder: limit === null || limit === undefined ? "any" : shownAs(limit), title: limit === null || limit === undefined ? undefined : `${end ? "The most" : "The least"} is ${shownAs(limit)}`,
-      onchange: () => {
-        const value = state.filters.get(name).slice();
-        value[end] = input.value === "" ? null : kind === "time" ? input.value : Number(input.value);
-        set(name, value);
-      },
-    });
-    input.value = state.filters.get(name)[end] ?? "";
-    return input;
+  return [bound(name, kind, 0, known?.least), element("span", {}, "to"), bound(name, kind, 1, known?.most)];
+}
+
+// `limit`: the least or the most that there is, if it is known.
+function bound(name, kind, end, limit) {
+  const isTime = kind === "time", found = limit ?? null;
+  const extreme = found === null ? undefined : isTime ? found.slice(0, 10) : found;
+  const take = () => {
+    const value = state.filters.get(name).slice();
+    value[end] = input.value === "" ? null : isTime ? input.value : Number(input.value);
+    set(name, value);
   };
-  return [bound(0, "from", known?.least), element("span", {}, "to"), bound(1, "to", known?.most)];
+  const input = element("input", {
+    type: isTime ? "date" : "number", step: isTime ? undefined : "any", placeholder: extreme ?? "any", onchange: take,
+    "aria-label": `${name} ${["from", "to"][end]}`, title: extreme === undefined ? undefined : `The ${["least", "most"][end]} is ${extreme}`,
+  });
+  input.value = state.filters.get(name)[end] ?? "";
+  return input;
 }
 
 function choice(name) {
@@ -119,13 +123,17 @@ function someOf(name, known, place) {
     $("filters").children[place].querySelector("select, input").focus();
     changed();
   };
-  const chips = chosen.map((value) => element("button", { class: "chip", type: "button", "aria-label": `Not ${value} any more`, onclick: () => change(chosen.filter((one) => one !== value)) }, value, element("span", { "aria-hidden": "true" }, " ×")));
-  const values = (known?.values ?? []).filter((each) => !chosen.includes(each.value));
+  const without = (value) => () => change(chosen.filter((one) => one !== value));
+  const chips = chosen.map((value) => element("button", { class: "chip", type: "button", "aria-label": `Not ${value} any more`, onclick: without(value) },
+    value, element("span", { "aria-hidden": "true" }, " ×")));
+  const others = (known?.values ?? []).filter((each) => !chosen.includes(each.value));
   const add = (event) => { const { value } = event.target; if (value && !chosen.includes(value)) change([...chosen, value]); };
-  if (known && known.distinct <= known.values.length)
-    return [...chips, element("select", { "aria-label": `${name}: one more`, onchange: add },
-      element("option", { value: "" }, chosen.length ? "or …" : "choose …"), ...values.map((each) => element("option", { value: each.value }, `${each.value} (${each.items.toLocaleString("en")})`)))];
+  const shared = { "aria-label": `${name}: one more`, onchange: add }, hint = chosen.length ? "or …" : null;
+  if (known && known.distinct <= known.values.length) {
+    const options = others.map((each) => element("option", { value: each.value }, `${each.value} (${each.items.toLocaleString("en")})`));
+    return [...chips, element("select", shared, element("option", { value: "" }, hint ?? "choose …"), ...options)];
+  }
   const list = `filter-${place}`;
-  return [...chips, element("input", { list, maxlength: 1000, autocomplete: "off", "aria-label": `${name}: one more`, placeholder: chosen.length ? "or …" : "type a value", onchange: add }),
-    element("datalist", { id: list }, ...values.map((each) => element("option", { value: each.value })))];
+  return [...chips, element("input", { ...shared, list, maxlength: 1000, autocomplete: "off", placeholder: hint ?? "type a value" }),
+    element("datalist", { id: list }, ...others.map((each) => element("option", { value: each.value })))];
 }

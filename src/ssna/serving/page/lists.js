@@ -51,7 +51,8 @@ function difference(item, rank, column, ranks) {
   if (otherRank === undefined) return element("span", { class: "only", title: `It is not among the ${ranks[1 - column].size} of ${other}` }, `only in ${here}`);
   const move = otherRank - rank, places = Math.abs(move) === 1 ? "place" : "places";
   const [sign, words] = move === 0 ? ["=", "the same place"] : move > 0 ? [`▲ ${move}`, `${move} ${places} higher`] : [`▼ ${-move}`, `${-move} ${places} lower`];
-  return element("span", { class: "moved" }, element("span", { class: "by", "aria-hidden": "true" }, sign), element("span", { class: "unseen" }, words), `, ${ordinal(otherRank)} in ${other}`);
+  const by = [element("span", { class: "by", "aria-hidden": "true" }, sign), element("span", { class: "unseen" }, words)];
+  return element("span", { class: "moved" }, ...by, `, ${ordinal(otherRank)} in ${other}`);
 }
 
 function recommendedRow(found, rank, scale, run, differs, act) {
