@@ -88,11 +88,11 @@ def create_app(service: Service, keys: Keys, access: Access | None = None) -> Fa
     install(app, metrics, fast_routes, access or Access(), keys, ADDRESSES)
     _add_recommend(app, service, fast_routes)
     _add_lookups(app, service, metrics)
-    add_routes(app, service, _described)
+    add_routes(app, service, _refusing, _described)
     add_page(app)
     keyed = {"dependencies": [Depends(_key_holder(keys))]}
     _add_changes(app, service, keyed)
-    add_user_routes(app, service, lambda *statuses: {"responses": _errors(*statuses)}, _described, keyed)
+    add_user_routes(app, service, _refusing, _described, keyed)
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
@@ -220,6 +220,11 @@ def _model_response(value: BaseModel) -> Response:
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     possible = sorted({*statuses, *OF_ANY})
     return {status: {"model": ErrorBody, "description": MEANINGS[status]} for status in possible}
+
+
+def _refusing(*statuses: int) -> dict[str, Any]:
+    """What OpenAPI is to know of a route without a body."""
+    return {"responses": _errors(*statuses)}
 
 
 def _described(model: type[BaseModel], *statuses: int) -> dict[str, Any]:

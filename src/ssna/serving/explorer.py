@@ -1,19 +1,25 @@
-"""The explorer: a page, and the routes that only it needs: runs, explanations, and the rank of a text."""
+"""The explorer: a page, and the routes that only it needs: runs, attributes, explanations, and the rank of a text."""
 
 from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from importlib.resources import files
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
-from ssna.serving import schemas
+from ssna.serving import attribute_schemas, schemas
 from ssna.serving.http import as_json, body_of
+from ssna.serving.limits import LIMITS
 from ssna.serving.service import Service
 
+SCRIPTS = (
+    "explorer.js", "address.js", "conditions.js", "dials.js", "elements.js", "lists.js", "search.js", "service.js",
+    "state.js", "textrank.js", "timeline.js", "why.js",
+)  # fmt: skip
 PAGE = {"": ("index.html", "text/html"), "explorer.css": ("explorer.css", "text/css")} | {
-    name: (name, "text/javascript") for name in ("explorer.js", "elements.js", "search.js", "service.js", "why.js")
+    name: (name, "text/javascript") for name in SCRIPTS
 }
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self'; base-uri 'none'; "
@@ -33,8 +39,15 @@ def add_page(app: FastAPI) -> None:
         app.add_api_route(f"/{address}", _static(content, kind), include_in_schema=False)
 
 
-def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str, Any]]) -> None:
-    """``GET /runs``, ``POST /explain``, ``POST /rank_text``; ``document`` says what OpenAPI is to know of a route."""
+def add_routes(
+    app: FastAPI, service: Service, respond: Callable[..., dict[str, Any]], document: Callable[..., dict[str, Any]]
+) -> None:
+    """``GET /runs``, ``GET /attributes``, ``POST /explain``, ``POST /rank_text``.
+
+    Args:
+        respond: what OpenAPI is to know of the errors of a route, by their statuses.
+        document: the same of a route with a body.
+    """
 
     @app.get("/runs", response_model=schemas.Runs)
     async def runs() -> Response:
@@ -47,12 +60,20 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
                         name=each.run,
                         items=len(each),
                         raises_new_items=each.raises_new_items,
+                        has_vectors=each.has_vectors,
                         attributes={} if each.recommender.attributes is None else each.recommender.attributes.kinds,
                     )
                     for each in found
                 ]
             ).model_dump_json()
         )
+
+    @app.get("/attributes", response_model=attribute_schemas.Attributes, **respond(404, 422))
+    async def attributes(run: Annotated[str | None, Query(max_length=LIMITS.id_length)] = None) -> Response:
+        """What `where` may speak of, and which values the items of a run have."""
+        now = service.inference.named(run)
+        found = [asdict(each) for each in await run_in_threadpool(lambda: now.attribute_summaries)]
+        return as_json(attribute_schemas.Attributes.model_validate({"attributes": found}).model_dump_json())
 
     @app.post("/explain", response_model=schemas.Explanation, **document(schemas.ExplainRequest, 404, 409, 503))
     async def explain_item(request: Request) -> Response:

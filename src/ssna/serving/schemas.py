@@ -237,6 +237,8 @@ class Run(BaseModel):
     items: int
     raises_new_items: bool
     """Whether requests may raise new items, by `new_items`."""
+    has_vectors: bool
+    """Whether requests may ask for `diversity`."""
     attributes: dict[str, str]
     """What `where` may speak of: names and kinds (number, text, boolean, time, texts)."""
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ssna.core.conditions import ConditionError, places
 from ssna.core.ragged import Ints
+from ssna.data.attribute_summary import AttributeSummary, summarize
 from ssna.recommender import Recommender
 from ssna.recommender.admission import NewItems
 from ssna.recommender.ranking import RankRequest, rank
@@ -155,6 +156,20 @@ class Snapshot:
                 409, "no_new_items_weights", "this model has no weights for new items; leave new_items out, or 0"
             )
 
+    @property
+    def has_vectors(self) -> bool:
+        """Whether requests may ask for `diversity`."""
+        return vector_member(self.recommender.scorer) is not None
+
+    @cached_property
+    def attribute_summaries(self) -> list[AttributeSummary]:
+        """Which values the attributes have, those of hidden items left out; a look at the whole catalogue."""
+        known = self.recommender.attributes
+        if known is None:
+            return []
+        hidden = self.recommender.items.rows(self.hidden)  # 0: some runs do not have all that is hidden
+        return summarize(known.take(np.setdiff1d(np.arange(1, len(known) + 1), hidden)) if len(hidden) else known)
+
     def attributes(self, item: str) -> dict[str, Any]:
         """Those of a known item that have a value."""
         known = self.recommender.attributes
@@ -174,7 +189,7 @@ class Snapshot:
             except ConditionError as cause:
                 place = f"{within}.{number}." if within else ""
                 raise RequestError(422, "invalid", f"{place}{cause}") from None
-            if rules.diversity and vector_member(self.recommender.scorer) is None:
+            if rules.diversity and not self.has_vectors:
                 message = "this model has no vectors, so that `diversity` must be 0; leave it out"
                 raise RequestError(409, "no_vectors", message)
 

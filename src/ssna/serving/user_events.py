@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from ssna.core.errors import ArtifactError
 from ssna.serving.database import ERRORS, Database, unwritable
@@ -29,6 +30,22 @@ class Event:
     item: str
     time: int
     kind: str | None = None
+
+
+@dataclass(frozen=True)
+class KeptEvent:
+    """One of a user's events, as it is kept.
+
+    Attributes:
+        time: microseconds since 1970; None where the data folder that it came from has no times.
+        kind: None where nobody said.
+        from_data: whether it came from a data folder.
+    """
+
+    item: str
+    time: int | None
+    kind: str | None
+    from_data: bool
 
 
 @dataclass(frozen=True)
@@ -63,15 +80,17 @@ class UserEvents:
         Raises:
             ArtifactError: it cannot be read.
         """
-        newest = (
-            select(EVENTS.c.item)
-            .join(USERS)
-            .where(USERS.c.id == user)
-            .order_by(EVENTS.c.time.desc(), EVENTS.c.number.desc())
-            .limit(LIMITS.user_events)
-        )
+        newest = _newest(user, LIMITS.user_events).with_only_columns(EVENTS.c.item)
         with self.reading() as connection:
             return [] if connection is None else list(connection.execute(newest).scalars())[::-1]
+
+    def timeline(self, user: str, limit: int) -> list[KeptEvent]:
+        """The latest ``limit`` events of a user, in the order of :meth:`history`. Raises as that."""
+        with self.reading() as connection:
+            rows = [] if connection is None else connection.execute(_newest(user, limit)).all()[::-1]
+        return [
+            KeptEvent(row.item, None if row.seeded and not row.time else row.time, row.kind, row.seeded) for row in rows
+        ]
 
     def delete(self, user: str) -> int:
         """Forget a user: how many events there were. No byte of the id and of the events is left in SQLite's files.
@@ -151,6 +170,12 @@ class UserEvents:
                 yield connection
         except (*ERRORS, ArtifactError) as cause:
             raise unwritable(self.database, cause) from None
+
+
+def _newest(user: str, limit: int) -> Select[Any]:
+    columns = EVENTS.c.item, EVENTS.c.time, EVENTS.c.kind, EVENTS.c.seeded
+    latest_first = EVENTS.c.time.desc(), EVENTS.c.number.desc()
+    return select(*columns).join(USERS).where(USERS.c.id == user).order_by(*latest_first).limit(limit)
 
 
 def _record(connection: Connection, events: Sequence[Event]) -> Recorded:

@@ -22,7 +22,7 @@ def add_user_routes(
     document: Callable[..., dict[str, Any]],
     keyed: Mapping[str, Any],
 ) -> None:
-    """``POST /events``, ``GET /users/{user}/recommend`` and ``DELETE /users/{user}``.
+    """``POST /events``, ``GET /users/{user}/recommend``, ``GET /users/{user}/history`` and ``DELETE /users/{user}``.
 
     Args:
         responses: what OpenAPI is to know of the errors of a route, by their statuses.
@@ -52,6 +52,13 @@ def add_user_routes(
         ranked = await service.users.recommend(user, k, exclude_seen)
         request.scope["batch"] = ranked.batch
         return JsonResponse(await service.inference.render(ranked, [("item", "score", "text")]))
+
+    @app.get("/users/{user:path}/history", response_model=user_schemas.UserHistory, **responses(*statuses), **keyed)
+    async def history_of(
+        user: UserId, limit: Annotated[int, Query(ge=1, le=LIMITS.user_events)] = LIMITS.user_events
+    ) -> Response:
+        """A user's latest events with their times, oldest first; none for one that nothing is known of."""
+        return as_json((await service.users.timeline(user, limit)).model_dump_json())
 
     @app.delete("/users/{user:path}", response_model=user_schemas.DeletedUser, **responses(*statuses), **keyed)
     async def delete_user(user: UserId) -> Response:

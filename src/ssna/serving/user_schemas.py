@@ -63,6 +63,25 @@ class EventsResult(BaseModel):
     """Earlier events of these users that gave way, since a user's latest ones are kept only."""
 
 
+class UserEvent(BaseModel):
+    """One thing that a user did."""
+
+    item: str
+    text: str | None
+    """Null for an item that the catalogue does not have."""
+    time: float | None
+    """Seconds since 1970; null where the data folder that it came from has no times."""
+    kind: str | None
+    from_data: bool
+    """Whether it came from the data folder of `--users`, and was not posted."""
+
+
+class UserHistory(BaseModel):
+    """What is kept of a user, oldest first."""
+
+    events: list[UserEvent]
+
+
 class AlsoIn(BaseModel):
     """Another place that may hold the user."""
 

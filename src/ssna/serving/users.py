@@ -1,9 +1,9 @@
 """Users while serving: events come in, histories are recommended from, and a user is forgotten."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ssna.core.errors import ArtifactError
 from ssna.serving.batching import Batcher, Part
@@ -13,8 +13,10 @@ from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import RecommendRequest
 from ssna.serving.user_events import SECOND, Event, Recorded, UserEvents
-from ssna.serving.user_schemas import DeletedUser, EventsResult, PostedEvent
+from ssna.serving.user_schemas import DeletedUser, EventsResult, PostedEvent, UserEvent, UserHistory
 from ssna.serving.worker import Worker
+
+T = TypeVar("T")
 
 
 class Users:
@@ -68,12 +70,36 @@ class Users:
         Raises:
             RequestError: the history cannot be read now, or too many requests wait.
         """
+        history = await self._read(self.events.history, user)
+        return await self.inference.recommend([RecommendRequest(history=history, k=k, exclude_seen=exclude_seen)])
+
+    async def timeline(self, user: str, limit: int) -> UserHistory:
+        """A user's latest events, oldest first.
+
+        Raises:
+            RequestError: they cannot be read now, or too many requests wait.
+        """
+        kept = await self._read(self.events.timeline, user, limit)
+        now = self.inference.snapshot
+        return UserHistory(
+            events=[
+                UserEvent(
+                    item=each.item,
+                    text=now.text(each.item) if each.item in now.recommender.items else None,
+                    time=None if each.time is None else each.time / SECOND,
+                    kind=each.kind,
+                    from_data=each.from_data,
+                )
+                for each in kept
+            ]
+        )
+
+    async def _read(self, read: Callable[..., T], *arguments: object) -> T:
         try:
-            history = await self._reader.run(self.events.history, user)
+            return await self._reader.run(read, *arguments)
         except ArtifactError as cause:
             message = f"{cause}; ask POST /recommend with a history, or again in a minute"
             raise RequestError(503, "disk", message, {"Retry-After": "60"}) from None
-        return await self.inference.recommend([RecommendRequest(history=history, k=k, exclude_seen=exclude_seen)])
 
     async def delete(self, user: str) -> DeletedUser:
         """Forget a user. Raises :class:`RequestError` if the state cannot be written."""

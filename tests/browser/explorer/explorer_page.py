@@ -1,5 +1,6 @@
 """The explorer's page as a test sees it: by keyboard and by mouse, wide and narrow, light and dark."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import parse_qs, urlsplit
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 HOSTILE = """<script>document.title = 'taken'</script><img src="x" onerror="document.title = 'taken'"> of all"""
 ITEMS = 30
+SECRET = "secret"  # the key of servers that have one
 PHONE: Any = {"width": 400, "has_touch": True, "is_mobile": True}
 SMALL = [
     "dim=8",
@@ -92,3 +94,22 @@ def wait_for_recommendations_after(page: Any, act: Callable[[], Any]) -> None:
     old = page.query_selector("#recommendations .lists")
     act()
     page.wait_for_function("old => !old.isConnected && document.querySelector('#recommendations .lists li')", arg=old)
+
+
+def slide(page: Any, slider: str, value: float) -> None:
+    page.locator(slider).evaluate(
+        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', { bubbles: true })); }",
+        value,
+    )
+
+
+def ask(address: str, path: str, body: Any = None) -> Any:
+    """What the server answers to whoever has the key."""
+    content = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", "X-API-Key": SECRET}
+    with urlopen(Request(f"{address}/{path}", content, headers)) as response:
+        return json.load(response)
+
+
+def items_of(answer: Any) -> list[str]:
+    return [found["item"] for found in answer["items"]]

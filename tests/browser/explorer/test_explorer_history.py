@@ -124,3 +124,35 @@ def test_enter_on_a_recommendation_leaves_the_focus_at_its_rank_among_the_new_on
         wait_for_recommendations_after(page, lambda: page.keyboard.press("Enter"))
         assert history(page)[-1] == added
         assert focus(page) == f"{recommended(page, run)[3]} add"
+
+
+def test_after_an_item_was_added_a_slash_goes_to_the_search_wherever_the_focus_is(visit):
+    page = visit("#h=i7")
+    recommended(page)
+    wait_for_recommendations_after(page, lambda: page.click("ol[data-run='best'] li >> nth=8 >> .add"))
+    page.keyboard.press("/")
+    assert focus(page) == "query"
+    page.keyboard.type("i8")
+    page.keyboard.press("Enter")
+    wait_for_events(page, 3)
+    page.keyboard.press("/")  # the search has the focus still: what is typed next is the query
+    page.keyboard.type("i9")
+    page.wait_for_selector("#found li[data-item='i9']")
+    assert page.input_value("#query") == "i9"
+
+
+@pytest.mark.parametrize("part", ["#seen", "#diversity", "#clear", "#history li"])
+def test_a_slash_goes_to_the_search_from_what_nothing_is_typed_into(visit, part):
+    page = visit("#h=i7")
+    recommended(page)
+    page.focus(part)
+    page.keyboard.press("/")
+    assert (focus(page), page.input_value("#query")) == ("query", "")
+
+
+def test_a_slash_within_a_query_or_a_text_is_a_sign_like_any_other(visit):
+    page = visit("#h=i7")
+    for part in ("#query", "#text"):
+        page.focus(part)
+        page.keyboard.type("a/b")
+        assert page.input_value(part) == "a/b"

@@ -1,9 +1,6 @@
 import pytest
 from contrast import contrast
-from explorer_page import (
-    PHONE,
-    recommended,
-)
+from explorer_page import PHONE, recommended
 
 pytestmark = pytest.mark.browser
 
@@ -56,7 +53,8 @@ def test_it_is_dark_where_people_want_it_dark(visit):
 def test_what_fingers_touch_on_a_phone_is_large_and_no_keys_are_explained(visit):
     page = visit("#h=i7&h=i3&compare_with=item-knn", **PHONE)
     recommended(page, "item-knn")
-    for part in page.locator("button, select, input:not([type=checkbox]), header label, textarea").all():
+    page.locator("#options > summary").tap()
+    for part in page.locator("button, select, summary, input:not([type=checkbox]), header label, textarea").all():
         if part.is_hidden():  # the slider of runs that raise new items
             continue
         assert part.bounding_box()["height"] >= 40

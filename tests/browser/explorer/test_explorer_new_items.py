@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from explorer_page import ITEMS, PHONE, SMALL, recommended, served, state, wait_for_recommendations_after
+from explorer_page import ITEMS, PHONE, SMALL, recommended, served, slide, state, wait_for_recommendations_after
 
 from ssna.runs import train
 from ssna.text import ReadOptions, encode
@@ -28,13 +28,6 @@ def address(
         yield address
 
 
-def slide(page: Any, value: float) -> None:
-    page.locator("#new-items").evaluate(
-        "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input', { bubbles: true })); }",
-        value,
-    )
-
-
 def place_of(item: str, page: Any) -> int:
     return [*recommended(page), item].index(item)
 
@@ -44,11 +37,11 @@ def test_new_items_are_as_trained_until_the_slider_raises_them(visit):
     before = recommended(page)
     assert page.inner_text("#raised") == "as trained"
     assert "new_items" not in state(page)
-    wait_for_recommendations_after(page, lambda: slide(page, 2))
+    wait_for_recommendations_after(page, lambda: slide(page, "#new-items", 2))
     assert page.inner_text("#raised") == "raised by 2"
     assert state(page)["new_items"] == ["2"]
     assert place_of("new", page) < [*before, "new"].index("new")
-    wait_for_recommendations_after(page, lambda: slide(page, 0))
+    wait_for_recommendations_after(page, lambda: slide(page, "#new-items", 0))
     assert recommended(page) == before
     assert "new_items" not in state(page)
 
@@ -66,7 +59,7 @@ def test_a_text_and_a_why_are_ranked_with_new_items_raised_too(visit):
     page.wait_for_selector("#rank")
     page.wait_for_selector("#why table")
     rank, why = page.inner_text("#rank"), page.inner_text("#summary")
-    slide(page, 2)
+    slide(page, "#new-items", 2)
     page.wait_for_function("rank => document.querySelector('#rank')?.innerText !== rank", arg=rank)
     page.wait_for_function("why => document.querySelector('#summary').innerText !== why", arg=why)
 
@@ -75,7 +68,7 @@ def test_an_address_holds_how_far_new_items_are_raised(visit):
     page = visit("#h=i7&h=i3&k=31&new_items=1.5")
     raised = recommended(page)
     assert page.input_value("#new-items") == "1.5"
-    wait_for_recommendations_after(page, lambda: slide(page, 0))
+    wait_for_recommendations_after(page, lambda: slide(page, "#new-items", 0))
     assert recommended(page) != raised
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from explorer_page import recommended, served
+from explorer_page import recommended, served, wait_for_recommendations_after
 
 from ssna.serving.keys import May, add_key
 
@@ -17,7 +17,12 @@ def key(tmp_path_factory) -> tuple[Path, str]:
 
 
 @pytest.fixture(scope="module")
-def address(run_folders: dict[str, Path], key):
+def changers_key(key) -> str:
+    return add_key(key[0], "changer", May.change)
+
+
+@pytest.fixture(scope="module")
+def address(run_folders: dict[str, Path], key, changers_key):
     options = ["--keys", str(key[0])]
     with served(run_folders["ssna"], run_folders["item-knn"], loaded=False, options=options) as address:
         yield address
@@ -52,4 +57,30 @@ def test_whoever_has_no_key_is_asked_once_and_told_why_there_is_nothing(chromium
     page.wait_for_function("() => document.body.innerText.includes('key is missing')")
     page.wait_for_timeout(500)
     assert len(asked) == 1
+    page.close()
+
+
+def open_user(page) -> None:
+    page.click("#of-user summary")
+    page.fill("#user", "u1")
+    page.click("#show-user")
+
+
+def test_who_may_only_read_is_asked_for_another_key_when_a_user_is_wanted(chromium, address, key, changers_key):
+    page, asked = opened(chromium, address, [key[1], changers_key])
+    recommended(page, "ssna")
+    open_user(page)
+    page.wait_for_selector("#user-note p:text-is('Nothing is known of u1')")
+    assert asked[1].startswith("The key 'reader' may only read")
+    page.close()
+
+
+def test_a_key_that_does_not_fit_for_users_takes_the_place_of_none_that_reads(chromium, address, key):
+    page, asked = opened(chromium, address, [key[1], "wrong", None])
+    recommended(page, "ssna")
+    open_user(page)
+    page.wait_for_selector("#user-note .bad")
+    assert page.inner_text("#user-note .bad").startswith("The key is wrong")
+    wait_for_recommendations_after(page, lambda: page.check("#seen"))
+    assert len(asked) == 3
     page.close()

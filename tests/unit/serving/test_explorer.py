@@ -1,5 +1,6 @@
 import asyncio
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from ssna.core.errors import SsnaError
 from ssna.recommender import Recommender
 from ssna.recommender.explanation import explain, rank_text
 from ssna.serving.app import create_app
+from ssna.serving.explorer import SCRIPTS
 from ssna.serving.keys import Keys
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
@@ -48,11 +50,7 @@ def error(response, status: int) -> str:
     [
         ("/", "text/html"),
         ("/explorer.css", "text/css"),
-        ("/explorer.js", "text/javascript"),
-        ("/elements.js", "text/javascript"),
-        ("/search.js", "text/javascript"),
-        ("/service.js", "text/javascript"),
-        ("/why.js", "text/javascript"),
+        *((f"/{name}", "text/javascript") for name in SCRIPTS),
     ],
 )
 def test_the_page_is_there_and_may_load_nothing_from_elsewhere(client, address, kind):
@@ -63,11 +61,17 @@ def test_the_page_is_there_and_may_load_nothing_from_elsewhere(client, address, 
     assert "http" not in response.text.replace("http-equiv", "")
 
 
+def test_every_file_of_the_page_is_served_and_nothing_else(client):
+    folder = files("ssna.serving") / "page"
+    assert {file.name for file in folder.iterdir()} == {*SCRIPTS, "index.html", "explorer.css"}
+
+
 def test_the_page_has_the_limits_of_the_service(client):
     assert f"const EXPLAINED_HISTORY = {LIMITS.explained_history};" in client.get("/explorer.js").text
     page = client.get("/").text
     assert f'maxlength="{LIMITS.query}"' in page
     assert f'maxlength="{LIMITS.text_length}"' in page
+    assert f'id="user" maxlength="{LIMITS.id_length}"' in page
 
 
 def test_the_serving_run_is_listed_first(client):

@@ -34,16 +34,18 @@ def test_the_document_names_every_route_body_and_error(unchanged):
         (method, path): found for path, methods in document["paths"].items() for method, found in methods.items()
     }
     assert set(operations) == {
-        ("post", "/explain"), ("post", "/rank_text"), ("get", "/runs"),
+        ("post", "/explain"), ("post", "/rank_text"), ("get", "/runs"), ("get", "/attributes"),
         ("post", "/recommend"), ("post", "/recommend/batch"), ("get", "/similar/{item}"), ("put", "/items"),
         ("get", "/items"), ("get", "/items/{item}"), ("delete", "/items/{item}"), ("get", "/health"),
         ("get", "/ready"), ("get", "/metrics"), ("post", "/reload"),
-        ("post", "/events"), ("get", "/users/{user}/recommend"), ("delete", "/users/{user}"),
+        ("post", "/events"), ("get", "/users/{user}/recommend"), ("get", "/users/{user}/history"),
+        ("delete", "/users/{user}"),
     }  # fmt: skip
     keyed = {operation for operation, found in operations.items() if "security" in found}
     assert keyed == {
         ("put", "/items"), ("delete", "/items/{item}"), ("post", "/reload"),
-        ("post", "/events"), ("get", "/users/{user}/recommend"), ("delete", "/users/{user}"),
+        ("post", "/events"), ("get", "/users/{user}/recommend"), ("get", "/users/{user}/history"),
+        ("delete", "/users/{user}"),
     }  # fmt: skip
     for (method, _), found in operations.items():
         assert "200" in found["responses"]

@@ -215,3 +215,26 @@ def test_attributes_that_one_server_puts_the_other_one_takes_over(runs, tmp_path
         second.portal.call(second.service.changes.follow)
         found = ask(second, where={"<": ["price", 0.75]}, exclude_seen=False).json()["items"]
         assert {one["item"] for one in found} == {"i5", "new"}
+
+
+def test_the_values_of_attributes_are_those_of_what_can_be_recommended(shop):
+    def price():
+        return shop.get("/attributes").json()["attributes"][0]
+
+    brand = shop.get("/attributes", params={"run": "ssna"}).json()["attributes"][1]
+    assert (brand["name"], brand["kind"], brand["distinct"]) == ("brand", "text", 2)
+    assert brand["values"] == [{"value": "Acme", "items": 15}, {"value": "Brevik", "items": 15}]
+    assert (price()["least"], price()["most"], price()["items"]) == (1, ITEMS, ITEMS)
+    put(shop, {"item": "new", "text": TEXT, "attributes": {"price": 99}})
+    shop.delete("/items/i1", headers=KEY)
+    assert (price()["least"], price()["most"], price()["items"]) == (2, 99, ITEMS)
+    shop.delete("/items/new", headers=KEY)
+    assert price()["most"] == ITEMS
+
+
+def test_runs_say_whether_they_have_attributes_and_vectors(unchanged, runs, tmp_path):
+    assert unchanged.get("/attributes").json() == {"attributes": []}
+    assert error(unchanged.get("/attributes", params={"run": "missing"}), 404)[0] == "unknown_run"
+    assert unchanged.get("/runs").json()["runs"][0]["has_vectors"] is True
+    with served(runs / "item-knn", tmp_path / "state") as client:
+        assert client.get("/runs").json()["runs"][0]["has_vectors"] is False

@@ -36,6 +36,16 @@ def users(tmp_path):
 
 
 @pytest.mark.parametrize("timed", [True, False])
+def test_a_timeline_says_which_events_are_of_the_folder_and_their_times_if_it_has_any(users, tmp_path, timed):
+    save(data_set(timed), tmp_path / "data")
+    seed(users, tmp_path / "data")
+    users.record([[Event("u1", "b", 30 * SECOND, "view")]])
+    found = [(each.item, each.time, each.from_data) for each in users.timeline("u1", 10)]
+    times = [10 * SECOND, 20 * SECOND, 20 * SECOND] if timed else [None] * 3
+    assert found == [*zip("cab", times, [True] * 3, strict=True), ("b", 30 * SECOND, False)]
+
+
+@pytest.mark.parametrize("timed", [True, False])
 def test_users_begin_with_the_histories_of_a_folder_and_keep_them_once(users, tmp_path, timed, capsys):
     save(data_set(timed), tmp_path / "data")
     assert seed(users, tmp_path / "data")["source"]["columns"]["user"] == "customer"

@@ -17,6 +17,7 @@ EVENT = {"user": "u1", "item": "i1", "time": 5}
 USER_ROUTES = [
     ("POST", "/events", {"events": [EVENT]}),
     ("GET", "/users/u1/recommend", None),
+    ("GET", "/users/u1/history", None),
     ("DELETE", "/users/u1", None),
 ]
 
@@ -53,6 +54,19 @@ def test_a_user_gets_what_the_same_history_gets(client):
     for query in ({}, {"k": 3}, {"k": 100, "exclude_seen": False}):
         body = {"history": ["i2", "i9", "i4"]} | query
         assert recommended(client, **query).json() == client.post("/recommend", json=body).json()
+
+
+def test_a_history_has_the_times_kinds_and_texts_of_a_users_events_oldest_first(client):
+    post(client, event("i4", 7.25), event("missing", 5), event("i9", 6, kind="view"), event("i5", 1, user="u2"))
+    known = {item: client.get(f"/items/{item}").json()["text"] for item in ("i4", "i9")}
+    found = client.get("/users/u1/history", headers=KEY).json()["events"]
+    assert found == [
+        {"item": "missing", "text": None, "time": 5, "kind": None, "from_data": False},
+        {"item": "i9", "text": known["i9"], "time": 6, "kind": "view", "from_data": False},
+        {"item": "i4", "text": known["i4"], "time": 7.25, "kind": None, "from_data": False},
+    ]
+    assert client.get("/users/u1/history", params={"limit": 2}, headers=KEY).json()["events"] == found[1:]
+    assert client.get("/users/nobody/history", headers=KEY).json() == {"events": []}
 
 
 def test_an_event_counts_in_the_next_answer_within_a_tenth_of_a_second(client):
@@ -245,6 +259,11 @@ def test_what_is_no_event_is_an_error_that_names_it_and_nothing_is_kept(unchange
 def test_a_body_that_is_no_list_of_events_is_refused(unchanged, body, status, culprit):
     headers = KEY | {"Content-Type": "application/json"}
     assert culprit in error(unchanged.post("/events", content=body, headers=headers), status)[1]
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "x"])
+def test_a_history_has_its_bounds_too(unchanged, limit):
+    error(unchanged.get(f"/users/u1/history?limit={limit}", headers=KEY), 422)
 
 
 @pytest.mark.parametrize("query", ["k=0", "k=501", "k=x", "exclude_seen=perhaps"])

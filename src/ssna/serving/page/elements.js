@@ -47,3 +47,14 @@ export function bar(value, most) {
   node.style.width = `${most ? Math.min(100, (100 * Math.abs(value)) / most) : 0}%`;
   return node;
 }
+
+// Who had the focus in a row has it in the row at that position afterwards, on the same button if there is one.
+export function redraw(part, children, moved = 0) {
+  const held = document.activeElement;
+  const position = [...part.querySelectorAll("li")].findIndex((row) => row.contains(held));
+  part.replaceChildren(...children);
+  if (position < 0) return;
+  const rows = part.querySelectorAll("li");
+  const row = rows[Math.max(0, Math.min(position + moved, rows.length - 1))];
+  (row?.querySelector(`[name="${held.name}"]`) ?? row ?? $("query")).focus();
+}

@@ -2,14 +2,20 @@
 
 import { texts } from "./elements.js";
 
-// A server may guard reading: whoever has a key gives it once, and it lasts as long as the tab.
-let key = sessionStorage.getItem("key") ?? "", declined = false;
+// A server may guard reading, and always guards users: whoever has a key gives it once, and it lasts as long as the tab.
+let key = sessionStorage.getItem("key") ?? "", fitted = key, declined = false;
+const KEY_REFUSED = ["wrong_key", "key_may_not"];
+
+const keep = (found) => sessionStorage.setItem("key", (key = found));
+
+// Whoever wants something else may be asked again.
+export function mayAskForKey() { declined = false; }
 
 function given(refused, message) {
   if (refused !== key) return true; // meanwhile another request asked for it
   const found = declined ? null : prompt(`${sentence(message)}. The key:`);
   declined ||= found === null;
-  if (found !== null) sessionStorage.setItem("key", (key = found.trim().replace(/[^ -~]/g, "")));
+  keep(found === null ? fitted : found.trim().replace(/[^ -~]/g, ""));
   return found !== null;
 }
 
@@ -24,14 +30,15 @@ export async function ask(path, body) {
     await new Promise((resolve) => setTimeout(resolve, 500));
     return ask(path, body);
   }
-  if (response.status === 401 && given(sent, answer.error.message)) return ask(path, body);
+  if (KEY_REFUSED.includes(answer.error?.code) && given(sent, answer.error.message)) return ask(path, body);
   if (!response.ok) throw new Error(answer.error?.message ?? `${path} answered ${response.status}`);
-  for (const found of [answer.items, answer.history, answer.similar, [answer.item]].flat())
+  fitted = sent;
+  for (const found of [answer.items, answer.history, answer.similar, answer.events, [answer.item]].flat())
     if (found?.item !== undefined) texts.set(found.item, found.text);
   return answer;
 }
 
-const sentence = (words) => words[0].toUpperCase() + words.slice(1);
+export const sentence = (words) => words[0].toUpperCase() + words.slice(1);
 
 // Draws an answer, or null and what went wrong; of several requests for one part of the page, only the last one's.
 const latest = {};
