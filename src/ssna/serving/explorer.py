@@ -8,7 +8,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 
-from ssna.serving import schemas
+from ssna.serving import answer_schemas, schemas
 from ssna.serving.http import as_json, body_of
 from ssna.serving.service import Service
 
@@ -36,14 +36,14 @@ def add_page(app: FastAPI) -> None:
 def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str, Any]]) -> None:
     """``GET /runs``, ``POST /explain``, ``POST /rank_text``; ``document`` says what OpenAPI is to know of a route."""
 
-    @app.get("/runs", response_model=schemas.Runs)
+    @app.get("/runs", response_model=answer_schemas.Runs)
     async def runs() -> Response:
         """The runs that recommend, the serving one first."""
         found = [service.snapshot, *service.inference.compare_with.values()]
         return as_json(
-            schemas.Runs(
+            answer_schemas.Runs(
                 runs=[
-                    schemas.Run(
+                    answer_schemas.Run(
                         name=each.run,
                         items=len(each),
                         raises_new_items=each.raises_new_items,
@@ -54,7 +54,7 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
             ).model_dump_json()
         )
 
-    @app.post("/explain", response_model=schemas.Explanation, **document(schemas.ExplainRequest, 404, 409, 503))
+    @app.post("/explain", response_model=answer_schemas.Explanation, **document(schemas.ExplainRequest, 404, 409, 503))
     async def explain_item(request: Request) -> Response:
         """Why an item has its score after a history."""
         body = await body_of(request, schemas.ExplainRequest)
@@ -64,10 +64,12 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         found = await service.run_in_background(
             partial(explain, now.raised(body.new_items), body.history, body.item, now.hidden)
         )
-        members = [schemas.Contribution(scorer=name, score=score) for name, score in found.members]
-        return as_json(schemas.Explanation.model_validate(asdict(found) | {"members": members}).model_dump_json())
+        members = [answer_schemas.Contribution(scorer=name, score=score) for name, score in found.members]
+        return as_json(
+            answer_schemas.Explanation.model_validate(asdict(found) | {"members": members}).model_dump_json()
+        )
 
-    @app.post("/rank_text", response_model=schemas.TextRank, **document(schemas.RankTextRequest, 404, 409, 503))
+    @app.post("/rank_text", response_model=answer_schemas.TextRank, **document(schemas.RankTextRequest, 404, 409, 503))
     async def rank_new_text(request: Request) -> Response:
         """The rank of a text, were it a new item."""
         body = await body_of(request, schemas.RankTextRequest)
@@ -77,7 +79,7 @@ def add_routes(app: FastAPI, service: Service, document: Callable[..., dict[str,
         found = await service.run_in_background(
             partial(rank_text, now.raised(body.new_items), body.history, body.text, deny=now.hidden)
         )
-        return as_json(schemas.TextRank.model_validate(asdict(found)).model_dump_json())
+        return as_json(answer_schemas.TextRank.model_validate(asdict(found)).model_dump_json())
 
 
 def _static(content: bytes, kind: str) -> Callable[[], Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, delete, func, insert, select
 
 from ssna.core.errors import ArtifactError
-from ssna.serving.database import ERRORS, Database, unwritable
+from ssna.serving.database import ERRORS, Database, readable, unwritable
 from ssna.serving.item_vectors import some_of
 from ssna.serving.limits import LIMITS
 from ssna.serving.tables import EVENTS, SEEDS, USERS
@@ -70,7 +70,7 @@ class UserEvents:
             .order_by(EVENTS.c.time.desc(), EVENTS.c.number.desc())
             .limit(LIMITS.user_events)
         )
-        with self.reading() as connection:
+        with readable(self.database) as connection:
             return [] if connection is None else list(connection.execute(newest).scalars())[::-1]
 
     def delete(self, user: str) -> int:
@@ -123,7 +123,7 @@ class UserEvents:
 
     def is_seeded(self, fingerprint: str) -> bool:
         """Whether all of a data folder was kept. Raises :class:`ArtifactError` if that cannot be read."""
-        with self.reading() as connection:
+        with readable(self.database) as connection:
             found = select(SEEDS.c.fingerprint).where(SEEDS.c.fingerprint == fingerprint)
             return connection is not None and connection.execute(found).first() is not None
 
@@ -134,15 +134,6 @@ class UserEvents:
                 delete(SEEDS).where(SEEDS.c.fingerprint == fingerprint)
             )  # of another server that began, too
             connection.execute(insert(SEEDS).values(fingerprint=fingerprint, timed=timed))
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection | None]:
-        """One state of all events; None where there is none yet. Raises :class:`ArtifactError` if it cannot be read."""
-        try:
-            with self.database.reading() as connection:
-                yield connection
-        except (*ERRORS, ArtifactError) as cause:
-            raise ArtifactError(f"{self.database.name} cannot be read ({self.database.reason(cause)})") from None
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
