@@ -256,7 +256,7 @@ def test_a_cluster_of_two_workers_answers_as_one_machine_and_a_killed_executor_c
         words += ["--where", "price < 30", "--boost", "2 brand = Acme", "--new-items", "0.5"]
         command = [sys.executable, "-m", "ssna", "recommend", run, *words]
         process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
-        wait_for(lambda: any(out.glob("part-*")) or process.poll() is not None)
+        wait_for(lambda: any(out.glob("part-*")) or process.poll() is not None, 240)
         (killed, *_) = [pid for worker in workers for pid in executors(worker)]
         assert not all((out / f"part-0000{part}.parquet").exists() for part in range(4))
         os.kill(killed, signal.SIGKILL)
