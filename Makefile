@@ -1,7 +1,7 @@
 # setup:     install into the active virtual environment, or into .venv if none is active
 # demo:      from logs to recommendations on MovieLens-100K
 # test-fast: what takes no process, no browser and no seconds: 1 minute  test: what every change must pass: 6 minutes
-# test-long: documented commands, Spark, whole runs, servers, kills        soak: properties with many more examples, kills
+# test-long: documented commands, Spark, whole runs, servers, kills        soak: properties with many more examples, kills, outages
 # check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
 # sweep:     every type of language model, small and random, beside transformers: 10 minutes; goes on where it was cut off
 # docs:      the documentation site, in build/site, with all tables and plots of the kept runs
@@ -45,7 +45,7 @@ soak: setup
 	SOAK=10 $(PYTEST) -m "not spark" tests/property tests/golden/test_hot_path.py tests/unit/serving/test_store.py \
 		tests/unit/serving/test_user_events.py
 	SOAK=10 $(PYTEST) tests/end_to_end/spark/test_spark_layouts.py tests/long/test_tutorials.py \
-		tests/end_to_end/test_postgres_state.py
+		tests/end_to_end/test_postgres_state.py tests/end_to_end/test_two_servers.py
 
 sweep: setup
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(PYTHON) tests/sweep/run.py

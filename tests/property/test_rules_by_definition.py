@@ -108,12 +108,13 @@ def naive_mmr(rows, scores, directions, k, diversity):
 
         def value(place):
             relevance = np.float32(1) if high == low else (scores[place] - low) / (high - low)
-            alike = max((float(directions[rows[place]] @ directions[rows[one]]) for one in chosen), default=0.0)
+            cosines = [float(directions[rows[place]] @ directions[rows[one]]) for one in chosen]
+            alike = sum(cosines) / max(len(cosines), 1)
             return (1 - diversity) * relevance - diversity * alike
 
         chosen.append(max(left, key=lambda place: (value(place), -place)))
         left.remove(chosen[-1])
-    return [rows[place] for place in chosen]
+    return [rows[place] for place in sorted(chosen)]
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 8), st.floats(0.05, 1.0))

@@ -78,13 +78,15 @@ def recommend_all(
         if results.finished:
             return BatchReport(0, histories.rows, 0.0, errors=count_errors(out))
         job = Job(run, histories, results, Options(k, exclude_seen, new_items, rules, strict, quiet))
+        recommender = load(run, new_items)
+        recommender.selection(rules, k)  # or an error before anything is ranked
         with keeping(
             lambda: f"finished parts of {PART:,} histories are kept in {results.folder}; start again to go on"
         ):
             if engine == "spark":
                 report = _ranked(job, partial(_rank_with_spark, job, spark_master))
             else:
-                report = _ranked(job, partial(_rank_here, job, load(run, new_items)))
+                report = _ranked(job, partial(_rank_here, job, recommender))
         results.merge(len(job.parts))
     return report
 

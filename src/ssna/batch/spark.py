@@ -68,8 +68,9 @@ def _everywhere(job: Job) -> Job:
 
 def _packed(model: Path, path: Path) -> Path:
     with ZipFile(path, "w", ZIP_STORED) as archive:
-        for name in artifact.FILES:
-            archive.write(model / name, name)
+        for name in (*artifact.FILES, *artifact.MAY_HAVE):
+            if (model / name).exists():
+                archive.write(model / name, name)
     return path
 
 

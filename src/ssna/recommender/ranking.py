@@ -89,8 +89,7 @@ class RankRequest:
 def rank(
     scorer: Scorer, counts: NDArray[np.int64], request: RankRequest, excluded: Ints | None = None
 ) -> tuple[Ints, NDArray[np.float32]]:
-    """The best items of each history, best first; of equal scores the lower row. Where rules ask for diversity, in the
-    order in which MMR chooses them.
+    """The best items of each history, best first; of equal scores the lower row.
 
     Args:
         counts: ``(I + 1,)`` training events of each item, for histories that say nothing.

@@ -103,9 +103,10 @@ def with_at_least(best: tuple[Ints, Floats], needed: tuple[Ints, Floats], k: int
 def diversified(
     rows: Ints, scores: Floats, directions: Tensor, k: int, diversity: float, at_least: tuple[int, Mask] | None = None
 ) -> list[int]:
-    """The places of at most ``k`` candidates, in the order in which they are chosen: each time the one with the highest
+    """The places of at most ``k`` candidates, rising. They are chosen one by one: each time the one with the highest
     ``(1 - diversity) r - diversity s``. ``r`` is its score, from 0 for the lowest of the candidates to 1 for the
-    highest; ``s`` its highest cosine with one that was chosen (Carbonell and Goldstein, 1998).
+    highest; ``s`` its mean cosine with those that were chosen. Carbonell and Goldstein (1998) take the highest cosine,
+    and keep the order; both cost more accuracy for the same distance (``benchmarks/diversity.py``).
 
     Args:
         rows, scores: ``(c,)`` of the candidates, best first.
@@ -117,15 +118,14 @@ def diversified(
     vectors = directions[torch.from_numpy(rows)].numpy()
     meets = np.ones(len(rows), dtype=bool) if at_least is None else at_least[1][rows]
     missing = 0 if at_least is None else min(at_least[0], int(meets.sum()))
-    nearest, chosen = np.zeros_like(scores), list[int]()
+    alike, chosen = np.zeros_like(scores), list[int]()  # sums of cosines
     free = np.ones(len(rows), dtype=bool)
     for left in range(min(k, len(rows)), 0, -1):
         allowed = free & meets if missing >= left else free
-        value = np.where(allowed, (1 - diversity) * relevance - diversity * nearest, -np.inf)
-        place = int(value.argmax())
-        cosines = vectors @ vectors[place]
-        nearest = np.maximum(nearest, cosines) if chosen else cosines
+        mean = alike / max(len(chosen), 1)
+        place = int(np.where(allowed, (1 - diversity) * relevance - diversity * mean, -np.inf).argmax())
+        alike += vectors @ vectors[place]
         chosen.append(place)
         free[place] = False
         missing -= bool(meets[place]) and missing > 0
-    return chosen
+    return sorted(chosen)

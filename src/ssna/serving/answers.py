@@ -25,7 +25,7 @@ PIECE = 2**14  # bytes of an answer that are handed to a connection at once
 
 
 def ranking_json(snapshot: "Snapshot", ranking: "Ranking", fields: Sequence[str] = FIELDS) -> bytes:
-    """As :class:`ssna.serving.schemas.Answer`. Raises :class:`RequestError` if it has too many bytes."""
+    """As :class:`ssna.serving.answer_schemas.Answer`. Raises :class:`RequestError` if it has too many bytes."""
     unknown = json.dumps(ranking.unknown, ensure_ascii=False) if ranking.unknown else "[]"
     fallback = '"popularity"' if ranking.fallback else "null"
     content = f'{{"items":{items_json(snapshot, ranking, fields)},"unknown":{unknown},"fallback":{fallback}}}'.encode()
@@ -53,7 +53,7 @@ def items_json(snapshot: "Snapshot", ranking: "Ranking", fields: Sequence[str] =
 
 
 def batch_json(answers: Iterable[bytes]) -> list[bytes]:
-    """As :class:`ssna.serving.schemas.Answers`, in pieces. Raises as :func:`ranking_json`."""
+    """As :class:`ssna.serving.answer_schemas.Answers`, in pieces. Raises as :func:`ranking_json`."""
     parts, size = [b'{"answers":['], 0
     for answer in answers:
         parts.append(answer if len(parts) == 1 else b"," + answer)

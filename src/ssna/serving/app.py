@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 
-from ssna.serving import schemas
+from ssna.serving import answer_schemas
 from ssna.serving.access import Access
+from ssna.serving.answer_schemas import ErrorBody
 from ssna.serving.answers import JsonResponse, batch_json, items_json
 from ssna.serving.explorer import ADDRESSES, add_page, add_routes
 from ssna.serving.http import Endpoint, as_json, body_of, install
@@ -24,7 +25,6 @@ from ssna.serving.memory import give_memory_back
 from ssna.serving.metrics import Metrics
 from ssna.serving.refusal import RequestError
 from ssna.serving.schemas import (
-    ErrorBody,
     ExplainRequest,
     PutItemsRequest,
     RankTextRequest,
@@ -99,26 +99,26 @@ def create_app(service: Service, keys: Keys, access: Access | None = None) -> Fa
 
 def _add_lookups(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.head("/health", include_in_schema=False)
-    @app.get("/health", response_model=schemas.Health)
+    @app.get("/health", response_model=answer_schemas.Health)
     async def health() -> Response:
         """Whether the process answers."""
         return as_json('{"status":"ok"}')
 
     @app.head("/ready", include_in_schema=False)
-    @app.get("/ready", response_model=schemas.Ready, responses=_errors(503))
+    @app.get("/ready", response_model=answer_schemas.Ready, responses=_errors(503))
     async def ready() -> Response:
         """Whether everything is loaded, and which run serves; else what is missing."""
         if service.missing is not None:
             raise RequestError(503, "starting", service.missing, {"Retry-After": "1"})
         now = service.snapshot
-        return _model_response(schemas.Ready(run=now.run, version=now.version, items=len(now), added=now.added))
+        return _model_response(answer_schemas.Ready(run=now.run, version=now.version, items=len(now), added=now.added))
 
     @app.get("/metrics", responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}})
     async def read_metrics() -> Response:
         """For Prometheus."""
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    @app.get("/items", response_model=schemas.Items, responses=_errors(422))
+    @app.get("/items", response_model=answer_schemas.Items, responses=_errors(422))
     async def search(
         query: Annotated[str, Query(max_length=LIMITS.query, examples=["cordless drill"])] = "",
         limit: Annotated[int, Query(ge=1, le=LIMITS.search_results)] = 20,
@@ -126,18 +126,17 @@ def _add_lookups(app: FastAPI, service: Service, metrics: Metrics) -> None:
         """Items whose id or text holds every word of the query."""
         now = service.snapshot
         found, total = await run_in_threadpool(now.search, query, limit)
-        return _model_response(
-            schemas.Items(items=[schemas.Item(item=item, text=now.text(item)) for item in found], total=total)
-        )
+        items = [answer_schemas.Item(item=item, text=now.text(item)) for item in found]
+        return _model_response(answer_schemas.Items(items=items, total=total))
 
-    @app.get("/items/{item:path}", response_model=schemas.ItemWithAttributes, responses=_errors(404, 422))
+    @app.get("/items/{item:path}", response_model=answer_schemas.ItemWithAttributes, responses=_errors(404, 422))
     async def item_of(item: Known) -> Response:
         """One item."""
         now = service.inference.find(item)
-        found = schemas.ItemWithAttributes(item=item, text=now.text(item), attributes=now.attributes(item))
+        found = answer_schemas.ItemWithAttributes(item=item, text=now.text(item), attributes=now.attributes(item))
         return _model_response(found)
 
-    @app.get("/similar/{item:path}", response_model=schemas.SimilarItems, responses=_errors(404, 422))
+    @app.get("/similar/{item:path}", response_model=answer_schemas.SimilarItems, responses=_errors(404, 422))
     async def similar(item: Known, k: Annotated[int, Query(ge=1, le=LIMITS.k)] = 10) -> Response:
         """The items nearest to one."""
         now = service.inference.find(item)
@@ -154,7 +153,7 @@ def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoi
         return add
 
     @fast(
-        "/recommend", response_model=schemas.Answer, responses=_errors(*OF_A_BODY, 404, 409, 503),
+        "/recommend", response_model=answer_schemas.Answer, responses=_errors(*OF_A_BODY, 404, 409, 503),
         openapi_extra=_body_of(RecommendRequestWithTexts),
     )  # fmt: skip
     async def recommend(request: Request) -> Response:
@@ -165,7 +164,7 @@ def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoi
         return JsonResponse(await service.inference.render(ranked, [body.fields]))
 
     @fast(
-        "/recommend/batch", response_model=schemas.Answers, responses=_errors(*OF_A_BODY, 409, 503),
+        "/recommend/batch", response_model=answer_schemas.Answers, responses=_errors(*OF_A_BODY, 409, 503),
         openapi_extra=_body_of(RecommendBatchRequest),
     )  # fmt: skip
     async def recommend_batch(request: Request) -> Response:
@@ -180,7 +179,7 @@ def _add_recommend(app: FastAPI, service: Service, fast_routes: dict[str, Endpoi
 
 def _add_changes(app: FastAPI, service: Service, keyed: dict[str, Any]) -> None:
     @app.put(
-        "/items", response_model=schemas.ChangeResult, responses=_errors(*OF_A_BODY, 401, 403, 404, 409, 503),
+        "/items", response_model=answer_schemas.ChangeResult, responses=_errors(*OF_A_BODY, 401, 403, 404, 409, 503),
         openapi_extra=_body_of(PutItemsRequest), **keyed,
     )  # fmt: skip
     async def put(request: Request) -> Response:
@@ -188,14 +187,15 @@ def _add_changes(app: FastAPI, service: Service, keyed: dict[str, Any]) -> None:
         return _model_response(await service.changes.put((await body_of(request, PutItemsRequest)).items))
 
     @app.delete(
-        "/items/{item:path}", response_model=schemas.ChangeResult, responses=_errors(401, 403, 404, 409, 422), **keyed
-    )
+        "/items/{item:path}", response_model=answer_schemas.ChangeResult, responses=_errors(401, 403, 404, 409, 422),
+        **keyed,
+    )  # fmt: skip
     async def delete(item: Known) -> Response:
         """Exclude an item from all recommendations; an item of the run itself still counts in histories."""
         return _model_response(await service.changes.delete(item))
 
     @app.post(
-        "/reload", response_model=schemas.Comparison, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
+        "/reload", response_model=answer_schemas.Comparison, responses=_errors(*OF_A_BODY, 401, 403, 409, 503),
         openapi_extra=_body_of(ReloadRequest), **keyed,
     )  # fmt: skip
     async def reload(request: Request) -> Response:

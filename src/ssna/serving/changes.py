@@ -13,6 +13,7 @@ from ssna.core.errors import ArtifactError
 from ssna.recommender import Recommender
 from ssna.recommender.admission import NewItems, checked_vectors, warnings_of
 from ssna.serving.additions import Additions, Change
+from ssna.serving.answer_schemas import ChangeResult, Comparison
 from ssna.serving.comparison import compare
 from ssna.serving.inference import Inference
 from ssna.serving.item_attributes import check_attributes, with_given
@@ -20,7 +21,7 @@ from ssna.serving.limits import LIMITS
 from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 from ssna.serving.restoring import followed, open_run, warm_up
-from ssna.serving.schemas import ChangeResult, Comparison, NewItem
+from ssna.serving.schemas import NewItem
 from ssna.serving.sharing import give_back_rows
 from ssna.serving.snapshot import Snapshot
 from ssna.serving.store import ChangedElsewhereError, Store

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ssna.serving.answer_schemas import Comparison
 from ssna.serving.refusal import RequestError
-from ssna.serving.schemas import Comparison, RecommendRequest
+from ssna.serving.schemas import RecommendRequest
 from ssna.serving.snapshot import Snapshot
 
 K = 10  # items compared

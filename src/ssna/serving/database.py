@@ -5,7 +5,8 @@ Statements are SQLAlchemy's own expressions, the same for both.
 
 import re
 import sqlite3
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +19,8 @@ from ssna.serving.logs import log
 from ssna.serving.refusal import RequestError
 from ssna.serving.tables import FORMAT, STATE, TABLES
 
-ERRORS = DBAPIError, PoolTimeoutError, sqlite3.Error, OSError
+_OF_STATEMENTS = DBAPIError, PoolTimeoutError, sqlite3.Error
+ERRORS = *_OF_STATEMENTS, OSError
 """What reading and writing raises."""
 _ADDRESS = re.compile(r"postgres(ql)?(\+\w+)?://")
 
@@ -79,6 +81,28 @@ def check_format(connection: Connection) -> None:
 def lacks_tables(connection: Connection, schema: str | None = None) -> bool:
     """Whether it has no tables, or was made by an ssna that had fewer."""
     return not set(TABLES.tables) <= set(inspect(connection).get_table_names(schema))
+
+
+@contextmanager
+def readable(database: Database) -> Iterator[Connection | None]:
+    """:meth:`Database.reading`.
+
+    Raises:
+        ArtifactError: it cannot be opened, or a statement of the block cannot be answered.
+    """
+    with ExitStack() as opened:
+        try:
+            connection = opened.enter_context(database.reading())
+        except (*ERRORS, ArtifactError) as cause:
+            raise _unreadable(database, cause) from None
+        try:
+            yield connection
+        except _OF_STATEMENTS as cause:
+            raise _unreadable(database, cause) from None
+
+
+def _unreadable(database: Database, cause: BaseException) -> ArtifactError:
+    return ArtifactError(f"{database.name} cannot be read ({database.reason(cause)})")
 
 
 def unwritable(database: Database, cause: BaseException) -> RequestError:

@@ -11,9 +11,8 @@ from sqlalchemy import Connection, false, select
 
 from ssna.core.errors import ArtifactError, SsnaError
 from ssna.core.files import write_aside
-from ssna.serving.database import Database, open_database
+from ssna.serving.database import Database, open_database, readable
 from ssna.serving.tables import ADDED, EVENTS, SEEDS, USERS
-from ssna.serving.user_events import UserEvents
 
 AT_ONCE = 50_000  # rows
 MICROSECONDS = pa.timestamp("us", "UTC")
@@ -56,7 +55,7 @@ def export_events(
         raise SsnaError(f"--kind-col {kind_col} is the name of another column; choose one of your own")
     database = open_database(state)
     try:
-        with UserEvents(database).reading() as connection:
+        with readable(database) as connection:
             if connection is None:
                 raise ArtifactError(f"there is no state in {_place(database)}; name what `ssna serve --state` names")
             timed = connection.execute(select(SEEDS).where(SEEDS.c.timed == false())).first() is None
@@ -89,7 +88,7 @@ def _write(path: Path, first: Any, rest: Iterator[Any], timed: bool, kind_col: s
     names = {"user": pa.string(), "item": pa.string(), "time": MICROSECONDS, kind_col: pa.string()}
     schema = pa.schema([(name, kind) for name, kind in names.items() if timed or name != "time"])
     count = last = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+    with path.open("wb") as file, pq.ParquetWriter(file, schema, compression="zstd") as writer:
         part = first
         while part is not None:
             numbers, *columns = zip(*part, strict=True)
@@ -107,6 +106,6 @@ def _write_items(connection: Connection, path: Path) -> int:
     columns = {
         name: pa.array([row[place] for row in found], pa.string()) for place, name in enumerate(("item", "text"))
     }
-    with write_aside(path) as aside:
-        pq.write_table(pa.table(columns), aside, compression="zstd")
+    with write_aside(path) as aside, aside.open("wb") as file:
+        pq.write_table(pa.table(columns), file, compression="zstd")
     return len(found)

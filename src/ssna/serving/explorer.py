@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from ssna.serving import attribute_schemas, schemas
+from ssna.serving import answer_schemas, attribute_schemas, schemas
 from ssna.serving.http import as_json, body_of
 from ssna.serving.limits import LIMITS
 from ssna.serving.service import Service
@@ -49,14 +49,14 @@ def add_routes(
         document: the same of a route with a body.
     """
 
-    @app.get("/runs", response_model=schemas.Runs)
+    @app.get("/runs", response_model=answer_schemas.Runs)
     async def runs() -> Response:
         """The runs that recommend, the serving one first."""
         found = [service.snapshot, *service.inference.compare_with.values()]
         return as_json(
-            schemas.Runs(
+            answer_schemas.Runs(
                 runs=[
-                    schemas.Run(
+                    answer_schemas.Run(
                         name=each.run,
                         items=len(each),
                         raises_new_items=each.raises_new_items,
@@ -75,7 +75,7 @@ def add_routes(
         found = [asdict(each) for each in await run_in_threadpool(lambda: now.attribute_summaries)]
         return as_json(attribute_schemas.Attributes.model_validate({"attributes": found}).model_dump_json())
 
-    @app.post("/explain", response_model=schemas.Explanation, **document(schemas.ExplainRequest, 404, 409, 503))
+    @app.post("/explain", response_model=answer_schemas.Explanation, **document(schemas.ExplainRequest, 404, 409, 503))
     async def explain_item(request: Request) -> Response:
         """Why an item has its score after a history."""
         body = await body_of(request, schemas.ExplainRequest)
@@ -85,10 +85,12 @@ def add_routes(
         found = await service.run_in_background(
             partial(explain, now.raised(body.new_items), body.history, body.item, now.hidden)
         )
-        members = [schemas.Contribution(scorer=name, score=score) for name, score in found.members]
-        return as_json(schemas.Explanation.model_validate(asdict(found) | {"members": members}).model_dump_json())
+        members = [answer_schemas.Contribution(scorer=name, score=score) for name, score in found.members]
+        return as_json(
+            answer_schemas.Explanation.model_validate(asdict(found) | {"members": members}).model_dump_json()
+        )
 
-    @app.post("/rank_text", response_model=schemas.TextRank, **document(schemas.RankTextRequest, 404, 409, 503))
+    @app.post("/rank_text", response_model=answer_schemas.TextRank, **document(schemas.RankTextRequest, 404, 409, 503))
     async def rank_new_text(request: Request) -> Response:
         """The rank of a text, were it a new item."""
         body = await body_of(request, schemas.RankTextRequest)
@@ -98,7 +100,7 @@ def add_routes(
         found = await service.run_in_background(
             partial(rank_text, now.raised(body.new_items), body.history, body.text, deny=now.hidden)
         )
-        return as_json(schemas.TextRank.model_validate(asdict(found)).model_dump_json())
+        return as_json(answer_schemas.TextRank.model_validate(asdict(found)).model_dump_json())
 
 
 def _static(content: bytes, kind: str) -> Callable[[], Any]:

@@ -99,7 +99,8 @@ class Keys:
         """Raises :class:`RequestError` for a request whose key (``OF_SCOPE``) does not allow what it asks for."""
         if not any(key.may.covers(may) for key in self._known):
             made = "start the server with --api-key or SSNA_API_KEY, or make a key for them with `ssna keys add`"
-            raise RequestError(403, "no_key", f"{'changes are' if may is May.change else 'this is'} off: {made}")
+            what = "changes, users and events are" if may is May.change else "this is"
+            raise RequestError(403, "no_key", f"{what} off: {made}")
         key: Key | None = scope.get(OF_SCOPE)
         if key is None:
             given = any(name == b"x-api-key" for name, _ in scope["headers"])

@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, Table, delete, insert, select, update
 
 from ssna.core.errors import ArtifactError
 from ssna.serving.additions import Additions, Change
-from ssna.serving.database import ERRORS, Database, open_database, refused, unwritable
+from ssna.serving.database import ERRORS, Database, open_database, readable, refused, unwritable
 from ssna.serving.item_attributes import attributes_in, write_attributes
 from ssna.serving.item_vectors import insert_vectors, numbers_of, some_of, vectors_in
 from ssna.serving.logs import log
@@ -70,13 +70,13 @@ class Store:
 
     def is_behind(self) -> bool:
         """Whether another server has changed it; raises as :meth:`read`."""
-        with self._reading() as connection:
+        with readable(self.database) as connection:
             revision = 0 if connection is None else _revision(connection)
         return self.trouble is not None or revision != self.additions.revision
 
     def read(self) -> Additions:
         """What it has now. Raises :class:`ArtifactError` if it cannot be read."""
-        with self._reading() as connection:
+        with readable(self.database) as connection:
             if connection is None:
                 return Additions()
             texts = {row.item: row.text for row in connection.execute(select(ADDED).order_by(ADDED.c.number))}
@@ -97,7 +97,7 @@ class Store:
         found: dict[str, tuple[str, NDArray[np.float32], bool]] = {}
         columns = ADDED.c.item, ADDED.c.text, STATES.c.layers, STATES.c.states, STATES.c.says_nothing
         of_model = (STATES.c.fingerprint == encoding.fingerprint) & (STATES.c.layers >= layers)
-        with self._reading() as connection:
+        with readable(self.database) as connection:
             for some in some_of(items if connection is not None else ()):
                 assert connection is not None
                 rows = connection.execute(select(*columns).join(STATES).where(of_model & ADDED.c.item.in_(some)))
@@ -143,14 +143,6 @@ class Store:
         """Keep what another model read from added texts. Raises as :meth:`record`."""
         with self._writing() as connection:
             _insert_states(connection, read, encoding)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection | None]:
-        try:
-            with self.database.reading() as connection:
-                yield connection
-        except (*ERRORS, ArtifactError) as cause:
-            raise ArtifactError(f"{self.database.name} cannot be read ({self.database.reason(cause)})") from None
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

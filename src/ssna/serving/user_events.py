@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, delete, func, insert, select
 
 from ssna.core.errors import ArtifactError
-from ssna.serving.database import ERRORS, Database, unwritable
+from ssna.serving.database import ERRORS, Database, readable, unwritable
 from ssna.serving.item_vectors import some_of
 from ssna.serving.limits import LIMITS
 from ssna.serving.tables import EVENTS, SEEDS, USERS
@@ -81,12 +81,12 @@ class UserEvents:
             ArtifactError: it cannot be read.
         """
         newest = _newest(user, LIMITS.user_events).with_only_columns(EVENTS.c.item)
-        with self.reading() as connection:
+        with readable(self.database) as connection:
             return [] if connection is None else list(connection.execute(newest).scalars())[::-1]
 
     def timeline(self, user: str, limit: int) -> list[KeptEvent]:
         """The latest ``limit`` events of a user, in the order of :meth:`history`. Raises as that."""
-        with self.reading() as connection:
+        with readable(self.database) as connection:
             rows = [] if connection is None else connection.execute(_newest(user, limit)).all()[::-1]
         return [
             KeptEvent(row.item, None if row.seeded and not row.time else row.time, row.kind, row.seeded) for row in rows
@@ -142,7 +142,7 @@ class UserEvents:
 
     def is_seeded(self, fingerprint: str) -> bool:
         """Whether all of a data folder was kept. Raises :class:`ArtifactError` if that cannot be read."""
-        with self.reading() as connection:
+        with readable(self.database) as connection:
             found = select(SEEDS.c.fingerprint).where(SEEDS.c.fingerprint == fingerprint)
             return connection is not None and connection.execute(found).first() is not None
 
@@ -153,15 +153,6 @@ class UserEvents:
                 delete(SEEDS).where(SEEDS.c.fingerprint == fingerprint)
             )  # of another server that began, too
             connection.execute(insert(SEEDS).values(fingerprint=fingerprint, timed=timed))
-
-    @contextmanager
-    def reading(self) -> Iterator[Connection | None]:
-        """One state of all events; None where there is none yet. Raises :class:`ArtifactError` if it cannot be read."""
-        try:
-            with self.database.reading() as connection:
-                yield connection
-        except (*ERRORS, ArtifactError) as cause:
-            raise ArtifactError(f"{self.database.name} cannot be read ({self.database.reason(cause)})") from None
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Query, Request, Response
 
 from ssna.core.fields import ADDED_ID
-from ssna.serving import schemas, user_schemas
+from ssna.serving import answer_schemas, user_schemas
 from ssna.serving.answers import JsonResponse
 from ssna.serving.http import as_json, body_of
 from ssna.serving.limits import LIMITS
@@ -41,7 +41,7 @@ def add_user_routes(
 
     statuses = (401, 403, 404, 422, 503)
 
-    @app.get("/users/{user:path}/recommend", response_model=schemas.Answer, **responses(*statuses), **keyed)
+    @app.get("/users/{user:path}/recommend", response_model=answer_schemas.Answer, **responses(*statuses), **keyed)
     async def recommend_to(
         request: Request,
         user: UserId,

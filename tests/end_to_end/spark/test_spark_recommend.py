@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,11 @@ from spark_settings import QUICK
 
 from ssna.batch import recommend_all
 from ssna.batch import run as module
-from ssna.core.errors import DataError, SettingsError
+from ssna.core.errors import DataError, SettingsError, SsnaError
+from ssna.core.rules import Rules
+from ssna.data.attributes import Attributes
+from ssna.recommender import Recommender
+from ssna.scoring import Ensemble, FrequencyWeights, Member
 
 pytestmark = pytest.mark.spark
 pyspark = pytest.importorskip("pyspark", reason="the extra spark is not installed")
@@ -56,6 +61,18 @@ def require_same(found: pa.Table, expected: pa.Table) -> None:
     assert differ.sum() <= 0.01 * len(differ)
 
 
+@pytest.fixture(scope="module")
+def shop(run_folders, tmp_path_factory) -> Path:
+    """A model whose items have attributes, of which five are new."""
+    plain = Recommender.load(run_folders["ssna"])
+    weights = FrequencyWeights.equal(1, np.concatenate([plain.counts[:-5], np.zeros(5, dtype=np.int64)]))
+    scorer = Ensemble([Member(plain.scorer, 1.0, 1.0)], weights)
+    columns = {"price": [1.5 * n for n in range(ITEMS)], "brand": [("Acme", "Brevik")[n % 2] for n in range(ITEMS)]}
+    folder = tmp_path_factory.mktemp("shop") / "model"
+    replace(plain, scorer=scorer, attributes=Attributes(pa.table(columns))).save(folder)
+    return folder
+
+
 @pytest.fixture
 def small(monkeypatch):
     monkeypatch.setattr(module, "PART", PART)
@@ -76,6 +93,43 @@ def test_spark_writes_what_one_machine_writes(session, run_folders, tmp_path, sm
     counts = [(each.histories, each.reused, each.unanswerable, each.errors) for each in reports]
     assert counts[0] == counts[1]
     assert counts[1][3] == (1 if rows else 0)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"where": "price < 20 and not brand = Acme"},
+        {"boost": [{"factor": 9, "where": "brand = Acme"}, {"factor": 0.5, "where": {"<": ["price", 8]}}]},
+        {"at_least": {"items": 3, "where": "price > 30"}},
+        {"diversity": 0.7},
+        {
+            "where": "price < 35", "boost": [{"factor": 9, "where": "brand = Acme"}],
+            "at_least": {"items": 2, "where": "price < 6"}, "diversity": 0.3,
+        },
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("new_items", [0.0, 1.5])
+def test_rules_mean_the_same_on_spark(session, shop, tmp_path, small, rules, new_items):
+    users, found = write_histories(tmp_path / "users.parquet", 100, wrong=17), {}
+    options = {"new_items": new_items, "quiet": True}
+    for name, more in (("plain", {}), ("local", {"rules": rules}), ("spark", {"rules": rules, "engine": "spark"})):
+        given = {**more, "rules": Rules.of(**more["rules"])} if more else {}
+        recommend_all(shop, users, tmp_path / name, 4, **options, **given)
+        found[name] = pq.read_table(tmp_path / name)
+    require_same(found["spark"], found["local"])
+    assert found["local"]["items"].to_pylist() != found["plain"]["items"].to_pylist()
+
+
+def test_rules_that_do_not_fit_are_told_as_by_one_machine(session, shop, run_folders, tmp_path):
+    users = write_histories(tmp_path / "users.parquet", 5)
+    for run, rules, said in (
+        (shop, {"where": "prise < 3"}, r"^where\.<: no attribute is called .prise.; there are price, brand"),
+        (run_folders["ssna"], {"where": "price < 3"}, "^where: the model's items have no attributes"),
+        (run_folders["item-knn"], {"diversity": 0.5}, "has neighbours or counts, no vectors, so diversity must be 0"),
+    ):
+        for engine in ("local", "spark"):
+            with pytest.raises(SsnaError, match=said):
+                recommend_all(run, users, tmp_path / "out", rules=Rules.of(**rules), quiet=True, engine=engine)
 
 
 def test_either_engine_goes_on_where_the_other_one_stopped(session, run_folders, tmp_path, small):
@@ -194,14 +248,15 @@ def executors(worker: subprocess.Popen) -> list[int]:
 
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("java") is None, reason="there is no Java")
-def test_a_cluster_of_two_workers_answers_as_one_machine_and_a_killed_executor_costs_time_alone(run_folders, tmp_path):
-    count, run, out = 220_000, run_folders["ssna"], tmp_path / "cluster"
+def test_a_cluster_of_two_workers_answers_as_one_machine_and_a_killed_executor_costs_time_alone(shop, tmp_path):
+    count, run, out = 220_000, shop, tmp_path / "cluster"
     users = write_histories(tmp_path / "users.parquet", count)
     with cluster(tmp_path) as (address, workers):
         words = ["--users", users, "--format", "parquet", "-o", out, "--engine", "spark", "--spark-master", address]
+        words += ["--where", "price < 30", "--boost", "2 brand = Acme", "--new-items", "0.5"]
         command = [sys.executable, "-m", "ssna", "recommend", run, *words]
         process = subprocess.Popen(command, env=environment(), stderr=subprocess.PIPE, text=True)
-        wait_for(lambda: any(out.glob("part-*")) or process.poll() is not None)
+        wait_for(lambda: any(out.glob("part-*")) or process.poll() is not None, 240)
         (killed, *_) = [pid for worker in workers for pid in executors(worker)]
         assert not all((out / f"part-0000{part}.parquet").exists() for part in range(4))
         os.kill(killed, signal.SIGKILL)
@@ -210,5 +265,6 @@ def test_a_cluster_of_two_workers_answers_as_one_machine_and_a_killed_executor_c
         assert any("exitStatus 137" in (tmp_path / f"worker-{n}.log").read_text() for n in range(2))
     assert f"{count:,} histories in" in said
     assert not list(out.glob("*.aside")) + list(out.glob(".*.aside"))
-    recommend_all(run, users, tmp_path / "local", quiet=True)
+    rules = Rules.of(where="price < 30", boost=[{"factor": 2, "where": "brand = Acme"}])
+    recommend_all(run, users, tmp_path / "local", rules=rules, new_items=0.5, quiet=True)
     require_same(pq.read_table(out), pq.read_table(tmp_path / "local"))

@@ -159,9 +159,16 @@ def test_texts_of_added_items_are_written_for_whoever_prepares_their_events(user
 
 
 def test_a_state_that_is_not_there_is_an_error_and_is_not_made(tmp_path):
-    with pytest.raises(ArtifactError, match=r"there is no state in .*none"):
+    with pytest.raises(ArtifactError, match=r"^there is no state in .*none; name"):
         export_events(tmp_path / "none", tmp_path / "events.parquet")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_named_and_not_the_state(users, tmp_path):
+    posted(users)
+    with pytest.raises(FileNotFoundError) as refused:
+        export_events(tmp_path / "state", tmp_path / "missing" / "events.parquet")
+    assert refused.value.filename == str(tmp_path / "missing")
 
 
 def test_a_column_of_kinds_has_a_name_of_its_own(users, tmp_path):

@@ -10,11 +10,12 @@ from ssna.data.dataset import IdMap
 from ssna.recommender import Recommender
 from ssna.scoring import PopularityScorer
 from ssna.serving.additions import Additions
+from ssna.serving.answer_schemas import Answer
 from ssna.serving.answers import ranking_json
 from ssna.serving.comparison import compare
 from ssna.serving.refusal import RequestError
 from ssna.serving.restoring import with_additions
-from ssna.serving.schemas import Answer, RecommendRequest
+from ssna.serving.schemas import RecommendRequest
 from ssna.serving.snapshot import Snapshot
 
 pytestmark = pytest.mark.slow

@@ -1,11 +1,8 @@
 import os
-import random
 import shutil
-import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kills import kill_while_putting
 
 from soak import FACTOR
 from ssna.core.errors import ArtifactError, SsnaError
@@ -334,40 +332,10 @@ def test_a_file_in_the_place_of_the_folder_is_named(tmp_path):
         Store(tmp_path / "file")
 
 
-CHILD = """
-import sys, types
-package = types.ModuleType("ssna.serving")
-package.__path__ = [sys.argv[2]]
-sys.modules["ssna.serving"] = package
-from pathlib import Path
-from ssna.serving.store import Change, Store
-store = Store(Path(sys.argv[1]))
-store.load()
-print("open", flush=True)
-for number in range(int(sys.argv[3]), 10**9):
-    store.record(Change(put={f"i{number}": "text " * (number % 50)}, delete=(f"i{number - 3}",)))
-    print(number, flush=True)
-"""
-
-
 @pytest.mark.long
 @pytest.mark.fork
 def test_kills_while_items_are_put_lose_nothing_that_was_answered(tmp_path):
-    chance, last = random.Random(0), -1
-    for _ in range(20 * FACTOR):  # 100 in `make soak`
-        words = [sys.executable, "-c", CHILD, str(tmp_path), str(Path(module.__file__).parent), str(last + 1)]
-        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as child:
-            assert child.stdout.readline() == "open\n"
-            time.sleep(chance.uniform(0, 0.1))
-            child.send_signal(signal.SIGKILL)
-            answered = [int(line) for line in child.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
-        found = kept(tmp_path)
-        newest = max((int(item[1:]) for item in found.texts), default=-1)
-        acknowledged = answered[-1] if answered else last
-        assert newest in (acknowledged, acknowledged + 1)  # the one after may be on the disk, and not answered yet
-        assert found.texts == {f"i{n}": "text " * (n % 50) for n in range(max(0, newest - 2), newest + 1)}
-        last = newest
-    assert last > 20
+    kill_while_putting(str(tmp_path), 10 * FACTOR)  # 100 in `make soak`
 
 
 def test_a_state_in_postgresql_without_its_driver_says_what_to_install(monkeypatch):

@@ -44,7 +44,8 @@ def test_all_that_is_about_users_needs_the_key(unchanged, method, path, body, ke
 @pytest.mark.parametrize(("method", "path", "body"), USER_ROUTES)
 def test_without_a_key_there_are_no_users(run_folders, tmp_path, method, path, body):
     with served(run_folders["ssna"], tmp_path / "state", key=None) as client:
-        assert error(client.request(method, path, json=body, headers=KEY), 403)[0] == "no_key"
+        code, message = error(client.request(method, path, json=body, headers=KEY), 403)
+        assert (code, "users and events are off" in message) == ("no_key", True)
     assert not (tmp_path / "state").exists()
 
 

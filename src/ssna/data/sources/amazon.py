@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from ssna.core.errors import DataError, option
 from ssna.data.engine import Engine, Rows, reading
 from ssna.data.options import PrepareOptions
+from ssna.data.sources.attributes import attribute_rows, wanted
 from ssna.data.sources.delimited import open_headless
 from ssna.data.sources.literals import as_json, is_literal
 from ssna.data.sources.opening import files_at, open_file, open_table, tables_at
@@ -98,7 +99,7 @@ def read(engine: Engine, request: Request) -> Source:
     found = None if catalogue is None else _parts(catalogue, names, options)
     return Source(
         events=rows.table.select(*events, **selected(rows.table, options)),
-        parts=None if found is None else found.table,
+        parts=None if found is None else found.table.select(ITEM, *(f"part_{n}" for n in range(1, len(names) + 1))),
         timed=True,
         unreadable=rows.unreadable,
         log_files=log.files,
@@ -107,6 +108,7 @@ def read(engine: Engine, request: Request) -> Source:
             **{"user": user, "item": item, "time": time, **({"rating": rating} if options.rated else {})},
             "text": list(names),
         },
+        attributes=None if catalogue is None or found is None else attribute_rows(catalogue, options, found.table),
         notes=() if found is None or request.items is None else unreadable_items(request.items, found),
     )
 
@@ -161,7 +163,7 @@ def _parts(catalogue: TableFile, names: tuple[str, ...], options: PrepareOptions
     given = options.item_id_col or (options.item_col if options.item_col in catalogue.names else None)
     item = given or _name(catalogue, _ITEM, "item")
     texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
-    return catalogue.select({ITEM: (item, as_id)} | texts)
+    return catalogue.select({ITEM: (item, as_id)} | texts | wanted(catalogue, options))
 
 
 def _name(file: TableFile, known: tuple[str, ...], role: str) -> str:

@@ -5,7 +5,7 @@ column is of numbers, of true and false, or of times, if all its filled cells ar
 (``0471``).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from ssna.data.attribute_values import KINDS, LONGEST_TEXT
 from ssna.data.attributes import require_kinds
 from ssna.data.engine import Convert, Engine
 from ssna.data.options import PrepareOptions
-from ssna.data.sources.source import ITEM, Request, Source
+from ssna.data.sources.source import ITEM, Request, Source, unknown_column
 from ssna.data.sources.tabular import TableFile
 from ssna.data.sources.values import as_number, as_text
 
@@ -39,15 +39,35 @@ class AttributeRows:
     looks: bool
 
 
-def wanted(file: TableFile, options: PrepareOptions) -> dict[str, tuple[str, Convert]]:
-    """What is to be selected of ``file`` for :class:`AttributeRows`."""
+def wanted(
+    file: TableFile, options: PrepareOptions, column: Callable[[str], str] = str
+) -> dict[str, tuple[str, Convert]]:
+    """What is to be selected of ``file`` for :class:`AttributeRows`; ``column`` is what it calls a name."""
     found: dict[str, tuple[str, Convert]] = {}
-    for place, name in enumerate(options.attribute_cols or (), start=1):
+    for place, name in enumerate(map(column, options.attribute_cols or ()), start=1):
         found[f"attribute_{place}"] = (name, as_attribute)
         if _looks(file):
             found[f"number_{place}"] = (name, lambda column: functions.number(_filled(column)))
             found[f"moment_{place}"] = (name, lambda column: functions.moment(_filled(column)))
     return found
+
+
+def attributes_of(
+    rows: Table, columns: Mapping[str, str], options: PrepareOptions, path: object
+) -> AttributeRows | None:
+    """Those of ``rows`` that a reader of one format made: ``item``, and what stands under each name.
+
+    Raises:
+        DataError: one that is asked for is none of the ``columns``.
+    """
+    names = options.attribute_cols
+    if not names:
+        return None
+    for name in names:
+        if name not in columns:
+            raise unknown_column(path, name, columns)
+    kept = {f"attribute_{place}": as_attribute(rows[columns[name]]) for place, name in enumerate(names, start=1)}
+    return AttributeRows(names, rows.select(ITEM, **kept), looks=False)
 
 
 def attribute_rows(file: TableFile, options: PrepareOptions, rows: Table) -> AttributeRows | None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ssna.core.errors import DataError
 from ssna.data.engine import Engine
+from ssna.data.sources.attributes import attributes_of
 from ssna.data.sources.histories import History
 from ssna.data.sources.lines import read_lines
 from ssna.data.sources.sequences import events_of
@@ -42,18 +43,19 @@ def read(engine: Engine, request: Request) -> Source:
     for name in names:
         if name not in _COLUMNS:
             raise DataError(f"{news} has no column {name!r}; it has: {', '.join(_COLUMNS)}")
-    rows = [[cells[0], *(cells[_COLUMNS[name]] for name in names)] for cells in _rows(news, _NEWS_CELLS)]
-    columns = list(zip(*rows, strict=True)) or [()] * (len(names) + 1)
-    parts = [ITEM, *(f"part_{place}" for place in range(1, len(names) + 1))]
-    texts = pa.table([pa.array(column, pa.string()) for column in columns], names=parts)
+    rows = [[cells[0], *(cells[place] for place in _COLUMNS.values())] for cells in _rows(news, _NEWS_CELLS)]
+    columns = list(zip(*rows, strict=True)) or [()] * (len(_COLUMNS) + 1)
+    table = pa.table([pa.array(column, pa.string()) for column in columns], names=[ITEM, *_COLUMNS])
+    articles = engine.import_arrow(table)
     return Source(
         events=request.marked(engine.import_arrow(events_of(_histories(behaviors)))),
-        parts=engine.import_arrow(texts),
+        parts=articles.select(ITEM, **{f"part_{place}": articles[name] for place, name in enumerate(names, start=1)}),
         timed=False,
         unreadable=0,
         log_files=(behaviors,),
         item_files=(news,),
         columns={"text": list(names)},
+        attributes=attributes_of(articles, {name: name for name in _COLUMNS}, request.options, news),
     )
 
 

@@ -18,6 +18,7 @@ from ibis import Table
 
 from ssna.core.errors import DataError
 from ssna.data.engine import Engine, reading
+from ssna.data.sources.attributes import attributes_of
 from ssna.data.sources.delimited import open_headless
 from ssna.data.sources.opening import open_file, open_table
 from ssna.data.sources.packed import first_line
@@ -28,6 +29,10 @@ from ssna.data.where import condition_columns, selected
 
 _NO_GENRES = "(no genres listed)"
 _COLUMNS = ("userId", "movieId", "rating", "timestamp")
+_FILMS = pa.schema(
+    [(ITEM, pa.string()), ("part_1", pa.string()), ("part_2", pa.string()), ("genres", pa.list_(pa.string()))]
+)
+_ATTRIBUTES = {"title": "part_1", "genres": "genres"}
 _FLAGS = 5  # the place of the first of the genres in u.item
 
 
@@ -76,14 +81,16 @@ def read(engine: Engine, request: Request) -> Source:
         events[RATING] = (rating, as_number)
     conditions = {new: (name, as_text) for new, name in condition_columns(request.options).items()}
     rows = kind.open_ratings(engine, ratings).select(events | conditions)
+    described = kind.read_films(engine, films)
     return Source(
         events=rows.table.select(*events, **selected(rows.table, request.options)),
-        parts=kind.read_films(engine, films),
+        parts=described.select(ITEM, "part_1", "part_2"),
         timed=True,
         unreadable=rows.unreadable,
         log_files=(ratings,),
         item_files=(films,),
         columns={"user": user, "item": item, "time": time, **({"rating": rating} if request.options.rated else {})},
+        attributes=attributes_of(described, _ATTRIBUTES, request.options, films),
     )
 
 
@@ -129,11 +136,9 @@ def _genres(text: str) -> list[str]:
 
 
 def _table(engine: Engine, films: Iterator[tuple[str, str, list[str]]]) -> Table:
-    rows = [(item, title, ", ".join(genres)) for item, title, genres in films]
-    columns = zip(*rows, strict=True) if rows else ([], [], [])
-    return engine.import_arrow(
-        pa.table([pa.array(column, pa.string()) for column in columns], names=[ITEM, "part_1", "part_2"])
-    )
+    rows = [(item, title, ", ".join(genres), genres) for item, title, genres in films]
+    columns = zip(*rows, strict=True) if rows else ([], [], [], [])
+    return engine.import_arrow(pa.table(list(columns), schema=_FILMS))
 
 
 def _cells(path: Path, delimiter: str, count: int) -> Iterator[list[str]]:

@@ -8,6 +8,7 @@ from ibis import Table
 from ssna.core.errors import DataError, option
 from ssna.data.engine import ROW, Engine
 from ssna.data.options import PrepareOptions
+from ssna.data.sources.attributes import AttributeRows, attribute_rows, wanted
 from ssna.data.sources.opening import open_tsv
 from ssna.data.sources.source import (
     ITEM,
@@ -75,6 +76,7 @@ def read(engine: Engine, request: Request) -> Source:
             **{"time" if role == WHEN else role: name for role, (name, _) in events.items()},
             "text": [] if texts is None else texts.names,
         },
+        attributes=None if texts is None else texts.attributes,
         notes=() if texts is None else texts.notes,
     )
 
@@ -84,15 +86,20 @@ class _Texts:
     parts: Table | None
     names: list[str]
     notes: tuple[str, ...]
+    attributes: AttributeRows | None
 
 
 def _read_texts(engine: Engine, path: Path, item: str, options: PrepareOptions) -> _Texts:
     catalogue = open_tsv(engine, path)
     names = options.text_cols if options.text_cols is not None else _text_fields(catalogue, item)
     texts = {f"part_{place}": (_field(catalogue, name), as_text) for place, name in enumerate(names, start=1)}
-    shelf = catalogue.select({ITEM: (_field(catalogue, options.item_id_col or item), as_id)} | texts)
+    kept = wanted(catalogue, options, lambda name: _field(catalogue, name))
+    shelf = catalogue.select({ITEM: (_field(catalogue, options.item_id_col or item), as_id)} | texts | kept)
     parts = _with_years(shelf.table, dict(zip(texts, names, strict=True))) if texts else None
-    return _Texts(parts, [_field(catalogue, name) for name in names], unreadable_items(path, shelf))
+    return _Texts(
+        parts, [_field(catalogue, name) for name in names], unreadable_items(path, shelf),
+        attribute_rows(catalogue, options, shelf.table),
+    )  # fmt: skip
 
 
 def _fields(file: TableFile) -> dict[str, str]:

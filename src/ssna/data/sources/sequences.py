@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from ssna.core.errors import DataError
 from ssna.data.engine import Engine, reading
+from ssna.data.sources.attributes import attribute_rows, wanted
 from ssna.data.sources.catalogue import open_catalogue
 from ssna.data.sources.columns import text_names
 from ssna.data.sources.histories import History, is_file_of_lines, is_keyed, load_object, of_lines, of_object
@@ -59,15 +60,17 @@ def read(engine: Engine, request: Request) -> Source:
     if catalogue is None:
         return Source(events=events, parts=None, timed=False, unreadable=0, log_files=files)
     texts = {f"part_{place}": (name, as_text) for place, name in enumerate(names, start=1)}
-    shelf = catalogue.select({ITEM: (request.options.item_id_col or catalogue.names[0], as_id)} | texts)
+    item = request.options.item_id_col or catalogue.names[0]
+    shelf = catalogue.select({ITEM: (item, as_id)} | texts | wanted(catalogue, request.options))
     return Source(
         events=events,
-        parts=shelf.table if texts else None,
+        parts=shelf.table.select(ITEM, *texts) if texts else None,
         timed=False,
         unreadable=0,
         log_files=files,
         item_files=catalogue.files,
         columns={"text": list(names)},
+        attributes=attribute_rows(catalogue, request.options, shelf.table),
         notes=unreadable_items(catalogue.path, shelf),
     )
 

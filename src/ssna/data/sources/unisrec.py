@@ -38,7 +38,7 @@ def read(engine: Engine, request: Request) -> Source:
     Raises:
         DataError: a file is not there or damaged, or the rows of a user contradict each other.
     """
-    request.refuse("items", "user_col", "item_col", "time_col", "text_cols")
+    request.refuse("items", "user_col", "item_col", "time_col", "text_cols", "attribute_cols")
     request.refuse_ratings()
     train_file = require(find_one(request.path, ".train.inter"), request.path, "NAME.train.inter")
     stem = train_file.name.removesuffix(".train.inter")
