@@ -16,6 +16,7 @@ from ssna.core.errors import ArtifactError
 from ssna.core.ragged import Ragged
 from ssna.nn.adapter import ADAPTERS
 from ssna.nn.qkv_lookup import QKVLookup
+from ssna.nn.pairs import products_at
 from ssna.nn.sasrec import RecencyLinear, RecencyMean, SASRec
 from ssna.scoring.admission import vectors_of_new
 from ssna.scoring.naming import below, under
@@ -29,7 +30,7 @@ ROUNDING = 2**-8
 SUMS = 1e-4
 """Far more than two sums of the same few thousand fp32 terms, in all at most 1, differ by."""
 
-AT_ONCE = 1024  # pairs of a history and an item whose vectors are gathered together: they stay in a cache
+AT_ONCE = 1024  # vectors that are looked at together: they stay in a cache
 
 
 class VectorScorer(Scorer):
@@ -91,9 +92,8 @@ class VectorScorer(Scorer):
         def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
             exact = self.directions[items]
 
-            def right(owner: Tensor, columns: Tensor) -> Tensor:  # sums, not a product: equal items score equally
-                pairs = zip(owner.split(AT_ONCE), columns.split(AT_ONCE), strict=True)
-                return torch.cat([(F.embedding(few, exact) * F.embedding(of, users)).sum(-1) for of, few in pairs])
+            def right(owner: Tensor, columns: Tensor) -> Tensor:
+                return products_at(owner, columns, users, exact)
 
             return rounded @ directions[items].T, right
 
@@ -188,8 +188,7 @@ def _lengths_lost(exact: Tensor) -> Tensor:
 
 def _lost(exact: Tensor, rounded: Tensor) -> float:
     """The length of what the vector ``(n, D)`` that loses most by rounding loses."""
-    parts = zip(exact.split(AT_ONCE), rounded.split(AT_ONCE), strict=True)
-    return max((float((whole - part.float()).norm(dim=1).max()) for whole, part in parts if len(whole)), default=0.0)
+    return float((exact - rounded.float()).norm(dim=1).max()) if len(exact) else 0.0
 
 
 def _describe(module: nn.Module, table: Mapping[str, type[nn.Module]]) -> Config:
