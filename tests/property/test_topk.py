@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ragged
-from ssna.scoring import Approximation, Scorer, topk
+from ssna.scoring import Approximation, Scorer, candidates, topk
 
 
 class GivenScorer(Scorer):
@@ -61,7 +61,7 @@ def test_the_top_k_by_an_approximation_are_the_first_of_all_sorted_scores(scorer
     rng, users = np.random.default_rng(seed), len(scorer.scores)
     gone = [np.flatnonzero(rng.random(scorer.num_rows) < rng.choice([0.0, 0.3, 0.95])) for _ in range(users)]
     excluded = torch.from_numpy(rng.random(scorer.num_rows) < 0.1)
-    with patch.multiple(topk, SHARE=0, TILE=tile, STRAND=strand, MANY=many):
+    with patch.multiple(topk, SHARE=0, TILE=tile, MANY=many), patch.object(candidates, "STRAND", strand):
         histories = Ragged.from_rows([[user + 1] for user in range(users)])
         rows, values = topk.top(scorer, histories, k, Ragged.from_rows(gone), excluded)
     left = scorer.scores.clone()

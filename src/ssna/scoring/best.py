@@ -41,11 +41,9 @@ class Best:
         """Items ``(m,)``, each for the history ``owner (m,)``, which ascends."""
         if not len(owner):
             return
-        of = owner.numpy()
-        counts = np.bincount(of, minlength=len(self._keys))
-        place = np.arange(len(of)) - np.repeat(counts.cumsum() - counts, counts)
+        counts = np.bincount(owner.numpy(), minlength=len(self._keys))
         keys = np.full((len(counts), counts.max()), NOTHING)
-        keys[of, place] = _keys(scores, rows)
+        keys[np.arange(keys.shape[1]) < counts[:, None]] = _keys(scores, rows)
         self._merge(keys)
 
     def put(self, histories: NDArray[np.int64], others: "Best") -> None:

@@ -3,6 +3,7 @@
 No result depends on how histories and items are cut, but by rounding: of equal scores the lower row comes first.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,18 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import ScoreFn, Scorer
 from ssna.scoring.best import Best
+from ssna.scoring.candidates import candidates, not_a_number
 
 CHUNK = 512  # histories scored at once,
 TILE = 8192  # against so many items: at most CHUNK x TILE scores are held
-STRAND = 8  # items of a tile that are looked at by their highest score first,
-SHARE = 64  # if those asked for are at most one in so many,
+SHARE = 64  # candidates are looked for if those asked for are at most one in so many,
 MANY = 16  # and while at most one in so many columns is the first of a strand that reaches far enough
-FINITE = torch.finfo(torch.float32).min
-ROUNDING = 1e-5  # of a score: further than that, sums of the same terms in another order never are
 
 
 class Tiles:
@@ -134,81 +132,27 @@ def _from_approximation(
     scores. None where that would not pay."""
     if SHARE * k > min(TILE, scorer.num_rows) or (approximation := scorer.approximate(histories)) is None:
         return None
-    best, crowded = Best(len(histories), k), torch.zeros(len(histories), dtype=torch.bool)
+    if math.isnan(approximation.worst):
+        raise not_a_number()
+    best, crowded = Best(len(histories), k), np.zeros(len(histories), dtype=np.bool_)
     limit = min(TILE, scorer.num_rows) // MANY
     for start in range(0, scorer.num_rows, TILE):
         tile, right = approximation.read(slice(start, min(start + TILE, scorer.num_rows)))
         if start == 0:
             tile[:, 0] = -torch.inf
         _leave_out(tile, start, gone, excluded)
-        reach, least = _reaching(tile, best.last, k, approximation.error)
-        owner, strand = reach.nonzero().unbind(1)
-        crowded |= owner.bincount(minlength=len(reach)) > limit
-        if crowded.any():
-            owner, strand = owner[~crowded[owner]], strand[~crowded[owner]]
-            if crowded.all():
-                break
-        owner, columns = _columns(tile, owner, strand, reach.shape[1], least)
+        last = best.last.masked_fill(torch.from_numpy(crowded), torch.finfo(torch.float32).max)
+        found = candidates(tile, last, k, approximation, limit)
+        crowded |= found.crowded
+        if crowded.all():
+            break
+        owner, columns = torch.from_numpy(found.owner), torch.from_numpy(found.columns)
         best.insert(owner, columns + start, _checked(right(owner, columns)))
-    others = crowded.numpy().nonzero()[0]
+    others = crowded.nonzero()[0]
     if len(others):
         hidden = excluded.take(others) if isinstance(excluded, HistoryMasks) else excluded
         best.put(others, _exact(scorer, histories.take(others), k, None if gone is None else gone.take(others), hidden))
     return best
-
-
-def _reaching(tile: Tensor, last: Tensor, k: int, error: float) -> tuple[Tensor, Tensor]:
-    """Which strands ``(n, q)`` of ``tile (n, w)`` hold an item that may be among the ``k`` best, and what that has to
-    score nearly, ``(n,)``.
-
-    Args:
-        last: ``(n,)`` the right scores of the last of the ``k`` best so far.
-        error: of the scores of the tile.
-    """
-    highest = _checked(_highest(tile, quick=True))
-    least = _least(highest, last, k, error)
-    unsure = (~(least > 0)).nonzero()[:, 0]
-    if len(unsure):
-        highest[unsure] = _checked(_highest(tile[unsure], quick=False))
-        least[unsure] = _least(highest[unsure], last[unsure], k, error)
-    return highest >= least[:, None], least
-
-
-def _least(highest: Tensor, last: Tensor, k: int, error: float) -> Tensor:
-    """``(n,)``, finite. ``k`` strands hold an item that scores at least so much as the ``k``-th of their highest."""
-    if (last == -torch.inf).any() and k <= (strands := highest.shape[1]):
-        kth = np.partition(highest.numpy(), strands - k, axis=1)[:, strands - k]
-        last = torch.maximum(last, torch.from_numpy(kth) - error)
-    return (last - error - ROUNDING * last.abs()).nan_to_num(nan=torch.nan, neginf=FINITE)
-
-
-def _highest(tile: Tensor, quick: bool) -> Tensor:
-    """``(n, q)`` fp32: of each row of ``tile (n, w)`` the highest of the columns ``j``, ``j + q``, ...: a strand. About
-    ``STRAND`` columns make one.
-
-    Args:
-        quick: bf16 is compared by its bits, several times faster. Where a strand has no score above 0, any of them may
-            come out.
-    """
-    bits = tile.view(torch.int16) if quick and tile.dtype == torch.bfloat16 else tile
-    strands = max(tile.shape[1] // STRAND, 1)
-    whole = tile.shape[1] // strands * strands
-    highest: Tensor = bits[:, :whole].unflatten(1, (-1, strands)).amax(dim=1)
-    rest = bits[:, whole:]
-    highest[:, : rest.shape[1]] = torch.maximum(highest[:, : rest.shape[1]], rest)
-    return highest.view(tile.dtype).float()
-
-
-def _columns(tile: Tensor, owner: Tensor, strand: Tensor, strands: int, least: Tensor) -> tuple[Tensor, Tensor]:
-    """Histories ``(m,)``, which ascend, and the columns of ``tile (n, w)`` that score ``least (n,)`` in some strands."""
-    width = tile.shape[1]
-    step = torch.arange(0, width, strands)
-    place = (owner * width + strand)[:, None] + step
-    few = tile.take(place.clamp_(max=tile.numel() - 1)).float() >= least[owner, None]
-    if width % strands:
-        few &= strand[:, None] + step < width
-    number, turn = few.nonzero().unbind(1)
-    return owner[number], strand[number] + step[turn]
 
 
 def _leave_out(tile: Tensor, start: int, gone: Ragged | None, excluded: Excluded) -> None:
@@ -222,7 +166,7 @@ def _leave_out(tile: Tensor, start: int, gone: Ragged | None, excluded: Excluded
 
 def _checked(scores: Tensor) -> Tensor:
     if torch.isnan(scores.sum()):  # as any term would make it, at a fraction of the cost of looking at each
-        raise TrainingError("a score is not a number; the model has diverged, lower training.learning_rate")
+        raise not_a_number()
     return scores
 
 

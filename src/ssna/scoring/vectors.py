@@ -81,13 +81,13 @@ class VectorScorer(Scorer):
         """Products of bf16, where the processor multiplies these several times faster.
 
         ``q v - q' v' = (q - q') v + q' (v - v')``: rounding both vectors costs at most the lengths of what they lose,
-        and rounding the product its share of at most 1.
+        and rounding the product its share.
         """
         users = F.normalize(self.user_embeddings(histories), dim=-1)
-        rounded, (directions, lost), error = users, (self.directions, 0.0), SUMS
+        rounded, (directions, lost), share = users, (self.directions, 0.0), 0.0
         if multiplies_bf16():
             rounded, (directions, lost) = users.bfloat16(), self._rounded
-            error += (1 + ROUNDING) ** 2 * (_lost(users, rounded) + lost + ROUNDING)
+            lost, share = _lost(users, rounded) + lost, ROUNDING / (1 - ROUNDING)
 
         def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
             exact = self.directions[items]
@@ -97,7 +97,7 @@ class VectorScorer(Scorer):
 
             return rounded @ directions[items].T, right
 
-        return Approximation(rough, error)
+        return Approximation(rough, SUMS + (1 + ROUNDING) * lost, share, (1 + ROUNDING) ** 3)
 
     @cached_property
     def _rounded(self) -> tuple[Tensor, float]:
