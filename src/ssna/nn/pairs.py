@@ -20,7 +20,5 @@ def products_at(rows: Tensor, columns: Tensor, a: Tensor, b: Tensor) -> Tensor:
         columns: ``(m,)``.
     """
     offsets = torch.cat([rows.new_zeros(1), rows.bincount(minlength=len(a)).cumsum(0)])
-    where = torch.sparse_csr_tensor(
-        offsets, columns, a.new_zeros(len(rows)), (len(a), len(b)), check_invariants=False
-    )
+    where = torch.sparse_csr_tensor(offsets, columns, a.new_zeros(len(rows)), (len(a), len(b)), check_invariants=False)
     return torch.sparse.sampled_addmm(where, a, b.T, beta=0.0).values()

@@ -85,10 +85,18 @@ def _highest(tile: Tensor) -> Array:
     ``STRAND`` columns make one."""
     strands = max(tile.shape[1] // STRAND, 1)
     whole = tile.shape[1] // strands * strands
-    highest = tile[:, :whole].unflatten(1, (-1, strands)).amax(dim=1)
+    if _is_by_item(tile):
+        highest = tile.T[:whole].unflatten(0, (-1, strands)).amax(dim=0).T.contiguous()
+    else:
+        highest = tile[:, :whole].unflatten(1, (-1, strands)).amax(dim=1)
     rest = tile[:, whole:]
     highest[:, : rest.shape[1]] = torch.maximum(highest[:, : rest.shape[1]], rest)
     return highest.numpy()
+
+
+def _is_by_item(tile: Tensor) -> bool:
+    """Whether the scores of an item lie side by side, not those of a history."""
+    return tile.stride(0) == 1
 
 
 def _kth(highest: Array, last: Tensor, k: int) -> Array | None:
@@ -119,10 +127,12 @@ def _reaching(tile: Tensor, highest: Array, least: Array, limit: int) -> Candida
     if crowded.any():
         kept = ~crowded[owner]
         owner, strand = owner[kept], strand[kept]
-    values, place, threshold = tile.contiguous().view(-1).numpy(), owner * width + strand, least[owner]
+    values = (tile.T if _is_by_item(tile) else tile).contiguous().view(-1).numpy()
+    down, right = (1, histories) if _is_by_item(tile) else (width, 1)
+    place, threshold = owner * down + strand * right, least[owner]
     few = np.empty((len(place), -(-width // strands)), dtype=np.bool_)
     for turn, first in enumerate(range(0, width, strands)):
-        few[:, turn] = values[first:].take(place, mode="clip") >= threshold
+        few[:, turn] = values[first * right :].take(place, mode="clip") >= threshold
         if first + strands > width:
             few[:, turn] &= strand < width - first
     number, turns = np.divmod(np.flatnonzero(few), few.shape[1])
