@@ -87,7 +87,7 @@ def _tune_search(index: Any, vectors: NDArray[np.float32], queries: NDArray[np.f
 
 
 def _scores(rows: NDArray[np.int64], queries: NDArray[np.float32], vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(n, k)`` what the items in the index rows ``rows (n, k)`` score; minus infinity for -1, where none was found."""
+    """``(n, k)`` what the items in ``rows (n, k)`` of an index score; minus infinity for -1, where none was found."""
     parts = [
         np.einsum("nkd,nd->nk", vectors[rows[at : at + 64]], queries[at : at + 64]) for at in range(0, len(rows), 64)
     ]
