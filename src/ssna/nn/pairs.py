@@ -21,4 +21,5 @@ def products_at(rows: Tensor, columns: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """
     offsets = torch.cat([rows.new_zeros(1), rows.bincount(minlength=len(a)).cumsum(0)])
     where = torch.sparse_csr_tensor(offsets, columns, a.new_zeros(len(rows)), (len(a), len(b)), check_invariants=False)
-    return torch.sparse.sampled_addmm(where, a, b.T, beta=0.0).values()
+    found: Tensor = torch.sparse.sampled_addmm(where, a, b.T, beta=0.0).values()
+    return found

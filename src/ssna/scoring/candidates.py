@@ -91,7 +91,8 @@ def _highest(tile: Tensor) -> Array:
         highest = tile[:, :whole].unflatten(1, (-1, strands)).amax(dim=1)
     rest = tile[:, whole:]
     highest[:, : rest.shape[1]] = torch.maximum(highest[:, : rest.shape[1]], rest)
-    return highest.numpy()
+    found: Array = highest.numpy()
+    return found
 
 
 def _is_by_item(tile: Tensor) -> bool:
