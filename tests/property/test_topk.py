@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ragged
-from ssna.scoring import Approximation, Scorer, topk
+from ssna.scoring import Approximation, Scorer, candidates, topk
 
 
 class GivenScorer(Scorer):
     """Scores ``(n, I + 1)`` and an approximation of them; the history ``[n]`` asks for row ``n - 1``."""
 
-    def __init__(self, scores, rough, error):
-        self.scores, self.rough, self.error = scores, rough, error
+    def __init__(self, scores, rough, error, share=0.0):
+        self.scores, self.rough, self.error, self.share = scores, rough, error, share
 
     @property
     def num_rows(self):
@@ -30,9 +30,9 @@ class GivenScorer(Scorer):
     def approximate(self, histories):
         def rough(items):
             exact, near = (scores[chosen(histories)][:, items] for scores in (self.scores, self.rough))
-            return near, lambda owner, columns: exact[owner, columns]
+            return lying(near.clone(), self.rough.stride(0) == 1), lambda owner, columns: exact[owner, columns]
 
-        return Approximation(rough, self.error)
+        return Approximation(rough, self.error, self.share, 100.0)
 
 
 def chosen(histories):
@@ -44,9 +44,22 @@ def scorers(draw):
     users, rows = draw(st.integers(1, 5)), draw(st.integers(2, 40))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     error = draw(st.sampled_from([0.0, 1.0, 2.0]))
-    scores = rng.integers(0, draw(st.integers(1, 12)), (users, rows)).astype(np.float32)
-    off = rng.choice([-error, 0.0, error], (users, rows)).astype(np.float32)
-    return GivenScorer(torch.from_numpy(scores), torch.from_numpy(scores + off), error)
+    levels, below, scale = (
+        draw(st.integers(1, 12)),
+        draw(st.sampled_from([0, 3, 20])),
+        draw(st.sampled_from([1, 1.0049])),
+    )
+    scores = torch.from_numpy(scale * (rng.integers(0, levels, (users, rows)) - below)).float()
+    rough = scores + torch.from_numpy(rng.choice([-error, 0.0, error], (users, rows))).float()
+    by_item = draw(st.booleans())
+    if not draw(st.booleans()):
+        return GivenScorer(scores, lying(rough, by_item), error)
+    return GivenScorer(scores, lying(rough.bfloat16(), by_item), error, 2**-8 / (1 - 2**-8))
+
+
+def lying(scores, by_item):
+    """The same, with the scores of an item side by side or those of a user."""
+    return scores.T.contiguous().T if by_item else scores
 
 
 @given(
@@ -61,7 +74,7 @@ def test_the_top_k_by_an_approximation_are_the_first_of_all_sorted_scores(scorer
     rng, users = np.random.default_rng(seed), len(scorer.scores)
     gone = [np.flatnonzero(rng.random(scorer.num_rows) < rng.choice([0.0, 0.3, 0.95])) for _ in range(users)]
     excluded = torch.from_numpy(rng.random(scorer.num_rows) < 0.1)
-    with patch.multiple(topk, SHARE=0, TILE=tile, STRAND=strand, MANY=many):
+    with patch.multiple(topk, SHARE=0, TILE=tile, MANY=many), patch.object(candidates, "STRAND", strand):
         histories = Ragged.from_rows([[user + 1] for user in range(users)])
         rows, values = topk.top(scorer, histories, k, Ragged.from_rows(gone), excluded)
     left = scorer.scores.clone()

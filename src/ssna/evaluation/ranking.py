@@ -14,7 +14,8 @@ from ssna.core.ragged import Ints, Ragged
 from ssna.data.dataset import Split
 from ssna.evaluation.metrics import summary
 from ssna.scoring import Scorer
-from ssna.scoring.topk import Best, Tiles, chunks, count_from, hide
+from ssna.scoring.best import Best
+from ssna.scoring.topk import Tiles, chunks, count_from, hide
 
 Policy = Literal["exclude_seen", "include_seen"]
 POLICIES: tuple[Policy, ...] = ("exclude_seen", "include_seen")
@@ -91,12 +92,12 @@ class Ranking:
 
     def __init__(self, targets: Tensor, k: int) -> None:
         self.targets, self.ranks = targets, torch.zeros(len(targets), dtype=torch.int64)
-        self.best = Best(len(targets), k)
+        self.best, self.k = Best(len(targets), k), k
 
     def add(self, start: int, tile: Tensor) -> None:
         """A tile whose rows begin at ``start``."""
         self.ranks += count_from(tile, self.targets)
-        if self.best.rows.shape[1]:
+        if self.k:
             self.best.add(start, tile)
 
 

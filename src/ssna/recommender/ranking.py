@@ -15,7 +15,8 @@ from ssna.recommender.restriction import Restriction, kind, top_of_some
 from ssna.recommender.selecting import candidates, directions_of, diversified, with_at_least
 from ssna.recommender.selection import Selection
 from ssna.scoring import PopularityScorer, Scorer
-from ssna.scoring.topk import Best, top
+from ssna.scoring.best import Best
+from ssna.scoring.topk import top
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from ssna.data.attributes import Mask
 from ssna.recommender.selecting import Boosts
 from ssna.recommender.selection import Selection
 from ssna.scoring import ScoreFn, Scorer
-from ssna.scoring.topk import Best, Excluded, HistoryMasks, Tiles, chunks, hide
+from ssna.scoring.best import Best
+from ssna.scoring.topk import Excluded, HistoryMasks, Tiles, chunks, hide
 
 ANY, FEW, BOOSTED = range(3)
 SHARE = 0.125  # of the catalogue: where no more items are allowed, those alone are scored

@@ -66,7 +66,7 @@ class Ensemble(Scorer):
                 return None
             approximations.append(approximation)
         weights, bias = self.item_weights
-        errors = torch.tensor([approximation.error for approximation in approximations])
+        errors = torch.tensor([approximation.worst for approximation in approximations])
         said = torch.from_numpy(histories.lengths > 0).float()
 
         def rough(items: slice) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:

@@ -27,6 +27,13 @@ class Approximation(NamedTuple):
 
     read: Callable[[slice], tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]]
     error: float
+    share: float = 0.0
+    largest: float = 0.0
+
+    @property
+    def worst(self) -> float:
+        """No score is further from the right one."""
+        return self.error + self.share * self.largest
 
 
 class Scorer(Protocol):

@@ -3,6 +3,7 @@
 No result depends on how histories and items are cut, but by rounding: of equal scores the lower row comes first.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,16 +13,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import ScoreFn, Scorer
+from ssna.scoring.best import Best
+from ssna.scoring.candidates import candidates, not_a_number
 
 CHUNK = 512  # histories scored at once,
 TILE = 8192  # against so many items: at most CHUNK x TILE scores are held
-STRAND = 16  # items of a tile that are looked at by their highest score first,
-SHARE = 64  # if those asked for are at most one in so many,
-MANY = 32  # and while at most one in so many columns is the first of a strand that reaches far enough
-ROUNDING = 1e-5  # of a score: further than that, sums of the same terms in another order never are
+SHARE = 64  # candidates are looked for if those asked for are at most one in so many,
+MANY = 16  # and while at most one in so many columns is the first of a strand that reaches far enough
 
 
 class Tiles:
@@ -60,46 +60,7 @@ class Tiles:
             tile = whole[:, start - first :]
             if start == 0:
                 tile[:, 0] = -torch.inf
-            _check(tile)
-            yield start, tile
-
-
-class Best:
-    """The ``k`` best items of each history among the tiles seen so far, best first.
-
-    Attributes:
-        scores: ``(n, k)`` fp32, minus infinity where fewer are left.
-        rows: ``(n, k)`` item rows, 0 where fewer are left.
-    """
-
-    def __init__(self, histories: int, k: int) -> None:
-        self.scores = torch.full((histories, k), -torch.inf)
-        self.rows = torch.zeros(histories, k, dtype=torch.int64)
-
-    def add(self, start: int, tile: Tensor) -> None:
-        """A tile whose rows begin at ``start``, behind all that were added."""
-        scores, columns = _best(tile, min(self.rows.shape[1], tile.shape[1]))
-        self._merge(columns + start, scores)
-
-    def insert(self, owner: Tensor, rows: Tensor, scores: Tensor) -> None:
-        """Items ``(m,)``, each for the history ``owner (m,)``, behind all that were added."""
-        order = (owner * (1 << 32) + rows).argsort()
-        owner, rows, scores = owner[order], rows[order], scores[order]
-        counts = owner.bincount(minlength=len(self.rows))
-        place = torch.arange(len(owner)) - (counts.cumsum(0) - counts)[owner]
-        shape = len(counts), int(counts.max())
-        self._merge(
-            rows.new_zeros(shape).index_put_((owner, place), rows),
-            scores.new_full(shape, -torch.inf).index_put_((owner, place), scores),
-        )
-
-    def _merge(self, rows: Tensor, scores: Tensor) -> None:
-        """Items ``(n, m)``, of equal scores the lower row first, behind all that were added."""
-        rows = rows.masked_fill(scores == -torch.inf, 0)
-        scores, rows = torch.cat([self.scores, scores], dim=1), torch.cat([self.rows, rows], dim=1)
-        scores, order = scores.sort(dim=1, descending=True, stable=True)
-        k = self.rows.shape[1]
-        self.scores, self.rows = scores[:, :k], rows.gather(1, order[:, :k])
+            yield start, _checked(tile)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,46 +132,27 @@ def _from_approximation(
     scores. None where that would not pay."""
     if SHARE * k > min(TILE, scorer.num_rows) or (approximation := scorer.approximate(histories)) is None:
         return None
-    best, crowded = Best(len(histories), k), torch.zeros(len(histories), dtype=torch.bool)
+    if math.isnan(approximation.worst):
+        raise not_a_number()
+    best, crowded = Best(len(histories), k), np.zeros(len(histories), dtype=np.bool_)
     limit = min(TILE, scorer.num_rows) // MANY
     for start in range(0, scorer.num_rows, TILE):
         tile, right = approximation.read(slice(start, min(start + TILE, scorer.num_rows)))
         if start == 0:
             tile[:, 0] = -torch.inf
         _leave_out(tile, start, gone, excluded)
-        highest = _highest(tile)
-        _check(highest)
-        least = best.scores[:, -1]  # what an item has to score
-        if (least == -torch.inf).any() and k <= highest.shape[1]:  # k strands hold one that scores at least so much
-            least = torch.maximum(least, highest.topk(k, dim=1).values[:, -1] - approximation.error)
-        least = (least - approximation.error - ROUNDING * least.abs())[:, None]
-        reach = (highest >= least) & (highest > -torch.inf)
-        crowded |= reach.sum(dim=1) > limit
+        last = best.last.masked_fill(torch.from_numpy(crowded), torch.finfo(torch.float32).max)
+        found = candidates(tile, last, k, approximation, limit)
+        crowded |= found.crowded
         if crowded.all():
             break
-        owner, strand = (reach & ~crowded[:, None]).nonzero().unbind(1)
-        columns = strand[:, None] + torch.arange(0, tile.shape[1], reach.shape[1])
-        scores = tile[owner[:, None], columns.clamp(max=tile.shape[1] - 1)]
-        few = (scores >= least[owner]) & (scores > -torch.inf) & (columns < tile.shape[1])
-        owner, columns = owner[few.nonzero()[:, 0]], columns[few]
-        best.insert(owner, columns + start, right(owner, columns))
-    others = crowded.numpy().nonzero()[0]
+        owner, columns = torch.from_numpy(found.owner), torch.from_numpy(found.columns)
+        best.insert(owner, columns + start, _checked(right(owner, columns)))
+    others = crowded.nonzero()[0]
     if len(others):
         hidden = excluded.take(others) if isinstance(excluded, HistoryMasks) else excluded
-        exact = _exact(scorer, histories.take(others), k, None if gone is None else gone.take(others), hidden)
-        best.scores[crowded], best.rows[crowded] = exact.scores, exact.rows
+        best.put(others, _exact(scorer, histories.take(others), k, None if gone is None else gone.take(others), hidden))
     return best
-
-
-def _highest(tile: Tensor) -> Tensor:
-    """``(n, q)`` fp32: of each row of ``tile (n, w)`` the highest of the columns ``j``, ``j + q``, ...: a strand. About
-    ``STRAND`` columns make one."""
-    strands = max(tile.shape[1] // STRAND, 1)
-    whole = tile.shape[1] // strands * strands
-    highest: Tensor = tile[:, :whole].unflatten(1, (-1, strands)).amax(dim=1)
-    rest = tile[:, whole:]
-    highest[:, : rest.shape[1]] = torch.maximum(highest[:, : rest.shape[1]], rest)
-    return highest.float()
 
 
 def _leave_out(tile: Tensor, start: int, gone: Ragged | None, excluded: Excluded) -> None:
@@ -222,9 +164,10 @@ def _leave_out(tile: Tensor, start: int, gone: Ragged | None, excluded: Excluded
         tile[:, excluded[start : start + tile.shape[1]]] = -torch.inf
 
 
-def _check(tile: Tensor) -> None:
-    if torch.isnan(tile.sum()):  # as any term would make it, at a fraction of the cost of looking at each
-        raise TrainingError("a score is not a number; the model has diverged, lower training.learning_rate")
+def _checked(scores: Tensor) -> Tensor:
+    if torch.isnan(scores.sum()):  # as any term would make it, at a fraction of the cost of looking at each
+        raise not_a_number()
+    return scores
 
 
 def chunks(histories: Ragged) -> Iterator[tuple[int, Ragged]]:
@@ -244,19 +187,3 @@ def count_from(tile: Tensor, scores: Tensor) -> Tensor:
     """``(n,)`` how many of each row of ``tile (n, w)`` are at least ``scores (n,)``."""
     reached = torch.ge(tile, scores[:, None], out=torch.empty_like(tile))  # floats add up faster than truth values
     return reached.sum(dim=1).long()
-
-
-def _best(tile: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """Scores and columns ``(n, k)``, best first; of equal scores the lower column."""
-    scores, columns = tile.topk(k, dim=1)
-    last = scores[:, -1]
-    torn = ((count_from(tile, last) > k) & (last > -torch.inf)).nonzero()[:, 0]
-    if len(torn):  # equal scores on both sides of the last place: torch takes any of them
-        some, edge = tile[torn], last[torn, None]
-        above, tied = some > edge, some == edge
-        kept = above | (tied & (tied.cumsum(dim=1) <= k - above.sum(dim=1, keepdim=True)))
-        columns[torn] = kept.nonzero()[:, 1].view(-1, k)
-        scores[torn] = some.gather(1, columns[torn])
-    columns, order = columns.sort(dim=1)
-    scores, order = scores.gather(1, order).sort(dim=1, descending=True, stable=True)
-    return scores, columns.gather(1, order)

@@ -15,6 +15,7 @@ from ssna.export import TARGETS, Source, ann
 from ssna.recommender import Recommender
 from ssna.runs import train
 from ssna.scoring import Ensemble, FrequencyWeights
+from ssna.scoring.best import Best
 from ssna.text import ReadOptions, encode
 
 pytestmark = pytest.mark.slow
@@ -169,8 +170,57 @@ def test_data_of_other_items_measures_nothing(runs, make_data, tmp_path):
         TARGETS["faiss"](Source(runs / "ssna", data=tmp_path / "data"), tmp_path / "out")
 
 
-def test_recall_counts_the_items_that_both_found():
-    assert ann._recall(np.array([[1, 2], [5, 6]]), np.array([[2, 3], [6, 5]])) == 0.75
+@pytest.mark.parametrize(
+    ("found", "recall"),
+    [
+        ([0.9, 0.8, 0.7, 0.7], 1.0),
+        ([0.7, 0.9, 0.7 + 1e-7, 0.8], 1.0),  # in any order, and as another product rounds
+        ([0.9, 0.7, 0.7, 0.7], 0.75),  # one more of those that equal the last is no better one
+        ([0.9, 0.8, 0.7, 0.6], 0.75),
+        ([0.9, 0.8, -np.inf, -np.inf], 0.5),
+    ],
+)
+def test_recall_counts_whichever_items_of_equal_score_were_found(found, recall):
+    assert ann._recall(np.array([found]), np.array([[0.9, 0.8, 0.7, 0.7]])) == recall
+
+
+def test_rows_that_were_not_found_score_nothing():
+    vectors = np.eye(3, dtype=np.float32)
+    scores = ann._scores(np.array([[2, -1]]), np.array([[0.0, 0.5, 1.0]], dtype=np.float32), vectors)
+    assert scores.tolist() == [[1.0, -np.inf]]
+
+
+@pytest.fixture
+def few_texts():
+    """Vectors of 397 items that have 20 distinct ones, and an exact index of them."""
+    faiss = pytest.importorskip("faiss")
+    rng = np.random.default_rng(0)
+    distinct = rng.normal(size=(20, 32)).astype(np.float32)
+    distinct /= np.linalg.norm(distinct, axis=1, keepdims=True)
+    vectors = distinct[rng.integers(0, 20, 397)]
+    return vectors, ann._build_index(faiss, vectors)
+
+
+def test_an_exact_index_of_few_texts_finds_all(few_texts):
+    vectors, index = few_texts
+    assert ann._tune_search(index, vectors, vectors) == (1.0, None)
+
+
+def test_what_an_exact_index_lists_has_the_products_order_once_it_is_sorted_by_score_and_row(few_texts):
+    vectors, index = few_texts
+    scores, rows = index.search(vectors[:50], 120)
+    best = Best(50, 30)
+    best.add(0, torch.from_numpy(vectors[:50] @ vectors.T).round(decimals=5))
+    ranked = [found[np.lexsort((found, -one.round(5)))][:30] for one, found in zip(scores, rows, strict=True)]
+    np.testing.assert_array_equal(ranked, best.rows.numpy())
+
+
+def test_a_search_is_not_widened_for_items_of_equal_score(monkeypatch, few_texts):
+    faiss = pytest.importorskip("faiss")
+    vectors, _ = few_texts
+    monkeypatch.setattr(ann, "FLAT", 0)
+    monkeypatch.setattr(ann, "SEARCH", (200, 397))
+    assert ann._tune_search(ann._build_index(faiss, vectors), vectors, vectors) == (1.0, 200)
 
 
 def test_a_search_is_widened_until_it_finds_enough(monkeypatch):
