@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssna.compute.threads import choose_threads
 from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import ScoreFn, Scorer
@@ -228,7 +229,8 @@ def _check(tile: Tensor) -> None:
 
 
 def chunks(histories: Ragged) -> Iterator[tuple[int, Ragged]]:
-    """Runs of at most ``CHUNK`` histories, with the row where each starts."""
+    """Runs of at most ``CHUNK`` histories, with the row where each starts. Whatever ranks comes by here."""
+    choose_threads()
     for start in range(0, len(histories), CHUNK):
         yield start, histories.take(slice(start, start + CHUNK))
 
