@@ -24,8 +24,8 @@ def free_cpus(seconds: float = SECONDS) -> int:
     """Of :func:`cpu_count`, those that nobody uses at the moment, to the nearest, at least 1. This thread sleeps for
     ``seconds``, and looks at what the rest uses.
 
-    The machine's load would not do: in a container it is that of processors which are not ours. What runs with a lower
-    priority than this process counts as free.
+    The machine's load would not do: in a container it is that of processors which are not ours. What runs with a low
+    priority counts, too: threads wait for it all the same.
     """
     groups = [(folder, quota, _used(folder)) for folder, quota in _groups()]
     before, start = _times(), time.monotonic()
@@ -49,16 +49,14 @@ def allowed_cpus() -> list[int]:
 
 
 def _times() -> Times:
-    """Processor -> its ticks at rest, or at work that would give way; and all of its ticks. Empty where the system does
-    not say."""
+    """Processor -> its ticks at rest, and all of its ticks. Empty where the system does not say."""
     try:
         lines = [line.split() for line in STATISTICS.read_text().splitlines() if line.startswith("cpu")]
         counted = {int(name[3:]): [int(each) for each in ticks] for name, *ticks in lines if name != "cpu"}
     except (OSError, ValueError):
         return {}
-    gives_way = [1] if os.getpriority(os.PRIO_PROCESS, 0) <= 0 else []
-    columns = [*gives_way, 3, 4]  # nice, idle, iowait; those from the ninth on are counted twice
-    return {cpu: (sum(ticks[at] for at in columns), sum(ticks[:8])) for cpu, ticks in counted.items() if len(ticks) > 4}
+    # idle and iowait; those from the ninth on are counted twice
+    return {cpu: (ticks[3] + ticks[4], sum(ticks[:8])) for cpu, ticks in counted.items() if len(ticks) > 4}
 
 
 def _share(before: tuple[float, float], after: tuple[float, float]) -> float:
