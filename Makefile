@@ -5,13 +5,14 @@
 # check:     what CI runs: style, types, layers, docs, tests            dist: sdist and wheel, tried in an empty environment
 # sweep:     every type of language model, small and random, beside transformers: 10 minutes; goes on where it was cut off
 # docs:      the documentation site, in build/site, with all tables and plots of the kept runs
+# bench-peers: beside FAISS, Polars and sentence-transformers, in under 15 minutes  bench-peers-full: FOLDERS="DATA CACHE ...", hours
 # bench:     every benchmark in its short form, on the demo's data; figures go to .cache/bench and are not kept
 VENV   ?= $(or $(VIRTUAL_ENV),.venv)
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/.ssna-installed
 WHEEL  := .cache/recbole-1.2.1-py3-none-any.whl
 
-.PHONY: setup demo test test-fast test-long soak sweep lint docs check dist report bench clean
+.PHONY: setup demo test test-fast test-long soak sweep lint docs check dist report bench bench-peers bench-peers-full clean
 
 setup: $(STAMP)
 
@@ -84,6 +85,16 @@ bench: setup
 	$(PYTHON) benchmarks/scaling.py --short -o .cache/bench/scaling.json
 	$(PYTHON) benchmarks/recommend.py --histories 20000 --items 20000 -o .cache/bench/recommend.json
 	$(PYTHON) benchmarks/prepare.py --rows 500000 --against polars --against pandas --rounds 1 -o .cache/bench/prepare.json
+
+bench-peers: setup
+	test -e demo/cache/manifest.json || $(MAKE) demo
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(PYTHON) benchmarks/peers.py demo/data demo/cache
+
+bench-peers-full: setup
+	test -n "$(FOLDERS)" || { echo 'name data folders and their caches: make bench-peers-full FOLDERS="data cache data cache"'; exit 2; }
+	$(PYTHON) -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(PYTHON) benchmarks/peers.py $(FOLDERS) --full -o .cache/bench/peers-full
 
 clean:
 	rm -rf demo runs build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

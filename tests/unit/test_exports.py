@@ -67,6 +67,17 @@ def test_training_and_tables_load_no_library_that_only_plots_and_tests_of_signif
     assert in_a_new_process(code) == "[]"
 
 
+@pytest.mark.slow
+@pytest.mark.fork
+def test_preparing_a_small_frame_loads_no_library_that_computes_draws_or_serves():
+    heavy = ("torch", "transformers", "scipy", "sklearn", "matplotlib", "sqlalchemy", "typer", "huggingface_hub")
+    heavy += ("rich.progress", "jinja2", "threadpoolctl", "pyspark", "polars", "peft", "multiprocessing")
+    columns = {"user": ["a", "b"] * 20, "item": list("ccddeeffgg") * 4, "time": [*range(40)], "title": ["t"] * 40}
+    names = {"user_col": "user", "item_col": "item", "time_col": "time", "text_cols": ["title"]}
+    code = f"import sys, pyarrow, ssna; ssna.prepare(pyarrow.table({columns}), **{names})"
+    assert in_a_new_process(f"{code}; print([m for m in {heavy} if m in sys.modules])").splitlines()[-1] == "[]"
+
+
 def test_importing_the_command_line_does_not_load_torch():
     assert in_a_new_process("import sys, ssna.cli; print('torch' in sys.modules)") == "False"
 

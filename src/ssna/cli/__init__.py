@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from ssna import __version__
+from ssna.compute.threads import shorten_waiting
 from ssna.core.errors import Interrupted, SsnaError, there_are
 
 VERBS = {
@@ -120,6 +121,7 @@ def main() -> None:
     """Run a verb. Exit codes: 0 done, 1 a named error, 2 usage, 3 done in part, 130 interrupted, 143 ended."""
     if sys.platform == "win32":
         _fail("this is no POSIX system; use Linux, macOS or the Windows Subsystem for Linux", 1)
+    shorten_waiting()
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing is left lying about
     try:
         app()

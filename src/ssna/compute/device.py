@@ -9,18 +9,21 @@ import torch
 
 from ssna.compute.forks import lost_the_gpu
 from ssna.compute.launch import launch
+from ssna.compute.threads import choose_threads
 from ssna.core.errors import SettingsError
 
 
 def choose_device(name: str) -> torch.device:
     """``auto`` is CUDA where there is one that this process can use. Of several processes, ``auto`` and ``cuda`` give
-    each a GPU of its own.
+    each a GPU of its own. What computes on the CPU does so in as many threads as :func:`choose_threads` finds.
 
     Raises:
         SettingsError: there is no such device.
     """
     found = "cuda" if torch.cuda.is_available() and not lost_the_gpu() else "cpu"
     place = found if name == "auto" else name
+    if place == "cpu":
+        choose_threads()
     if place == "cuda" and launch().world_size > 1:
         place = f"cuda:{launch().local_rank}"
     elif name == "auto":

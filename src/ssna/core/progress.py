@@ -26,6 +26,9 @@ def progress(task: str, total: float, quiet: bool = False, transient: bool = Fal
     Nothing is drawn when ``quiet``; what fails takes its bar along, and so does all that is ``transient``. A file, a
     pipe or a notebook without ipywidgets gets a line a minute.
     """
+    if quiet or not drawn():
+        yield _lines(task, total, quiet)
+        return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -37,9 +40,6 @@ def progress(task: str, total: float, quiet: bool = False, transient: bool = Fal
         TextColumn("{task.fields[note]}"),
     )
     console = Console(stderr=True)
-    if quiet or not drawn():
-        yield _lines(task, total, quiet)
-        return
     bar = Progress(*columns, console=console, transient=transient)
     try:
         if console.is_jupyter:

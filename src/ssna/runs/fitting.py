@@ -55,7 +55,7 @@ class Outcome:
 def run_device(settings: RunSettings) -> torch.device:
     """Training-free methods stay on the CPU."""
     trained = isinstance(METHODS[settings.method.name], TrainedMethod)
-    return choose_device(settings.training.device) if trained else torch.device("cpu")
+    return choose_device(settings.training.device if trained else "cpu")
 
 
 def reads_text(settings: RunSettings) -> list[str]:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ssna.compute.threads import choose_threads
+from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import ScoreFn, Scorer
 from ssna.scoring.best import Best
@@ -171,7 +173,8 @@ def _checked(scores: Tensor) -> Tensor:
 
 
 def chunks(histories: Ragged) -> Iterator[tuple[int, Ragged]]:
-    """Runs of at most ``CHUNK`` histories, with the row where each starts."""
+    """Runs of at most ``CHUNK`` histories, with the row where each starts. Whatever ranks comes by here."""
+    choose_threads()
     for start in range(0, len(histories), CHUNK):
         yield start, histories.take(slice(start, start + CHUNK))
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import torch as safetensors
 
 from ssna.compute.blocks import Block
+from ssna.compute.threads import VARIABLE
 from ssna.core.ragged import Ints
 from ssna.recommender import Recommender
 from ssna.recommender.admission import NewItems
@@ -29,7 +30,7 @@ from ssna.recommender.ranking import RankRequest
 from ssna.scoring import Scorer
 from ssna.serving.logs import described, log
 from ssna.serving.messages import LENGTH, frame, pack_request
-from ssna.serving.ranker_process import LOAD, RANK, THREADS, UNLOAD
+from ssna.serving.ranker_process import LOAD, RANK, UNLOAD
 from ssna.serving.sharing import (
     Message,
     pack_new,
@@ -241,7 +242,7 @@ async def _start_process() -> tuple[asyncio.subprocess.Process, socket.socket]:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", PROCESS, str(theirs.fileno()), pass_fds=(theirs.fileno(),),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, THREADS: str(torch.get_num_threads())},
+            env={**os.environ, VARIABLE: str(torch.get_num_threads())},
         )  # fmt: skip
     except BaseException:
         ours.close()

@@ -25,7 +25,6 @@ from ssna.serving.messages import LENGTH, frame, unpack_request
 from ssna.serving.sharing import Message, Receive, receive_descriptors, unpack_scorer, with_new
 
 LOAD, UNLOAD, RANK = range(3)
-THREADS = "SSNA_RANKER_THREADS"
 NOBODY = Ragged.from_rows([[]])
 
 Loaded = dict[int, tuple[Scorer, NDArray[np.int64]]]
@@ -74,7 +73,6 @@ def main() -> None:
     """Serve the process that started this one; it alone says when to end."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    torch.set_num_threads(int(os.environ.get(THREADS, "1")))
     output = os.dup(1)
     os.dup2(2, 1)  # whatever a library prints is no result
     with background_log(), tune_allocator(), suppress(BrokenPipeError), os.fdopen(output, "wb") as results:

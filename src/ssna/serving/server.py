@@ -14,8 +14,8 @@ from typing import Any
 
 import uvicorn
 
+from ssna.compute import threads
 from ssna.compute.allocator import tune_allocator
-from ssna.compute.cpus import cpu_count
 from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.access import Access, allowed_hosts
 from ssna.serving.app import create_app
@@ -164,7 +164,9 @@ class _Server(uvicorn.Server):
 def _use_cores() -> None:
     import torch  # takes seconds, in which requests are answered
 
-    torch.set_num_threads(max(1, cpu_count() - 1))  # one core is left to the event loop
+    free = threads.choose_threads(lambda line: log("threads", message=line))
+    if not threads.given():
+        torch.set_num_threads(max(1, free - 1))  # one core is left to the event loop
 
 
 async def _logged(work: Awaitable[None], event: str, foreseen: type[SsnaError] = SsnaError) -> None:

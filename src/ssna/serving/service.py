@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, TypeVar
 
-from ssna.compute.cpus import cpu_count
+from ssna.compute.threads import choose_threads
 from ssna.core.errors import EncoderError, SsnaError
 from ssna.serving.limits import LIMITS
 from ssna.serving.refusal import RequestError
@@ -195,7 +195,7 @@ def _all_cores() -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    torch.set_num_threads(cpu_count())
+    torch.set_num_threads(choose_threads())
     try:
         yield
     finally:

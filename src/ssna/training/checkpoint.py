@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from ssna.compute import distributed
+from ssna.compute.threads import go_on_in
 from ssna.core.errors import ArtifactError, SettingsError, option, worded
 from ssna.core.files import write_file
 
@@ -62,13 +64,18 @@ class Checkpoint:
 
     def write(self, position: Position, tensors: Mapping[str, Tensor]) -> None:
         """Keep ``position`` and all state that is not derived from it."""
-        about = {"format": str(FORMAT), "identity": json.dumps(self.identity), "position": json.dumps(vars(position))}
+        threads = {"threads": str(torch.get_num_threads())}
+        about = threads | {
+            "format": str(FORMAT),
+            "identity": json.dumps(self.identity),
+            "position": json.dumps(vars(position)),
+        }
         if distributed.is_main():
             write_file(self.path, save({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, about))
         self._written = time.monotonic()
 
     def read(self) -> tuple[Position, dict[str, Tensor]] | None:
-        """What was written last, or None.
+        """What was written last, or None. From then on, this process computes in as many threads as the one that wrote.
 
         Raises:
             SettingsError: it belongs to a run of other settings or data, or of more or fewer processes.
@@ -85,6 +92,7 @@ class Checkpoint:
                 if (found := about.get("format")) != str(FORMAT):
                     raise ArtifactError(f"{self.path} has format {found!r}, this ssna reads {FORMAT}; delete it")
                 identity, position = json.loads(about["identity"]), Position(**json.loads(about["position"]))
+                threads = int(about.get("threads", 0))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as cause:
             raise ArtifactError(f"{self.path} is damaged ({cause}); delete it, and the run begins anew") from None
@@ -93,6 +101,8 @@ class Checkpoint:
             then = f"{identity.get(differs)} {differs}" if differs == "processes" else f"other {differs}"
             remedy = f"train without {option('resume')} to begin anew"
             raise SettingsError(f"{self.path} was left by a run with {then}; {remedy}")
+        if threads:
+            go_on_in(threads)
         return position, tensors
 
     def kept(self) -> str:
