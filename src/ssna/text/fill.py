@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ssna.compute.forks import lost_the_gpu
 from ssna.core.errors import CacheError, EncoderError, Interrupted, worded
 from ssna.core.progress import progress
-from ssna.text.cache import LayerCache, key_of
+from ssna.text.cache import LayerCache, cache_root, key_of
 from ssna.text.content import say_nothing
 from ssna.text.encoding import Batching, Encoding, Layers
 from ssna.text.manifest import MANIFEST, NAME_ANOTHER, Manifest, read_manifest
@@ -179,11 +179,6 @@ def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:
     slug = re.sub(r"[^\w.-]+", "-", name.name if name.is_absolute() else str(name))
     parts = [slug, encoder.model.revision[:8], encoder.pooling, str(encoder.max_tokens), encoder.dtype]
     return cache_root() / "-".join([*parts, *([] if layers == "all" else [f"top{layers}"])])
-
-
-def cache_root() -> Path:
-    """Where caches without a name lie."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssna"
 
 
 def encoder_of(model: str, options: ReadOptions, existing: Encoding | None) -> "TextEncoder":
