@@ -54,7 +54,7 @@ TEXTS: Final = (
     "n/a",
     "New!!! Sale -50% *** phone case *** clear, soft TPU, shockproof corners, 6.1'' & 6.7''",
     "This reference manual explains how instruments are chosen, installed, calibrated and maintained in factories "
-    "and teaching laboratories. It begins with measuring length, mass, time and temperature, and goes on to pressure, "
+    "and school laboratories. It begins with measuring length, mass, time and temperature, and goes on to pressure, "
     "flow, light and electrical quantities. Each chapter states what an instrument can and cannot resolve, what errors "
     "are common, how they are found, and when a repair costs more than a replacement. Tables list conversion factors, "
     "material properties and safe limits; worked examples show each step of a calculation. An appendix has forms for "
