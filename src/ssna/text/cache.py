@@ -12,6 +12,7 @@ Files only grow. Layers are written before their keys, so a row that has a key i
 """
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,11 @@ from ssna.text.notes import Notes, Unseen, open_notes, unseen_of, warnings_of
 
 KEYS = "keys.bin"
 KEY_BYTES = 16
+
+
+def cache_root() -> Path:
+    """Where caches without a name lie."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssna"
 
 
 def key_of(text: str) -> bytes:

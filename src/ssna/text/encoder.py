@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ssna.compute.device import choose_device
 from ssna.core.errors import EncoderError, option
 from ssna.text.batches import TOKENS_PER_BATCH, batches_by_length, padded
+from ssna.text.calibration import calibration
 from ssna.text.encoding import Batching, Encoding, Layers, Pooling, Precision
 from ssna.text.loading import quiet
 from ssna.text.models import LanguageModel, find
@@ -21,6 +22,7 @@ from ssna.text.options import ReadOptions
 from ssna.text.pooling import pool
 from ssna.text.precision import TORCH_DTYPES, choose_dtype
 from ssna.text.probe import Probe, ProbeTexts, probe
+from ssna.text.quantized import QuantizedNetwork, quantized
 from ssna.text.refusals import forward_errors_named
 from ssna.text.sentence import SentenceSettings, own_pooling, through
 
@@ -79,7 +81,7 @@ class TextEncoder:
         """
         options = options or ReadOptions()
         found = find(model, revision, options.adapter_base)
-        place = choose_device(options.device)
+        place = choose_device("cpu" if (options.device, options.dtype) == ("auto", "int8") else options.device)
         said = found.sentence or SentenceSettings()
         own_limit = min(found.token_limit, said.max_tokens or DEFAULT_MAX_TOKENS)
         return cls(
@@ -153,6 +155,12 @@ class TextEncoder:
         return self.model.weights(self.device, TORCH_DTYPES[self.dtype])
 
     @cached_property
+    def quantized(self) -> QuantizedNetwork:
+        """The network in integers. Raises :class:`EncoderError` where it cannot be had."""
+        texts = calibration(self.model.tokenizer, self.tokenize, self.model.ordinary_tokens)
+        return quantized(self.network, self.model.name, self.model.revision, texts)
+
+    @cached_property
     def cls_at(self) -> int:
         """Where the tokenizer puts its classification token: 0, or -1 at the end (XLNet). 0 where it has none."""
         cls = self.model.tokenizer.cls_token_id
@@ -175,7 +183,7 @@ class TextEncoder:
             if self.max_tokens > self.model.selected_tokens:  # equal scores are broken by the shape of the batch
                 found = replace(found, batching="text")
             if self.dtype != "fp32":  # whether it can, before anything is written
-                self._states(*self._padded([self.probe_texts.short]))
+                self._read([self.probe_texts.short])
         return found
 
     @cached_property
@@ -191,11 +199,9 @@ class TextEncoder:
     @cached_property
     def probe_texts(self) -> ProbeTexts:
         """What the model is asked with."""
-        tokenizer = self.model.tokenizer
-        special = {*tokenizer.all_special_ids, *getattr(tokenizer, "added_tokens_decoder", ())}
-        ordinary = [token for token in range(min(len(tokenizer), self.model.vocabulary)) if token not in special]
-        template = self.tokenize([tokenizer.decode(ordinary[-3:])])[0]
-        return ProbeTexts.of(template, set(tokenizer.all_special_ids), ordinary or [0], self.max_tokens)
+        ordinary = self.model.ordinary_tokens
+        template = self.tokenize([self.model.tokenizer.decode(ordinary[-3:])])[0]
+        return ProbeTexts.of(template, set(self.model.tokenizer.all_special_ids), ordinary, self.max_tokens)
 
     def _read_ends(self, batch: Sequence[list[int]]) -> tuple[Tensor, Tensor]:
         ids, mask = self._padded(batch)
@@ -264,10 +270,14 @@ class TextEncoder:
         return np.concatenate([self._vectors(part, layers) for part in (batch[:half], batch[half:])], axis=1)
 
     def _forward(self, batch: list[list[int]], layers: int) -> Floats:
-        ids, mask = self._padded(batch)
         with self._forward_errors_named():
-            states = self._states(ids, mask)[-layers:]
-        return self._pooled(states, mask).numpy()
+            states, mask = self._read(batch)
+        return self._pooled(states[-layers:], mask).numpy()
+
+    def _read(self, batch: Sequence[list[int]]) -> tuple[tuple[Tensor, ...], Tensor]:
+        """In the precision that was asked for."""
+        ids, mask = self._padded(batch)
+        return self.quantized(ids, mask.long()) if self.dtype == "int8" else self._states(ids, mask), mask
 
     def _pooled(self, states: Sequence[Tensor], mask: Tensor) -> Tensor:
         """(layers, b, d), on the CPU."""

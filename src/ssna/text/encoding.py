@@ -10,8 +10,8 @@ from pydantic import Field
 from ssna.core.settings import Settings
 
 Pooling = Literal["cls", "mean", "last"]
-Precision = Literal["fp32", "bf16", "fp16"]
-Dtype = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+Dtype = Literal["auto", "fp32", "bf16", "fp16", "int8"]
 Batching = Literal["padded", "length", "text"]  # texts of any length share a batch; those of one length; none
 Layers = Literal["all"] | int  # a number means the top so many
 Stored = Literal["f16", "f32"]
@@ -61,7 +61,7 @@ class Encoding(Settings):
     width: int = Field(ge=1)
     """Numbers in a vector; of several widths the largest, and zeros fill the others up."""
     dtype: Precision
-    """What the model computed in; pooling is always fp32."""
+    """What the model computed in, `int8` its linear maps alone; pooling is always fp32."""
     sources: tuple[Source, ...] | None = None
     """Vectors from elsewhere, beside those of the model or alone."""
     model_width: int | None = Field(None, ge=1)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ssna.compute.forks import lost_the_gpu
 from ssna.core.errors import CacheError, EncoderError, Interrupted, worded
 from ssna.core.progress import progress
-from ssna.text.cache import LayerCache, key_of
+from ssna.text.cache import LayerCache, cache_root, key_of
 from ssna.text.content import say_nothing
 from ssna.text.encoding import Batching, Encoding, Layers
 from ssna.text.manifest import MANIFEST, NAME_ANOTHER, Manifest, read_manifest
@@ -181,11 +181,6 @@ def default_folder(encoder: "TextEncoder", layers: Layers) -> Path:
     return cache_root() / "-".join([*parts, *([] if layers == "all" else [f"top{layers}"])])
 
 
-def cache_root() -> Path:
-    """Where caches without a name lie."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ssna"
-
-
 def encoder_of(model: str, options: ReadOptions, existing: Encoding | None) -> "TextEncoder":
     """The language model; where ``options`` say nothing, as the cache ``existing`` was begun."""
     from ssna.text.encoder import TextEncoder
@@ -250,7 +245,7 @@ def _fill(writer: CacheWriter, encoder: "TextEncoder", missing: dict[bytes, str]
     if not missing:
         return 0.0
     keys, texts = list(missing), list(missing.values())
-    _ = encoder.network  # loading it is not counted
+    _ = encoder.quantized if encoder.dtype == "int8" else encoder.network  # loading it is not counted
     pending, tokens, done, speed, start = _Pending(), 0, 0, 0.0, time.monotonic()
     with progress("encode", total=sum(map(len, texts)), quiet=quiet) as advance:
         try:

@@ -13,14 +13,13 @@ from numpy.typing import NDArray
 
 from ssna.core.errors import CacheError, Interrupted, worded
 from ssna.core.ragged import Ints
-from ssna.text.cache import LayerCache, keys_of
+from ssna.text.cache import LayerCache, cache_root, keys_of
 from ssna.text.encoding import Encoding, Layers
 from ssna.text.fill import (
     PATIENCE,
     SAVE_BYTES,
     SAVE_SECONDS,
     EncodeReport,
-    cache_root,
     default_folder,
     encoder_of,
     existing_in,

@@ -81,6 +81,12 @@ class LanguageModel:
         return int(next(token for token in known if token is not None and token < self.vocabulary))
 
     @cached_property
+    def ordinary_tokens(self) -> list[int]:
+        """Those that are no special ones; [0] where there is none."""
+        special = {*self.tokenizer.all_special_ids, *getattr(self.tokenizer, "added_tokens_decoder", ())}
+        return [token for token in range(min(len(self.tokenizer), self.vocabulary)) if token not in special] or [0]
+
+    @cached_property
     def token_limit(self) -> int:
         """The longest text the model can read, in tokens."""
         limits = [int(self.tokenizer.model_max_length)] if self.tokenizer.model_max_length < UNLIMITED else []

@@ -33,8 +33,8 @@ def layer_states(network: nn.Module, ids: Tensor, mask: Tensor) -> tuple[Tensor,
     top = getattr(output, "last_hidden_state", None)
     if top is not None and top.shape == states[-1].shape:  # hidden_states of some lack the norm behind the top layer
         states = (*states[:-1], top)
-    shapes = sorted({tuple(state.shape) for state in states})
-    if len(shapes) != 1 or shapes[0][:-1] != tuple(ids.shape):
+    shapes = sorted({tuple(map(int, state.shape)) for state in states})
+    if len(shapes) != 1 or shapes[0][:-1] != tuple(map(int, ids.shape)):
         raise UnusableStatesError(f"makes of {ids.shape[1]} tokens states of the shapes {', '.join(map(str, shapes))}")
     return states
 

@@ -17,7 +17,8 @@ class ReadOptions:
             of sentence-transformers says, else with the mean.
         max_tokens: where longer texts are cut; None likewise, else the model's own limit, at most 512.
         device: ``auto``, ``cpu``, ``cuda``, ...
-        dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster.
+        dtype: ``auto`` goes on as an existing cache began, and begins with 16 bits where they are faster; ``int8``
+            is never chosen unasked, and needs the extra ``int8``.
         adapter_base: of a folder that holds an adapter of peft alone: its base model; None likewise, else the one that
             the folder names.
     """
