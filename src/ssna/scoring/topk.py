@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ssna.compute.threads import choose_threads
-from ssna.core.errors import TrainingError
 from ssna.core.ragged import Ints, Ragged
 from ssna.scoring import ScoreFn, Scorer
 from ssna.scoring.best import Best
