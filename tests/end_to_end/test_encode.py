@@ -162,7 +162,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_cache(data, encoded, tmp_pa
         (["--adapter-base", "minilm"], 1, "an adapter of peft alone; leave --adapter-base minilm out"),
         (["--layers", "some"], 2, "neither `all` nor a number"),
         (["--pooling", "max"], 2, "max"),
-        (["--dtype", "int8"], 2, "int8"),
+        (["--dtype", "int4"], 2, "int4"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_two_lines_and_leaves_nothing_behind(data, tmp_path, arguments, code, message):

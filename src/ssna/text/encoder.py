@@ -160,6 +160,10 @@ class TextEncoder:
         texts = calibration(self.model.tokenizer, self.tokenize, self.model.ordinary_tokens)
         return quantized(self.network, self.model.name, self.model.revision, texts)
 
+    def load(self) -> None:
+        """Load what computes, now. Raises :class:`EncoderError` as that does."""
+        _ = self.quantized if self.dtype == "int8" else self.network
+
     @cached_property
     def cls_at(self) -> int:
         """Where the tokenizer puts its classification token: 0, or -1 at the end (XLNet). 0 where it has none."""
