@@ -9,6 +9,7 @@ from pathlib import Path
 
 CGROUPS, OWN = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 STATISTICS = Path("/proc/stat")
+TOPOLOGY = Path("/sys/devices/system/cpu")
 SECONDS = 0.2  # of looking; the kernel counts in hundredths
 
 Group = tuple[Path, float]
@@ -46,6 +47,18 @@ def allowed_cpus() -> list[int]:
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(os.cpu_count() or 1))
+
+
+def core_count() -> int:
+    """Cores that :func:`allowed_cpus` lie on: of two processors of one core only one counts. All of them where the
+    system does not say."""
+    cores = set()
+    for cpu in allowed_cpus():
+        try:
+            cores.add((TOPOLOGY / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip())
+        except OSError:
+            return len(allowed_cpus())
+    return max(1, len(cores))
 
 
 def _times() -> Times:

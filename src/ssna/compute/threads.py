@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from threading import Lock
 
-from ssna.compute.cpus import allowed_cpus, cpu_count, free_cpus
+from ssna.compute.cpus import allowed_cpus, core_count, cpu_count, free_cpus
 
 VARIABLE = "OMP_NUM_THREADS"
 SPINS = 1000  # some microseconds, as long as the kernel takes to wake a thread; 300,000 without a word from us
@@ -44,16 +44,17 @@ def _choose(say: Callable[[str], object]) -> int:
     global _by_us
     import torch
 
-    set_before, usual = torch.get_num_threads(), len(allowed_cpus())
-    if given() or set_before == 1 or set_before != usual:
-        return set_before
+    usual = torch.get_num_threads()
+    if given() or usual == 1 or usual not in (len(allowed_cpus()), core_count()):  # what PyTorch begins with
+        return usual
     _by_us = True
     count, free = cpu_count(), free_cpus()
-    torch.set_num_threads(free)
-    if free < count:
-        threads, are = ("1 thread", "is") if free == 1 else (f"{free} threads", "are")
+    chosen = min(free, usual)
+    torch.set_num_threads(chosen)
+    if chosen < min(count, usual):
+        threads, are = ("1 thread" if chosen == 1 else f"{chosen} threads"), "is" if free == 1 else "are"
         say(f"computing in {threads}, as {free} of {count} processors {are} free; {VARIABLE} sets another number")
-    return free
+    return chosen
 
 
 def go_on_in(threads: int) -> None:

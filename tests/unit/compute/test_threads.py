@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 import torch
 
-from ssna.compute import threads
+from ssna.compute import cpus, threads
 from ssna.compute.cpus import cpu_count
 from ssna.compute.device import choose_device
 from ssna.core.ragged import Ragged
@@ -22,6 +22,7 @@ def machine(monkeypatch):
     monkeypatch.setattr(threads, "_chosen", None)
     monkeypatch.setattr(threads, "_by_us", False)
     monkeypatch.setattr(threads, "allowed_cpus", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(threads, "core_count", lambda: 4)
     monkeypatch.setattr(threads, "cpu_count", lambda: 4)
     monkeypatch.setattr(torch, "get_num_threads", lambda: number[0])
     monkeypatch.setattr(torch, "set_num_threads", lambda count: number.__setitem__(0, count))
@@ -55,6 +56,29 @@ def test_whatever_computes_on_the_processor_does_so_in_as_many_threads_as_are_fr
 def test_nothing_is_said_where_all_processors_are_free(machine, capsys):
     machine(free=4)
     assert (threads.choose_threads(), capsys.readouterr().err) == (4, "")
+
+
+def test_where_two_processors_share_a_core_a_thread_for_each_core_is_the_most(machine, monkeypatch, capsys):
+    monkeypatch.setattr(threads, "core_count", lambda: 2)
+    number = machine(free=4)
+    number[0] = 2  # what PyTorch begins with there
+    assert (threads.choose_threads(), number, capsys.readouterr().err) == (2, [2], "")
+    monkeypatch.setattr(threads, "_chosen", None)
+    machine(free=1)
+    assert (threads.choose_threads(), number) == (1, [1])
+    assert "computing in 1 thread, as 1 of 4 processors is free" in capsys.readouterr().err
+
+
+def test_of_two_processors_of_a_core_one_counts(monkeypatch, tmp_path):
+    monkeypatch.setattr(cpus, "TOPOLOGY", tmp_path)
+    monkeypatch.setattr(cpus, "allowed_cpus", lambda: [0, 1, 2])
+    for cpu, core in ((0, "0,2"), (1, "1,3")):
+        (tmp_path / f"cpu{cpu}" / "topology").mkdir(parents=True)
+        (tmp_path / f"cpu{cpu}" / "topology" / "thread_siblings_list").write_text(core + "\n")
+    assert cpus.core_count() == 3  # nobody says where the last one lies
+    (tmp_path / "cpu2" / "topology").mkdir(parents=True)
+    (tmp_path / "cpu2" / "topology" / "thread_siblings_list").write_text("0,2\n")
+    assert cpus.core_count() == 2
 
 
 def test_one_thread_is_not_several(machine):
