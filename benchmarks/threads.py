@@ -13,28 +13,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from side import alternate, conditions, keep, seconds
+from side import alternate, conditions, keep, load, seconds
 
 from ssna.compute.cpus import cpu_count
 
 UNSET = "unset"
-
-
-@contextmanager
-def load(processes: int) -> Iterator[None]:
-    """That many processes that do nothing but compute."""
-    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
-    try:
-        yield
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
 
 
 def numbers(processors: int) -> list[str]:

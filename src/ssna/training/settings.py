@@ -53,8 +53,8 @@ class DistillationSettings(Settings):
     weight: float = Field(1.0, gt=0)
     """Of the distillation loss, beside the loss of the targets."""
     trial_epochs: int = Field(0, ge=0)
-    """Epochs of a trial without the teacher. A model that ranks validation better after it goes on alone. Otherwise
-    training restarts, as if this was 0."""
+    """Epochs of a trial without the teacher, fewer where gains show that it is lost. A model that ranks validation
+    better after it goes on alone. Otherwise training restarts, as if this was 0."""
     monitor: Monitor = "N@10"
     """What model and teacher are compared by: a sum of validation metrics."""
 

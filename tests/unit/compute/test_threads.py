@@ -1,7 +1,7 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +12,10 @@ from ssna.compute.device import choose_device
 from ssna.core.ragged import Ragged
 from ssna.scoring.topk import chunks
 from ssna.training.checkpoint import Checkpoint, Position
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+
+from side import load
 
 
 @pytest.fixture
@@ -124,18 +128,6 @@ def test_threads_soon_sleep_unless_the_user_has_said_how_they_wait(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "active")
     threads.shorten_waiting()
     assert "GOMP_SPINCOUNT" not in os.environ
-
-
-@contextmanager
-def load(processes):
-    """That many processes that do nothing but compute."""
-    started = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processes)]
-    try:
-        yield
-    finally:
-        for process in started:
-            process.kill()
-            process.wait()
 
 
 @pytest.mark.fork
