@@ -34,11 +34,14 @@ def test_the_same_histories_are_read_once_while_it_lasts_and_again_afterwards():
         assert Counted.calls == 2
         other = scorer.user_embeddings(HISTORIES.take(np.array([3, 1])))
         assert Counted.calls == 3
+        as_long = Ragged(HISTORIES.values[::-1].copy(), HISTORIES.offsets)
+        assert not torch.equal(scorer.user_embeddings(as_long), expected)
+        assert Counted.calls == 4
     for one in found:
         assert torch.equal(one, expected)
     assert torch.equal(other, expected[[3, 1]])
     scorer.user_embeddings(HISTORIES)
-    assert Counted.calls == 4
+    assert Counted.calls == 5
 
 
 def test_no_more_histories_are_kept_than_it_says(monkeypatch):
