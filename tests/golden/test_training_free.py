@@ -10,7 +10,7 @@ import torch
 from ssna.core.errors import SettingsError
 from ssna.core.ragged import Ragged
 from ssna.data.dataset import Dataset
-from ssna.methods import METHODS, ease, training_free
+from ssna.methods import METHODS, training_free
 from ssna.methods import ease as ease_module
 from ssna.methods import text_linear as text_linear_module
 from ssna.methods.ease import largest_weights, most_frequent
@@ -227,7 +227,7 @@ def test_the_most_frequent_items_alone_have_weights(make_data):
 
 @pytest.mark.parametrize("rows", [1, 3, 1024])
 def test_each_item_keeps_its_largest_weights_whatever_their_sign(monkeypatch, rows):
-    monkeypatch.setattr(ease, "ROWS", rows)
+    monkeypatch.setattr(ease_module, "ROWS", rows)
     weights = torch.tensor([[0.0, 3.0, -4.0, 1.0], [0.5, 0.0, -0.1, 0.2], [1.0, 2.0, 0.0, 3.0], [-9.0, -8.0, 7.0, 0.0]])
     inverse = torch.eye(4) - weights  # of which these are the weights: B_ij = -P_ij / P_jj
     kept = largest_weights(inverse, 2).toarray()
